@@ -1,0 +1,128 @@
+//! The body of requests and responses: an enum on the hot path, a box for everything else.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::error::{BoxError, Error, Kind, Origin};
+use crate::upstream::PooledBody;
+
+/// A request or response body.
+///
+/// The pipeline's own bodies are stored inline; bodies of embedded services are boxed once by
+/// [`Body::new`]. It is `Send`, not `Sync`, like axum's.
+#[derive(Default)]
+pub struct Body {
+    inner: Inner,
+}
+
+#[derive(Default)]
+enum Inner {
+    #[default]
+    Empty,
+    Full(Option<Bytes>),
+    Incoming(Incoming),
+    Pooled(PooledBody),
+    Boxed(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
+}
+
+impl Body {
+    /// A body without bytes.
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Takes any body in. A `Body` stays as it is; others are boxed.
+    pub fn new<B>(body: B) -> Self
+    where
+        B: HttpBody<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let mut body = Some(body);
+        if let Some(same) = (&mut body as &mut dyn std::any::Any).downcast_mut::<Option<Self>>() {
+            return same.take().unwrap_or_default();
+        }
+        let boxed = http_body_util::BodyExt::map_err(body.expect("taken only above"), Into::into);
+        Self { inner: Inner::Boxed(Box::pin(boxed)) }
+    }
+
+    pub(crate) fn incoming(body: Incoming) -> Self {
+        let inner = if body.is_end_stream() { Inner::Empty } else { Inner::Incoming(body) };
+        Self { inner }
+    }
+
+    pub(crate) fn pooled(body: PooledBody) -> Self {
+        Self { inner: Inner::Pooled(body) }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        let inner = if bytes.is_empty() { Inner::Empty } else { Inner::Full(Some(bytes)) };
+        Self { inner }
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match &mut self.get_mut().inner {
+            Inner::Empty => Poll::Ready(None),
+            Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(|error| {
+                Error::new(Kind::ClientGone, Origin::Client, "the client broke off its request")
+                    .with_source(error)
+                    .into()
+            }),
+            Inner::Pooled(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Inner::Boxed(body) => body.as_mut().poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.inner {
+            Inner::Empty => true,
+            Inner::Full(bytes) => bytes.is_none(),
+            Inner::Incoming(body) => body.is_end_stream(),
+            Inner::Pooled(body) => body.is_end_stream(),
+            Inner::Boxed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.inner {
+            Inner::Empty => SizeHint::with_exact(0),
+            Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Inner::Incoming(body) => body.size_hint(),
+            Inner::Pooled(body) => body.size_hint(),
+            Inner::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("size", &self.size_hint()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,208 @@
+//! The error of the pipeline, and the one function that turns it into a response.
+
+use std::fmt;
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+
+use crate::body::Body;
+use crate::trace_context::TraceId;
+
+/// An error of any type, as tower's ecosystem passes it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Who caused an error. Decides whom an operator looks at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The request itself is at fault.
+    Client,
+    /// An embedded service failed.
+    App,
+    /// The session store failed.
+    Store,
+    /// An upstream server failed.
+    Upstream,
+    /// This process failed, or is shedding load.
+    Internal,
+}
+
+/// What went wrong. The string form ([`Kind::as_str`]) is stable: metrics and problem bodies use it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// The request breaks HTTP or the strict gate.
+    BadRequest,
+    /// The method is not served here.
+    MethodNotAllowed,
+    /// No route or file answers to this request.
+    NotFound,
+    /// The caller may not do this.
+    Forbidden,
+    /// The caller is not known; it has to log in.
+    Unauthorized,
+    /// The request is larger than allowed.
+    TooLarge,
+    /// The request's state conflicts with another one.
+    Conflict,
+    /// Something needed is not reachable at the moment.
+    Unavailable,
+    /// The other side did not answer in time.
+    Timeout,
+    /// The other side answered with something that is not HTTP, or broke off.
+    BadGateway,
+    /// The client went away before the answer was complete.
+    ClientGone,
+    /// A failure that has no better name.
+    Internal,
+}
+
+impl Kind {
+    /// The stable name, in snake case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotFound => "not_found",
+            Self::Forbidden => "forbidden",
+            Self::Unauthorized => "unauthorized",
+            Self::TooLarge => "too_large",
+            Self::Conflict => "conflict",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::BadGateway => "bad_gateway",
+            Self::ClientGone => "client_gone",
+            Self::Internal => "internal",
+        }
+    }
+
+    fn status(self, origin: Origin) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Unavailable if origin == Origin::Upstream => StatusCode::BAD_GATEWAY,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout if origin == Origin::Client => StatusCode::REQUEST_TIMEOUT,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            // nginx's private code; it is only ever seen in telemetry, since nobody is there to read it.
+            Self::ClientGone => StatusCode::from_u16(499).expect("499 is a valid status code"),
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+/// The error of the pipeline: what, by whom, and whether sending the same request again is safe.
+///
+/// The message is shown to clients, so it never holds secrets or addresses of internal servers;
+/// those go into the source, which only logs and telemetry see.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    origin: Origin,
+    retryable: bool,
+    message: &'static str,
+    source: Option<BoxError>,
+}
+
+impl Error {
+    /// An error with a message that clients may read.
+    pub fn new(kind: Kind, origin: Origin, message: &'static str) -> Self {
+        Self { kind, origin, retryable: false, message, source: None }
+    }
+
+    /// Attaches the cause, for logs and telemetry.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Marks that the request had no effect, so that repeating it is safe.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Who caused it.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Whether repeating the request is safe: nothing of it took effect.
+    pub fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    /// The text for clients.
+    pub fn message(&self) -> &'static str {
+        self.message
+    }
+
+    /// The status code that [`Error::into_response`] answers with.
+    pub fn status(&self) -> StatusCode {
+        self.kind.status(self.origin)
+    }
+
+    /// Recovers a pipeline error from a tower error, or files it under `origin`.
+    pub fn from_boxed(error: BoxError, origin: Origin) -> Self {
+        match error.downcast::<Self>() {
+            Ok(own) => *own,
+            Err(other) if other.is::<tower::timeout::error::Elapsed>() => {
+                Self::new(Kind::Timeout, origin, "the service did not answer in time").with_source(other)
+            }
+            Err(other) => Self::new(Kind::Internal, origin, "the service failed").with_source(other),
+        }
+    }
+
+    /// The one mapping of errors to HTTP: an RFC 9457 problem body with the status of the kind.
+    /// `trace_id` lets a user's report be found in the history.
+    pub fn into_response(self, trace_id: Option<TraceId>) -> Response<Body> {
+        let status = self.status();
+        let trace = trace_id.map(|id| format!(r#","trace_id":"{id}""#)).unwrap_or_default();
+        let body = format!(
+            r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{}","kind":"{}"{trace}}}"#,
+            status.canonical_reason().unwrap_or("Error"),
+            status.as_u16(),
+            self.message,
+            self.kind.as_str(),
+        );
+        let mut response = Response::new(Body::from(Bytes::from(body)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message)?;
+        let mut cause = self.source.as_deref().map(|source| source as &dyn std::error::Error);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,187 @@
+//! The dynamic handle of a running transaction, for code that is not generic over [`Hooks`](super::Hooks).
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::{SpanEnd, Stage};
+use crate::trace_context::{SpanId, TraceContext};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Transaction>> = const { RefCell::new(None) };
+}
+
+/// A fact about a whole transaction that becomes known on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Field {
+    /// The authenticated user's name.
+    User,
+    /// The keyed hash that identifies the session to operators; never the cookie's value.
+    Session,
+}
+
+/// What an observer implements to be reachable through [`Transaction`].
+pub trait Recorder: Send + Sync + 'static {
+    /// The trace, with the transaction's root span as `span_id`.
+    fn context(&self) -> TraceContext;
+    /// The observer's clock, in its own ticks. Cheap.
+    fn now(&self) -> u64;
+    /// Stores a finished span that ran from `started` (ticks of [`Recorder::now`]) until now.
+    fn record(&self, id: SpanId, parent: SpanId, stage: Stage, started: u64, end: SpanEnd);
+    /// Notes a fact about the transaction.
+    fn set(&self, field: Field, value: &str);
+}
+
+/// A handle of the running transaction: cheap to clone, usable from any thread or task.
+///
+/// The pipeline puts it into each request's extensions, and makes it [`Transaction::current`]
+/// while an embedded service runs. Without an observer there is none.
+///
+/// ```
+/// use iap_core::hooks::{Stage, Transaction};
+///
+/// async fn price(request: &http::Request<()>) -> u64 {
+///     let _span = request.extensions().get::<Transaction>().map(|tx| tx.span(Stage::Custom("price".into())));
+///     42 // recorded as a span named "price" when `_span` is dropped
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Transaction {
+    recorder: Arc<dyn Recorder>,
+    parent: SpanId,
+}
+
+impl Transaction {
+    /// Wraps an observer's transaction; spans started here are children of its root span.
+    pub fn new(recorder: Arc<dyn Recorder>) -> Self {
+        let parent = recorder.context().span_id;
+        Self { recorder, parent }
+    }
+
+    /// The same transaction, with new spans below `parent`.
+    #[must_use]
+    pub fn below(&self, parent: SpanId) -> Self {
+        Self { recorder: self.recorder.clone(), parent }
+    }
+
+    /// The transaction whose code runs on this thread right now, if any.
+    pub fn current() -> Option<Self> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
+    /// The context to hand to something this code calls.
+    pub fn context(&self) -> TraceContext {
+        self.recorder.context().with_span(self.parent)
+    }
+
+    /// Starts a span that ends when the guard is dropped.
+    pub fn span(&self, stage: Stage) -> SpanGuard {
+        SpanGuard {
+            id: SpanId::random(),
+            started: self.recorder.now(),
+            transaction: self.clone(),
+            stage: Some(stage),
+            end: SpanEnd::default(),
+        }
+    }
+
+    /// Notes a fact about the whole transaction.
+    pub fn set(&self, field: Field, value: &str) {
+        self.recorder.set(field, value);
+    }
+
+    /// Runs `future` with this transaction as [`Transaction::current`].
+    pub fn scope<F: Future>(&self, future: F) -> Scoped<F> {
+        Scoped { future, transaction: Some(self.clone()) }
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Transaction").field(&self.context()).finish()
+    }
+}
+
+/// A running span; dropping it records it.
+#[derive(Debug)]
+pub struct SpanGuard {
+    transaction: Transaction,
+    id: SpanId,
+    stage: Option<Stage>,
+    started: u64,
+    end: SpanEnd,
+}
+
+impl SpanGuard {
+    /// The span's id.
+    pub fn id(&self) -> SpanId {
+        self.id
+    }
+
+    /// Marks the span as failed; `error` must hold no secrets.
+    pub fn fail(&mut self, error: impl Into<std::borrow::Cow<'static, str>>) {
+        self.end.error = Some(error.into());
+    }
+
+    /// Notes what the span worked on.
+    pub fn detail(&mut self, detail: impl Into<Arc<str>>) {
+        self.end.detail = Some(detail.into());
+    }
+
+    /// The transaction with new spans below this one.
+    pub fn transaction(&self) -> Transaction {
+        self.transaction.below(self.id)
+    }
+}
+
+impl Drop for SpanGuard {
+    fn drop(&mut self) {
+        if let Some(stage) = self.stage.take() {
+            let end = std::mem::take(&mut self.end);
+            self.transaction.recorder.record(self.id, self.transaction.parent, stage, self.started, end);
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Transaction::scope`].
+    #[derive(Debug)]
+    pub struct Scoped<F> {
+        #[pin]
+        future: F,
+        // Moved into the thread's slot while polling and back out afterwards, so that a poll
+        // touches no reference count.
+        transaction: Option<Transaction>,
+    }
+}
+
+impl<F: Future> Future for Scoped<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let _restore = Restore { outer: CURRENT.replace(this.transaction.take()), slot: this.transaction };
+        this.future.poll(cx)
+    }
+}
+
+/// Puts the thread's slot back as it was, also when the poll panics.
+struct Restore<'a> {
+    outer: Option<Transaction>,
+    slot: &'a mut Option<Transaction>,
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        *self.slot = CURRENT.replace(self.outer.take());
+    }
+}
+
+#[cfg(test)]
+mod tests;

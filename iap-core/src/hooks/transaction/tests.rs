@@ -1,0 +1,71 @@
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+
+use super::*;
+use crate::trace_context::TraceContext;
+
+#[derive(Default)]
+struct Log {
+    context: Option<TraceContext>,
+    spans: Mutex<Vec<(String, SpanId, Option<String>)>>,
+}
+
+impl Recorder for Log {
+    fn context(&self) -> TraceContext {
+        self.context.expect("made with a context")
+    }
+    fn now(&self) -> u64 {
+        7
+    }
+    fn record(&self, _id: SpanId, parent: SpanId, stage: Stage, started: u64, end: SpanEnd) {
+        assert_eq!(started, 7);
+        self.spans.lock().push((stage.name().to_owned(), parent, end.error.map(Into::into)));
+    }
+    fn set(&self, _field: Field, _value: &str) {}
+}
+
+fn transaction() -> (Arc<Log>, Transaction) {
+    let log = Arc::new(Log { context: Some(TraceContext::root()), ..Log::default() });
+    (log.clone(), Transaction::new(log))
+}
+
+#[test]
+fn a_guard_records_its_parent_and_its_error_once() {
+    let (log, tx) = transaction();
+    let outer = tx.span(Stage::Handler);
+    let outer_id = outer.id();
+    let mut inner = outer.transaction().span(Stage::Custom("db".into()));
+    inner.fail("refused");
+    drop(inner);
+    drop(outer);
+    let root = log.context.unwrap().span_id;
+    assert_eq!(
+        *log.spans.lock(),
+        [("db".to_owned(), outer_id, Some("refused".to_owned())), ("handler".to_owned(), root, None)]
+    );
+}
+
+#[test]
+fn the_current_transaction_is_that_of_the_polled_future_and_survives_a_panic() {
+    let (_, outer) = transaction();
+    let (_, inner) = transaction();
+    let mut cx = Context::from_waker(Waker::noop());
+    let ids = |tx: &Transaction| tx.context();
+    let expected = (ids(&outer), ids(&inner));
+
+    let mut nested = Box::pin(outer.scope(async {
+        let within = inner.scope(async { Transaction::current().unwrap().context() }).await;
+        (Transaction::current().unwrap().context(), within)
+    }));
+    assert_eq!(nested.as_mut().poll(&mut cx), Poll::Ready(expected));
+    assert!(Transaction::current().is_none());
+
+    let mut panics = Box::pin(outer.scope(poll_fn(|_| -> Poll<()> { panic!("the service is broken") })));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = panics.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }));
+    assert!(caught.is_err());
+    assert!(Transaction::current().is_none());
+}

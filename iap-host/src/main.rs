@@ -1,0 +1,2 @@
+//! The iap host.
+fn main() {}
