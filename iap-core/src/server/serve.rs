@@ -92,26 +92,18 @@ pub(super) async fn serve<H: Hooks>(
     // An untouched connection costs a task and a socket only: no HTTP state before its first byte.
     let timeouts = shared.timeouts;
     let first = tokio::select! {
-        first = tokio::time::timeout(timeouts.first_byte, stream.readable()) => first,
+        first = tokio::time::timeout(timeouts.first_byte, starts_with_preface(&stream)) => first,
         _ = shared.phase.wait_for(|phase| *phase != Phase::Run) => return,
     };
-    if !matches!(first, Ok(Ok(()))) {
-        return;
-    }
+    let Ok(Ok(is_h2)) = first else { return };
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
     let connection = Arc::new(Connection::new(peer, local, tls.is_some()));
     let hooks = shared.pipeline.hooks().clone();
     hooks.connection_opened(&connection);
     match tls {
-        None => {
-            let is_h2 = tokio::time::timeout(timeouts.head, starts_with_preface(&stream)).await;
-            match is_h2 {
-                Ok(Ok(true)) => serve_h2(TokioIo::new(stream), &connection, &mut shared).await,
-                Ok(Ok(false)) => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
-                _ => {}
-            }
-        }
+        None if is_h2 => serve_h2(TokioIo::new(stream), &connection, &mut shared).await,
+        None => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
         Some(TlsConfig(config)) => {
             let accept = tokio_rustls::TlsAcceptor::from(config).accept(stream);
             match tokio::time::timeout(timeouts.handshake, accept).await {
@@ -127,13 +119,16 @@ pub(super) async fn serve<H: Hooks>(
     hooks.connection_closed(&connection);
 }
 
-/// Looks at the first bytes without taking them.
+/// Looks at the first bytes without taking them. An end of the stream is an error.
 async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
     let mut head = [0; PREFACE.len()];
     loop {
         let read = stream.peek(&mut head).await?;
         let seen = &head[..read];
-        if read == 0 || !PREFACE.starts_with(seen) {
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if !PREFACE.starts_with(seen) {
             return Ok(false);
         }
         if read == PREFACE.len() {
