@@ -1,2 +1,6 @@
 //! The iap host.
-fn main() {}
+mod config;
+fn main() {
+    let c = config::parse("x", "", &Default::default());
+    let _ = c;
+}
