@@ -1,0 +1,200 @@
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::*;
+use crate::OpId;
+use crate::testing::{Fixture, RedisServer, conformance};
+use crate::write::{Expiry, LoginPolicy};
+
+const SECRET: &[u8] = b"the secret of these tests";
+
+async fn connect(server: &RedisServer) -> RedisStore {
+    let ids = SessionIds::new(SECRET).unwrap();
+    RedisStore::connect(ids, RedisConfig::new(server.url())).await.unwrap()
+}
+
+fn set(name: &str, value: i32) -> Commit {
+    let ops = vec![Op::Set(name.into(), value.into())];
+    Commit { op: OpId::random(), ops, expected: None, logout: false }
+}
+
+async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = probe().await {
+            return found;
+        }
+        assert!(Instant::now() < give_up, "{what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn it_conforms() {
+    let server = RedisServer::start();
+    let parts = std::sync::atomic::AtomicUsize::new(0);
+    conformance(|| async {
+        // A prefix of its own makes an empty store out of a used server.
+        let part = parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let config = RedisConfig { prefix: format!("part{part}"), ..RedisConfig::new(server.url()) };
+        let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
+        Fixture { store: Arc::new(store), advance: Box::new(|_| ()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_outlive_a_gateway() {
+    let server = RedisServer::start();
+    let first = connect(&server).await;
+    let mut new = NewSession::new(Expiry::default());
+    new.attributes.insert("cart".into(), json!([1, 2]));
+    let created = first.create(new).await.unwrap();
+    first.close().await;
+    drop(first);
+    let second = connect(&server).await;
+    let key = second.ids().key(&created.id);
+    let Some(Loaded::Found { record, .. }) = second.load(key, None).await.unwrap() else {
+        panic!("not found")
+    };
+    assert_eq!(record.attributes["cart"], json!([1, 2]));
+}
+
+#[tokio::test]
+async fn a_dead_server_is_unavailable_and_not_absent() {
+    let mut server = RedisServer::start();
+    let store = connect(&server).await;
+    let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
+    server.kill();
+    let load = store.load(key, None).await.expect_err("no server, no answer");
+    assert_eq!(load.kind(), StoreErrorKind::Unavailable);
+    let commit = store.commit(key, set("a", 1)).await.expect_err("no server, no commit");
+    assert!(commit.is_retryable(), "{commit:?}");
+    server.restart();
+    let key = eventually("it reconnects", async || {
+        store.create(NewSession::new(Expiry::default())).await.ok().map(|created| created.record.key)
+    })
+    .await;
+    eventually("every connection is back", async || store.load(key, None).await.ok()).await;
+}
+
+#[tokio::test]
+async fn an_unreachable_server_is_named_and_the_password_is_not() {
+    let ids = SessionIds::ephemeral();
+    let config = RedisConfig::new("redis://gate:pa55word@127.0.0.1:1");
+    assert!(!format!("{config:?}").contains("pa55word"));
+    let error = RedisStore::connect(ids.clone(), config).await.err().expect("nobody listens there");
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+    assert!(!format!("{error:?}").contains("pa55word"));
+    let error = RedisStore::connect(ids, RedisConfig::new("pa55word")).await.err().expect("no URL");
+    assert_eq!(error.kind(), StoreErrorKind::Invalid);
+    assert!(!format!("{error:?}").contains("pa55word"));
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_unavailable() {
+    let server = RedisServer::start_with(&["--requirepass", "right"]);
+    let url = server.url().replace("redis://", "redis://:wrong@");
+    let error =
+        RedisStore::connect(SessionIds::ephemeral(), RedisConfig::new(url)).await.err().expect("wrong");
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(!format!("{error:?}").contains(":wrong@"));
+    let url = server.url().replace("redis://", "redis://:right@");
+    RedisStore::connect(SessionIds::ephemeral(), RedisConfig::new(url)).await.unwrap();
+}
+
+#[tokio::test]
+async fn flushed_scripts_are_sent_again() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
+    store.commit(key, set("a", 1)).await.unwrap();
+    let args = vec!["FLUSH".into()];
+    let _: Value =
+        store.connection.command("SCRIPT", ClusterHash::Random, args, Effect::Write).await.unwrap();
+    assert_eq!(store.commit(key, set("b", 1)).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn login_limits_hold_across_gateways() {
+    let server = RedisServer::start();
+    let (one, two) = (connect(&server).await, connect(&server).await);
+    let login = |when_full| NewSession {
+        login: Some(Login { user: "alice".into(), policy: LoginPolicy { max: 1, when_full } }),
+        ..NewSession::new(Expiry::default())
+    };
+    let first = one.create(login(WhenFull::RefuseNew)).await.unwrap().record.key;
+    let refused = two.create(login(WhenFull::RefuseNew)).await.expect_err("full");
+    assert_eq!(refused.kind(), StoreErrorKind::Refused);
+    let second = two.create(login(WhenFull::EvictOldest)).await.unwrap().record.key;
+    let evicted = one.load(first, None).await.expect_err("evicted");
+    assert_eq!((evicted.kind(), evicted.reason()), (StoreErrorKind::Revoked, Some(Reason::Evicted)));
+    assert!(one.load(second, None).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_session_without_its_place_is_refused_even_unmarked() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let login = Login { user: "alice".into(), policy: LoginPolicy::default() };
+    let new = NewSession { login: Some(login), ..NewSession::new(Expiry::default()) };
+    let created = store.create(new).await.unwrap().record;
+    store.release("alice", &created.handle).await.unwrap();
+    for known in [None, Some(1)] {
+        let error = store.load(created.key, known).await.expect_err("no place");
+        assert_eq!(error.kind(), StoreErrorKind::Revoked);
+    }
+}
+
+#[tokio::test]
+async fn all_keys_carry_a_time_to_live() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let login = || Login { user: "alice".into(), policy: LoginPolicy::default() };
+    let new = NewSession { login: Some(login()), ..NewSession::new(Expiry::default()) };
+    let key = store.create(new).await.unwrap().record.key;
+    store.commit(key, set("a", 1)).await.unwrap();
+    store.touch(key).await.unwrap();
+    let grace = Duration::from_secs(5);
+    let rotation = Rotation { op: OpId::random(), ops: vec![], login: Some(login()), grace };
+    let rotated = store.rotate(key, rotation).await.unwrap().record.key;
+    let other = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
+    store.revoke(other, Reason::Operator).await.unwrap();
+    let ttl = async |key: String| -> i64 {
+        store.connection.command("PTTL", ClusterHash::FirstKey, vec![key.into()], Effect::Read).await.unwrap()
+    };
+    let idle = Expiry::default().idle.as_millis() as i64;
+    let pointer = ttl(store.session_key(&key)).await;
+    assert!((1..=5000).contains(&pointer), "the pointer lives as long as the grace: {pointer}");
+    let session = ttl(store.session_key(&rotated)).await;
+    assert!((60_001..=idle).contains(&session), "the new session has its full life: {session}");
+    assert!((1..=idle).contains(&ttl(store.session_key(&other)).await));
+    assert!(ttl(store.user_key("alice")).await > idle);
+    let keys: Vec<String> =
+        store.connection.command("KEYS", ClusterHash::Random, vec!["*".into()], Effect::Read).await.unwrap();
+    assert_eq!(keys.len(), 4);
+}
+
+#[tokio::test]
+async fn foreign_and_damaged_values_are_corrupt() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
+    let name = store.session_key(&key);
+    for (command, args) in [("HSET", ["a:x", "?"]), ("HSET", ["_v", "many"]), ("HSET", ["_st", "?"])] {
+        let mut all: Vec<Value> = vec![name.as_str().into()];
+        all.extend(args.map(Value::from));
+        let _: Value =
+            store.connection.command(command, ClusterHash::FirstKey, all, Effect::Write).await.unwrap();
+        assert_eq!(store.load(key, None).await.expect_err("damaged").kind(), StoreErrorKind::Corrupt);
+    }
+    let _: Value = store
+        .connection
+        .command("SET", ClusterHash::FirstKey, vec![name.into(), "text".into()], Effect::Write)
+        .await
+        .unwrap();
+    assert_eq!(store.load(key, None).await.expect_err("no hash").kind(), StoreErrorKind::Corrupt);
+    assert_eq!(store.commit(key, set("a", 1)).await.expect_err("no hash").kind(), StoreErrorKind::Corrupt);
+}

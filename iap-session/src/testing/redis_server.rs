@@ -1,0 +1,113 @@
+//! A Redis server of its own for a test.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A `redis-server` process on a free port of 127.0.0.1 that writes nothing to disk; killed when
+/// dropped.
+///
+/// ```no_run
+/// let server = iap_session::testing::RedisServer::start();
+/// println!("{}", server.url());
+/// ```
+pub struct RedisServer {
+    child: Child,
+    port: u16,
+    args: Vec<String>,
+}
+
+impl RedisServer {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Panics
+    ///
+    /// If `redis-server` is not installed, or does not come up.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with further command line options, such as `--requirepass`.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::start`].
+    pub fn start_with(args: &[&str]) -> Self {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        // Another process may take the port between the look and the start.
+        for _ in 0..5 {
+            let port = free_port();
+            let mut server = Self { child: spawn(port, &args), port, args: args.clone() };
+            if server.wait_until_up() {
+                return server;
+            }
+        }
+        panic!("redis-server does not come up");
+    }
+
+    /// The address as a Redis URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills the server at once, as a crash would.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts the server again on the same port, empty.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come up.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.port, &self.args);
+        assert!(self.wait_until_up(), "redis-server does not come up again");
+    }
+
+    fn wait_until_up(&mut self) -> bool {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        let give_up = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < give_up {
+            if matches!(self.child.try_wait(), Ok(Some(_))) {
+                return false;
+            }
+            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        false
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn free_port() -> u16 {
+    let probe = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on 127.0.0.1");
+    probe.local_addr().expect("a bound socket has an address").port()
+}
+
+fn spawn(port: u16, args: &[String]) -> Child {
+    let dir = std::env::temp_dir();
+    Command::new("redis-server")
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
+        .arg(port.to_string())
+        .args(args)
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server must be installed for these tests: the package is `redis-server` (Debian, Ubuntu) or `redis` (Fedora, Alpine, Homebrew)")
+}
