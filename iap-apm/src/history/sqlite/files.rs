@@ -62,7 +62,9 @@ impl Files {
             let Some(id) = entry.file_name().to_str().and_then(FileId::parse) else { continue };
             match schema::open_writer(&entry.path()).and_then(|connection| schema::range(&connection)) {
                 Ok(range) => known.push((id, range)),
-                Err(error) => set_aside(&entry.path(), &error),
+                Err(error) if is_damage(&error) => set_aside(&entry.path(), &error),
+                // A good file that cannot be opened now must not be given up.
+                Err(error) => return Err(sqlite_error(error)),
             }
         }
         known.sort_by_key(|(id, _)| *id);
@@ -112,7 +114,7 @@ impl Files {
         self.state.lock().known.iter().rev().map(|(id, _)| *id).collect()
     }
 
-    /// Runs a query on a file; `None` when the file has been removed meanwhile.
+    /// Runs a query on a file; `None` when the file has been removed meanwhile or is damaged.
     pub(super) fn query<T>(
         &self,
         id: FileId,
@@ -126,9 +128,18 @@ impl Files {
         let connection = match opened {
             Ok(connection) => connection,
             Err(_) if !self.exists(id) => return Ok(None),
+            Err(error) if is_damage(&error) => return Ok(None),
             Err(error) => return Err(sqlite_error(error)),
         };
-        let answer = query(&connection).map_err(sqlite_error)?;
+        let answer = match query(&connection) {
+            Ok(answer) => answer,
+            Err(error) if is_damage(&error) => {
+                // One damaged file must not hide what the others hold.
+                tracing::warn!(file = id.name(), %error, "a file of the history is damaged and not read");
+                return Ok(None);
+            }
+            Err(error) => return Err(sqlite_error(error)),
+        };
         if self.exists(id) {
             let mut idle = self.idle.lock();
             idle.truncate(IDLE_READERS - 1);
@@ -207,6 +218,11 @@ fn companions(path: &Path) -> [PathBuf; 3] {
         name.push(suffix);
         PathBuf::from(name)
     })
+}
+
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 fn set_aside(path: &Path, error: &rusqlite::Error) {

@@ -54,7 +54,10 @@ pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
         }
         if !retained.is_empty() {
             files.retain(writer.open.as_ref().map(|(id, _)| *id));
-            retained.into_iter().for_each(|done| drop(done.send(())));
+            for done in retained {
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
         }
     }
 }
