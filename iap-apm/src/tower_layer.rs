@@ -84,9 +84,10 @@ impl ApmTowerLayer {
             hooks: self.hooks.clone(),
             transaction: Some(transaction),
             finish: Finish {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
+                // What is left when the future is dropped before it has answered.
+                status: client_gone(),
                 bytes_out: 0,
-                error: Some(Kind::Internal),
+                error: Some(Kind::ClientGone),
                 message: None,
             },
         }
@@ -129,11 +130,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut running = self.layer.begin(&request);
+        let running = self.layer.begin(&request);
         let handle = running.handle();
         request.extensions_mut().insert(handle.clone());
-        // The client is gone when the future is dropped before it has answered.
-        running.finish.error = Some(Kind::ClientGone);
         ApmFuture { future: handle.scope(self.inner.call(request)), running: Some(running) }
     }
 }
@@ -154,6 +153,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.finish.error = Some(Kind::Internal);
+            self.finish.message = Some("the service panicked".to_owned());
+            self.finish.status = StatusCode::INTERNAL_SERVER_ERROR;
+        }
         if let Some(transaction) = self.transaction.take() {
             self.hooks.finish(transaction, self.finish.clone());
         }
@@ -186,7 +190,6 @@ where
                 let (parts, inner) = response.into_parts();
                 if let Some(running) = &mut running {
                     running.finish.status = parts.status;
-                    running.finish.error = Some(Kind::ClientGone);
                 }
                 let mut body = ApmBody { inner, running };
                 if body.inner.is_end_stream() {
@@ -195,11 +198,19 @@ where
                 Poll::Ready(Ok(Response::from_parts(parts, body)))
             }
             Err(error) => {
+                if let Some(running) = &mut running {
+                    running.finish.status = StatusCode::INTERNAL_SERVER_ERROR;
+                }
                 end(&mut running, Some(error.to_string()));
                 Poll::Ready(Err(error))
             }
         }
     }
+}
+
+/// The status of a request whose client left before the answer, as in the pipeline.
+fn client_gone() -> StatusCode {
+    StatusCode::from_u16(499).expect("a valid status code")
 }
 
 /// Finishes the transaction, well or with a failure of the service.

@@ -196,6 +196,3 @@ impl fmt::Debug for Open {
         f.debug_struct("Open").field("id", &self.id).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;
