@@ -1,1 +1,101 @@
-//! Placeholder.
+//! Application performance monitoring: every request a transaction with its call tree, kept and
+//! found again.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use iap_apm::{Apm, SqliteHistory, SqliteOptions, TransactionQuery, Window};
+//! use iap_core::hooks::{Begin, Finish, Hooks, Stage};
+//! use iap_core::Connection;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let history = Arc::new(SqliteHistory::temporary(SqliteOptions::default())?);
+//! let apm = Apm::builder().service_name("shop").history(history).build()?;
+//!
+//! // A server calls the hooks; here it is done by hand.
+//! let hooks = apm.hooks();
+//! let connection = Arc::new(Connection::new(([192, 0, 2, 7], 4711).into(), ([127, 0, 0, 1], 80).into(), false));
+//! let transaction = hooks.begin(&Begin {
+//!     connection: &connection,
+//!     method: &http::Method::GET,
+//!     path: "/orders/7",
+//!     query: None,
+//!     host: "shop.example",
+//!     version: http::Version::HTTP_11,
+//!     parent: None,
+//! });
+//! hooks.routed(&transaction, &"orders".into());
+//! let span = hooks.start(&transaction, Stage::Handler, None);
+//! hooks.end(&transaction, span, Default::default());
+//! hooks.finish(
+//!     transaction,
+//!     Finish { status: http::StatusCode::OK, bytes_out: 12, error: None, message: None },
+//! );
+//!
+//! apm.flush().await?;
+//! let page = apm.history().transactions(&TransactionQuery::new(Window::all())).await?;
+//! assert_eq!(page.items[0].route, "orders");
+//! let trace = apm.history().trace(page.items[0].trace_id).await?.expect("recorded");
+//! let tree = trace.tree();
+//! assert_eq!(tree.roots[0].span.name, "GET orders");
+//! assert_eq!(tree.roots[0].children[0].span.name, "handler");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The way of a span
+//!
+//! hooks, tracing bridge → ring of the thread → collector → live feed, metrics, history; OTLP goes
+//! straight to the history and is answered once that has committed. Nothing on the serving threads
+//! blocks; what does not fit is counted ([`Dropped`]).
+//!
+//! # Modules
+//!
+//! | module | what |
+//! |---|---|
+//! | [`model`] | transactions, spans, log lines, traces and their trees |
+//! | [`history`] | the store's trait, its queries, the embedded SQLite engine |
+//! | [`hooks`] | the observer that the pipeline calls |
+//! | [`bridge`] | `tracing` events and spans, SQL statements |
+//! | [`tower_layer`] | the APM inside an existing tower or axum service |
+//! | [`otlp`] | the OTLP/HTTP receiver |
+//! | [`live`] | the last two minutes, running transactions, points of the scatter |
+//! | [`metrics`] | Prometheus text |
+
+mod active;
+mod apm;
+pub mod bridge;
+mod collector;
+mod error;
+pub mod history;
+pub mod hooks;
+pub mod live;
+pub mod metrics;
+pub mod model;
+pub mod otlp;
+mod record;
+mod shared;
+mod sketch;
+#[cfg(test)]
+mod testing;
+mod text;
+mod ticks;
+pub mod tower_layer;
+
+pub use apm::{Apm, ApmBuilder};
+pub use bridge::ApmLayer;
+pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
+pub use history::{
+    Batch, History, LogQuery, Order, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
+    TransactionPage, TransactionQuery,
+};
+pub use hooks::{ApmHooks, ApmTransaction};
+pub use live::{ActiveTransaction, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints};
+pub use model::{
+    LogLine, RouteStats, SeriesPoint, Source, Span, SpanKind, SpanNode, SpanStatus, Trace, TraceTree,
+    TransactionSummary, UNROUTED, Window,
+};
+pub use otlp::OtlpService;
+pub use record::Dropped;
+pub use tower_layer::ApmTowerLayer;

@@ -1,0 +1,233 @@
+//! The whole, put together.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::active::ActiveTable;
+use crate::bridge::ApmLayer;
+use crate::collector::{Collector, Command};
+use crate::error::{Error, ErrorKind};
+use crate::history::{History, SqliteHistory, SqliteOptions};
+use crate::hooks::ApmHooks;
+use crate::live::{self, LiveSnapshot, LiveState, RecentPoints};
+use crate::otlp::OtlpService;
+use crate::record::{Dropped, Rings};
+use crate::shared::Shared;
+use crate::ticks::Ticks;
+use crate::tower_layer::ApmTowerLayer;
+
+/// Commands that may wait for the collector.
+const COMMANDS: usize = 64;
+
+/// How an [`Apm`] is set up.
+#[derive(Clone)]
+pub struct ApmBuilder {
+    history: Option<Arc<dyn History>>,
+    service: String,
+    ring_capacity: usize,
+    active_slots: usize,
+    recent_points: usize,
+    flush_interval: Duration,
+    max_routes: usize,
+}
+
+impl ApmBuilder {
+    /// Where telemetry is kept. By default a [`SqliteHistory::temporary`], gone with the process.
+    #[must_use]
+    pub fn history(mut self, history: Arc<dyn History>) -> Self {
+        self.history = Some(history);
+        self
+    }
+
+    /// The name of this service in traces; by default `iap`.
+    #[must_use]
+    pub fn service_name(mut self, name: impl Into<String>) -> Self {
+        self.service = name.into();
+        self
+    }
+
+    /// Records that a thread's ring holds until the collector comes by (each 50 ms); by default
+    /// 8,192, about 1 MiB a thread.
+    #[must_use]
+    pub fn ring_capacity(mut self, records: usize) -> Self {
+        self.ring_capacity = records;
+        self
+    }
+
+    /// Running transactions that can be listed; by default 4,096.
+    #[must_use]
+    pub fn active_slots(mut self, slots: usize) -> Self {
+        self.active_slots = slots;
+        self
+    }
+
+    /// Points that [`Apm::recent_since`] can go back; by default 10,000.
+    #[must_use]
+    pub fn recent_points(mut self, points: usize) -> Self {
+        self.recent_points = points;
+        self
+    }
+
+    /// How long records wait for others before they are written; by default 200 ms. It is also what
+    /// a `kill -9` may lose.
+    #[must_use]
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.flush_interval = interval;
+        self
+    }
+
+    /// Routes that have metrics of their own; by default 200, the rest is counted as `other`.
+    #[must_use]
+    pub fn max_routes(mut self, routes: usize) -> Self {
+        self.max_routes = routes;
+        self
+    }
+
+    /// Starts the collector.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Thread`] when its thread cannot be started, [`ErrorKind::History`] when no
+    /// history was given and a temporary one cannot be made.
+    pub fn build(self) -> Result<Apm, Error> {
+        let history = match self.history {
+            Some(history) => history,
+            None => {
+                let history = SqliteHistory::temporary(SqliteOptions::default());
+                Arc::new(history.map_err(|error| Error::with_source(ErrorKind::History, error))?)
+            }
+        };
+        let shared = Arc::new(Shared {
+            service: self.service,
+            ticks: Ticks::new(),
+            rings: Rings::new(self.ring_capacity),
+            active: ActiveTable::new(self.active_slots),
+            live: LiveState::new(self.recent_points),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::with_source(ErrorKind::Thread, error))?;
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let collector = Collector::new(shared.clone(), history.clone(), self.flush_interval, self.max_routes);
+        std::thread::Builder::new()
+            .name("iap-apm".into())
+            .spawn(move || runtime.block_on(collector.run(inbox)))
+            .map_err(|error| Error::with_source(ErrorKind::Thread, error))?;
+        Ok(Apm { otlp: OtlpService::new(history.clone()), history, shared, commands })
+    }
+}
+
+impl fmt::Debug for ApmBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApmBuilder").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+/// The APM of a process: records, keeps, and shows. Cheap to clone.
+///
+/// The collector runs until [`Apm::shutdown`], or until this, its hooks, layers and their clones are
+/// all dropped.
+#[derive(Clone)]
+pub struct Apm {
+    shared: Arc<Shared>,
+    history: Arc<dyn History>,
+    commands: mpsc::Sender<Command>,
+    otlp: OtlpService,
+}
+
+impl Apm {
+    /// The defaults, to be changed.
+    pub fn builder() -> ApmBuilder {
+        ApmBuilder {
+            history: None,
+            service: "iap".into(),
+            ring_capacity: 8_192,
+            active_slots: 4_096,
+            recent_points: 10_000,
+            flush_interval: Duration::from_millis(200),
+            max_routes: 200,
+        }
+    }
+
+    /// The observer for a server.
+    pub fn hooks(&self) -> ApmHooks {
+        ApmHooks { shared: self.shared.clone(), _collector: self.commands.clone() }
+    }
+
+    /// The layer that records an existing tower or axum service, for use without our server.
+    pub fn tower_layer(&self) -> ApmTowerLayer {
+        ApmTowerLayer::new(self.hooks())
+    }
+
+    /// The `tracing` layer that takes log lines, spans and SQL statements in.
+    pub fn tracing_layer(&self) -> ApmLayer {
+        ApmLayer::new(self.hooks())
+    }
+
+    /// The OTLP/HTTP receiver.
+    pub fn otlp(&self) -> OtlpService {
+        self.otlp.clone()
+    }
+
+    /// Where telemetry is kept and queried.
+    pub fn history(&self) -> &Arc<dyn History> {
+        &self.history
+    }
+
+    /// The last two minutes and what runs now.
+    pub fn live(&self) -> LiveSnapshot {
+        live::snapshot(&self.shared)
+    }
+
+    /// Finished transactions from a sequence number on; begin with 0, go on with `next_seq`.
+    pub fn recent_since(&self, seq: u64) -> RecentPoints {
+        self.shared.live.recent_since(seq)
+    }
+
+    /// What could not be recorded since the start.
+    pub fn dropped(&self) -> Dropped {
+        self.shared.rings.dropped.read()
+    }
+
+    /// All metrics of the process as Prometheus text; `None` unless
+    /// [`metrics::install`](crate::metrics::install) has succeeded.
+    pub fn prometheus(&self) -> Option<String> {
+        crate::metrics::prometheus()
+    }
+
+    /// Waits until all that was recorded before the call can be queried.
+    ///
+    /// # Errors
+    /// [`ErrorKind::History`] when the history refused it (what can be kept is tried again later),
+    /// [`ErrorKind::Closed`] after shutdown.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.command(Command::Flush).await
+    }
+
+    /// Flushes and ends the collector; what is recorded afterwards is counted as dropped.
+    ///
+    /// # Errors
+    /// As [`Apm::flush`].
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        self.command(Command::Stop).await
+    }
+
+    async fn command(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<(), Error>>) -> Command,
+    ) -> Result<(), Error> {
+        let (done, wait) = oneshot::channel();
+        let closed = || Error::new(ErrorKind::Closed);
+        self.commands.send(command(done)).await.map_err(|_| closed())?;
+        wait.await.map_err(|_| closed())?
+    }
+}
+
+impl fmt::Debug for Apm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Apm").field("service", &self.shared.service).finish_non_exhaustive()
+    }
+}

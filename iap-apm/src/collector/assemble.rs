@@ -1,0 +1,171 @@
+//! From records to what the history keeps.
+
+use std::collections::HashMap;
+
+use http::StatusCode;
+use iap_core::hooks::{Finish, Stage};
+use iap_core::{Kind, TraceId};
+use serde_json::Value;
+
+use crate::history::{Batch, TraceSpans};
+use crate::hooks::ApmTransaction;
+use crate::model::{Attributes, LogLine, Source, Span, SpanKind, SpanStatus, TransactionSummary, UNROUTED};
+use crate::record::StageRecord;
+use crate::shared::Shared;
+use crate::text::{cut, cut_owned};
+
+const MAX_TEXT: usize = 4_096;
+
+/// What waits to be written.
+#[derive(Default)]
+pub(super) struct Pending {
+    batch: Batch,
+    traces: HashMap<TraceId, usize>,
+    records: usize,
+}
+
+impl Pending {
+    pub(super) fn len(&self) -> usize {
+        self.records
+    }
+
+    /// Adds a transaction and its root span.
+    pub(super) fn add_transaction(&mut self, row: TransactionSummary) {
+        self.add_span(row.trace_id, root_span(&row));
+        self.batch.transactions.push(row);
+        self.records += 1;
+    }
+
+    pub(super) fn add_span(&mut self, trace_id: TraceId, span: Span) {
+        let spans = &mut self.batch.spans;
+        let at = *self.traces.entry(trace_id).or_insert_with(|| {
+            spans.push(TraceSpans { trace_id, spans: Vec::new() });
+            spans.len() - 1
+        });
+        spans[at].spans.push(span);
+        self.records += 1;
+    }
+
+    pub(super) fn add_log(&mut self, line: LogLine) {
+        self.batch.logs.push(line);
+        self.records += 1;
+    }
+
+    pub(super) fn take(&mut self) -> Option<Batch> {
+        self.traces.clear();
+        self.records = 0;
+        Some(std::mem::take(&mut self.batch)).filter(|batch| !batch.is_empty())
+    }
+}
+
+/// How many records a batch holds.
+pub(super) fn records(batch: &Batch) -> usize {
+    let spans: usize = batch.spans.iter().map(|trace| trace.spans.len()).sum();
+    spans + batch.transactions.len() + batch.logs.len()
+}
+
+pub(super) fn summary(
+    shared: &Shared,
+    transaction: &ApmTransaction,
+    end: u64,
+    finish: Finish,
+) -> TransactionSummary {
+    let facts = transaction.facts();
+    let start_us = shared.ticks.unix_us(transaction.start);
+    TransactionSummary {
+        trace_id: transaction.context.trace_id,
+        span_id: transaction.context.span_id,
+        parent_id: transaction.parent,
+        source: Source::Own,
+        service: shared.service.clone(),
+        start_us,
+        duration_us: shared.ticks.unix_us(end).saturating_sub(start_us),
+        method: cut(transaction.method.as_str(), 32).to_owned(),
+        path: transaction.path().to_owned(),
+        host: transaction.host().to_owned(),
+        route: facts.route().to_owned(),
+        status: finish.status.as_u16(),
+        failed: failed(finish.status, finish.error),
+        error: finish.error.map(|kind| kind.as_str().to_owned()),
+        message: finish.message.map(|text| cut_owned(text, MAX_TEXT)),
+        user: facts.user.map(Into::into),
+        session: facts.session.map(Into::into),
+        client: transaction.client().map(|ip| ip.to_string()),
+        bytes_out: finish.bytes_out,
+    }
+}
+
+/// A 5xx, or a failure after a good status was sent; not a client that left.
+fn failed(status: StatusCode, error: Option<Kind>) -> bool {
+    let broke_off = error.is_some_and(|kind| kind != Kind::ClientGone);
+    status.is_server_error() || (broke_off && status.as_u16() < 400)
+}
+
+pub(super) fn stage(shared: &Shared, record: StageRecord) -> (TraceId, Span) {
+    let start_us = shared.ticks.unix_us(record.start);
+    let kind = match record.stage {
+        Stage::Upstream | Stage::UpstreamConnect => SpanKind::Client,
+        _ => SpanKind::Internal,
+    };
+    let mut attributes = Attributes::new();
+    if let Some(status) = record.status {
+        attributes.insert("http.response.status_code".into(), status.as_u16().into());
+    }
+    if let Some(detail) = record.detail {
+        let name = if kind == SpanKind::Client { "server.address" } else { "iap.detail" };
+        attributes.insert(name.into(), cut(&detail, MAX_TEXT).into());
+    }
+    let bad = record.error.is_some() || record.status.is_some_and(|status| status.is_server_error());
+    let span = Span {
+        span_id: record.id,
+        parent_id: Some(record.parent),
+        name: record.stage.name().to_owned(),
+        kind,
+        service: shared.service.clone(),
+        instance: None,
+        start_us,
+        duration_us: shared.ticks.unix_us(record.end).saturating_sub(start_us),
+        status: if bad { SpanStatus::Error } else { SpanStatus::Unset },
+        error: record.error.map(|text| cut_owned(text.into_owned(), MAX_TEXT)),
+        attributes,
+        events: Vec::new(),
+        dropped: 0,
+    };
+    (record.trace_id, span)
+}
+
+fn root_span(row: &TransactionSummary) -> Span {
+    let name = match row.route.as_str() {
+        UNROUTED => row.method.clone(),
+        route => format!("{} {route}", row.method),
+    };
+    let texts = [
+        ("http.request.method", Some(&row.method)),
+        ("url.path", Some(&row.path)),
+        ("server.address", Some(&row.host)),
+        ("http.route", Some(&row.route)),
+        ("client.address", row.client.as_ref()),
+        ("user.name", row.user.as_ref()),
+        ("error.type", row.error.as_ref()),
+    ];
+    let mut attributes: Attributes = texts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?.as_str()))))
+        .collect();
+    attributes.insert("http.response.status_code".into(), row.status.into());
+    Span {
+        span_id: row.span_id,
+        parent_id: row.parent_id,
+        name,
+        kind: SpanKind::Server,
+        service: row.service.clone(),
+        instance: None,
+        start_us: row.start_us,
+        duration_us: row.duration_us,
+        status: if row.failed { SpanStatus::Error } else { SpanStatus::Unset },
+        error: row.message.clone().filter(|_| row.failed),
+        attributes,
+        events: Vec::new(),
+        dropped: 0,
+    }
+}

@@ -1,0 +1,231 @@
+//! The collector: one thread that empties the rings, feeds the live view and the metrics, and
+//! writes to the history in batches.
+
+mod assemble;
+mod http_metrics;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rtrb::Consumer;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::assemble::Pending;
+use self::http_metrics::HttpMetrics;
+use crate::error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
+use crate::history::{Batch, History};
+use crate::record::{Record, count};
+use crate::shared::Shared;
+
+const WAKE_EVERY: Duration = Duration::from_millis(50);
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// Records that are written without waiting for the flush interval.
+const LARGE_BATCH: usize = 1_000;
+/// Records that wait for the history before newer ones are dropped.
+const MAX_PENDING: usize = 50_000;
+
+/// What the collector can be told.
+pub(crate) enum Command {
+    /// Write everything that was recorded before.
+    Flush(oneshot::Sender<Result<(), Error>>),
+    /// The same, then end.
+    Stop(oneshot::Sender<Result<(), Error>>),
+}
+
+type Write = JoinHandle<Result<(), HistoryError>>;
+
+pub(crate) struct Collector {
+    shared: Arc<Shared>,
+    history: Arc<dyn History>,
+    flush_interval: Duration,
+    rings: Vec<Consumer<Record>>,
+    pending: Pending,
+    metrics: HttpMetrics,
+    /// The batch on its way; kept to be sent again when the history is overloaded.
+    batch: Option<Arc<Batch>>,
+    writing: Option<Write>,
+    last_write: Instant,
+    last_upkeep: Instant,
+}
+
+impl Collector {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        history: Arc<dyn History>,
+        flush_interval: Duration,
+        max_routes: usize,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            history,
+            flush_interval,
+            rings: Vec::new(),
+            pending: Pending::default(),
+            metrics: HttpMetrics::new(max_routes),
+            batch: None,
+            writing: None,
+            last_write: now,
+            last_upkeep: now,
+        }
+    }
+
+    /// Runs until told to stop, or until nobody is left who could record or ask.
+    pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut wake = interval(WAKE_EVERY);
+        wake.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Flush(done)) => drop(done.send(self.flush().await)),
+                    Some(Command::Stop(done)) => {
+                        self.shared.rings.stop();
+                        let flushed = self.flush().await;
+                        self.upkeep();
+                        drop(done.send(flushed));
+                        return;
+                    }
+                    None => {
+                        if let Err(error) = self.flush().await {
+                            tracing::warn!(%error, "telemetry was lost at the end");
+                        }
+                        return;
+                    }
+                },
+                result = finished(&mut self.writing) => self.written(result),
+                _ = wake.tick() => self.tick(),
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        self.drain();
+        let due = self.pending.len() >= LARGE_BATCH || self.last_write.elapsed() >= self.flush_interval;
+        if due && self.writing.is_none() {
+            self.write();
+        }
+        if self.last_upkeep.elapsed() >= UPKEEP_EVERY {
+            self.upkeep();
+        }
+    }
+
+    fn upkeep(&mut self) {
+        self.last_upkeep = Instant::now();
+        self.shared.ticks.follow_wall_clock();
+        self.metrics.publish(&self.shared);
+        crate::metrics::run_upkeep();
+    }
+
+    fn drain(&mut self) {
+        self.rings.extend(self.shared.rings.take_fresh());
+        let mut rings = std::mem::take(&mut self.rings);
+        rings.retain_mut(|ring| {
+            // Looked at first: what an ended thread pushed before it ended is drained below.
+            let abandoned = ring.is_abandoned();
+            // At most what is there now, so that a busy thread cannot hold the collector.
+            for _ in 0..ring.slots() {
+                if let Ok(record) = ring.pop() {
+                    self.take(record);
+                }
+            }
+            if abandoned {
+                self.shared.rings.released();
+            }
+            !abandoned
+        });
+        self.rings = rings;
+    }
+
+    fn take(&mut self, record: Record) {
+        let record = match record {
+            Record::Finished { transaction, end, finish } => {
+                let row = assemble::summary(&self.shared, &transaction, end, finish);
+                self.shared.live.add(&row);
+                self.metrics.add(&row);
+                if self.has_room() {
+                    self.pending.add_transaction(row);
+                }
+                return;
+            }
+            other => other,
+        };
+        if !self.has_room() {
+            return;
+        }
+        match record {
+            Record::Stage(stage) => {
+                let (trace_id, span) = assemble::stage(&self.shared, stage);
+                self.pending.add_span(trace_id, span);
+            }
+            Record::Span { trace_id, span } => self.pending.add_span(trace_id, *span),
+            Record::Log(line) => self.pending.add_log(*line),
+            Record::Finished { .. } => {}
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let room = self.pending.len() < MAX_PENDING;
+        if !room {
+            count(&self.shared.rings.dropped.history, 1);
+        }
+        room
+    }
+
+    /// Starts to write what waits; a batch that was refused goes first.
+    fn write(&mut self) {
+        self.last_write = Instant::now();
+        if self.batch.is_none() {
+            self.batch = self.pending.take().map(Arc::new);
+        }
+        if let Some(batch) = self.batch.clone() {
+            let history = self.history.clone();
+            self.writing = Some(tokio::spawn(async move { history.append(batch).await }));
+        }
+    }
+
+    fn written(&mut self, result: Result<(), HistoryError>) {
+        let _ = self.settle(result);
+    }
+
+    fn settle(&mut self, result: Result<(), HistoryError>) -> Result<(), Error> {
+        self.writing = None;
+        match result {
+            Ok(()) => self.batch = None,
+            Err(error) => {
+                if !error.is_retryable() {
+                    let lost = self.batch.take().map_or(0, |batch| assemble::records(&batch));
+                    count(&self.shared.rings.dropped.history, lost as u64);
+                }
+                return Err(Error::with_source(ErrorKind::History, error));
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        self.drain();
+        loop {
+            if self.writing.is_none() {
+                self.write();
+            }
+            if self.writing.is_none() {
+                return Ok(());
+            }
+            let result = finished(&mut self.writing).await;
+            self.settle(result)?;
+        }
+    }
+}
+
+/// Waits for the write on its way; forever when there is none. May be dropped and called again.
+async fn finished(writing: &mut Option<Write>) -> Result<(), HistoryError> {
+    match writing {
+        Some(write) => write.await.unwrap_or_else(|error| {
+            let failed = HistoryError::new(HistoryErrorKind::Unavailable, "the engine broke off");
+            Err(failed.with_source(error))
+        }),
+        None => std::future::pending().await,
+    }
+}

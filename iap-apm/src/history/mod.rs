@@ -1,0 +1,88 @@
+//! The history: where finished transactions, spans and log lines are kept and found again.
+//!
+//! [`History`] is what an engine implements. The embedded one is [`SqliteHistory`]; others (a
+//! ClickHouse, a Tempo) implement the same trait, and all who read go through it.
+
+mod query;
+mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use iap_core::TraceId;
+
+use crate::error::HistoryError;
+use crate::model::{LogLine, RouteStats, SeriesPoint, Span, Trace, TransactionSummary, Window};
+
+pub use query::{
+    LogQuery, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter, TransactionPage,
+    TransactionQuery,
+};
+pub use sqlite::{Evicted, SqliteHistory, SqliteOptions};
+
+/// A boxed future, so that [`History`] can be a trait object.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a call of [`History`] answers.
+pub type HistoryResult<'a, T> = BoxFuture<'a, Result<T, HistoryError>>;
+
+/// Spans of one trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceSpans {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// Some of its spans; the others come in other batches, in any order.
+    pub spans: Vec<Span>,
+}
+
+/// What is written at once.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// Finished transactions.
+    pub transactions: Vec<TransactionSummary>,
+    /// Finished spans, also of transactions that still run or are not known here.
+    pub spans: Vec<TraceSpans>,
+    /// Log lines, with or without a trace.
+    pub logs: Vec<LogLine>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.transactions.is_empty() && self.spans.is_empty() && self.logs.is_empty()
+    }
+}
+
+/// A store of telemetry.
+///
+/// Contract for engines:
+/// - `append` answers `Ok` only once the batch survives the end of the process (`kill -9`) and is
+///   seen by every query that begins afterwards. A refused batch has left nothing behind.
+/// - The same batch may come twice (a sender that lost our answer): a transaction is told apart by
+///   trace and span id, a span by its id inside the trace, a log line by all of its content.
+/// - Spans may come before, with or long after their transaction; [`History::trace`] merges them.
+/// - Listings and aggregates agree: of each trace they take the transactions of the first
+///   [`Source`](crate::model::Source) present.
+/// - Queries are bounded by the limits in them. All content came from outside and is data only.
+/// - Futures are driven by a tokio runtime and may be dropped at any await point.
+pub trait History: Send + Sync + 'static {
+    /// Writes a batch. [`HistoryErrorKind::Overloaded`](crate::HistoryErrorKind::Overloaded) and
+    /// `Full` mean that the caller keeps it and comes back, or counts it as lost.
+    fn append(&self, batch: Arc<Batch>) -> HistoryResult<'_, ()>;
+
+    /// Lists transactions; the next page continues after [`TransactionPage::next`].
+    fn transactions<'a>(&'a self, query: &'a TransactionQuery) -> HistoryResult<'a, TransactionPage>;
+
+    /// All that is known of a trace; `None` when nothing is.
+    fn trace(&self, trace_id: TraceId) -> HistoryResult<'_, Option<Trace>>;
+
+    /// What each route did in the window, by falling total time.
+    fn route_stats(&self, window: Window) -> HistoryResult<'_, Vec<RouteStats>>;
+
+    /// What happened step by step, steps without transactions included.
+    fn series<'a>(&'a self, query: &'a SeriesQuery) -> HistoryResult<'a, Vec<SeriesPoint>>;
+
+    /// Log lines by time, the latest `limit` of them.
+    fn logs<'a>(&'a self, query: &'a LogQuery) -> HistoryResult<'a, Vec<LogLine>>;
+}

@@ -1,0 +1,365 @@
+//! The queries, each over all files that may hold an answer.
+
+use std::collections::{HashMap, HashSet, hash_map::Entry};
+
+use iap_core::{SpanId, TraceId};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use super::files::{FileId, Files};
+use super::schema::unsigned;
+use crate::error::{HistoryError, HistoryErrorKind};
+use crate::history::query::{
+    Cursor, LogQuery, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter, TransactionPage,
+    TransactionQuery,
+};
+use crate::model::{LogLine, RouteStats, SeriesPoint, Source, Span, Trace, TransactionSummary, Window};
+use crate::sketch::Sketch;
+
+/// Spans of a trace that are read; a trace with more is marked as truncated.
+const MAX_SPANS: usize = 20_000;
+/// Log lines of a trace that are read.
+const MAX_LINES: usize = 5_000;
+/// Uncompressed bytes of a trace that are read.
+const MAX_TRACE_BYTES: usize = 64 << 20;
+/// Routes that are told apart; the rest is `other`.
+const MAX_ROUTES: usize = 1_000;
+/// Files without a hit after which a trace is taken to be complete.
+const QUIET_FILES: usize = 3;
+
+/// Conditions with their parameters.
+#[derive(Default)]
+struct Filter {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Filter {
+    fn window(column: &str, window: Window) -> Self {
+        let mut filter = Self::default();
+        filter.and(&format!("{column} >= ?"), [number(window.from_us)]);
+        filter.and(&format!("{column} < ?"), [number(window.to_us)]);
+        filter
+    }
+
+    fn and<const N: usize>(&mut self, condition: &str, values: [Value; N]) {
+        self.sql.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
+        self.sql.push_str(condition);
+        self.values.extend(values);
+    }
+}
+
+pub(super) fn transactions(files: &Files, query: &TransactionQuery) -> Result<TransactionPage, HistoryError> {
+    let limit = query.limit.clamp(1, MAX_LIMIT);
+    let (filter, column) = listing(query)?;
+    let sql = format!(
+        "SELECT * FROM entries{} ORDER BY {column} DESC, trace_id DESC, span_id DESC LIMIT {}",
+        filter.sql,
+        limit + 1
+    );
+    let mut items = Vec::new();
+    for id in files.in_window(query.window) {
+        let rows = files.query(id, |connection| {
+            let mut statement = connection.prepare(&sql)?;
+            statement.query_map(params_from_iter(&filter.values), summary)?.collect::<Result<Vec<_>, _>>()
+        })?;
+        items.extend(rows.into_iter().flatten());
+    }
+    let key = |row: &TransactionSummary| {
+        let cursor = Cursor::of(query.order, row);
+        std::cmp::Reverse((cursor.key, cursor.trace_id, cursor.span_id))
+    };
+    items.sort_by_key(key);
+    // The same batch may have come again in the next hour.
+    items.dedup_by_key(|row| (row.trace_id, row.span_id));
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|row| Cursor::of(query.order, row).write());
+    Ok(TransactionPage { items, next })
+}
+
+fn listing(query: &TransactionQuery) -> Result<(Filter, &'static str), HistoryError> {
+    let mut filter = Filter::window("start_us", query.window);
+    let texts = [
+        ("route", &query.route),
+        ("service", &query.service),
+        ("user", &query.user),
+        ("session", &query.session),
+    ];
+    for (column, value) in texts {
+        if let Some(value) = value {
+            filter.and(&format!("{column} = ?"), [Value::Text(value.clone())]);
+        }
+    }
+    match query.status {
+        Some(StatusFilter::Exact(status)) => filter.and("status = ?", [number(status.into())]),
+        Some(StatusFilter::Class(class)) => filter.and("status / 100 = ?", [number(class.into())]),
+        None => {}
+    }
+    if query.errors_only {
+        filter.and("failed = ?", [number(1)]);
+    }
+    if let Some(least) = query.min_duration_us {
+        filter.and("duration_us >= ?", [number(least)]);
+    }
+    let column = match query.order {
+        Order::Newest => "start_us",
+        Order::Slowest => "duration_us",
+    };
+    if let Some(cursor) = &query.cursor {
+        let cursor = Cursor::read(cursor)?;
+        let ids = [Value::Blob(cursor.trace_id.0.to_vec()), Value::Blob(cursor.span_id.0.to_vec())];
+        let [trace, span] = ids;
+        filter.and(&format!("({column}, trace_id, span_id) < (?, ?, ?)"), [number(cursor.key), trace, span]);
+    }
+    Ok((filter, column))
+}
+
+pub(super) fn trace(files: &Files, trace_id: TraceId) -> Result<Option<Trace>, HistoryError> {
+    let mut found = Found::nothing(trace_id);
+    let mut quiet = None;
+    for id in files.all() {
+        if found.read(files, id)? {
+            quiet = Some(0);
+        } else if let Some(quiet) = &mut quiet {
+            *quiet += 1;
+            if *quiet == QUIET_FILES {
+                break;
+            }
+        }
+    }
+    if quiet.is_none() {
+        return Ok(None);
+    }
+    let mut trace = found.trace;
+    trace.spans.sort_by_key(|span| (span.start_us, span.span_id));
+    trace.logs.sort_by_key(|line| line.time_us);
+    trace.logs.dedup();
+    Ok(Some(trace))
+}
+
+/// What has been read of a trace so far.
+struct Found {
+    trace: Trace,
+    ids: HashSet<SpanId>,
+    bytes: usize,
+}
+
+impl Found {
+    fn nothing(trace_id: TraceId) -> Self {
+        let trace = Trace { trace_id, summary: None, spans: Vec::new(), logs: Vec::new(), truncated: false };
+        Self { trace, ids: HashSet::new(), bytes: 0 }
+    }
+
+    /// Adds what a file has of the trace; whether there was anything.
+    fn read(&mut self, files: &Files, id: FileId) -> Result<bool, HistoryError> {
+        let trace_id = self.trace.trace_id;
+        let room = MAX_TRACE_BYTES.saturating_sub(self.bytes);
+        let Some((summary, chunks, lines)) = files.query(id, |connection| {
+            Ok((
+                best_summary(connection, trace_id)?,
+                chunks(connection, trace_id, room)?,
+                lines_of(connection, trace_id)?,
+            ))
+        })?
+        else {
+            return Ok(false);
+        };
+        let hit = summary.is_some() || !chunks.0.is_empty() || !lines.is_empty();
+        self.trace.truncated |= chunks.1;
+        let rank = |row: &TransactionSummary| (row.source, row.start_us);
+        self.trace.summary = self.trace.summary.take().into_iter().chain(summary).min_by_key(rank);
+        for chunk in chunks.0 {
+            self.bytes += chunk.len();
+            let spans: Vec<Span> = serde_json::from_slice(&chunk).map_err(|error| {
+                HistoryError::new(HistoryErrorKind::Unavailable, "stored spans are damaged")
+                    .with_source(error)
+            })?;
+            for span in spans {
+                if self.ids.len() >= MAX_SPANS {
+                    self.trace.truncated = true;
+                } else if self.ids.insert(span.span_id) {
+                    self.trace.spans.push(span);
+                }
+            }
+        }
+        self.trace.logs.extend(lines);
+        if self.trace.logs.len() > MAX_LINES {
+            self.trace.logs.truncate(MAX_LINES);
+            self.trace.truncated = true;
+        }
+        Ok(hit)
+    }
+}
+
+fn best_summary(connection: &Connection, id: TraceId) -> rusqlite::Result<Option<TransactionSummary>> {
+    let sql = "SELECT * FROM transactions WHERE trace_id = ? ORDER BY rank, start_us LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query_map([id.0], summary)?;
+    rows.next().transpose()
+}
+
+/// The stored chunks of a trace, unpacked up to `room` bytes, and whether some were left out.
+fn chunks(connection: &Connection, id: TraceId, room: usize) -> rusqlite::Result<(Vec<Vec<u8>>, bool)> {
+    let sql = "SELECT length, data FROM chunks WHERE trace_id = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([id.0])?;
+    let (mut chunks, mut room) = (Vec::new(), room);
+    while let Some(row) = rows.next()? {
+        let length: u32 = row.get(0)?;
+        let Some(left) = room.checked_sub(length as usize) else { return Ok((chunks, true)) };
+        room = left;
+        let data = row.get_ref(1)?.as_blob()?;
+        chunks.push(zstd::bulk::decompress(data, length as usize).map_err(conversion)?);
+    }
+    Ok((chunks, false))
+}
+
+fn lines_of(connection: &Connection, id: TraceId) -> rusqlite::Result<Vec<LogLine>> {
+    let sql = format!("SELECT line FROM logs WHERE trace_id = ? ORDER BY time_us LIMIT {}", MAX_LINES + 1);
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map([id.0], line)?.collect()
+}
+
+/// Calls `each` with route, start, duration and failure of every entry in the window.
+fn scan(
+    files: &Files,
+    window: Window,
+    route: Option<&str>,
+    mut each: impl FnMut(&str, u64, u64, bool),
+) -> Result<(), HistoryError> {
+    let mut filter = Filter::window("start_us", window);
+    if let Some(route) = route {
+        filter.and("route = ?", [Value::Text(route.to_owned())]);
+    }
+    let sql = format!("SELECT route, start_us, duration_us, failed FROM entries{}", filter.sql);
+    for id in files.in_window(window) {
+        files.query(id, |connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query(params_from_iter(&filter.values))?;
+            while let Some(row) = rows.next()? {
+                each(row.get_ref(0)?.as_str()?, unsigned(row, 1)?, unsigned(row, 2)?, row.get(3)?);
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) fn route_stats(files: &Files, window: Window) -> Result<Vec<RouteStats>, HistoryError> {
+    let mut routes: HashMap<String, (Sketch, u64)> = HashMap::new();
+    scan(files, window, None, |route, _, duration_us, failed| {
+        let full = routes.len() >= MAX_ROUTES && !routes.contains_key(route);
+        let entry = match routes.entry(if full { "other".to_owned() } else { route.to_owned() }) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Default::default()),
+        };
+        entry.0.add(duration_us);
+        entry.1 += u64::from(failed);
+    })?;
+    let stats = |(route, (sketch, errors)): (String, (Sketch, u64))| RouteStats {
+        route,
+        count: sketch.count(),
+        errors,
+        total_us: sketch.total(),
+        p50_us: sketch.percentile(50),
+        p95_us: sketch.percentile(95),
+        p99_us: sketch.percentile(99),
+        max_us: sketch.max(),
+    };
+    let mut stats: Vec<_> = routes.into_iter().map(stats).collect();
+    stats.sort_by(|a, b| b.total_us.cmp(&a.total_us).then_with(|| a.route.cmp(&b.route)));
+    Ok(stats)
+}
+
+pub(super) fn series(files: &Files, query: &SeriesQuery) -> Result<Vec<SeriesPoint>, HistoryError> {
+    let steps = match query.step_us {
+        0 => u64::MAX,
+        step => query.window.length_us().div_ceil(step),
+    };
+    if steps > MAX_SERIES_POINTS {
+        return Err(HistoryError::new(
+            HistoryErrorKind::InvalidQuery,
+            "the step is too small for the window",
+        ));
+    }
+    let mut points: Vec<(Sketch, u64)> = vec![Default::default(); steps as usize];
+    scan(files, query.window, query.route.as_deref(), |_, start_us, duration_us, failed| {
+        let point = &mut points[((start_us - query.window.from_us) / query.step_us) as usize];
+        point.0.add(duration_us);
+        point.1 += u64::from(failed);
+    })?;
+    let point = |(at, (sketch, errors)): (usize, (Sketch, u64))| SeriesPoint {
+        start_us: query.window.from_us + at as u64 * query.step_us,
+        count: sketch.count(),
+        errors,
+        p50_us: sketch.percentile(50),
+        p95_us: sketch.percentile(95),
+        p99_us: sketch.percentile(99),
+    };
+    Ok(points.into_iter().enumerate().map(point).collect())
+}
+
+pub(super) fn logs(files: &Files, query: &LogQuery) -> Result<Vec<LogLine>, HistoryError> {
+    let limit = query.limit.clamp(1, MAX_LIMIT);
+    let mut filter = Filter::window("time_us", query.window);
+    if let Some(id) = query.trace_id {
+        filter.and("trace_id = ?", [Value::Blob(id.0.to_vec())]);
+    }
+    if let Some(level) = query.min_level {
+        filter.and("level >= ?", [number(level as u64)]);
+    }
+    let sql = format!("SELECT line FROM logs{} ORDER BY time_us DESC LIMIT {limit}", filter.sql);
+    let mut lines: Vec<LogLine> = Vec::new();
+    for id in files.in_window(query.window) {
+        let found = files.query(id, |connection| {
+            let mut statement = connection.prepare(&sql)?;
+            statement.query_map(params_from_iter(&filter.values), line)?.collect::<Result<Vec<_>, _>>()
+        })?;
+        lines.extend(found.into_iter().flatten());
+    }
+    lines.sort_by_key(|line| line.time_us);
+    lines.dedup();
+    Ok(lines.split_off(lines.len().saturating_sub(limit)))
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<TransactionSummary> {
+    let parent: Option<[u8; 8]> = row.get(2)?;
+    Ok(TransactionSummary {
+        trace_id: TraceId(row.get(0)?),
+        span_id: SpanId(row.get(1)?),
+        parent_id: parent.map(SpanId),
+        source: match row.get(3)? {
+            0_u8 => Source::Own,
+            1 => Source::OtlpRoot,
+            _ => Source::OtlpEntry,
+        },
+        service: row.get(4)?,
+        start_us: unsigned(row, 5)?,
+        duration_us: unsigned(row, 6)?,
+        method: row.get(7)?,
+        path: row.get(8)?,
+        host: row.get(9)?,
+        route: row.get(10)?,
+        status: row.get(11)?,
+        failed: row.get(12)?,
+        error: row.get(13)?,
+        message: row.get(14)?,
+        user: row.get(15)?,
+        session: row.get(16)?,
+        client: row.get(17)?,
+        bytes_out: unsigned(row, 18)?,
+    })
+}
+
+fn line(row: &Row<'_>) -> rusqlite::Result<LogLine> {
+    serde_json::from_str(row.get_ref(0)?.as_str()?).map_err(conversion)
+}
+
+fn conversion(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
+}
+
+fn number(value: u64) -> Value {
+    Value::Integer(i64::try_from(value).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,71 @@
+//! The tables of one file, and how a connection to it is set up.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, Row};
+
+/// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
+/// the lowest rank only.
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS transactions (
+    trace_id BLOB NOT NULL, span_id BLOB NOT NULL, parent_id BLOB, rank INTEGER NOT NULL,
+    service TEXT NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
+    method TEXT NOT NULL, path TEXT NOT NULL, host TEXT NOT NULL, route TEXT NOT NULL,
+    status INTEGER NOT NULL, failed INTEGER NOT NULL, error TEXT, message TEXT,
+    user TEXT, session TEXT, client TEXT, bytes_out INTEGER NOT NULL,
+    PRIMARY KEY (trace_id, span_id)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS transactions_start ON transactions (start_us);
+CREATE INDEX IF NOT EXISTS transactions_duration ON transactions (duration_us);
+CREATE VIEW IF NOT EXISTS entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT EXISTS (
+    SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank);
+CREATE TABLE IF NOT EXISTS chunks (
+    trace_id BLOB NOT NULL, hash INTEGER NOT NULL, length INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (trace_id, hash)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS logs (
+    time_us INTEGER NOT NULL, hash INTEGER NOT NULL, trace_id BLOB, level INTEGER NOT NULL,
+    line TEXT NOT NULL, PRIMARY KEY (time_us, hash)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS logs_trace ON logs (trace_id) WHERE trace_id IS NOT NULL;
+";
+
+/// Opens a file for writing, creating it and its tables.
+pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // In WAL mode this survives the end of the process; only a power cut can lose the last commits.
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
+    connection.execute_batch(TABLES)?;
+    connection.set_prepared_statement_cache_capacity(16);
+    Ok(connection)
+}
+
+/// Opens a file for reading.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    // Read-write without create: the last reader of a WAL file may have to tidy up after a crash.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// The first and last moment of what a file holds; `None` when it is empty.
+pub(super) fn range(connection: &Connection) -> rusqlite::Result<Option<(u64, u64)>> {
+    let sql = "SELECT min(low), max(high) FROM (
+        SELECT min(start_us) low, max(start_us) high FROM transactions
+        UNION ALL SELECT min(time_us), max(time_us) FROM logs)";
+    connection.query_row(sql, [], |row| {
+        let (low, high): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+        Ok(low.zip(high).map(|(low, high)| (low.max(0) as u64, high.max(0) as u64)))
+    })
+}
+
+/// Reads a column that is never negative; SQLite's integers are signed.
+pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(|value| value.max(0) as u64)
+}

@@ -1,0 +1,195 @@
+//! The thread that writes.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot;
+
+use super::files::{FileId, Files};
+use super::schema;
+use crate::error::{HistoryError, HistoryErrorKind};
+use crate::history::{Batch, TraceSpans};
+use crate::model::{LogLine, TransactionSummary};
+
+/// Batches that are committed together.
+const GROUP: usize = 32;
+const RETAIN_EVERY: Duration = Duration::from_secs(60);
+/// Files are closed at this part of the size limit, so that removing one does not remove much.
+const FILE_SHARE: u64 = 8;
+const ZSTD_LEVEL: i32 = 1;
+
+pub(super) enum Job {
+    Append(Arc<Batch>, oneshot::Sender<Result<(), HistoryError>>),
+    Retain(oneshot::Sender<()>),
+}
+
+pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
+    let mut writer = Writer { files, open: None };
+    files.retain(None);
+    loop {
+        let first = match queue.recv_timeout(RETAIN_EVERY) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if first.is_none() {
+            files.retain(writer.open.as_ref().map(|(id, _)| *id));
+            continue;
+        }
+        let (mut batches, mut acks, mut retained) = (Vec::new(), Vec::new(), Vec::new());
+        for job in first.into_iter().chain(std::iter::from_fn(|| queue.try_recv().ok())).take(GROUP) {
+            match job {
+                Job::Append(batch, ack) => {
+                    batches.push(batch);
+                    acks.push(ack);
+                }
+                Job::Retain(done) => retained.push(done),
+            }
+        }
+        if !batches.is_empty() {
+            writer.write_all(&batches, acks);
+        }
+        if !retained.is_empty() {
+            files.retain(writer.open.as_ref().map(|(id, _)| *id));
+            for done in retained {
+                // Whoever asked may have gone.
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+struct Writer<'a> {
+    files: &'a Files,
+    open: Option<(FileId, Connection)>,
+}
+
+impl Writer<'_> {
+    fn write_all(&mut self, batches: &[Arc<Batch>], acks: Vec<oneshot::Sender<Result<(), HistoryError>>>) {
+        match self.write(batches) {
+            Ok(()) => acks.into_iter().for_each(|ack| drop(ack.send(Ok(())))),
+            Err(error) => {
+                // A connection that failed is opened anew next time: its file may have been removed.
+                self.open = None;
+                tracing::warn!(%error, "the history could not be written");
+                let kind = sqlite_error_kind(&error);
+                for ack in acks {
+                    drop(ack.send(Err(HistoryError::new(kind, "the batch could not be written"))));
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, batches: &[Arc<Batch>]) -> rusqlite::Result<()> {
+        let files = self.files;
+        let (id, connection) = self.current()?;
+        let transaction = connection.transaction()?;
+        let mut range: Option<(u64, u64)> = None;
+        for batch in batches {
+            let times = batch.transactions.iter().map(|row| row.start_us);
+            for time in times.chain(batch.logs.iter().map(|line| line.time_us)) {
+                range = Some(range.map_or((time, time), |(low, high)| (low.min(time), high.max(time))));
+            }
+            batch.transactions.iter().try_for_each(|row| insert_transaction(&transaction, row))?;
+            batch.spans.iter().try_for_each(|spans| insert_chunk(&transaction, spans))?;
+            batch.logs.iter().try_for_each(|line| insert_log(&transaction, line))?;
+        }
+        transaction.commit()?;
+        if let Some((low, high)) = range {
+            files.widen(id, low, high);
+        }
+        Ok(())
+    }
+
+    fn current(&mut self) -> rusqlite::Result<(FileId, &mut Connection)> {
+        let limit = self.files.options.max_bytes / FILE_SHARE;
+        let full = self.open.as_ref().is_some_and(|(id, _)| self.files.bytes(*id) > limit);
+        let id = self.files.current(full);
+        let open = match self.open.take() {
+            Some(open) if open.0 == id => open,
+            before => {
+                // Closing the last connection folds the log into the file.
+                drop(before);
+                let open = (id, schema::open_writer(&self.files.path(id))?);
+                self.files.retain(Some(id));
+                open
+            }
+        };
+        let (id, connection) = self.open.insert(open);
+        Ok((*id, connection))
+    }
+}
+
+fn sqlite_error_kind(error: &rusqlite::Error) -> HistoryErrorKind {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => HistoryErrorKind::Full,
+        _ => HistoryErrorKind::Unavailable,
+    }
+}
+
+fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusqlite::Result<()> {
+    let sql = "INSERT OR IGNORE INTO transactions VALUES
+        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+    connection.prepare_cached(sql)?.execute(params![
+        row.trace_id.0,
+        row.span_id.0,
+        row.parent_id.map(|id| id.0),
+        row.source as u8,
+        row.service,
+        clamp(row.start_us),
+        clamp(row.duration_us),
+        row.method,
+        row.path,
+        row.host,
+        row.route,
+        row.status,
+        row.failed,
+        row.error,
+        row.message,
+        row.user,
+        row.session,
+        row.client,
+        clamp(row.bytes_out),
+    ])?;
+    Ok(())
+}
+
+fn insert_chunk(connection: &Connection, chunk: &TraceSpans) -> rusqlite::Result<()> {
+    let failed = |error: iap_core::BoxError| rusqlite::Error::ToSqlConversionFailure(error);
+    let json = serde_json::to_vec(&chunk.spans).map_err(|error| failed(error.into()))?;
+    let data = zstd::bulk::compress(&json, ZSTD_LEVEL).map_err(|error| failed(error.into()))?;
+    let sql = "INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3, ?4)";
+    let hash = hash_of(&json);
+    connection.prepare_cached(sql)?.execute(params![chunk.trace_id.0, hash, json.len() as i64, data])?;
+    Ok(())
+}
+
+fn insert_log(connection: &Connection, line: &LogLine) -> rusqlite::Result<()> {
+    let json =
+        serde_json::to_string(line).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let sql = "INSERT OR IGNORE INTO logs VALUES (?1, ?2, ?3, ?4, ?5)";
+    let trace_id = line.trace_id.map(|id| id.0);
+    let hash = hash_of(json.as_bytes());
+    connection.prepare_cached(sql)?.execute(params![
+        clamp(line.time_us),
+        hash,
+        trace_id,
+        line.level as u8,
+        json
+    ])?;
+    Ok(())
+}
+
+/// Only tells a resent piece from a new one of the same trace and time.
+fn hash_of(bytes: &[u8]) -> i64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish() as i64
+}
+
+fn clamp(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,263 @@
+//! The observer that the pipeline calls: [`ApmHooks`], and its running transaction.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+
+use http::Method;
+use iap_core::hooks::{Begin, Field, Finish, Recorder, SpanEnd, Stage};
+use iap_core::{Connection, Hooks, SpanId, TraceContext, Transaction};
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+
+use crate::collector::Command;
+use crate::model::UNROUTED;
+use crate::record::{Record, StageRecord, count};
+use crate::shared::Shared;
+use crate::text::cut;
+
+const MAX_PATH: usize = 2_048;
+const MAX_HOST: usize = 255;
+const MAX_FACT: usize = 256;
+const NO_SLOT: usize = usize::MAX;
+
+/// Records the transactions of a server. Cheap to clone; the recording goes on while any clone lives.
+///
+/// A request with a valid `traceparent` continues that trace, any other one begins a new trace. The
+/// query string is not recorded, since it may hold secrets.
+#[derive(Clone)]
+pub struct ApmHooks {
+    pub(crate) shared: Arc<Shared>,
+    /// Keeps the collector running.
+    pub(crate) _collector: mpsc::Sender<Command>,
+}
+
+impl fmt::Debug for ApmHooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApmHooks").finish_non_exhaustive()
+    }
+}
+
+/// A running stage.
+#[derive(Debug)]
+pub struct ApmSpan {
+    id: SpanId,
+    parent: SpanId,
+    stage: Stage,
+    start: u64,
+}
+
+/// A running transaction; also what [`Transaction`] handles point to.
+pub struct ApmTransaction {
+    shared: Arc<Shared>,
+    pub(crate) context: TraceContext,
+    pub(crate) parent: Option<SpanId>,
+    pub(crate) start: u64,
+    pub(crate) method: Method,
+    /// Path and host in one allocation.
+    text: Box<str>,
+    path_len: usize,
+    connection: Arc<Connection>,
+    facts: Mutex<Facts>,
+    stage: AtomicU8,
+    slot: AtomicUsize,
+    finished: AtomicBool,
+}
+
+/// What becomes known on the way.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts {
+    pub(crate) route: Option<Arc<str>>,
+    pub(crate) user: Option<Box<str>>,
+    pub(crate) session: Option<Box<str>>,
+}
+
+impl ApmTransaction {
+    fn begin(shared: &Arc<Shared>, begin: &Begin<'_>) -> Arc<Self> {
+        let context = match begin.parent {
+            Some(parent) => parent.with_span(SpanId::random()),
+            None => TraceContext::root(),
+        };
+        let path = cut(begin.path, MAX_PATH);
+        let host = cut(begin.host, MAX_HOST);
+        let mut text = String::with_capacity(path.len() + host.len());
+        text.push_str(path);
+        text.push_str(host);
+        let transaction = Arc::new(Self {
+            shared: shared.clone(),
+            context,
+            parent: begin.parent.map(|parent| parent.span_id),
+            start: shared.ticks.raw(),
+            method: begin.method.clone(),
+            text: text.into_boxed_str(),
+            path_len: path.len(),
+            connection: begin.connection.clone(),
+            facts: Mutex::default(),
+            stage: AtomicU8::new(0),
+            slot: AtomicUsize::new(NO_SLOT),
+            finished: AtomicBool::new(false),
+        });
+        match shared.active.insert(&transaction, u64::from_be_bytes(context.span_id.0)) {
+            Some(slot) => transaction.slot.store(slot, Ordering::Relaxed),
+            None => count(&shared.rings.dropped.active, 1),
+        }
+        transaction
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.text[..self.path_len]
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.text[self.path_len..]
+    }
+
+    /// The client's address; `None` for a connection that is not known.
+    pub(crate) fn client(&self) -> Option<std::net::IpAddr> {
+        let ip = self.connection.peer().ip().to_canonical();
+        (!ip.is_unspecified()).then_some(ip)
+    }
+
+    pub(crate) fn facts(&self) -> Facts {
+        self.facts.lock().clone()
+    }
+
+    /// The stage that began last.
+    pub(crate) fn last_stage(&self) -> Option<&'static str> {
+        STAGES.get(usize::from(self.stage.load(Ordering::Relaxed)).checked_sub(1)?).copied()
+    }
+
+    fn entered(&self, stage: &Stage) {
+        self.stage.store(code(stage), Ordering::Relaxed);
+    }
+
+    fn leave(&self) {
+        let slot = self.slot.load(Ordering::Relaxed);
+        self.shared.active.remove((slot != NO_SLOT).then_some(slot));
+    }
+
+    fn store(&self, id: SpanId, parent: SpanId, stage: Stage, start: u64, end: SpanEnd) {
+        let SpanEnd { status, error, detail } = end;
+        let (trace_id, now) = (self.context.trace_id, self.shared.ticks.raw());
+        let record = StageRecord { trace_id, id, parent, start, end: now, stage, status, error, detail };
+        self.shared.rings.push(Record::Stage(record));
+    }
+}
+
+impl fmt::Debug for ApmTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApmTransaction")
+            .field("context", &self.context)
+            .field("method", &self.method)
+            .field("path", &self.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for ApmTransaction {
+    fn drop(&mut self) {
+        if !*self.finished.get_mut() {
+            self.leave();
+            count(&self.shared.rings.dropped.unfinished, 1);
+        }
+    }
+}
+
+impl Recorder for ApmTransaction {
+    fn context(&self) -> TraceContext {
+        self.context
+    }
+
+    fn now(&self) -> u64 {
+        self.shared.ticks.raw()
+    }
+
+    fn record(&self, id: SpanId, parent: SpanId, stage: Stage, started: u64, end: SpanEnd) {
+        self.store(id, parent, stage, started, end);
+    }
+
+    fn set(&self, field: Field, value: &str) {
+        let value = Some(cut(value, MAX_FACT).into());
+        let mut facts = self.facts.lock();
+        match field {
+            Field::User => facts.user = value,
+            Field::Session => facts.session = value,
+            _ => {}
+        }
+    }
+}
+
+impl Hooks for ApmHooks {
+    const ENABLED: bool = true;
+    type Transaction = Arc<ApmTransaction>;
+    type Span = ApmSpan;
+
+    fn begin(&self, begin: &Begin<'_>) -> Self::Transaction {
+        ApmTransaction::begin(&self.shared, begin)
+    }
+
+    fn context(&self, transaction: &Self::Transaction) -> Option<TraceContext> {
+        Some(transaction.context)
+    }
+
+    fn handle(&self, transaction: &Self::Transaction) -> Option<Transaction> {
+        Some(Transaction::new(transaction.clone()))
+    }
+
+    fn routed(&self, transaction: &Self::Transaction, route: &Arc<str>) {
+        transaction.facts.lock().route = Some(route.clone());
+    }
+
+    fn start(&self, transaction: &Self::Transaction, stage: Stage, parent: Option<SpanId>) -> ApmSpan {
+        transaction.entered(&stage);
+        let parent = parent.unwrap_or(transaction.context.span_id);
+        ApmSpan { id: SpanId::random(), parent, stage, start: self.shared.ticks.raw() }
+    }
+
+    fn span_id(&self, span: &ApmSpan) -> Option<SpanId> {
+        Some(span.id)
+    }
+
+    fn end(&self, transaction: &Self::Transaction, span: ApmSpan, end: SpanEnd) {
+        transaction.store(span.id, span.parent, span.stage, span.start, end);
+    }
+
+    fn finish(&self, transaction: Self::Transaction, finish: Finish) {
+        if transaction.finished.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        transaction.leave();
+        let end = self.shared.ticks.raw();
+        self.shared.rings.push(Record::Finished { transaction, end, finish });
+    }
+}
+
+impl Facts {
+    pub(crate) fn route(&self) -> &str {
+        self.route.as_deref().unwrap_or(UNROUTED)
+    }
+}
+
+const STAGES: [&str; 8] = [
+    "session.load",
+    "session.commit",
+    "upstream",
+    "upstream.connect",
+    "handler",
+    "files",
+    "response",
+    "custom",
+];
+
+fn code(stage: &Stage) -> u8 {
+    match stage {
+        Stage::SessionLoad => 1,
+        Stage::SessionCommit => 2,
+        Stage::Upstream => 3,
+        Stage::UpstreamConnect => 4,
+        Stage::Handler => 5,
+        Stage::Files => 6,
+        Stage::Response => 7,
+        _ => 8,
+    }
+}

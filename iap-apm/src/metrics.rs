@@ -1,0 +1,61 @@
+//! Metrics in the Prometheus text format, without a server of their own.
+//!
+//! | metric | labels |
+//! |---|---|
+//! | `iap_http_requests_total` | `route`, `method`, `status_class` |
+//! | `iap_http_request_duration_seconds` (histogram) | the same |
+//! | `iap_http_requests_active` | |
+//! | `iap_apm_dropped_total` | `what`: see [`Dropped`](crate::Dropped) |
+//! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `request` |
+//! | `iap_apm_history_evicted_total` | `why`: `age`, `size` |
+//! | `iap_apm_history_damaged_total` | |
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::error::{Error, ErrorKind};
+
+static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Seconds: from a cached answer to a hanging upstream.
+const BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// Makes this process's metrics (the `metrics` crate's) available to [`prometheus`]. To be called once,
+/// before an [`Apm`](crate::Apm) is built: what was counted before is not seen. A second call does
+/// nothing.
+///
+/// # Errors
+/// [`ErrorKind::RecorderTaken`] when the program has installed another recorder. Metrics then go
+/// there, and the rest of the APM works as before.
+pub fn install() -> Result<(), Error> {
+    if HANDLE.get().is_some() {
+        return Ok(());
+    }
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &BUCKETS)
+        .map_err(|error| Error::with_source(ErrorKind::RecorderTaken, error))?
+        .build_recorder();
+    let handle = recorder.handle();
+    match metrics::set_global_recorder(recorder) {
+        Ok(()) => {
+            let _ = HANDLE.set(handle);
+            Ok(())
+        }
+        Err(_) if HANDLE.get().is_some() => Ok(()),
+        Err(_) => Err(Error::new(ErrorKind::RecorderTaken)),
+    }
+}
+
+/// All metrics as text (version 0.0.4 of the format); `None` unless [`install`] has succeeded.
+pub fn prometheus() -> Option<String> {
+    HANDLE.get().map(PrometheusHandle::render)
+}
+
+/// Folds raw samples into buckets; without it histograms grow until they are read.
+pub(crate) fn run_upkeep() {
+    if let Some(handle) = HANDLE.get() {
+        handle.run_upkeep();
+    }
+}

@@ -1,0 +1,77 @@
+//! Aggregates over a window.
+
+use serde::{Deserialize, Serialize};
+
+/// A span of time: from `from_us` up to, but not including, `to_us` (Unix microseconds).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// The first microsecond.
+    pub from_us: u64,
+    /// The first microsecond after it.
+    pub to_us: u64,
+}
+
+impl Window {
+    /// From `from_us` up to, but not including, `to_us`.
+    pub fn new(from_us: u64, to_us: u64) -> Self {
+        Self { from_us, to_us }
+    }
+
+    /// All of time.
+    pub fn all() -> Self {
+        Self { from_us: 0, to_us: i64::MAX as u64 }
+    }
+
+    /// The `length_us` before `end_us`.
+    pub fn last(length_us: u64, end_us: u64) -> Self {
+        Self { from_us: end_us.saturating_sub(length_us), to_us: end_us }
+    }
+
+    /// Whether `time_us` lies in it.
+    pub fn contains(&self, time_us: u64) -> bool {
+        (self.from_us..self.to_us).contains(&time_us)
+    }
+
+    /// Its length.
+    pub fn length_us(&self) -> u64 {
+        self.to_us.saturating_sub(self.from_us)
+    }
+}
+
+/// What one route did in a window. Percentiles are exact below 64 us, else within 1.6 %.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteStats {
+    /// The route; `other` collects those beyond the reader's limit.
+    pub route: String,
+    /// Transactions.
+    pub count: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// The sum of their durations.
+    pub total_us: u64,
+    /// Half of them were at most this long.
+    pub p50_us: u64,
+    /// 95 % of them were at most this long.
+    pub p95_us: u64,
+    /// 99 % of them were at most this long.
+    pub p99_us: u64,
+    /// The longest.
+    pub max_us: u64,
+}
+
+/// One step of a series. Percentiles are 0 where nothing happened; see [`RouteStats`] for precision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeriesPoint {
+    /// The beginning of the step.
+    pub start_us: u64,
+    /// Transactions that began in it.
+    pub count: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// Half of them were at most this long.
+    pub p50_us: u64,
+    /// 95 % of them were at most this long.
+    pub p95_us: u64,
+    /// 99 % of them were at most this long.
+    pub p99_us: u64,
+}

@@ -1,0 +1,98 @@
+use serde_json::json;
+
+use super::*;
+
+fn id(n: u64) -> SpanId {
+    SpanId(n.to_be_bytes())
+}
+
+fn span(n: u64, parent: u64, start_us: u64, duration_us: u64) -> Span {
+    serde_json::from_value(json!({
+        "span_id": id(n).to_string(), "parent_id": (parent != 0).then(|| id(parent).to_string()),
+        "name": format!("s{n}"), "service": "t", "start_us": start_us, "duration_us": duration_us,
+    }))
+    .expect("a span")
+}
+
+fn trace(spans: Vec<Span>) -> Trace {
+    Trace { trace_id: TraceId([1; 16]), summary: None, spans, logs: Vec::new(), truncated: false }
+}
+
+#[test]
+fn self_time_is_the_duration_minus_the_union_of_children() {
+    // Children 10..40 and 30..60 overlap; 90..200 runs past its parent, which ends at 100.
+    let tree =
+        trace(vec![span(3, 1, 30, 30), span(1, 0, 0, 100), span(2, 1, 10, 30), span(4, 1, 90, 110)]).tree();
+    assert_eq!(tree.roots.len(), 1);
+    assert_eq!(tree.roots[0].self_us, 100 - 50 - 10);
+    let names: Vec<_> = tree.roots[0].children.iter().map(|node| node.span.name.as_str()).collect();
+    assert_eq!(names, ["s2", "s3", "s4"]);
+    assert_eq!(tree.find(id(4)).expect("present").self_us, 110);
+}
+
+#[test]
+fn children_of_children_do_not_count_twice() {
+    let tree = trace(vec![span(1, 0, 0, 100), span(2, 1, 20, 60), span(3, 2, 30, 40)]).tree();
+    let times: Vec<_> = tree.iter().map(|node| node.self_us).collect();
+    assert_eq!(times, [40, 20, 40]);
+}
+
+#[test]
+fn an_unknown_parent_makes_a_root_and_circles_are_cut() {
+    let tree = trace(vec![span(1, 99, 0, 10), span(2, 3, 5, 10), span(3, 2, 6, 10), span(4, 4, 7, 1)]).tree();
+    let roots: Vec<_> = tree.roots.iter().map(|node| node.span.span_id).collect();
+    assert_eq!(roots, [id(1), id(2), id(4)]);
+    assert_eq!(tree.iter().count(), 4);
+}
+
+#[test]
+fn a_chain_of_any_length_is_listed_whole_and_not_deep() {
+    let spans = (1..=20_000).map(|n| span(n, n - 1, n, 1)).collect();
+    let tree = trace(spans).tree();
+    assert_eq!(tree.iter().count(), 20_000);
+    let (mut depth, mut level) = (0, &tree.roots);
+    while let Some(node) = level.first() {
+        depth += 1;
+        level = &node.children;
+    }
+    assert_eq!(depth, MAX_DEPTH);
+    assert!(serde_json::to_string(&tree).is_ok());
+}
+
+#[test]
+fn log_lines_go_to_their_span() {
+    let line = |span_id| LogLine {
+        time_us: 5,
+        level: Level::Warn,
+        target: "t".into(),
+        message: "m".into(),
+        trace_id: Some(TraceId([1; 16])),
+        span_id,
+        service: "t".into(),
+        fields: Attributes::new(),
+    };
+    let mut trace = trace(vec![span(1, 0, 0, 10)]);
+    trace.logs = vec![line(Some(id(1))), line(Some(id(7))), line(None)];
+    let tree = trace.tree();
+    assert_eq!(tree.roots[0].logs.len(), 1);
+    assert_eq!(tree.logs.len(), 2);
+}
+
+#[test]
+fn the_statement_is_read_from_new_and_old_names() {
+    let mut span = span(1, 0, 0, 1);
+    assert_eq!(span.sql(), None);
+    span.attributes.insert("db.statement".into(), json!("old"));
+    span.attributes.insert("db.system".into(), json!("sqlite"));
+    assert_eq!((span.sql(), span.db_system()), (Some("old"), Some("sqlite")));
+    span.attributes.insert("db.query.text".into(), json!("new"));
+    assert_eq!(span.sql(), Some("new"));
+}
+
+#[test]
+fn ids_are_hexadecimal_text() {
+    let json = serde_json::to_value(span(1, 2, 3, 4)).expect("serializable");
+    assert_eq!(json["span_id"], "0000000000000001");
+    assert_eq!(json["parent_id"], "0000000000000002");
+    assert_eq!(json["kind"], "internal");
+}

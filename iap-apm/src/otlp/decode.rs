@@ -1,0 +1,183 @@
+//! From bytes to a batch. One bad record never takes the others with it.
+
+use std::collections::HashMap;
+use std::io::Read;
+
+use http::StatusCode;
+use iap_core::TraceId;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::{logs::v1 as logs, trace::v1 as trace};
+use prost::Message;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Signal;
+use super::convert::{self, Origin};
+use super::status::{Encoding, Refusal};
+use crate::history::{Batch, TraceSpans};
+use crate::model::Span;
+
+/// What a request held.
+#[derive(Debug, Default)]
+pub(super) struct Decoded {
+    pub(super) batch: Batch,
+    /// Records that were refused.
+    pub(super) rejected: u64,
+    /// Why the first of them was.
+    pub(super) reason: Option<&'static str>,
+    traces: HashMap<TraceId, usize>,
+}
+
+impl Decoded {
+    fn reject(&mut self, reason: &'static str) {
+        self.rejected += 1;
+        self.reason.get_or_insert(reason);
+    }
+
+    fn add_span(&mut self, trace_id: TraceId, span: Span) {
+        self.batch.transactions.extend(convert::entry(trace_id, &span));
+        let spans = &mut self.batch.spans;
+        let at = *self.traces.entry(trace_id).or_insert_with(|| {
+            spans.push(TraceSpans { trace_id, spans: Vec::new() });
+            spans.len() - 1
+        });
+        spans[at].spans.push(span);
+    }
+
+    fn take_span(&mut self, origin: &Origin, span: trace::Span) {
+        match convert::span(origin, span) {
+            Ok((trace_id, span)) => self.add_span(trace_id, span),
+            Err(reason) => self.reject(reason),
+        }
+    }
+
+    fn take_log(&mut self, origin: &Origin, target: &str, record: logs::LogRecord, now_us: u64) {
+        match convert::log(origin, target, record, now_us) {
+            Ok(line) => self.batch.logs.push(line),
+            Err(reason) => self.reject(reason),
+        }
+    }
+}
+
+pub(super) fn decode(
+    signal: Signal,
+    encoding: Encoding,
+    gzip: bool,
+    body: &[u8],
+    max_bytes: usize,
+    now_us: u64,
+) -> Result<Decoded, Refusal> {
+    let inflated = if gzip && !body.is_empty() { Some(inflate(body, max_bytes)?) } else { None };
+    let bytes = inflated.as_deref().unwrap_or(body);
+    if bytes.is_empty() {
+        return Ok(Decoded::default());
+    }
+    match encoding {
+        Encoding::Protobuf => protobuf(signal, bytes, now_us),
+        Encoding::Json => json(signal, bytes, now_us),
+    }
+}
+
+fn inflate(body: &[u8], max_bytes: usize) -> Result<Vec<u8>, Refusal> {
+    let mut inflated = Vec::new();
+    // One byte more than allowed tells "exactly full" from "too large".
+    let mut reader = flate2::read::MultiGzDecoder::new(body).take(max_bytes as u64 + 1);
+    reader
+        .read_to_end(&mut inflated)
+        .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the body is not gzip"))?;
+    if inflated.len() > max_bytes { Err(Refusal::too_large()) } else { Ok(inflated) }
+}
+
+fn protobuf(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusal> {
+    let bad = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body is not a valid protobuf request");
+    let mut decoded = Decoded::default();
+    match signal {
+        Signal::Traces => {
+            for group in ExportTraceServiceRequest::decode(bytes).map_err(bad)?.resource_spans {
+                let origin = Origin::of(&group.resource.unwrap_or_default().attributes);
+                for span in group.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                    decoded.take_span(&origin, span);
+                }
+            }
+        }
+        Signal::Logs => {
+            for group in ExportLogsServiceRequest::decode(bytes).map_err(bad)?.resource_logs {
+                let origin = Origin::of(&group.resource.unwrap_or_default().attributes);
+                for scope in group.scope_logs {
+                    let target = scope.scope.unwrap_or_default().name;
+                    for record in scope.log_records {
+                        decoded.take_log(&origin, &target, record, now_us);
+                    }
+                }
+            }
+        }
+    }
+    Ok(decoded)
+}
+
+/// The envelope is walked by hand and each record read on its own, since reading all at once would let
+/// one record with a malformed id refuse the request.
+fn json(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusal> {
+    let bad = Refusal::new(StatusCode::BAD_REQUEST, "the body is not a valid JSON request");
+    let mut request: Value = serde_json::from_slice(bytes).map_err(|_| bad.clone())?;
+    if !request.is_object() {
+        return Err(bad);
+    }
+    // In protobuf's JSON null stands for the default.
+    strip_nulls(&mut request);
+    let (groups, scopes, records) = match signal {
+        Signal::Traces => ("resourceSpans", "scopeSpans", "spans"),
+        Signal::Logs => ("resourceLogs", "scopeLogs", "logRecords"),
+    };
+    let mut decoded = Decoded::default();
+    for mut group in take_list(&mut request, groups).ok_or_else(|| bad.clone())? {
+        let attributes = group.pointer_mut("/resource/attributes").map(Value::take);
+        let origin = Origin::of(&attributes.map(lenient::<KeyValue>).unwrap_or_default());
+        for mut scope in take_list(&mut group, scopes).ok_or_else(|| bad.clone())? {
+            let target = scope.pointer("/scope/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            for record in take_list(&mut scope, records).ok_or_else(|| bad.clone())? {
+                let malformed = "a record is malformed";
+                match signal {
+                    Signal::Traces => match serde_json::from_value(record) {
+                        Ok(span) => decoded.take_span(&origin, span),
+                        Err(_) => decoded.reject(malformed),
+                    },
+                    Signal::Logs => match serde_json::from_value(record) {
+                        Ok(record) => decoded.take_log(&origin, &target, record, now_us),
+                        Err(_) => decoded.reject(malformed),
+                    },
+                }
+            }
+        }
+    }
+    Ok(decoded)
+}
+
+/// The elements of a list member; none when it is missing, `None` when it is something else.
+fn take_list(object: &mut Value, name: &str) -> Option<Vec<Value>> {
+    match object.get_mut(name).map(Value::take) {
+        None => Some(Vec::new()),
+        Some(Value::Array(list)) => Some(list),
+        Some(_) => None,
+    }
+}
+
+/// The elements that can be read.
+fn lenient<T: DeserializeOwned>(list: Value) -> Vec<T> {
+    let Value::Array(list) = list else { return Vec::new() };
+    list.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect()
+}
+
+/// Recurses no deeper than the parser, which refuses more than 128 levels.
+fn strip_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(strip_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_nulls),
+        _ => {}
+    }
+}

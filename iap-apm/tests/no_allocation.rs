@@ -1,0 +1,85 @@
+//! Recording a span allocates nothing.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::{begin, finish};
+use iap_apm::Apm;
+use iap_core::hooks::{Hooks, SpanEnd, Stage};
+
+struct Counting;
+
+thread_local!(static ALLOCATIONS: Cell<u64> = const { Cell::new(0) });
+
+// An allocator cannot be written without `unsafe`; this one only counts and passes on.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn spans_allocate_nothing() {
+    let apm = Apm::builder().build().expect("an APM");
+    let hooks = apm.hooks();
+    let transaction = begin(&hooks, "/orders/7", None);
+    let handle = hooks.handle(&transaction).expect("recorded");
+    let address: std::sync::Arc<str> = "10.0.0.1:80".into();
+    // The thread's ring is made by the first record.
+    drop(handle.span(Stage::Handler));
+
+    let spans = || {
+        for _ in 0..1_000 {
+            let upstream = hooks.start(&transaction, Stage::Upstream, None);
+            let connect = hooks.start(&transaction, Stage::UpstreamConnect, hooks.span_id(&upstream));
+            let end = SpanEnd { detail: Some(address.clone()), ..SpanEnd::default() };
+            hooks.end(&transaction, connect, end);
+            let end = SpanEnd { error: Some("refused".into()), ..SpanEnd::default() };
+            hooks.end(&transaction, upstream, end);
+        }
+    };
+    assert_eq!(allocations(spans), 0, "by the hooks");
+    let guards = || (0..1_000).for_each(|_| drop(handle.span(Stage::Custom("price".into()))));
+    assert_eq!(allocations(guards), 0, "by the handle");
+    assert_eq!(apm.dropped().spans, 0, "they were all recorded");
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(7)))), 1, "the counter counts");
+
+    drop(handle);
+    assert_eq!(allocations(|| hooks.finish(transaction, finish(200, None))), 0, "at the end");
+    // The transaction itself and its text. The connection is made by the test, and so is not counted.
+    let connection = std::sync::Arc::new(iap_core::Connection::new(
+        ([192, 0, 2, 7], 1).into(),
+        ([127, 0, 0, 1], 80).into(),
+        false,
+    ));
+    let whole = || {
+        let transaction = hooks.begin(&iap_core::hooks::Begin {
+            connection: &connection,
+            method: &http::Method::GET,
+            path: "/orders/7",
+            query: None,
+            host: "shop.example",
+            version: http::Version::HTTP_11,
+            parent: None,
+        });
+        hooks.finish(transaction, finish(200, None));
+    };
+    assert_eq!(allocations(whole), 2, "a whole transaction");
+}
