@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body as HttpBody;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tower::layer::util::{Identity, Stack as LayerStack};
 use tower::{Layer, Service};
@@ -15,7 +16,7 @@ use tower::{Layer, Service};
 use super::listener::{self, Bound};
 use super::serve::{Shared, Timeouts};
 use super::tls::TlsConfig;
-use super::{Phase, RunningServer, worker};
+use super::{Application, Phase, RunningServer, worker};
 use crate::body::Body;
 use crate::error::BoxError;
 use crate::hooks::Hooks;
@@ -39,6 +40,7 @@ struct Settings {
     limits: Limits,
     timeouts: Timeouts,
     max_connections: usize,
+    application: Option<Handle>,
 }
 
 /// Why a server did not start.
@@ -77,6 +79,7 @@ impl<H: Hooks> ServerBuilder<H> {
                 limits: Limits::default(),
                 timeouts: Timeouts::default(),
                 max_connections: 65_536,
+                application: None,
             },
         }
     }
@@ -150,6 +153,14 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         self
     }
 
+    /// Runs embedded services on a runtime that is there already, which outlives the server.
+    /// Default: a multi-threaded runtime of the server's own, stopped with it.
+    #[must_use]
+    pub fn application(mut self, runtime: Handle) -> Self {
+        self.settings.application = Some(runtime);
+        self
+    }
+
     /// Builds the pipeline without sockets: for tests, or to serve it yourself.
     pub fn into_pipeline<B>(self) -> Pipeline<H>
     where
@@ -186,15 +197,17 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         let addresses = listeners.iter().map(|bound| bound.address).collect();
 
         let (timeouts, max_connections) = (self.settings.timeouts, self.settings.max_connections);
-        let application =
-            tokio::runtime::Builder::new_multi_thread().thread_name("iap-app").enable_all().build()?;
+        let application = match self.settings.application.take() {
+            Some(handle) => Application::Shared(handle),
+            None => Application::own()?,
+        };
         let pipeline = Arc::new(self.into_pipeline());
         let (drain, phase) = watch::channel(Phase::Run);
         let open = Arc::new(AtomicUsize::new(0));
         let shared =
             Shared { pipeline: pipeline.clone(), timeouts, max_connections, open: open.clone(), phase };
-        let workers = worker::spawn_all(workers, listeners, &shared, application.handle())?;
+        let workers = worker::spawn_all(workers, listeners, &shared, &application.handle())?;
         let routes = pipeline.routes_handle();
-        Ok(RunningServer { addresses, routes, drain, open, workers, application: Some(application) })
+        Ok(RunningServer { addresses, routes, drain, open, workers, application })
     }
 }

@@ -25,6 +25,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 use crate::route::RouteTable;
@@ -52,7 +53,40 @@ pub struct RunningServer {
     drain: watch::Sender<Phase>,
     open: Arc<AtomicUsize>,
     workers: Vec<JoinHandle<()>>,
-    application: Option<tokio::runtime::Runtime>,
+    application: Application,
+}
+
+/// The runtime of embedded services.
+#[derive(Debug)]
+enum Application {
+    Own(Option<Runtime>),
+    Shared(Handle),
+}
+
+impl Application {
+    fn own() -> std::io::Result<Self> {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().thread_name("iap-app").enable_all().build()?;
+        Ok(Self::Own(Some(runtime)))
+    }
+
+    fn handle(&self) -> Handle {
+        match self {
+            Self::Own(runtime) => runtime.as_ref().expect("present until dropped").handle().clone(),
+            Self::Shared(handle) => handle.clone(),
+        }
+    }
+}
+
+/// A runtime must not be dropped from async code, where a server often is.
+impl Drop for Application {
+    fn drop(&mut self) {
+        if let Self::Own(runtime) = self
+            && let Some(runtime) = runtime.take()
+        {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// What connections are asked to do.
@@ -83,8 +117,8 @@ impl RunningServer {
     }
 
     /// The runtime that applications run on, for background work that belongs to them.
-    pub fn application(&self) -> tokio::runtime::Handle {
-        self.application.as_ref().expect("present until shutdown").handle().clone()
+    pub fn application(&self) -> Handle {
+        self.application.handle()
     }
 
     /// Drains: stops accepting, lets running requests finish (HTTP/2 clients get a GOAWAY), and
@@ -105,9 +139,6 @@ impl RunningServer {
         for worker in self.workers.drain(..) {
             // A worker that panicked has said so on standard error already.
             let _ = worker.join();
-        }
-        if let Some(application) = self.application.take() {
-            application.shutdown_background();
         }
     }
 }

@@ -71,6 +71,9 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
              sessions.redis.password, like `password: {env: REDIS_PASSWORD}`",
         );
     }
+    if sessions.login.max_per_user == 0 {
+        return wrong("sessions.login.max_per_user: a user needs at least one session");
+    }
     if sessions.idle > sessions.absolute {
         return wrong("sessions.idle is longer than sessions.absolute");
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use parse::{ConfigError, parse};
+pub(crate) use parse::parse;
 pub(crate) use secret::SecretRef;
 pub(crate) use units::{ByteSize, Span};
 
@@ -165,14 +165,14 @@ pub(crate) enum Secure {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LoginConfig {
-    /// Sessions that one user may have at once; 0 is no limit.
+    /// Sessions that one user may have at once.
     pub(crate) max_per_user: u32,
     pub(crate) on_limit: OnLimit,
 }
 
 impl Default for LoginConfig {
     fn default() -> Self {
-        Self { max_per_user: 0, on_limit: OnLimit::EvictOldest }
+        Self { max_per_user: 100, on_limit: OnLimit::EvictOldest }
     }
 }
 

@@ -33,7 +33,7 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 /// The shortest exact form: the largest unit that divides the value.
 fn format(value: u64, units: &[(&str, u64)]) -> String {
-    let unit = units.iter().find(|(_, factor)| value != 0 && value % factor == 0);
+    let unit = units.iter().find(|(_, factor)| value != 0 && value.is_multiple_of(*factor));
     let (name, factor) = unit.copied().unwrap_or(units[units.len() - 2]);
     format!("{}{name}", value / factor)
 }
