@@ -195,6 +195,7 @@ impl Apm {
     /// All metrics of the process as Prometheus text; `None` unless
     /// [`metrics::install`](crate::metrics::install) has succeeded.
     pub fn prometheus(&self) -> Option<String> {
+        crate::metrics::publish(&self.shared);
         crate::metrics::prometheus()
     }
 

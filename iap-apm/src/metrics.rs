@@ -12,9 +12,11 @@
 
 use std::sync::OnceLock;
 
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::error::{Error, ErrorKind};
+use crate::shared::Shared;
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 
@@ -51,6 +53,23 @@ pub fn install() -> Result<(), Error> {
 /// All metrics as text (version 0.0.4 of the format); `None` unless [`install`] has succeeded.
 pub fn prometheus() -> Option<String> {
     HANDLE.get().map(PrometheusHandle::render)
+}
+
+/// Writes the gauges and the counters of refusals of one APM.
+pub(crate) fn publish(shared: &Shared) {
+    gauge!("iap_http_requests_active").set(shared.active.running() as f64);
+    let dropped = shared.rings.dropped.read();
+    let counts = [
+        ("span", dropped.spans),
+        ("transaction", dropped.transactions),
+        ("log", dropped.logs),
+        ("active", dropped.active),
+        ("unfinished", dropped.unfinished),
+        ("history", dropped.history),
+    ];
+    for (what, number) in counts {
+        counter!("iap_apm_dropped_total", "what" => what).absolute(number);
+    }
 }
 
 /// Folds raw samples into buckets; without it histograms grow until they are read.

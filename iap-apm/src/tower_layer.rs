@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http::{Extensions, Request, Response, StatusCode, header};
+use http::{Extensions, Method, Request, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use iap_core::hooks::{Begin, Finish, Scoped};
 use iap_core::{Connection, Hooks, Kind, TraceContext};
@@ -145,6 +145,10 @@ struct Running {
 }
 
 impl Running {
+    fn is_head(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.method == Method::HEAD)
+    }
+
     fn handle(&self) -> iap_core::Transaction {
         let transaction = self.transaction.clone().expect("present until dropped");
         iap_core::Transaction::new(transaction)
@@ -191,8 +195,11 @@ where
                 if let Some(running) = &mut running {
                     running.finish.status = parts.status;
                 }
+                // Servers do not read a body that is not sent.
+                let unsent = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+                    || running.as_ref().is_some_and(Running::is_head);
                 let mut body = ApmBody { inner, running };
-                if body.inner.is_end_stream() {
+                if unsent || body.inner.is_end_stream() {
                     end(&mut body.running, None);
                 }
                 Poll::Ready(Ok(Response::from_parts(parts, body)))

@@ -1,1 +1,44 @@
-//! Placeholder.
+//! The operations assistant: questions in Korean or English, answered from what was recorded.
+//!
+//! No language model is involved: a question becomes a plan, the plan queries, queries findings with
+//! numbers and evidence, and findings a text by template.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use iap_apm::{SqliteHistory, SqliteOptions};
+//! use iap_ops::{Assistant, Live, Outcome};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let history = Arc::new(SqliteHistory::temporary(SqliteOptions::default())?);
+//! let assistant = Assistant::new(Arc::new(Live::new(history)));
+//! let answer = assistant.ask("지금 문제의 원인을 알려줘").await?;
+//! assert_eq!(answer.outcome, Outcome::NoData);
+//! assert!(answer.text.contains("Asia/Seoul"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Modules
+//!
+//! | module | what |
+//! |---|---|
+//! | [`telemetry`] | what can be read: sessions and history, never written |
+//! | [`question`] | from a text to an intent and a window |
+//! | [`findings`] | what is wrong, in types |
+//! | [`blame`] | which span of a trace the time or the failure is due to |
+//! | [`assistant`] | plan, queries, findings, wording |
+
+pub mod assistant;
+pub mod blame;
+pub mod findings;
+pub mod question;
+mod sql;
+pub mod telemetry;
+
+pub use assistant::{Answer, Assistant, Limits, Outcome};
+pub use blame::{Blame, BlameKind};
+pub use findings::{Culprit, Finding, Findings, Problem};
+pub use question::{Intent, Language, Question};
+pub use telemetry::{Live, SessionSource, SessionStats, Telemetry, TelemetryError};

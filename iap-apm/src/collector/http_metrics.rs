@@ -3,10 +3,9 @@
 
 use std::collections::HashMap;
 
-use metrics::{Counter, Histogram, counter, gauge, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 
 use crate::model::TransactionSummary;
-use crate::shared::Shared;
 
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 const CLASSES: [&str; 6] = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -38,23 +37,6 @@ impl HttpMetrics {
             handles.entry((method, class)).or_insert_with(|| register(route, method, class));
         requests.increment(1);
         durations.record(row.duration_us as f64 / 1e6);
-    }
-
-    /// Writes the gauges and the counters of refusals.
-    pub(super) fn publish(&self, shared: &Shared) {
-        gauge!("iap_http_requests_active").set(shared.active.running() as f64);
-        let dropped = shared.rings.dropped.read();
-        let counts = [
-            ("span", dropped.spans),
-            ("transaction", dropped.transactions),
-            ("log", dropped.logs),
-            ("active", dropped.active),
-            ("unfinished", dropped.unfinished),
-            ("history", dropped.history),
-        ];
-        for (what, number) in counts {
-            counter!("iap_apm_dropped_total", "what" => what).absolute(number);
-        }
     }
 }
 

@@ -114,7 +114,7 @@ impl Collector {
     fn upkeep(&mut self) {
         self.last_upkeep = Instant::now();
         self.shared.ticks.follow_wall_clock();
-        self.metrics.publish(&self.shared);
+        crate::metrics::publish(&self.shared);
         crate::metrics::run_upkeep();
     }
 

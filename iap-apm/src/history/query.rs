@@ -45,6 +45,7 @@ pub struct TransactionQuery {
     /// Their HTTP status.
     pub status: Option<StatusFilter>,
     /// Only those that failed.
+    #[serde(default)]
     pub errors_only: bool,
     /// Only those that took at least this long.
     pub min_duration_us: Option<u64>,
@@ -53,10 +54,12 @@ pub struct TransactionQuery {
     /// Of one session, by its key for operators.
     pub session: Option<String>,
     /// Rows on a page, at most [`MAX_LIMIT`].
+    #[serde(default = "default_limit")]
     pub limit: usize,
     /// [`TransactionPage::next`] of the page before, asked with the same order.
     pub cursor: Option<String>,
     /// By time or by duration.
+    #[serde(default)]
     pub order: Order,
 }
 
@@ -72,7 +75,7 @@ impl TransactionQuery {
             min_duration_us: None,
             user: None,
             session: None,
-            limit: 100,
+            limit: default_limit(),
             cursor: None,
             order: Order::Newest,
         }
@@ -110,19 +113,24 @@ pub struct LogQuery {
     /// At least this grave.
     pub min_level: Option<Level>,
     /// At most this many, capped by [`MAX_LIMIT`].
+    #[serde(default = "default_limit")]
     pub limit: usize,
 }
 
 impl LogQuery {
     /// The latest 100 of a window.
     pub fn new(window: Window) -> Self {
-        Self { window, trace_id: None, min_level: None, limit: 100 }
+        Self { window, trace_id: None, min_level: None, limit: default_limit() }
     }
 
     /// The lines of one trace.
     pub fn of_trace(trace_id: TraceId) -> Self {
         Self { window: Window::all(), trace_id: Some(trace_id), min_level: None, limit: MAX_LIMIT }
     }
+}
+
+fn default_limit() -> usize {
+    100
 }
 
 /// A position in a listing: the sort key and, among equals, the ids.

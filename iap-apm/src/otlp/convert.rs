@@ -14,6 +14,10 @@ const MAX_ATTRIBUTES: usize = 128;
 const MAX_EVENTS: usize = 128;
 const MAX_NAME: usize = 256;
 const MAX_VALUE: usize = 16 * 1_024;
+/// Text in all attributes of a record together.
+const MAX_RECORD: usize = 256 * 1_024;
+/// How far ahead of ours a sender's clock may be; what is later would stay on top of every listing.
+const MAX_AHEAD_US: u64 = 24 * 3_600_000_000;
 /// Values inside one attribute, and how deep they nest.
 const MAX_VALUES: usize = 256;
 const MAX_DEPTH: usize = 8;
@@ -45,7 +49,7 @@ impl Origin {
     }
 }
 
-pub(super) fn span(origin: &Origin, span: trace::Span) -> Result<(TraceId, Span), &'static str> {
+pub(super) fn span(origin: &Origin, span: trace::Span, now_us: u64) -> Result<(TraceId, Span), &'static str> {
     let trace_id = trace_id(&span.trace_id).ok_or("a span has no valid trace id")?;
     let span_id = span_id(&span.span_id).ok_or("a span has no valid span id")?;
     let parent_id = match span.parent_span_id.as_slice() {
@@ -57,11 +61,16 @@ pub(super) fn span(origin: &Origin, span: trace::Span) -> Result<(TraceId, Span)
     if span.start_time_unix_nano == 0 {
         return Err("a span has no start time");
     }
+    if span.start_time_unix_nano / 1_000 > now_us.saturating_add(MAX_AHEAD_US) {
+        return Err("a span starts in the future");
+    }
+    let mut room = MAX_RECORD;
     let mut dropped = span.dropped_attributes_count.saturating_add(span.dropped_events_count);
     dropped = dropped.saturating_add(span.dropped_links_count).saturating_add(span.links.len() as u32);
-    let attributes = attributes(span.attributes, &mut dropped);
+    let attributes = attributes(span.attributes, &mut room, &mut dropped);
     dropped = dropped.saturating_add(span.events.len().saturating_sub(MAX_EVENTS) as u32);
-    let events: Vec<_> = span.events.into_iter().take(MAX_EVENTS).map(event).collect();
+    let events = span.events.into_iter().take(MAX_EVENTS);
+    let events: Vec<_> = events.map(|event| self::event(event, &mut room, &mut dropped)).collect();
     let (status, message) = match span.status.map(|status| (status.code, status.message)) {
         Some((1, _)) => (SpanStatus::Ok, String::new()),
         Some((2, message)) => (SpanStatus::Error, message),
@@ -164,7 +173,7 @@ pub(super) fn log(
         trace_id,
         span_id,
         service: origin.service.clone(),
-        fields: attributes(record.attributes, &mut 0),
+        fields: attributes(record.attributes, &mut MAX_RECORD.clone(), &mut 0),
     })
 }
 
@@ -203,21 +212,42 @@ fn level(number: i32, text: &str) -> Level {
     }
 }
 
-fn event(event: trace::span::Event) -> SpanEvent {
+fn event(event: trace::span::Event, room: &mut usize, dropped: &mut u32) -> SpanEvent {
     SpanEvent {
         time_us: event.time_unix_nano / 1_000,
         name: cut_owned(event.name, MAX_NAME),
-        attributes: attributes(event.attributes, &mut 0),
+        attributes: attributes(event.attributes, room, dropped),
     }
 }
 
-fn attributes(list: Vec<KeyValue>, dropped: &mut u32) -> Attributes {
+/// Converts attributes while there is `room`; the others are counted.
+fn attributes(list: Vec<KeyValue>, room: &mut usize, dropped: &mut u32) -> Attributes {
     *dropped = dropped.saturating_add(list.len().saturating_sub(MAX_ATTRIBUTES) as u32);
-    let convert = |attribute: KeyValue| {
-        let converted = value(attribute.value.unwrap_or_default(), &mut MAX_VALUES.clone(), 0);
-        (cut_owned(attribute.key, MAX_NAME), converted)
-    };
-    list.into_iter().take(MAX_ATTRIBUTES).map(convert).collect()
+    let mut kept = Attributes::new();
+    for attribute in list.into_iter().take(MAX_ATTRIBUTES) {
+        let value = value(attribute.value.unwrap_or_default(), &mut MAX_VALUES.clone(), 0);
+        let key = cut_owned(attribute.key, MAX_NAME);
+        match room.checked_sub(key.len() + size(&value)) {
+            Some(left) => {
+                *room = left;
+                kept.insert(key, value);
+            }
+            None => *dropped = dropped.saturating_add(1),
+        }
+    }
+    kept
+}
+
+/// About the bytes that a converted value takes.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(size).sum::<usize>() + 8,
+        Value::Object(members) => {
+            members.iter().map(|(name, member)| name.len() + size(member)).sum::<usize>() + 8
+        }
+        _ => 8,
+    }
 }
 
 /// A value as JSON; bytes as hexadecimal digits, an empty value as null.

@@ -46,8 +46,8 @@ impl Decoded {
         spans[at].spans.push(span);
     }
 
-    fn take_span(&mut self, origin: &Origin, span: trace::Span) {
-        match convert::span(origin, span) {
+    fn take_span(&mut self, origin: &Origin, span: trace::Span, now_us: u64) {
+        match convert::span(origin, span, now_us) {
             Ok((trace_id, span)) => self.add_span(trace_id, span),
             Err(reason) => self.reject(reason),
         }
@@ -98,7 +98,7 @@ fn protobuf(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusa
             for group in ExportTraceServiceRequest::decode(bytes).map_err(bad)?.resource_spans {
                 let origin = Origin::of(&group.resource.unwrap_or_default().attributes);
                 for span in group.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                    decoded.take_span(&origin, span);
+                    decoded.take_span(&origin, span, now_us);
                 }
             }
         }
@@ -141,7 +141,7 @@ fn json(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusal> {
                 let malformed = "a record is malformed";
                 match signal {
                     Signal::Traces => match serde_json::from_value(record) {
-                        Ok(span) => decoded.take_span(&origin, span),
+                        Ok(span) => decoded.take_span(&origin, span, now_us),
                         Err(_) => decoded.reject(malformed),
                     },
                     Signal::Logs => match serde_json::from_value(record) {

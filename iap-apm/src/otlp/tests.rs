@@ -194,6 +194,38 @@ async fn bad_spans_are_counted_and_the_others_kept() {
 }
 
 #[tokio::test]
+async fn what_a_record_may_hold_is_bounded() {
+    let (service, history) = receiver();
+    let mut large = proto_span(1, 1, None);
+    large.attributes =
+        (0..128).map(|n| attribute(&format!("a{n:03}"), text(&"\u{1}".repeat(20_000)))).collect();
+    let mut many = proto_span(1, 2, Some(1));
+    many.attributes = (0..200).map(|n| attribute(&format!("a{n:03}"), text("x"))).collect();
+    many.events = vec![Default::default(); 130];
+    let mut nested = AnyValue::default();
+    for _ in 0..40 {
+        nested = AnyValue { value: Some(Any::ArrayValue(ArrayValue { values: vec![nested] })) };
+    }
+    let mut deep = proto_span(1, 3, Some(1));
+    deep.attributes = vec![attribute("deep", Some(nested))];
+    let mut future = proto_span(1, 4, Some(1));
+    future.start_time_unix_nano = 4_102_444_800_000_000_000;
+    let body = proto_request(vec![large, many, deep, future]).encode_to_vec();
+    let (_, _, body) = send(&service, request("/v1/traces", PROTOBUF, body)).await;
+    let partial =
+        ExportTraceServiceResponse::decode(body).expect("a response").partial_success.expect("partial");
+    assert_eq!((partial.rejected_spans, partial.error_message.as_str()), (1, "a span starts in the future"));
+
+    let trace = stored(&history, 1).await;
+    let [large, many, deep] = trace.spans.as_slice() else { panic!("three spans") };
+    let bytes: usize = large.attributes.values().filter_map(Value::as_str).map(str::len).sum();
+    assert!((200_000..=256 * 1_024).contains(&bytes), "{bytes}");
+    assert_eq!(large.attributes.len() + large.dropped as usize, 128);
+    assert_eq!((many.attributes.len(), many.events.len(), many.dropped), (128, 128, 72 + 2));
+    assert_eq!(deep.attributes["deep"].to_string(), format!("{}\"…\"{}", "[".repeat(8), "]".repeat(8)));
+}
+
+#[tokio::test]
 async fn a_resent_batch_makes_no_duplicates_and_late_spans_join() {
     let (service, history) = receiver();
     let late = proto_request(vec![proto_span(1, 3, Some(2))]).encode_to_vec();

@@ -72,6 +72,9 @@ async fn failures_and_clients_that_left_are_told_apart() {
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"hello"))))
     }));
     drop(answering.clone().oneshot(request("/unread")).await.expect("an answer"));
+    let mut head = request("/head");
+    *head.method_mut() = Method::HEAD;
+    drop(answering.oneshot(head).await.expect("an answer"));
     let empty = layer(&apm).layer(service_fn(async |_: Request<Empty<Bytes>>| {
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     }));
@@ -93,5 +96,6 @@ async fn failures_and_clients_that_left_are_told_apart() {
     assert_eq!((row("/hangs").failed, row("/hangs").error.as_deref()), (false, Some("client_gone")));
     assert_eq!((row("/unread").failed, row("/unread").error.as_deref()), (false, Some("client_gone")));
     assert_eq!((row("/empty").failed, row("/empty").error.as_deref()), (false, None), "nothing to wait for");
+    assert_eq!((row("/head").failed, row("/head").error.as_deref()), (false, None), "no body is sent");
     drop(response);
 }

@@ -142,7 +142,9 @@ impl Files {
         };
         if self.exists(id) {
             let mut idle = self.idle.lock();
-            idle.truncate(IDLE_READERS - 1);
+            if idle.len() >= IDLE_READERS {
+                idle.remove(0);
+            }
             idle.push((id, connection));
         }
         Ok(Some(answer))

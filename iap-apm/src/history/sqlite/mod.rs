@@ -14,6 +14,7 @@ mod read;
 mod schema;
 mod writer;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,12 +65,14 @@ impl std::fmt::Debug for SqliteOptions {
 
 /// The embedded [`History`]. Dropping it finishes what was accepted and closes the files.
 ///
-/// Only one process at a time may write to a directory.
+/// A directory has one owner at a time; a lock file in it, which ends with the process, sees to that.
 pub struct SqliteHistory {
     files: Arc<Files>,
     jobs: std::sync::mpsc::SyncSender<Job>,
     readers: Arc<Semaphore>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// Held for as long as the directory is owned.
+    _lock: File,
     temporary: Option<PathBuf>,
 }
 
@@ -78,10 +81,14 @@ impl SqliteHistory {
     /// (renamed to `*.damaged`), so opening works after any unclean stop.
     ///
     /// # Errors
-    /// [`HistoryErrorKind::Unavailable`] when the directory cannot be created or listed.
+    /// [`HistoryErrorKind::Unavailable`] when the directory cannot be created or listed, or when another
+    /// history owns it.
     pub fn open(directory: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, HistoryError> {
         let directory = directory.as_ref();
         std::fs::create_dir_all(directory).map_err(unavailable("the directory cannot be created"))?;
+        let lock =
+            File::create(directory.join("lock")).map_err(unavailable("the directory cannot be written"))?;
+        lock.try_lock().map_err(unavailable("another history owns the directory"))?;
         let files = Arc::new(Files::open(directory, options)?);
         let (jobs, queue) = std::sync::mpsc::sync_channel(QUEUE);
         let worker = files.clone();
@@ -94,6 +101,7 @@ impl SqliteHistory {
             jobs,
             readers: Arc::new(Semaphore::new(READERS)),
             thread: Mutex::new(Some(thread)),
+            _lock: lock,
             temporary: None,
         })
     }

@@ -288,3 +288,48 @@ async fn a_trace_over_the_limit_is_read_in_part_and_marked() {
     let trace = history.trace(trace_id(1)).await.expect("readable").expect("present");
     assert_eq!((trace.spans.len(), trace.truncated), (20_000, true));
 }
+
+#[tokio::test]
+async fn spans_of_any_size_are_read_back() {
+    let history = history();
+    // Each control character takes six bytes in JSON.
+    let large = (1..=10).map(|n| {
+        let mut span = span(n, None, T0 + n, 1);
+        span.attributes.insert("a".into(), "\u{1}".repeat(200_000).into());
+        span
+    });
+    let list: Vec<_> = large.collect();
+    history.append(spans(1, list.clone())).await.expect("kept");
+    let trace = history.trace(trace_id(1)).await.expect("readable").expect("present");
+    assert!(trace.spans == list && !trace.truncated);
+}
+
+#[tokio::test]
+async fn a_directory_has_one_owner() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let first = SqliteHistory::open(directory.path(), SqliteOptions::default()).expect("opens");
+    let error = SqliteHistory::open(directory.path(), SqliteOptions::default()).expect_err("owned");
+    assert_eq!(error.kind(), HistoryErrorKind::Unavailable);
+    drop(first);
+    SqliteHistory::open(directory.path(), SqliteOptions::default()).expect("free again");
+}
+
+#[test]
+fn listings_follow_an_index() {
+    let connection = schema::open_writer(Path::new(":memory:")).expect("a database");
+    let cases = [("start_us", "transactions_start"), ("duration_us", "transactions_duration")];
+    for (column, index) in cases {
+        let sql = format!(
+            "EXPLAIN QUERY PLAN SELECT * FROM entries WHERE {column} < 5
+             ORDER BY {column} DESC, trace_id DESC, span_id DESC LIMIT 10"
+        );
+        let mut statement = connection.prepare(&sql).expect("valid");
+        let plan: Vec<String> = statement
+            .query_map([], |row| row.get(3))
+            .expect("a plan")
+            .map(|row| row.expect("a row"))
+            .collect();
+        assert!(plan[0].contains(index), "{plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+    }
+}

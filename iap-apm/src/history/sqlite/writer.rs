@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use iap_core::TraceId;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 
@@ -20,6 +21,8 @@ const RETAIN_EVERY: Duration = Duration::from_secs(60);
 /// Files are closed at this part of the size limit, so that removing one does not remove much.
 const FILE_SHARE: u64 = 8;
 const ZSTD_LEVEL: i32 = 1;
+/// Uncompressed bytes after which a chunk of spans is closed.
+const CHUNK: usize = 1 << 20;
 
 pub(super) enum Job {
     Append(Arc<Batch>, oneshot::Sender<Result<(), HistoryError>>),
@@ -94,7 +97,7 @@ impl Writer<'_> {
                 range = Some(range.map_or((time, time), |(low, high)| (low.min(time), high.max(time))));
             }
             batch.transactions.iter().try_for_each(|row| insert_transaction(&transaction, row))?;
-            batch.spans.iter().try_for_each(|spans| insert_chunk(&transaction, spans))?;
+            batch.spans.iter().try_for_each(|trace| insert_spans(&transaction, trace))?;
             batch.logs.iter().try_for_each(|line| insert_log(&transaction, line))?;
         }
         transaction.commit()?;
@@ -157,13 +160,29 @@ fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusq
     Ok(())
 }
 
-fn insert_chunk(connection: &Connection, chunk: &TraceSpans) -> rusqlite::Result<()> {
-    let failed = |error: iap_core::BoxError| rusqlite::Error::ToSqlConversionFailure(error);
-    let json = serde_json::to_vec(&chunk.spans).map_err(|error| failed(error.into()))?;
-    let data = zstd::bulk::compress(&json, ZSTD_LEVEL).map_err(|error| failed(error.into()))?;
+/// Writes spans in chunks of a bounded size, since a chunk is read whole.
+fn insert_spans(connection: &Connection, trace: &TraceSpans) -> rusqlite::Result<()> {
+    let mut json = Vec::new();
+    for span in &trace.spans {
+        json.push(if json.is_empty() { b'[' } else { b',' });
+        serde_json::to_writer(&mut json, span).map_err(conversion)?;
+        if json.len() >= CHUNK {
+            json.push(b']');
+            insert_chunk(connection, trace.trace_id, &json)?;
+            json.clear();
+        }
+    }
+    if !json.is_empty() {
+        json.push(b']');
+        insert_chunk(connection, trace.trace_id, &json)?;
+    }
+    Ok(())
+}
+
+fn insert_chunk(connection: &Connection, trace_id: TraceId, json: &[u8]) -> rusqlite::Result<()> {
+    let data = zstd::bulk::compress(json, ZSTD_LEVEL).map_err(conversion)?;
     let sql = "INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3, ?4)";
-    let hash = hash_of(&json);
-    connection.prepare_cached(sql)?.execute(params![chunk.trace_id.0, hash, json.len() as i64, data])?;
+    connection.prepare_cached(sql)?.execute(params![trace_id.0, hash_of(json), json.len() as i64, data])?;
     Ok(())
 }
 
@@ -188,6 +207,10 @@ fn hash_of(bytes: &[u8]) -> i64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish() as i64
+}
+
+fn conversion(error: impl Into<iap_core::BoxError>) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
 }
 
 fn clamp(value: u64) -> i64 {

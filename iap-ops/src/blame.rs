@@ -1,0 +1,96 @@
+//! Which span of a trace the time, or the failure, is due to.
+
+use std::collections::BTreeMap;
+
+use iap_apm::{Span, SpanKind, SpanNode, SpanStatus, TraceTree};
+use iap_core::SpanId;
+use serde::Serialize;
+
+use crate::sql::fingerprint;
+
+const MAX_NAME: usize = 200;
+
+/// What kind of thing is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlameKind {
+    /// An SQL statement.
+    Sql,
+    /// A server that was called.
+    Upstream,
+    /// The service's own code, by the span's name.
+    Code,
+}
+
+/// A thing to blame; the same thing in several traces compares as equal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Blame {
+    /// What kind of thing it is.
+    pub kind: BlameKind,
+    /// The service that reported the span.
+    pub service: String,
+    /// The statement without its literals, the server's address, or the span's name. Untrusted text;
+    /// control characters are taken out.
+    pub name: String,
+}
+
+impl Blame {
+    /// What a span stands for.
+    pub fn of(span: &Span) -> Self {
+        let address = || span.text("server.address").filter(|_| span.kind == SpanKind::Client);
+        let (kind, name) = match span.sql() {
+            Some(sql) => (BlameKind::Sql, fingerprint(sql)),
+            None => match address() {
+                Some(address) => (BlameKind::Upstream, clean(address)),
+                None => (BlameKind::Code, clean(&span.name)),
+            },
+        };
+        Self { kind, service: clean(&span.service), name }
+    }
+}
+
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect()
+}
+
+/// The time of each thing on the critical path below a span: the chain of spans whose ends the request
+/// waited for. Times add up to the span's duration.
+pub fn critical_path(root: &SpanNode) -> BTreeMap<Blame, u64> {
+    let mut times = BTreeMap::new();
+    walk(root, root.span.start_us, root.span.end_us(), &mut times);
+    times
+}
+
+/// Goes backwards from `to`: whatever ended last before it was waited for. A tree is at most
+/// [`iap_apm::model::MAX_DEPTH`] deep, so this may recurse.
+fn walk(node: &SpanNode, from: u64, to: u64, times: &mut BTreeMap<Blame, u64>) {
+    let mut children: Vec<&SpanNode> = node.children.iter().collect();
+    children.sort_by_key(|child| std::cmp::Reverse(child.span.end_us()));
+    let (mut at, mut own) = (to, 0);
+    for child in children {
+        let end = child.span.end_us().min(at);
+        let start = child.span.start_us.max(from);
+        if start >= end {
+            continue;
+        }
+        own += at - end;
+        walk(child, start, end, times);
+        at = start;
+    }
+    own += at.saturating_sub(from);
+    if own > 0 {
+        *times.entry(Blame::of(&node.span)).or_default() += own;
+    }
+}
+
+/// The span that failed by itself: a failed one without a failed one below it; of several, the one that
+/// ended last.
+pub fn failed_span(tree: &TraceTree) -> Option<&Span> {
+    let failed = |node: &&SpanNode| node.span.status == SpanStatus::Error;
+    let leaf = |node: &&SpanNode| !node.children.iter().any(|child| child.span.status == SpanStatus::Error);
+    let key = |node: &&SpanNode| -> (u64, SpanId) { (node.span.end_us(), node.span.span_id) };
+    tree.iter().filter(failed).filter(leaf).max_by_key(key).map(|node| &node.span)
+}
+
+#[cfg(test)]
+mod tests;

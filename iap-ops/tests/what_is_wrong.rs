@@ -1,0 +1,299 @@
+//! "What is wrong?" over a real history with a made-up load.
+
+use std::sync::Arc;
+
+use iap_apm::history::BoxFuture;
+use iap_apm::{
+    Batch, History, Source, Span, SqliteHistory, SqliteOptions, TraceSpans, TransactionSummary, UNROUTED,
+};
+use iap_core::{BoxError, ManualClock, SpanId, TraceId};
+use iap_ops::{Answer, Assistant, BlameKind, Live, Outcome, Problem, SessionSource, SessionStats};
+use serde_json::{Value, json};
+
+/// 2026-11-25T04:00:00Z, 13:00 in Seoul.
+const NOW_MS: u64 = 1_795_579_200_000;
+const NOW_US: u64 = NOW_MS * 1_000;
+const MINUTE: u64 = 60_000_000;
+const MS: u64 = 1_000;
+
+struct Load {
+    batch: Batch,
+    next: u64,
+}
+
+impl Load {
+    fn new() -> Self {
+        Self { batch: Batch::default(), next: 1 }
+    }
+
+    /// A transaction whose root span has the given children: (name, kind, start and length in it, attributes,
+    /// error).
+    fn add(
+        &mut self,
+        route: &str,
+        start_us: u64,
+        duration_us: u64,
+        status: u16,
+        children: &[Child<'_>],
+    ) -> String {
+        let n = self.next;
+        self.next += 1;
+        let (trace_id, root) = (TraceId(u128::from(n).to_be_bytes()), SpanId((n << 16).to_be_bytes()));
+        let failed = status >= 500;
+        let mut spans = vec![span(root, None, route, "server", start_us, duration_us, failed, json!({}))];
+        for (at, child) in children.iter().enumerate() {
+            let id = SpanId(((n << 16) + 1 + at as u64).to_be_bytes());
+            let start = start_us + child.at_us;
+            let mut span = span(
+                id,
+                Some(root),
+                child.name,
+                child.kind,
+                start,
+                child.duration_us,
+                child.error.is_some(),
+                child.attributes.clone(),
+            );
+            span.error = child.error.map(str::to_owned);
+            spans.push(span);
+        }
+        self.batch.spans.push(TraceSpans { trace_id, spans });
+        self.batch.transactions.push(TransactionSummary {
+            trace_id,
+            span_id: root,
+            parent_id: None,
+            source: Source::Own,
+            service: "gateway".into(),
+            start_us,
+            duration_us,
+            method: "GET".into(),
+            path: format!("/{route}/{n}"),
+            host: "shop.example".into(),
+            route: route.into(),
+            status,
+            failed,
+            error: None,
+            message: None,
+            user: None,
+            session: Some(format!("s-{}", n % 4)),
+            client: None,
+            bytes_out: 0,
+        });
+        trace_id.to_string()
+    }
+
+    async fn ask(self, question: &str) -> Answer {
+        let history = SqliteHistory::temporary(SqliteOptions::default()).expect("a history");
+        history.append(Arc::new(self.batch)).await.expect("kept");
+        assistant(Live::new(Arc::new(history))).ask(question).await.expect("an answer")
+    }
+}
+
+struct Child<'a> {
+    name: &'a str,
+    kind: &'a str,
+    at_us: u64,
+    duration_us: u64,
+    attributes: Value,
+    error: Option<&'a str>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "the columns of a made-up span")]
+fn span(
+    id: SpanId,
+    parent: Option<SpanId>,
+    name: &str,
+    kind: &str,
+    start_us: u64,
+    duration_us: u64,
+    failed: bool,
+    attributes: Value,
+) -> Span {
+    serde_json::from_value(json!({
+        "span_id": id.to_string(), "parent_id": parent.map(|id| id.to_string()), "name": name,
+        "kind": kind, "service": "shop", "start_us": start_us, "duration_us": duration_us,
+        "status": if failed { "error" } else { "unset" }, "attributes": attributes,
+    }))
+    .expect("a span")
+}
+
+fn assistant(live: Live) -> Assistant {
+    Assistant::new(Arc::new(live)).with_clock(Arc::new(ManualClock::at(NOW_MS)))
+}
+
+fn query(sql: &str, at_us: u64, duration_us: u64) -> Child<'static> {
+    let attributes = json!({ "db.query.text": sql });
+    Child { name: "query", kind: "client", at_us, duration_us, attributes, error: None }
+}
+
+/// An hour of normal traffic on three routes, then five minutes in which `orders` waits for one statement
+/// and `pay` gets errors from an upstream.
+fn incident() -> (Load, Vec<String>) {
+    let mut load = Load::new();
+    for n in 0..60 {
+        let start = NOW_US - 65 * MINUTE + n * MINUTE;
+        load.add("orders", start, 40 * MS, 200, &[query("SELECT * FROM orders WHERE id = 1", MS, 10 * MS)]);
+        load.add("pay", start, 30 * MS, 200, &[]);
+        load.add("home", start, 5 * MS, 200, &[]);
+    }
+    for n in 0..30 {
+        let start = NOW_US - 4 * MINUTE + n * 1_000 * MS;
+        let sql = format!("SELECT *  FROM orders WHERE customer = {n} AND note = 'secret {n}'");
+        let children = [query("SELECT 1", MS, 2 * MS), query(&sql, 10 * MS, 1_400 * MS)];
+        load.add("orders", start, 1_500 * MS, 200, &children);
+        load.add("home", start, 6 * MS, 200, &[]);
+    }
+    let mut failed = Vec::new();
+    for n in 0..20 {
+        let start = NOW_US - 3 * MINUTE + n * 1_000 * MS;
+        let bad = n % 4 == 0;
+        let child = Child {
+            name: "upstream",
+            kind: "client",
+            at_us: MS,
+            duration_us: 20 * MS,
+            attributes: json!({ "server.address": "10.0.0.9:8443" }),
+            error: bad.then_some("connection refused"),
+        };
+        let id = load.add("pay", start, 25 * MS, if bad { 502 } else { 200 }, &[child]);
+        failed.extend(bad.then_some(id));
+    }
+    (load, failed)
+}
+
+#[tokio::test]
+async fn the_statement_and_the_upstream_are_found() {
+    let (load, failed) = incident();
+    let answer = load.ask("지금 문제의 원인을 알려줘").await;
+    assert_eq!(answer.outcome, Outcome::Problems);
+    let findings = answer.findings.as_ref().expect("findings");
+    assert_eq!((findings.count, findings.errors), (80, 5));
+    let [pay, orders] = findings.problems.as_slice() else { panic!("two problems: {findings:?}") };
+
+    assert_eq!((pay.problem, pay.route.as_str()), (Problem::Failing, "pay"));
+    assert_eq!((pay.count, pay.errors, pay.error_percent), (20, 5, 25.0));
+    assert_eq!(pay.baseline_error_percent, Some(0.0));
+    let culprit = pay.culprit.as_ref().expect("a culprit");
+    assert_eq!((culprit.blame.kind, culprit.blame.name.as_str()), (BlameKind::Upstream, "10.0.0.9:8443"));
+    assert_eq!((culprit.traces, culprit.examined), (5, 5));
+    assert_eq!(culprit.error.as_deref(), Some("connection refused"));
+    assert_eq!(pay.evidence.len(), 3);
+    assert!(pay.evidence.iter().all(|id| failed.contains(id)), "evidence is of failed requests");
+
+    assert_eq!((orders.problem, orders.route.as_str()), (Problem::Slow, "orders"));
+    assert!(orders.p95_us.abs_diff(1_500 * MS) <= 24 * MS, "{}", orders.p95_us);
+    assert!(orders.baseline_p95_us.expect("a baseline").abs_diff(40 * MS) <= MS);
+    assert_eq!(orders.sessions, 2);
+    let culprit = orders.culprit.as_ref().expect("a culprit");
+    assert_eq!(culprit.blame.kind, BlameKind::Sql);
+    assert_eq!(culprit.blame.name, "SELECT * FROM orders WHERE customer = ? AND note = ?");
+    assert_eq!((culprit.mean_self_us, culprit.traces, culprit.examined), (1_400 * MS, 20, 20));
+    assert!((culprit.time_percent - 1_400.0 / 15.0).abs() < 1e-9);
+    assert_eq!(answer.evidence, [pay.evidence.clone(), orders.evidence.clone()].concat());
+}
+
+#[tokio::test]
+async fn both_languages_say_the_same() {
+    let korean = incident().0.ask("지금 문제의 원인을 알려줘").await;
+    let english = incident().0.ask("What is wrong right now?").await;
+    assert_eq!(korean.findings, english.findings);
+    let ids = korean.findings.as_ref().expect("findings").problems[1].evidence.join(", ");
+    let window = "2026-11-25T12:55:00+09:00";
+    for (answer, parts) in [
+        (
+            &korean,
+            [
+                "(Asia/Seoul)",
+                "요청 80건 중 오류 5건, 문제 2개",
+                "[실패] pay: 20건 중 5건 오류(25.0%, 직전 1시간은 0.0%)",
+                "원인: 업스트림 `10.0.0.9:8443` (shop) — 살펴본 5건 중 5건에서 먼저 실패. \"connection refused\"",
+                "[지연] orders: 30건의 p95가 1.49 s (직전 1시간은 40.0 ms)",
+                "원인: SQL `SELECT * FROM orders WHERE customer = ? AND note = ?` (shop) — 평균 1.40 s, 살펴본 20건 시간의 93.3%.",
+            ],
+        ),
+        (
+            &english,
+            [
+                "(Asia/Seoul)",
+                "80 requests, 5 errors; problems found: 2.",
+                "[failing] pay: 5 of 20 requests failed (25.0%, against 0.0% in the hour before).",
+                "Cause: upstream `10.0.0.9:8443` (shop): failed first in 5 of 5 traces. \"connection refused\"",
+                "[slow] orders: the p95 of 30 requests is 1.49 s (against 40.0 ms in the hour before)",
+                "1.40 s on average, 93.3% of the time of 20 traces.",
+            ],
+        ),
+    ] {
+        for part in parts.into_iter().chain([window, ids.as_str()]) {
+            assert!(answer.text.contains(part), "{part}\nis not in\n{}", answer.text);
+        }
+        assert!(!answer.text.contains("secret"), "no literals of statements");
+        assert!(serde_json::to_value(answer).expect("serializable")["limits"]["tz"] == "Asia/Seoul");
+    }
+}
+
+#[tokio::test]
+async fn a_longer_window_is_taken_from_the_question() {
+    let (load, _) = incident();
+    let answer = load.ask("what is wrong in the last 2 hours?").await;
+    assert_eq!(answer.findings.expect("findings").count, 180 + 80);
+}
+
+#[tokio::test]
+async fn without_traffic_the_answer_says_so_and_what_to_do() {
+    let mut load = Load::new();
+    load.add("home", NOW_US - 10 * MINUTE, 5 * MS, 200, &[]);
+    let answer = load.ask("뭐가 문제야?").await;
+    assert_eq!((answer.outcome, answer.evidence.len()), (Outcome::NoData, 0));
+    assert!(
+        answer.text.contains("기록된 요청이 없습니다") && answer.text.contains("최근 60분"),
+        "{}",
+        answer.text
+    );
+}
+
+#[tokio::test]
+async fn good_and_rare_requests_are_no_problem() {
+    let mut load = Load::new();
+    for n in 0..50 {
+        load.add("home", NOW_US - MINUTE - n * MS, 80 * MS, 200, &[]);
+        load.add(UNROUTED, NOW_US - MINUTE - n * MS, MS, 404, &[]);
+    }
+    load.add("admin", NOW_US - MINUTE, 9_000 * MS, 500, &[]);
+    let answer = load.ask("any problems?").await;
+    assert_eq!(answer.outcome, Outcome::Healthy, "{}", answer.text);
+    assert!(answer.text.contains("101 requests, 1 errors"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn an_unknown_question_is_answered_with_what_can_be_asked() {
+    for (question, part) in
+        [("로또 번호 알려줘", "지금 문제의 원인을 알려줘"), ("tell me a joke", "what is wrong right now?")]
+    {
+        let answer = Load::new().ask(question).await;
+        assert_eq!((answer.outcome, answer.findings.is_none()), (Outcome::NotUnderstood, true));
+        assert!(answer.text.contains(part));
+        // What it offers is understood.
+        let offered = Load::new().ask(part).await;
+        assert_eq!(offered.outcome, Outcome::NoData);
+    }
+}
+
+struct Sessions(Result<SessionStats, &'static str>);
+
+impl SessionSource for Sessions {
+    fn stats(&self) -> BoxFuture<'_, Result<SessionStats, BoxError>> {
+        Box::pin(std::future::ready(self.0.map_err(Into::into)))
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_told_and_their_store_is_not_needed() {
+    let stats = SessionStats { active: 12, authenticated: 7 };
+    for (source, expected) in [(Ok(stats), Some(stats)), (Err("down"), None)] {
+        let history = Arc::new(SqliteHistory::temporary(SqliteOptions::default()).expect("a history"));
+        let live = Live::new(history).with_sessions(Arc::new(Sessions(source)));
+        let answer = assistant(live).ask("what's wrong?").await.expect("an answer");
+        assert_eq!(answer.findings.expect("findings").sessions, expected);
+        assert_eq!(answer.text.contains("12 sessions now, 7 of them logged in"), expected.is_some());
+    }
+}
