@@ -198,3 +198,110 @@ async fn foreign_and_damaged_values_are_corrupt() {
     assert_eq!(store.load(key, None).await.expect_err("no hash").kind(), StoreErrorKind::Corrupt);
     assert_eq!(store.commit(key, set("a", 1)).await.expect_err("no hash").kind(), StoreErrorKind::Corrupt);
 }
+
+#[tokio::test]
+async fn a_cluster_conforms() {
+    let server = RedisServer::start_with(&["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]);
+    {
+        let store = connect(&server).await;
+        let args = ["ADDSLOTSRANGE", "0", "16383"].map(Value::from).to_vec();
+        let _: Value =
+            store.connection.command("CLUSTER", ClusterHash::Random, args, Effect::Write).await.unwrap();
+        eventually("the cluster is up", async || {
+            let args = vec!["INFO".into()];
+            let info: String =
+                store.connection.command("CLUSTER", ClusterHash::Random, args, Effect::Read).await.ok()?;
+            info.contains("cluster_state:ok").then_some(())
+        })
+        .await;
+    }
+    let url = server.url().replace("redis://", "redis-cluster://");
+    let parts = std::sync::atomic::AtomicUsize::new(0);
+    conformance(|| async {
+        let part = parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let config = RedisConfig { prefix: format!("part{part}"), ..RedisConfig::new(&url) };
+        let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
+        Fixture { store: Arc::new(store), advance: Box::new(|_| ()) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_unavailable() {
+    let server = RedisServer::start();
+    let config =
+        RedisConfig { command_timeout: Duration::from_millis(200), ..RedisConfig::new(server.url()) };
+    let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
+    let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
+    server.pause();
+    let load = store.load(key, None).await.expect_err("no answer");
+    assert_eq!(load.kind(), StoreErrorKind::Unavailable);
+    let commit = store.commit(key, set("a", 1)).await.expect_err("no answer");
+    assert_eq!(commit.kind(), StoreErrorKind::Ambiguous);
+    server.resume();
+    let found = eventually("it answers again", async || store.load(key, None).await.ok()).await;
+    assert!(found.is_some(), "the session is still there");
+}
+
+/// Passes bytes between clients and a server; on demand it drops the next reply with its
+/// connection.
+async fn lossy_proxy(server: &RedisServer, lose: Arc<std::sync::atomic::AtomicBool>) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, target) = (listener.local_addr().unwrap().port(), server.port());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let lose = lose.clone();
+            tokio::spawn(async move {
+                let server = tokio::net::TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let requests = tokio::spawn(async move {
+                    let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+                });
+                let mut buffer = vec![0; 65536];
+                while let Ok(length @ 1..) = from_server.read(&mut buffer).await {
+                    if lose.swap(false, std::sync::atomic::Ordering::SeqCst) {
+                        break;
+                    }
+                    if to_client.write_all(&buffer[..length]).await.is_err() {
+                        break;
+                    }
+                }
+                requests.abort();
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_write_whose_reply_was_lost_takes_effect_once() {
+    let server = RedisServer::start();
+    let lose = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let port = lossy_proxy(&server, lose.clone()).await;
+    let ids = SessionIds::new(SECRET).unwrap();
+    let store =
+        RedisStore::connect(ids, RedisConfig::new(format!("redis://127.0.0.1:{port}"))).await.unwrap();
+    let direct = connect(&server).await;
+    let losing = |name: &'static str| {
+        assert!(!lose.swap(true, std::sync::atomic::Ordering::SeqCst), "the reply before {name} was lost");
+    };
+
+    losing("create");
+    let key = store.create(NewSession::new(Expiry::default())).await.expect("create").record.key;
+    losing("commit");
+    assert_eq!(store.commit(key, set("a", 1)).await.expect("commit"), 2);
+    let Some(Loaded::Found { record, .. }) = direct.load(key, None).await.unwrap() else {
+        panic!("not found")
+    };
+    assert_eq!((record.version, record.attributes.len()), (2, 1));
+
+    losing("login");
+    let login =
+        Some(Login { user: "alice".into(), policy: LoginPolicy { max: 1, when_full: WhenFull::RefuseNew } });
+    let new = NewSession { login, ..NewSession::new(Expiry::default()) };
+    store.create(new).await.expect("a repeated login does not refuse itself");
+    assert_eq!(direct.scan(ScanQuery::default()).await.unwrap().sessions.len(), 2);
+    assert!(!lose.load(std::sync::atomic::Ordering::SeqCst));
+}
