@@ -9,7 +9,8 @@ use crate::id::{OpId, SessionId, SessionKey};
 use crate::record::{Attributes, Created, Op};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
-use super::{Base, Changes, Session, unavailable};
+use super::state::{Base, Changes};
+use super::{Session, unavailable};
 
 /// What the response has to say about the cookie.
 pub(crate) enum CookieChange {
@@ -183,17 +184,5 @@ impl Session {
             }
         }
         result
-    }
-}
-
-impl Changes {
-    /// Whether anything was asked for.
-    fn any(&self) -> bool {
-        !self.attributes.is_empty() || self.login.is_some() || self.logout || self.rotate || self.destroy
-    }
-
-    /// Whether the user leaves and nothing new begins.
-    fn leaves(&self) -> bool {
-        (self.destroy || self.logout) && self.login.is_none()
     }
 }

@@ -1,12 +1,10 @@
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::StatusCode;
 use http::header::COOKIE;
-use iap_core::hooks::{Field, Recorder, SpanEnd, Stage};
-use iap_core::{ManualClock, Route, SpanId, Target, TraceContext};
+use iap_core::{ManualClock, Route, Target};
 use parking_lot::Mutex;
 use tower::limit::ConcurrencyLimitLayer;
 use tower::util::BoxCloneService;
@@ -22,6 +20,7 @@ use crate::{SessionId, SessionIds};
 
 mod failures;
 mod forwarding;
+mod telemetry;
 
 type App = BoxCloneService<Request<Body>, Response<Body>, Error>;
 
@@ -374,49 +373,4 @@ async fn a_route_can_switch_sessions_off() {
     let policy = SessionPolicy { mode: Mode::Off, ..SessionPolicy::default() };
     let cookie = bench.cookie().await;
     assert_eq!(send(&app, on_route(policy, get(&cookie))).await.unwrap().status(), StatusCode::OK);
-}
-
-/// Notes what a transaction is told.
-#[derive(Default)]
-struct Notes {
-    spans: Mutex<Vec<(String, Option<String>)>>,
-    fields: Mutex<Vec<(Field, String)>>,
-    ticks: AtomicU64,
-}
-
-impl Recorder for Notes {
-    fn context(&self) -> TraceContext {
-        TraceContext::root()
-    }
-    fn now(&self) -> u64 {
-        self.ticks.fetch_add(1, Ordering::Relaxed)
-    }
-    fn record(&self, _: SpanId, _: SpanId, stage: Stage, _: u64, end: SpanEnd) {
-        self.spans.lock().push((stage.name().to_owned(), end.error.map(|error| error.to_string())));
-    }
-    fn set(&self, field: Field, value: &str) {
-        self.fields.lock().push((field, value.to_owned()));
-    }
-}
-
-#[tokio::test]
-async fn loads_and_commits_are_spans_of_the_transaction() {
-    let bench = bench();
-    let login = bench.app(async |session| session.login("alice").await);
-    let cookie = cookie_of(&send(&login, get("")).await.unwrap()).unwrap();
-    let key = bench.store.scan(ScanQuery::default()).await.unwrap().sessions[0].key;
-    let notes = Arc::new(Notes::default());
-    let traced = |cookie: &str| {
-        let mut request = get(cookie);
-        request.extensions_mut().insert(Transaction::new(notes.clone()));
-        request
-    };
-    send(&bench.writer(), traced(&cookie)).await.unwrap();
-    bench.store.fail_reads(true);
-    send(&bench.reader(), traced(&cookie)).await.expect_err("no store");
-    let unavailable = Some("unavailable".to_owned());
-    let wanted = [("session.load", None), ("session.commit", None), ("session.load", unavailable)];
-    assert_eq!(*notes.spans.lock(), wanted.map(|(name, error)| (name.to_owned(), error)));
-    let wanted = [(Field::Session, key.short()), (Field::User, "alice".to_owned())];
-    assert_eq!(*notes.fields.lock(), wanted);
 }

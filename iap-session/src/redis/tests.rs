@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::OpId;
 use crate::testing::{Fixture, RedisServer, conformance};
-use crate::write::{Expiry, LoginPolicy};
+use crate::write::{Expiry, Login, LoginPolicy, WhenFull};
 
 const SECRET: &[u8] = b"the secret of these tests";
 
@@ -190,6 +190,12 @@ async fn foreign_and_damaged_values_are_corrupt() {
             store.connection.command(command, ClusterHash::FirstKey, all, Effect::Write).await.unwrap();
         assert_eq!(store.load(key, None).await.expect_err("damaged").kind(), StoreErrorKind::Corrupt);
     }
+    let fields = ["_v", "_st"].map(Value::from);
+    let mut all: Vec<Value> = vec![name.as_str().into()];
+    all.extend(fields);
+    let _: Value = store.connection.command("HDEL", ClusterHash::FirstKey, all, Effect::Write).await.unwrap();
+    assert!(store.revoke(key, Reason::Operator).await.unwrap(), "an operator can end a damaged session");
+    assert_eq!(store.load(key, None).await.expect_err("ended").kind(), StoreErrorKind::Revoked);
     let _: Value = store
         .connection
         .command("SET", ClusterHash::FirstKey, vec![name.into(), "text".into()], Effect::Write)
