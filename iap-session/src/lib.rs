@@ -47,7 +47,7 @@
 //! | [`forward`] | the headers that upstreams get, and [`TokenRegistry`] |
 //! | [`admin`] | [`Sessions`]: list, look at and end sessions |
 //! | [`policy`] | [`SessionConfig`], [`SessionPolicy`] and the cookie's settings |
-//! | [`record`], [`write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
+//! | [`record`], [`mod@write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
 //! | [`error`] | [`StoreError`] and what clients are told |
 //! | [`metrics`] | the names of the metrics |
 //! | `testing` | the conformance suite for stores (feature `testing`) |

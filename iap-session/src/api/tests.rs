@@ -209,3 +209,16 @@ async fn wrong_requests_are_told_what_is_wrong_and_change_nothing() {
         .await;
     assert_eq!(cookie, None);
 }
+
+#[tokio::test]
+async fn a_change_during_the_commit_is_too_late() {
+    let gateway = gateway();
+    let cookie = gateway.visit("", async |caller| {
+        let session = gateway.api.registry.resolve(&caller.token).unwrap();
+        session.seal();
+        let (status, _) = caller.call("PATCH", "/session", Some(json!({"set": {"late": 1}}))).await;
+        assert_eq!(status, 401);
+        assert_eq!(caller.call("DELETE", "/session", None).await.0, 401);
+    });
+    assert_eq!(cookie.await.0, None);
+}

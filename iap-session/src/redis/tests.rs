@@ -235,9 +235,7 @@ async fn a_cluster_conforms() {
 #[tokio::test]
 async fn a_server_that_hangs_is_unavailable() {
     let server = RedisServer::start();
-    let config =
-        RedisConfig { command_timeout: Duration::from_millis(200), ..RedisConfig::new(server.url()) };
-    let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
+    let store = connect(&server).await;
     let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
     server.pause();
     let load = store.load(key, None).await.expect_err("no answer");
@@ -310,4 +308,58 @@ async fn a_write_whose_reply_was_lost_takes_effect_once() {
     store.create(new).await.expect("a repeated login does not refuse itself");
     assert_eq!(direct.scan(ScanQuery::default()).await.unwrap().sessions.len(), 2);
     assert!(!lose.load(std::sync::atomic::Ordering::SeqCst));
+}
+
+#[test]
+fn every_kind_of_url_is_understood() {
+    for (url, address) in [
+        ("redis://user:pass@one:7000/3", "one:7000"),
+        ("rediss://one", "one:6379"),
+        ("redis-cluster://:pass@one:7000?node=two:7001", "one:7000"),
+        ("rediss-cluster://one:7000?node=two:7001", "two:7001"),
+        ("redis-sentinel://one:26379?sentinelServiceName=main&node=two:26380", "two:26380"),
+    ] {
+        let config = RedisConfig::new(url);
+        assert!(config.address().contains(address), "{url}: {}", config.address());
+        config.builder().unwrap().build_pool(1).unwrap();
+    }
+    for prefix in ["", "a*", "a b", &"x".repeat(33)] {
+        let config = RedisConfig { prefix: prefix.to_owned(), ..RedisConfig::new("redis://one") };
+        assert_eq!(config.builder().err().unwrap().kind(), StoreErrorKind::Invalid);
+    }
+}
+
+#[tokio::test]
+async fn a_session_past_its_deadline_is_absent_even_if_the_server_still_has_it() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
+    let name = store.session_key(&key);
+    let send = async |command: &'static str, args: &[&str]| {
+        let mut all: Vec<Value> = vec![name.as_str().into()];
+        all.extend(args.iter().map(|arg| Value::from(*arg)));
+        let _: Value =
+            store.connection.command(command, ClusterHash::FirstKey, all, Effect::Write).await.unwrap();
+    };
+    send("PERSIST", &[]).await;
+    send("HSET", &["_la", "1000"]).await;
+    assert!(store.load(key, None).await.unwrap().is_none());
+    assert!(store.load(key, Some(1)).await.unwrap().is_none());
+    assert_eq!(store.commit(key, set("a", 1)).await.expect_err("expired").kind(), StoreErrorKind::Gone);
+    assert_eq!(store.touch(key).await.expect_err("expired").kind(), StoreErrorKind::Gone);
+    assert!(!store.revoke(key, Reason::Operator).await.unwrap());
+    assert!(store.scan(ScanQuery::default()).await.unwrap().sessions.is_empty());
+}
+
+#[tokio::test]
+async fn the_servers_clock_counts() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let local = iap_core::Clock::now_ms(&iap_core::SystemClock);
+    store.connection.observe(local + 3_600_000);
+    let skewed = store.connection.now_ms();
+    assert!(skewed >= local + 3_600_000);
+    let created = store.create(NewSession::new(Expiry::default())).await.unwrap().record;
+    assert!(store.connection.now_ms() < skewed, "every reply that tells the time corrects ours");
+    assert!(store.load(created.key, None).await.unwrap().is_some());
 }

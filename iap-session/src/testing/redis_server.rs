@@ -1,6 +1,7 @@
 //! A Redis server of its own for a test.
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -100,6 +101,17 @@ impl RedisServer {
         assert!(status.is_ok_and(|status| status.success()), "kill {signal} works on our own process");
     }
 
+    /// Whether this very process answers, and not one that took the port before it.
+    fn answers(&self, address: SocketAddr) -> io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"INFO server\r\nQUIT\r\n")?;
+        let mut reply = Vec::new();
+        stream.take(1 << 16).read_to_end(&mut reply)?;
+        let reply = String::from_utf8_lossy(&reply);
+        Ok(reply.starts_with("-NOAUTH") || reply.contains(&format!("process_id:{}\r\n", self.child.id())))
+    }
+
     fn wait_until_up(&mut self) -> bool {
         let address = SocketAddr::from(([127, 0, 0, 1], self.port));
         let give_up = Instant::now() + Duration::from_secs(20);
@@ -107,7 +119,7 @@ impl RedisServer {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return false;
             }
-            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+            if self.answers(address).unwrap_or(false) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
