@@ -91,3 +91,6 @@ pub(crate) fn is_cookie_name(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(token)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The contract of a session store.
 //!
-//! A store of your own is one `impl` over [`Record`], which knows all rules for a single session:
+//! A store of your own is one `impl` over [`Record`](crate::Record), which knows all rules for a single session:
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -117,7 +117,7 @@
 //! # Ok::<(), StoreError>(()) }).unwrap();
 //! ```
 //!
-//! A store for production passes [`testing::conformance`](crate::testing) (feature `testing`),
+//! A store for production passes `testing::conformance` (feature `testing`),
 //! which also asks for what the example leaves out: login limits, the grace after a rotation,
 //! revocation with a reason.
 

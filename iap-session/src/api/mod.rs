@@ -35,6 +35,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower::Service;
 
+use crate::error::{StoreError, StoreErrorKind};
 use crate::forward::{TOKEN_HEADER, TokenRegistry};
 use crate::handle::Session;
 use crate::record::Op;
@@ -77,9 +78,7 @@ impl SessionApi {
 
     async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
         let session = token(request.headers()).and_then(|token| self.registry.resolve(token));
-        let session = session.ok_or_else(|| {
-            Error::new(Kind::Unauthorized, Origin::Client, "the session token is not valid, or not any more")
-        })?;
+        let session = session.ok_or_else(over)?;
         let path = request.uri().path().to_owned();
         let method = request.method().clone();
         let post = method == Method::POST;
@@ -174,6 +173,7 @@ impl Service<Request<Body>> for SessionApi {
         Box::pin(async move {
             let answer = api.answer(request).await;
             Ok(answer.unwrap_or_else(|error| {
+                let error = if is_sealed(&error) { over() } else { error };
                 let mut response = error.into_response(None);
                 if response.status() == StatusCode::UNAUTHORIZED {
                     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -182,6 +182,16 @@ impl Service<Request<Body>> for SessionApi {
             }))
         })
     }
+}
+
+fn over() -> Error {
+    Error::new(Kind::Unauthorized, Origin::Client, "the session token is not valid, or not any more")
+}
+
+/// Whether the commit has begun between the look at the token and the change: too late as well.
+fn is_sealed(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<StoreError>());
+    source.is_some_and(|error| error.kind() == StoreErrorKind::Sealed)
 }
 
 /// The token, as `Authorization: Bearer` (RFC 6750) or in the header it came in.

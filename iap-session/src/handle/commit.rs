@@ -9,7 +9,8 @@ use crate::id::{OpId, SessionId, SessionKey};
 use crate::record::{Attributes, Created, Op};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
-use super::{Base, Changes, Session, unavailable};
+use super::state::{Base, Changes};
+use super::{Session, unavailable};
 
 /// What the response has to say about the cookie.
 pub(crate) enum CookieChange {
@@ -58,7 +59,13 @@ impl Session {
                 Base::Degraded if !state.changes.any() => return Ok(CookieChange::Keep),
                 Base::Degraded => return Err(Failure::new(unavailable(), leave)),
                 Base::Absent => None,
-                Base::Found { record, now_ms, .. } => Some((record.clone(), *now_ms)),
+                Base::Found { record, now_ms, by_old_id } => {
+                    let (record, now_ms) = (record.clone(), *now_ms);
+                    // The id was changed a moment ago; the response that did it has the cookie.
+                    let rotate = state.changes.rotate && !by_old_id;
+                    state.changes.rotate = rotate;
+                    Some((record, now_ms))
+                }
             };
             (base, mem::take(&mut state.changes), state.ended)
         };
@@ -113,7 +120,7 @@ impl Session {
             Some(value) => Op::Set(name, value),
             None => Op::Remove(name),
         });
-        let ops = ops.collect();
+        let ops: Vec<Op> = ops.collect();
         if changes.login.is_none() && !changes.rotate {
             let commit = Commit { op, ops, expected: None, logout: changes.logout };
             self.observed(shared.store.commit(key, commit)).await?;
@@ -123,11 +130,22 @@ impl Session {
             let commit = Commit { op: OpId::random(), ops: vec![], expected: None, logout: true };
             self.observed(shared.store.commit(key, commit)).await?;
         }
+        let plain = changes.login.is_none();
         let login = changes.login.map(|user| Login { user, policy: shared.config.login });
-        let rotation = Rotation { op, ops, login, grace: shared.config.rotation_grace };
-        let created = self.observed(shared.store.rotate(key, rotation)).await?;
-        self.note(&created);
-        Ok(CookieChange::Set(created.id))
+        let rotation = Rotation { op, ops: ops.clone(), login, grace: shared.config.rotation_grace };
+        match self.observed(shared.store.rotate(key, rotation)).await {
+            Ok(created) => {
+                self.note(&created);
+                Ok(CookieChange::Set(created.id))
+            }
+            // Another request has changed the id meanwhile, which was all that was wanted.
+            Err(error) if plain && error.kind() == StoreErrorKind::Conflict => {
+                let commit = Commit { op: OpId::random(), ops, expected: None, logout: false };
+                self.observed(shared.store.commit(key, commit)).await?;
+                Ok(CookieChange::Keep)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A touch that fails loses no data, so the response goes out; the failure is counted.
@@ -166,17 +184,5 @@ impl Session {
             }
         }
         result
-    }
-}
-
-impl Changes {
-    /// Whether anything was asked for.
-    fn any(&self) -> bool {
-        !self.attributes.is_empty() || self.login.is_some() || self.logout || self.rotate || self.destroy
-    }
-
-    /// Whether the user leaves and nothing new begins.
-    fn leaves(&self) -> bool {
-        (self.destroy || self.logout) && self.login.is_none()
     }
 }

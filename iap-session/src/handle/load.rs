@@ -6,7 +6,8 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::policy::Outage;
 use crate::record::Loaded;
 
-use super::{Base, Session};
+use super::Session;
+use super::state::Base;
 
 /// What asking the store for all candidates has brought.
 struct Answer {

@@ -2,8 +2,8 @@
 
 mod commit;
 mod load;
+mod state;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,9 +20,11 @@ use crate::id::SessionId;
 use crate::limits::{attribute_bytes, check_user};
 use crate::metrics::LayerMetrics;
 use crate::policy::{Outage, SessionConfig};
-use crate::record::{Attributes, Op, Record};
+use crate::record::{Attributes, Op};
 use crate::store::{ScanQuery, SessionStore};
 use crate::write::{Reason, WhenFull};
+
+use state::{Base, Changes, State};
 
 pub(crate) use commit::{CookieChange, Failure};
 
@@ -63,44 +65,6 @@ struct Inner {
     /// Held while the store is asked, so that it is asked once.
     loading: tokio::sync::Mutex<()>,
     state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    base: Base,
-    /// Why a session that the client still had a cookie of was ended.
-    ended: Option<Reason>,
-    changes: Changes,
-    sealed: bool,
-}
-
-/// What the store said.
-#[derive(Default)]
-enum Base {
-    #[default]
-    NotLoaded,
-    Absent,
-    Found {
-        record: Arc<Record>,
-        now_ms: u64,
-        /// The client came with an id that was changed before.
-        by_old_id: bool,
-    },
-    /// No answer, and the route goes on without.
-    Degraded,
-    /// No answer, and the route does not.
-    Failed(StoreErrorKind),
-}
-
-/// What the request wants to be written.
-#[derive(Default)]
-struct Changes {
-    attributes: BTreeMap<String, Option<Value>>,
-    bytes: usize,
-    login: Option<Arc<str>>,
-    logout: bool,
-    rotate: bool,
-    destroy: bool,
 }
 
 /// The state of a session as its request sees it.
@@ -379,23 +343,6 @@ impl fmt::Debug for Session {
             .field("changes", &state.changes.attributes.keys())
             .field("sealed", &state.sealed)
             .finish_non_exhaustive()
-    }
-}
-
-impl State {
-    /// The stored session, unless this request has ended it.
-    fn record(&self) -> Option<&Arc<Record>> {
-        match &self.base {
-            Base::Found { record, .. } if !self.changes.destroy => Some(record),
-            _ => None,
-        }
-    }
-
-    fn user(&self) -> Option<Arc<str>> {
-        if self.changes.login.is_some() {
-            return self.changes.login.clone();
-        }
-        if self.changes.logout { None } else { self.record()?.user.clone() }
     }
 }
 

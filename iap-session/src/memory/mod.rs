@@ -70,7 +70,8 @@ impl MemoryStore {
 
     /// A store as configured. Few sessions are kept in few shards, so that the bounds stay exact.
     pub fn with_config(ids: SessionIds, config: MemoryConfig) -> Self {
-        let shards = (config.max_sessions / 1024).clamp(1, 64).next_power_of_two();
+        let by_bytes = config.max_bytes / (4 * config.limits.session_bytes.max(1));
+        let shards = (config.max_sessions / 1024).min(by_bytes).clamp(1, 64);
         let sessions = config.max_sessions.div_ceil(shards).max(1);
         let bytes = config.max_bytes.div_ceil(shards);
         Self {
@@ -96,7 +97,12 @@ impl MemoryStore {
         let result = work(&mut shard, now);
         let changes = shard.take_changes();
         drop(shard);
-        self.metrics.live.increment(changes.live as f64);
+        if changes.live != 0 {
+            self.metrics.live.increment(changes.live as f64);
+        }
+        if changes.expired.is_empty() && changes.evicted.is_empty() {
+            return result;
+        }
         self.metrics.expired.increment(changes.expired.len() as u64);
         self.metrics.evicted.increment(changes.evicted.len() as u64);
         for record in changes.expired.iter().chain(&changes.evicted) {

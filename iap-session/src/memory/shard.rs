@@ -178,6 +178,17 @@ impl Shard {
         self.evicted
     }
 
+    /// Panics where the orders or the sum of bytes do not fit the entries.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        let bytes: usize = self.entries.values().map(|entry| entry.bytes).sum();
+        assert_eq!(self.bytes, bytes);
+        for length in [self.by_deadline.len(), self.by_access.len(), self.keys.len()] {
+            assert_eq!(length, self.entries.len());
+        }
+        assert!(self.entries.len() <= self.max_entries);
+    }
+
     fn expire(&mut self, key: &SessionKey) {
         if let Some(State::Live(record)) = self.remove(key) {
             self.expired += 1;

@@ -91,6 +91,12 @@ impl Users {
         shard.get(&user).map_or_else(Vec::new, |places| places.iter().map(|place| place.key).collect())
     }
 
+    /// All places.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().values().map(Vec::len).sum::<usize>()).sum()
+    }
+
     fn shard(&self, user_key: &str) -> &Mutex<HashMap<String, Vec<Place>>> {
         &self.shards[usize::from(user_key.as_bytes()[0]) % SHARDS]
     }

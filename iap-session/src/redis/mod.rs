@@ -19,6 +19,7 @@
 mod codec;
 mod config;
 mod connection;
+mod login;
 mod rotate;
 mod scan;
 mod scripts;
@@ -35,7 +36,7 @@ use crate::limits::{Limits, check_user};
 use crate::metrics::StoreMetrics;
 use crate::record::{Created, Loaded, Op, Record};
 use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
-use crate::write::{Commit, Login, NewSession, Reason, Rotation, WhenFull};
+use crate::write::{Commit, NewSession, Reason, Rotation};
 
 use codec::{Stored, corrupt, encode_recent, encode_value};
 use connection::{Connection, Effect};
@@ -112,15 +113,6 @@ impl RedisStore {
             }
         }
         Ok(None)
-    }
-
-    /// Refuses a session that has lost its place in its user's set.
-    async fn check_place(&self, user: Option<&str>, handle: &str) -> Result<(), StoreError> {
-        let Some(user) = user else { return Ok(()) };
-        let args = vec![self.user_key(user).into(), handle.into()];
-        let stands: u64 =
-            self.connection.command("HEXISTS", ClusterHash::FirstKey, args, Effect::Read).await?;
-        if stands == 1 { Ok(()) } else { Err(StoreError::revoked(Reason::Evicted)) }
     }
 
     /// Asks only for the version where that is enough.
@@ -290,76 +282,6 @@ impl RedisStore {
             }
         }
         Err(StoreError::gone())
-    }
-
-    /// Takes a place for `record` in its user's set, or says why not. Sessions that have to go for
-    /// it are marked as ended.
-    async fn admit(&self, record: &Record, login: &Login) -> Result<(), StoreError> {
-        let mut reply = self.try_admit("probe", record, login, &[]).await?;
-        if reply[0] == "full" {
-            // Idle sessions end without the index being told; those give up their places first.
-            let mut dead = Vec::new();
-            for place in reply[1..].chunks_exact(2) {
-                if let Some(key) = SessionKey::from_hex(&place[1])
-                    && !matches!(self.read(key).await?, Some(Stored::Live(_) | Stored::Rotated(_)))
-                {
-                    dead.push(place[0].clone());
-                }
-            }
-            let mode = match login.policy.when_full {
-                WhenFull::RefuseNew => "refuse",
-                WhenFull::EvictOldest => "evict",
-            };
-            reply = self.try_admit(mode, record, login, &dead).await?;
-        }
-        match reply[0].as_str() {
-            "ok" => {
-                for key in reply[1..].iter().filter_map(|key| SessionKey::from_hex(key)) {
-                    // It has lost its place, which is enough to refuse it; the mark is a courtesy.
-                    let _ = self.revoke_now(key, Reason::Evicted).await;
-                }
-                Ok(())
-            }
-            "refused" => {
-                let text = format!("the user has as many sessions as allowed: {}", login.policy.max.max(1));
-                Err(StoreError::new(StoreErrorKind::Refused, text))
-            }
-            _ => Err(corrupt("a script gave an unknown answer")),
-        }
-    }
-
-    async fn try_admit(
-        &self,
-        mode: &'static str,
-        record: &Record,
-        login: &Login,
-        dead: &[String],
-    ) -> Result<Vec<String>, StoreError> {
-        let mut args = self.place(mode, record, login.policy.max.max(1));
-        args.extend(dead.iter().map(|handle| handle.as_str().into()));
-        self.connection.script(&scripts::ADMIT_SCRIPT, &self.user_key(&login.user), args).await
-    }
-
-    fn place(&self, mode: &'static str, record: &Record, max: u32) -> Vec<Value> {
-        vec![
-            mode.into(),
-            (&*record.handle).into(),
-            record.key.to_string().into(),
-            record.absolute_ms.to_string().into(),
-            max.to_string().into(),
-        ]
-    }
-
-    /// Gives a place back.
-    async fn release(&self, user: &str, handle: &str) -> Result<(), StoreError> {
-        let args = vec![self.user_key(user).into(), handle.into()];
-        self.connection.command("HDEL", ClusterHash::FirstKey, args, Effect::Write).await
-    }
-
-    /// Removes a session that nobody has seen yet. If that fails, its short life ends it.
-    async fn forget(&self, record: &Record) {
-        let args = vec![self.session_key(&record.key).into()];
-        let _ = self.connection.command::<Value>("DEL", ClusterHash::FirstKey, args, Effect::Write).await;
     }
 
     fn note_time(&self, reply: Option<&String>) {

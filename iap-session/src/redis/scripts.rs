@@ -118,15 +118,18 @@ end
 return {'ok'}
 ";
 
-/// `reason`: leaves a mark that lives as long as the session would have.
+/// `reason`: leaves a mark that lives as long as the session would have. A damaged session can be
+/// ended, too.
 const REVOKE: &str = r"
 local stop, m = guard()
-if stop then return stop end
+if stop and stop[1] == 'corrupt' then
+  m = {0, 0, now, math.max(redis.call('PTTL', k), 60000), now + 86400000}
+elseif stop then return stop end
 local user = redis.call('HGET', k, '_u') or ''
 local handle = redis.call('HGET', k, '_h') or ''
 redis.call('DEL', k)
 redis.call('HSET', k, '_f', '1', '_st', 'x:' .. ARGV[1])
-redis.call('PEXPIREAT', k, int(math.min(now + m[4], m[5])))
+redis.call('PEXPIREAT', k, int(math.min(math.max(now, m[3]) + m[4], m[5])))
 return {'ok', user, handle}
 ";
 

@@ -1,11 +1,14 @@
 //! A Redis server of its own for a test.
 
+use std::fs;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A `redis-server` process on a free port of 127.0.0.1 that writes nothing to disk; killed when
-/// dropped.
+/// A `redis-server` process on a free port of 127.0.0.1, in a directory of its own, that saves no
+/// data; killed when dropped.
 ///
 /// ```no_run
 /// let server = iap_session::testing::RedisServer::start();
@@ -15,6 +18,7 @@ pub struct RedisServer {
     child: Child,
     port: u16,
     args: Vec<String>,
+    dir: PathBuf,
 }
 
 impl RedisServer {
@@ -37,7 +41,9 @@ impl RedisServer {
         // Another process may take the port between the look and the start.
         for _ in 0..5 {
             let port = free_port();
-            let mut server = Self { child: spawn(port, &args), port, args: args.clone() };
+            let dir = std::env::temp_dir().join(format!("redis-{}-{port}", std::process::id()));
+            fs::create_dir_all(&dir).expect("the directory for temporary files takes another one");
+            let mut server = Self { child: spawn(port, &args, &dir), port, args: args.clone(), dir };
             if server.wait_until_up() {
                 return server;
             }
@@ -68,8 +74,42 @@ impl RedisServer {
     /// If it does not come up.
     pub fn restart(&mut self) {
         self.kill();
-        self.child = spawn(self.port, &self.args);
+        self.child = spawn(self.port, &self.args, &self.dir);
         assert!(self.wait_until_up(), "redis-server does not come up again");
+    }
+
+    /// Stops the process where it is: connections stand, nothing answers.
+    ///
+    /// # Panics
+    ///
+    /// Where there is no `kill` command.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a paused process go on.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisServer::pause`].
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill {signal} works on our own process");
+    }
+
+    /// Whether this very process answers, and not one that took the port before it.
+    fn answers(&self, address: SocketAddr) -> io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"INFO server\r\nQUIT\r\n")?;
+        let mut reply = Vec::new();
+        stream.take(1 << 16).read_to_end(&mut reply)?;
+        let reply = String::from_utf8_lossy(&reply);
+        Ok(reply.starts_with("-NOAUTH") || reply.contains(&format!("process_id:{}\r\n", self.child.id())))
     }
 
     fn wait_until_up(&mut self) -> bool {
@@ -79,7 +119,7 @@ impl RedisServer {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return false;
             }
-            if TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
+            if self.answers(address).unwrap_or(false) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -91,6 +131,7 @@ impl RedisServer {
 impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
+        let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
@@ -99,8 +140,7 @@ fn free_port() -> u16 {
     probe.local_addr().expect("a bound socket has an address").port()
 }
 
-fn spawn(port: u16, args: &[String]) -> Child {
-    let dir = std::env::temp_dir();
+fn spawn(port: u16, args: &[String], dir: &Path) -> Child {
     Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
         .arg(port.to_string())
