@@ -158,3 +158,33 @@ async fn the_filtered_layer_takes_the_same() {
     let lines: Vec<_> = trace.logs.iter().map(|line| line.message.as_str()).collect();
     assert_eq!((lines, trace.spans.len()), (vec!["above"], 2));
 }
+
+#[tokio::test]
+async fn a_statement_on_a_drivers_own_thread_joins_by_the_scopes_tracing_span() {
+    let apm = apm();
+    let hooks = apm.hooks();
+    let transaction = begin(&hooks, "/", None);
+    let handle = hooks.handle(&transaction).expect("recorded");
+    let dispatch = tracing::Dispatch::new(registry().with(apm.tracing_layer().filtered()));
+    let (scope, on_driver) = (tracing::dispatcher::set_default(&dispatch), dispatch.clone());
+    handle
+        .scope(async {
+            let span = tracing::Span::current();
+            let driver = std::thread::spawn(move || {
+                assert!(Transaction::current().is_none(), "only the span came along");
+                tracing::dispatcher::with_default(&on_driver, || {
+                    span.in_scope(|| statement("SELECT 1 + 1 + 1 AS sum", Duration::from_millis(2)));
+                });
+            });
+            driver.join().expect("the driver's thread");
+        })
+        .await;
+    drop(scope);
+    hooks.finish(transaction, finish(200, None));
+    apm.flush().await.expect("flushed");
+    let trace = apm.history().trace(handle.context().trace_id).await.expect("readable").expect("present");
+    let root = trace.summary.as_ref().expect("listed").span_id;
+    assert_eq!(trace.spans.len(), 2, "the scope's own span is none of the tree: {:?}", trace.spans);
+    let select = trace.spans.iter().find(|span| span.sql().is_some()).expect("the statement");
+    assert_eq!(select.parent_id, Some(root));
+}

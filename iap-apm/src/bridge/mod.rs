@@ -5,6 +5,8 @@
 //! - an event becomes a log line of the transaction (and `tracing` span) it is emitted in, or a log
 //!   line without a trace;
 //! - a `tracing` span that is entered in a transaction becomes a span of its call tree;
+//! - a transaction reaches other threads with the `tracing` span that its scope enters, as sqlx's
+//!   SQLite driver does;
 //! - sqlx's query events become database spans (see [`sqlx`]).
 //!
 //! Levels: lines and spans are taken in from [`ApmLayer::with_max_level`] on, `INFO` by default;
@@ -17,6 +19,7 @@ mod sqlx;
 
 use std::fmt;
 
+use iap_core::hooks::SCOPE_TARGET;
 use iap_core::{SpanId, TraceContext, TraceId, Transaction};
 use tracing::span::{Attributes, Id, Record as Recorded};
 use tracing::{Event, Metadata, Subscriber};
@@ -45,6 +48,12 @@ struct Open {
     parent: SpanId,
     start: u64,
     fields: Fields,
+}
+
+/// The position that a transaction's scope passes on to other threads; no span of the call tree.
+struct Inherited {
+    trace_id: TraceId,
+    id: SpanId,
 }
 
 impl ApmLayer {
@@ -77,7 +86,11 @@ impl ApmLayer {
     {
         let current = Transaction::current().map(|transaction| transaction.context());
         let recorded = nearest.and_then(|span| {
-            span.scope().find_map(|span| span.extensions().get::<Open>().map(|open| (open.trace_id, open.id)))
+            span.scope().find_map(|span| {
+                let extensions = span.extensions();
+                let open = extensions.get::<Open>().map(|open| (open.trace_id, open.id));
+                open.or_else(|| extensions.get::<Inherited>().map(|at| (at.trace_id, at.id)))
+            })
         });
         let same_trace = |context: TraceContext| recorded.filter(|(trace, _)| *trace == context.trace_id);
         match current {
@@ -111,6 +124,10 @@ where
             return;
         };
         let Some((trace_id, parent)) = self.position(span.parent()) else { return };
+        if span.metadata().target() == SCOPE_TARGET {
+            span.extensions_mut().insert(Inherited { trace_id, id: parent });
+            return;
+        }
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         let start = self.hooks.shared.ticks.raw();
@@ -178,7 +195,7 @@ where
 fn takes(metadata: &Metadata<'_>, max_level: tracing::Level) -> bool {
     let target = metadata.target();
     let own = target == "iap_apm" || target.starts_with("iap_apm::");
-    !own && (*metadata.level() <= max_level || target == sqlx::TARGET)
+    !own && (*metadata.level() <= max_level || target == sqlx::TARGET || target == SCOPE_TARGET)
 }
 
 fn level(level: tracing::Level) -> Level {
