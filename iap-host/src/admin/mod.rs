@@ -3,6 +3,7 @@
 //! `docs/admin-api.md` is its contract. Without accounts yet, it is protected by where it
 //! listens: loopback by default, and [`guard`] keeps web pages of other origins out.
 
+mod ask;
 mod console;
 mod error;
 mod guard;
@@ -19,6 +20,7 @@ use axum::extract::State;
 use axum::response::Json;
 use axum::routing::get;
 use iap_apm::Apm;
+use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -35,6 +37,7 @@ pub(crate) struct AdminState(Arc<Inner>);
 struct Inner {
     apm: Option<Apm>,
     sessions: Option<Sessions>,
+    assistant: Option<Assistant>,
     readiness: Readiness,
     hosts: Vec<String>,
     facts: OnceLock<Facts>,
@@ -83,7 +86,14 @@ impl AdminState {
         readiness: Readiness,
         hosts: Vec<String>,
     ) -> Self {
-        Self(Arc::new(Inner { apm, sessions, readiness, hosts, facts: OnceLock::new() }))
+        let assistant = apm.as_ref().map(|apm| {
+            let telemetry = Live::new(apm.history().clone());
+            Assistant::new(Arc::new(match sessions.clone() {
+                Some(sessions) => telemetry.with_sessions(Arc::new(ask::StoreSource(sessions))),
+                None => telemetry,
+            }))
+        });
+        Self(Arc::new(Inner { apm, sessions, assistant, readiness, hosts, facts: OnceLock::new() }))
     }
 
     /// Makes the facts visible, once they are known.
@@ -108,6 +118,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/logs", get(telemetry::logs))
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/{key}", get(sessions::one).delete(sessions::revoke))
+        .route("/api/ask", get(ask::ask))
         .fallback(console::serve)
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
         .with_state(state)

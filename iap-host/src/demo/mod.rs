@@ -33,7 +33,8 @@ pub(crate) fn config(
     config.sessions.api = session_api;
     config.apm.otlp = otlp;
     config.apm.history = None;
-    config.log.level = "warn".into();
+    // What the shop logs is in the console; here it would drown the addresses.
+    config.log.level = "warn,sqlx=off,iap_host::demo=off".into();
     for (name, path) in [("shop", "/"), ("search", "/search"), ("cart", "/cart"), ("checkout", "/checkout")] {
         config.routes.push(RouteConfig {
             name: name.into(),
