@@ -20,7 +20,10 @@ pub(super) struct AskQuery {
     q: String,
 }
 
-pub(super) async fn ask(State(state): State<AdminState>, Query(query): Query<AskQuery>) -> ApiResult<Json<Answer>> {
+pub(super) async fn ask(
+    State(state): State<AdminState>,
+    Query(query): Query<AskQuery>,
+) -> ApiResult<Json<Answer>> {
     if query.q.trim().is_empty() || query.q.len() > MAX_QUESTION {
         return Err(ApiError::bad_request("a question has 1 to 1000 bytes"));
     }
