@@ -315,6 +315,18 @@ async fn a_directory_has_one_owner() {
 }
 
 #[test]
+fn files_of_another_version_are_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("apm-00000001-00000.db");
+    let file = schema::open_writer(&path).expect("a database");
+    file.pragma_update(None, "user_version", 99).expect("set");
+    drop(file);
+    let error = SqliteHistory::open(directory.path(), SqliteOptions::default()).expect_err("another version");
+    assert_eq!(error.kind(), HistoryErrorKind::Unavailable);
+    assert!(path.exists());
+}
+
+#[test]
 fn listings_follow_an_index() {
     let connection = schema::open_writer(Path::new(":memory:")).expect("a database");
     let cases = [("start_us", "transactions_start"), ("duration_us", "transactions_duration")];
