@@ -304,6 +304,17 @@ async fn spans_of_any_size_are_read_back() {
     assert!(trace.spans == list && !trace.truncated);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_new_directory_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("history");
+    SqliteHistory::open(&path, SqliteOptions::default()).expect("opens");
+    let mode = std::fs::metadata(&path).expect("created").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
 #[tokio::test]
 async fn a_directory_has_one_owner() {
     let directory = tempfile::tempdir().expect("a directory");
