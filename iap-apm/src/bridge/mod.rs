@@ -7,7 +7,8 @@
 //! - a `tracing` span that is entered in a transaction becomes a span of its call tree;
 //! - a transaction reaches other threads with the `tracing` span that its scope enters, as sqlx's
 //!   SQLite driver does;
-//! - sqlx's query events become database spans (see [`sqlx`]).
+//! - sqlx's query events become database spans, which end when the event comes and began as long ago
+//!   as the statement took.
 //!
 //! Levels: lines and spans are taken in from [`ApmLayer::with_max_level`] on, `INFO` by default;
 //! sqlx's events at any level. sqlx emits them at `DEBUG` (slow ones at `WARN`), so a global

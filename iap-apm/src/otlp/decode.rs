@@ -155,9 +155,9 @@ fn json(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusal> {
     Ok(decoded)
 }
 
-/// The elements of a list member; none when it is missing, `None` when it is something else.
+/// The elements of an object's list; none when it is missing, `None` when something is of another type.
 fn take_list(object: &mut Value, name: &str) -> Option<Vec<Value>> {
-    match object.get_mut(name).map(Value::take) {
+    match object.as_object_mut()?.get_mut(name).map(Value::take) {
         None => Some(Vec::new()),
         Some(Value::Array(list)) => Some(list),
         Some(_) => None,

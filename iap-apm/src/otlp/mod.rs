@@ -32,11 +32,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use iap_core::{Body, Clock, SystemClock};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 use self::decode::Decoded;
@@ -46,8 +46,12 @@ use crate::history::{BoxFuture, History};
 
 /// Bytes of a body, before and after inflating.
 const MAX_BYTES: usize = 64 << 20;
-/// Requests that are worked on at the same time. Decoding multiplies what a body takes.
-const MAX_CONCURRENT: usize = 4;
+/// Bytes of all bodies that are held at the same time.
+const MAX_PENDING_BYTES: usize = 2 * MAX_BYTES;
+/// Bodies that are decoded at the same time, since that multiplies what one takes; the others wait.
+const DECODERS: usize = 2;
+/// What bodies are accounted in.
+const UNIT: usize = 1_024;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a request carries.
@@ -63,17 +67,20 @@ enum Signal {
 pub struct OtlpService {
     history: Arc<dyn History>,
     clock: Arc<dyn Clock>,
-    permits: Arc<Semaphore>,
+    /// Room for bodies, in `UNIT`s.
+    room: Arc<Semaphore>,
+    decoders: Arc<Semaphore>,
     max_bytes: usize,
 }
 
 impl OtlpService {
-    /// A receiver that writes to a history; 64 MiB a request, four at a time.
+    /// A receiver that writes to a history; 64 MiB a request, 128 MiB for all at the same time.
     pub fn new(history: Arc<dyn History>) -> Self {
         Self {
             history,
             clock: Arc::new(SystemClock),
-            permits: Arc::new(Semaphore::new(MAX_CONCURRENT)),
+            room: Arc::new(Semaphore::new(MAX_PENDING_BYTES / UNIT)),
+            decoders: Arc::new(Semaphore::new(DECODERS)),
             max_bytes: MAX_BYTES,
         }
     }
@@ -85,10 +92,10 @@ impl OtlpService {
         self
     }
 
-    /// Changes how many requests are worked on at the same time; further ones are answered with 503.
+    /// Changes how many bytes of bodies are held at the same time; what goes beyond is answered with 503.
     #[must_use]
-    pub fn max_concurrent(mut self, requests: usize) -> Self {
-        self.permits = Arc::new(Semaphore::new(requests));
+    pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
+        self.room = Arc::new(Semaphore::new(bytes / UNIT));
         self
     }
 
@@ -126,18 +133,23 @@ impl OtlpService {
             return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, message));
         };
         let gzip = is_gzip(request.headers())?;
-        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
-            return Err(Refusal::overloaded("too many requests at once"));
-        };
-        let body = self.read(request.into_body()).await?;
+        let read = tokio::time::timeout(READ_TIMEOUT, self.read(request.into_body())).await;
+        let too_slow = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
+        let (body, room) = read.map_err(|_| too_slow)??;
+        let broke_off = "the request could not be worked on";
+        let decoder = self.decoders.clone().acquire_owned().await;
+        let decoder = decoder.map_err(|_| Refusal::overloaded(broke_off))?;
         let (max_bytes, now_us) = (self.max_bytes, self.clock.now_ms() * 1_000);
         // Decoding megabytes would hold up the other tasks of this thread.
-        let work = move || decode::decode(signal, encoding, gzip, &body, max_bytes, now_us);
-        let broke_off = |_| Refusal::overloaded("the request could not be worked on");
-        let mut decoded = tokio::task::spawn_blocking(work).await.map_err(broke_off)??;
+        let work = move || {
+            let _decoder = decoder;
+            decode::decode(signal, encoding, gzip, &body, max_bytes, now_us)
+        };
+        let worked = tokio::task::spawn_blocking(work).await;
+        let mut decoded = worked.map_err(|_| Refusal::overloaded(broke_off))??;
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         self.history.append(batch).await.map_err(refused)?;
-        drop(permit);
+        drop(room);
         if decoded.rejected > 0 {
             let what = if signal == Signal::Traces { "span" } else { "log" };
             metrics::counter!("iap_apm_otlp_rejected_total", "what" => what).increment(decoded.rejected);
@@ -145,14 +157,23 @@ impl OtlpService {
         Ok((signal, decoded))
     }
 
-    async fn read(&self, body: Body) -> Result<Bytes, Refusal> {
-        let collected = Limited::new(body, self.max_bytes).collect();
-        match tokio::time::timeout(READ_TIMEOUT, collected).await {
-            Ok(Ok(collected)) => Ok(collected.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::too_large()),
-            Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the body broke off")),
-            Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")),
+    /// The body, with the room that it takes. A slow sender holds no more than it has sent.
+    async fn read(&self, mut body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+        let full = || Refusal::overloaded("too many requests at once");
+        let mut room = self.room.clone().try_acquire_owned().map_err(|_| full())?;
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let broke_off = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body broke off");
+            let Ok(data) = frame.map_err(broke_off)?.into_data() else { continue };
+            if bytes.len() + data.len() > self.max_bytes {
+                return Err(Refusal::too_large());
+            }
+            bytes.extend_from_slice(&data);
+            let missing = bytes.len().div_ceil(UNIT).saturating_sub(room.num_permits());
+            let more = self.room.clone().try_acquire_many_owned(missing as u32).map_err(|_| full())?;
+            room.merge(more);
         }
+        Ok((bytes.freeze(), room))
     }
 }
 

@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 
 use super::status::Status;
 use super::*;
-use crate::history::{Batch, LogQuery, SeriesQuery, SqliteHistory, SqliteOptions, TransactionPage};
-use crate::history::{HistoryResult, TransactionQuery};
-use crate::model::{Level, LogLine, RouteStats, SeriesPoint, Source, SpanStatus, Trace, Window};
+use crate::history::{LogQuery, SqliteHistory, SqliteOptions, TransactionQuery};
+use crate::model::{Level, Source, SpanStatus, Trace, Window};
 use crate::testing::{span_id, trace_id};
+
+mod overload;
 
 const T0: u64 = 1_700_000_000_000_000;
 const PROTOBUF: &str = "application/x-protobuf";
@@ -279,10 +280,12 @@ async fn what_cannot_be_read_is_refused_in_the_same_encoding() {
     );
     let answer = Status::decode(body).expect("a status");
     assert_eq!((answer.code, answer.message.is_empty()), (3, false));
-    let deep = format!(r#"{{"resourceSpans":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
-    for garbage in ["garbage", "[]", "null", r#"{"resourceSpans": 5}"#, deep.as_str()] {
+    let deep = format!(r#"{{"resourceLogs":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    for garbage in
+        ["garbage", "[]", "null", r#"{"resourceSpans": 5}"#, r#"{"resourceLogs": [5]}"#, deep.as_str()]
+    {
         let (status, headers, body) = send(&service, request("/v1/logs", JSON, garbage.to_owned())).await;
-        if garbage.starts_with('{') && garbage.len() < 100 {
+        if garbage == r#"{"resourceSpans": 5}"# {
             // Another signal's member is unknown here, and unknown members are ignored.
             assert_eq!(status, StatusCode::OK);
             continue;
@@ -347,45 +350,4 @@ async fn log_records_join_their_trace() {
         (Level::Error, "payment failed", "shop.pay")
     );
     assert_eq!(line.fields["order"], "7");
-}
-
-/// A history that refuses everything.
-struct Refusing(HistoryErrorKind);
-
-impl History for Refusing {
-    fn append(&self, _: Arc<Batch>) -> HistoryResult<'_, ()> {
-        Box::pin(std::future::ready(Err(HistoryError::new(self.0, "refused"))))
-    }
-    fn transactions<'a>(&'a self, _: &'a TransactionQuery) -> HistoryResult<'a, TransactionPage> {
-        unreachable!("not asked")
-    }
-    fn trace(&self, _: iap_core::TraceId) -> HistoryResult<'_, Option<Trace>> {
-        unreachable!("not asked")
-    }
-    fn route_stats(&self, _: Window) -> HistoryResult<'_, Vec<RouteStats>> {
-        unreachable!("not asked")
-    }
-    fn series<'a>(&'a self, _: &'a SeriesQuery) -> HistoryResult<'a, Vec<SeriesPoint>> {
-        unreachable!("not asked")
-    }
-    fn logs<'a>(&'a self, _: &'a LogQuery) -> HistoryResult<'a, Vec<LogLine>> {
-        unreachable!("not asked")
-    }
-}
-
-#[tokio::test]
-async fn what_was_not_kept_is_never_acknowledged() {
-    let body = proto_request(vec![proto_span(1, 1, None)]).encode_to_vec();
-    for kind in [HistoryErrorKind::Overloaded, HistoryErrorKind::Full, HistoryErrorKind::Closed] {
-        let service = OtlpService::new(Arc::new(Refusing(kind)));
-        let (status, headers, answer) = send(&service, request("/v1/traces", PROTOBUF, body.clone())).await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{kind:?}");
-        assert_eq!(headers[header::RETRY_AFTER], "1");
-        assert_eq!(Status::decode(answer).expect("a status").code, 14);
-    }
-    let (service, history) = receiver();
-    let busy = service.max_concurrent(0);
-    let (status, headers, _) = send(&busy, request("/v1/traces", PROTOBUF, body)).await;
-    assert_eq!((status, headers.contains_key(header::RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, true));
-    assert_eq!(history.trace(trace_id(1)).await.expect("readable"), None);
 }

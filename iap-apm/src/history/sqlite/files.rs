@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use super::{SqliteOptions, schema, sqlite_error, unavailable};
-use crate::error::HistoryError;
+use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::Window;
 
 /// Idle read connections that are kept for later queries.
@@ -60,8 +60,12 @@ impl Files {
         for entry in std::fs::read_dir(directory).map_err(unavailable("the directory cannot be read"))? {
             let entry = entry.map_err(unavailable("the directory cannot be read"))?;
             let Some(id) = entry.file_name().to_str().and_then(FileId::parse) else { continue };
-            match schema::open_writer(&entry.path()).and_then(|connection| schema::range(&connection)) {
-                Ok(range) => known.push((id, range)),
+            match inspect(&entry.path()) {
+                Ok((true, range)) => known.push((id, range)),
+                Ok((false, _)) => {
+                    let message = "a file was written by another version of the program";
+                    return Err(HistoryError::new(HistoryErrorKind::Unavailable, message));
+                }
                 Err(error) if is_damage(&error) => set_aside(&entry.path(), &error),
                 // A good file that cannot be opened now must not be given up.
                 Err(error) => return Err(sqlite_error(error)),
@@ -220,6 +224,15 @@ fn companions(path: &Path) -> [PathBuf; 3] {
         name.push(suffix);
         PathBuf::from(name)
     })
+}
+
+/// Whether the file is of a known version, and what it covers.
+fn inspect(path: &Path) -> rusqlite::Result<(bool, Option<(u64, u64)>)> {
+    let file = schema::open_writer(path)?;
+    if !schema::is_known(&file)? {
+        return Ok((false, None));
+    }
+    Ok((true, schema::range(&file)?))
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {

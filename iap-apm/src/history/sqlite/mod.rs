@@ -77,7 +77,7 @@ pub struct SqliteHistory {
 }
 
 impl SqliteHistory {
-    /// Opens a directory, creating it if needed. A file that is damaged beyond reading is set aside
+    /// Opens a directory; one that is created here is readable by its owner only. A file that is damaged beyond reading is set aside
     /// (renamed to `*.damaged`), so opening works after any unclean stop.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl SqliteHistory {
     /// history owns it.
     pub fn open(directory: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, HistoryError> {
         let directory = directory.as_ref();
-        std::fs::create_dir_all(directory).map_err(unavailable("the directory cannot be created"))?;
+        create_private(directory).map_err(unavailable("the directory cannot be created"))?;
         let lock =
             File::create(directory.join("lock")).map_err(unavailable("the directory cannot be written"))?;
         lock.try_lock().map_err(unavailable("another history owns the directory"))?;
@@ -220,6 +220,15 @@ impl std::fmt::Debug for SqliteHistory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SqliteHistory").field("files", &self.files.size().0).finish_non_exhaustive()
     }
+}
+
+/// What users did is in it, so others on the machine must not read it.
+fn create_private(directory: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(directory)
 }
 
 fn closed() -> HistoryError {

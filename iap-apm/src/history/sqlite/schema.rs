@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Row};
 
+/// The version of the tables, in each file; to be raised with every change of them.
+const VERSION: i64 = 1;
+
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
 const TABLES: &str = "
@@ -39,9 +42,21 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     // In WAL mode this survives the end of the process; only a power cut can lose the last commits.
     connection.pragma_update(None, "synchronous", "normal")?;
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
-    connection.execute_batch(TABLES)?;
+    if version(&connection)? == 0 {
+        connection.execute_batch(TABLES)?;
+        connection.pragma_update(None, "user_version", VERSION)?;
+    }
     connection.set_prepared_statement_cache_capacity(16);
     Ok(connection)
+}
+
+/// Whether this version of the program can read and write a file.
+pub(super) fn is_known(connection: &Connection) -> rusqlite::Result<bool> {
+    Ok(version(connection)? == VERSION)
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 /// Opens a file for reading.

@@ -304,6 +304,17 @@ async fn spans_of_any_size_are_read_back() {
     assert!(trace.spans == list && !trace.truncated);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_new_directory_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("history");
+    SqliteHistory::open(&path, SqliteOptions::default()).expect("opens");
+    let mode = std::fs::metadata(&path).expect("created").permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
 #[tokio::test]
 async fn a_directory_has_one_owner() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -312,6 +323,18 @@ async fn a_directory_has_one_owner() {
     assert_eq!(error.kind(), HistoryErrorKind::Unavailable);
     drop(first);
     SqliteHistory::open(directory.path(), SqliteOptions::default()).expect("free again");
+}
+
+#[test]
+fn files_of_another_version_are_left_alone() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("apm-00000001-00000.db");
+    let file = schema::open_writer(&path).expect("a database");
+    file.pragma_update(None, "user_version", 99).expect("set");
+    drop(file);
+    let error = SqliteHistory::open(directory.path(), SqliteOptions::default()).expect_err("another version");
+    assert_eq!(error.kind(), HistoryErrorKind::Unavailable);
+    assert!(path.exists());
 }
 
 #[test]
