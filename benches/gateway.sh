@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Our gateway, nginx and HAProxy as reverse proxies, side by side in one run, with wrk.
+# Prints requests per second and per CPU-second, as ratios to nginx: machines are noisy, ratios hold.
+#
+#   benches/gateway.sh [SECONDS] [ROUNDS]      (Debian packages: nginx-light haproxy wrk)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-5} rounds=${2:-3} connections=64
+for tool in nginx haproxy wrk; do
+  command -v $tool >/dev/null || { echo "install it first: apt-get install nginx-light haproxy wrk" >&2; exit 1; }
+done
+cargo build --release -q -p iap-host
+host=$PWD/target/release/iap-host
+dir=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
+
+origin=18080
+cat > "$dir/origin.conf" <<CONF
+daemon off; worker_processes 1; pid $dir/origin.pid; error_log $dir/origin.log;
+events { worker_connections 4096; }
+http { access_log off; keepalive_requests 1000000000; client_body_temp_path $dir/o1; proxy_temp_path $dir/o2;
+  fastcgi_temp_path $dir/o3; uwsgi_temp_path $dir/o4; scgi_temp_path $dir/o5; root $dir/www;
+  server { listen 127.0.0.1:$origin; location = / { return 200 "hello, world!"; } location / {} } }
+CONF
+mkdir "$dir/www"
+head -c 2048 /dev/zero > "$dir/www/2k"
+head -c 65536 /dev/zero > "$dir/www/64k"
+head -c 1048576 /dev/zero > "$dir/www/1m"
+nginx -c "$dir/origin.conf" & sleep 0.3
+
+cat > "$dir/nginx.conf" <<CONF
+daemon off; worker_processes 2; pid $dir/nginx.pid; error_log $dir/nginx.log;
+events { worker_connections 4096; }
+http { access_log off; keepalive_requests 1000000000; client_body_temp_path $dir/n1; proxy_temp_path $dir/n2;
+  fastcgi_temp_path $dir/n3; uwsgi_temp_path $dir/n4; scgi_temp_path $dir/n5;
+  upstream origin { server 127.0.0.1:$origin; keepalive 128; keepalive_requests 1000000000; }
+  server { listen 127.0.0.1:18081; location / { proxy_pass http://origin; proxy_http_version 1.1;
+    proxy_set_header Connection ""; proxy_set_header Host \$host; proxy_set_header X-Forwarded-For \$remote_addr; } } }
+CONF
+cat > "$dir/haproxy.cfg" <<CONF
+global
+  nbthread 2
+  maxconn 4096
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 60s
+  timeout server 60s
+  option forwardfor
+  http-reuse always
+frontend f
+  bind 127.0.0.1:18082
+  default_backend b
+backend b
+  server origin 127.0.0.1:$origin
+CONF
+ours() { # PORT APM SESSIONS
+  cat > "$dir/iap-$1.yaml" <<CONF
+server: {listen: 127.0.0.1:$1, workers: 2}
+admin: {listen: 127.0.0.1:$(($1 + 1000))}
+sessions: {enabled: $3, api: 127.0.0.1:$(($1 + 2000))}
+apm: {enabled: $2, history: $dir/history-$1, otlp: 127.0.0.1:$(($1 + 3000))}
+log: {level: warn}
+routes: [{name: origin, path: /, upstream: {servers: ['http://127.0.0.1:$origin']}}]
+CONF
+  "$host" run -c "$dir/iap-$1.yaml"
+}
+
+declare -A port pid
+port=([nginx]=18081 [haproxy]=18082 [iap]=18083 [iap+apm]=18084 [iap+apm+session]=18085)
+nginx -c "$dir/nginx.conf" & pid[nginx]=$!
+haproxy -f "$dir/haproxy.cfg" -db & pid[haproxy]=$!
+ours 18083 false false & pid[iap]=$!
+ours 18084 true false & pid[iap+apm]=$!
+ours 18085 true true & pid[iap+apm+session]=$!
+names=(nginx haproxy iap iap+apm iap+apm+session)
+sleep 1.5
+
+# CPU ticks of a process and all below it.
+ticks() {
+  local total=0 p
+  for p in $1 $(pgrep -P "$1" || true) $(for c in $(pgrep -P "$1" || true); do pgrep -P "$c" || true; done); do
+    [ -r "/proc/$p/stat" ] && total=$((total + $(awk '{print $14 + $15}' "/proc/$p/stat")))
+  done
+  echo "$total"
+}
+hz=$(getconf CLK_TCK)
+: > "$dir/results"
+for path in / /2k /64k /1m; do
+  for name in "${names[@]}"; do wrk -t1 -c$connections -d1 "http://127.0.0.1:${port[$name]}$path" >/dev/null; done
+  for round in $(seq "$rounds"); do
+    for name in "${names[@]}"; do
+      before=$(ticks "${pid[$name]}")
+      out=$(wrk -t1 -c$connections -d"$seconds" --latency "http://127.0.0.1:${port[$name]}$path")
+      after=$(ticks "${pid[$name]}")
+      requests=$(awk '/requests in/ {print $1}' <<<"$out")
+      rate=$(awk '/Requests\/sec/ {print $2}' <<<"$out")
+      p99=$(awk '$1 == "99%" {print $2}' <<<"$out")
+      bad=$(awk '/Non-2xx/ {print $NF}' <<<"$out")
+      echo "$path $name $rate $requests $((after - before)) $hz $p99 ${bad:-0}" >> "$dir/results"
+    done
+  done
+done
+awk '
+  function ms(t) { if (t ~ /us$/) return t / 1000; if (t ~ /ms$/) return t + 0; return t * 1000 }
+  { key = $1 " " $2; n[key]++; rate[key] += $3; cpu[key] += $4 / ($5 ? $5 / $6 : 0.01); p99[key] += ms($7); bad[key] += $8
+    if (!($1 in seen)) { seen[$1] = 1; paths[++np] = $1 } if (!($2 in known)) { known[$2] = 1; names[++nn] = $2 } }
+  END { printf "%-6s %-18s %10s %8s %12s %8s %8s %6s\n", "path", "proxy", "req/s", "ratio", "req/CPU-s", "ratio", "p99 ms", "bad"
+    for (i = 1; i <= np; i++) for (j = 1; j <= nn; j++) { k = paths[i] " " names[j]; b = paths[i] " nginx"
+      printf "%-6s %-18s %10.0f %8.2f %12.0f %8.2f %8.2f %6d\n", paths[i], names[j], rate[k] / n[k], rate[k] / rate[b], \
+        cpu[k] / n[k], cpu[k] / cpu[b], p99[k] / n[k], bad[k] } }' "$dir/results"
