@@ -23,7 +23,15 @@ struct Gateway {
 
 async fn gateway(server: &RedisServer) -> Gateway {
     let ids = SessionIds::new(b"one secret for all gateways").unwrap();
-    let store = Arc::new(RedisStore::connect(ids, RedisConfig::new(server.url())).await.unwrap());
+    // Long, so that a busy machine is not taken for a lost server.
+    let patience = Duration::from_secs(15);
+    let config = RedisConfig {
+        command_timeout: patience,
+        connect_timeout: patience,
+        unresponsive_after: patience,
+        ..RedisConfig::new(server.url())
+    };
+    let store = Arc::new(RedisStore::connect(ids, config).await.unwrap());
     let login = LoginPolicy { max: 1, when_full: WhenFull::EvictOldest };
     let config = SessionConfig { login, ..SessionConfig::default() };
     let layer = SessionLayer::with_config(store.clone(), config).unwrap();

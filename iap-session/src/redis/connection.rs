@@ -131,6 +131,10 @@ impl Connection {
         let mut nodes = self.client()?.active_connections();
         nodes.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
         nodes.dedup();
+        if nodes.is_empty() {
+            // Nobody to ask is not "no sessions".
+            return Err(self.away());
+        }
         Ok(nodes)
     }
 
@@ -154,8 +158,11 @@ impl Connection {
         if client.state() == ClientState::Connected {
             return Ok(client);
         }
-        let text = format!("Redis at {} is not connected", self.address);
-        Err(StoreError::new(StoreErrorKind::Unavailable, text))
+        Err(self.away())
+    }
+
+    fn away(&self) -> StoreError {
+        StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {} is not connected", self.address))
     }
 
     async fn script_once(
