@@ -74,7 +74,8 @@ async fn sessions_outlive_a_gateway() {
 #[tokio::test]
 async fn a_dead_server_is_unavailable_and_not_absent() {
     let mut server = RedisServer::start();
-    let store = connect(&server).await;
+    let config = RedisConfig::new(server.url());
+    let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
     let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
     server.kill();
     let load = store.load(key, None).await.expect_err("no server, no answer");
