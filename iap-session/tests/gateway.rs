@@ -21,9 +21,20 @@ struct Gateway {
     sessions: Sessions,
 }
 
+/// Waits long, so that a busy machine is not taken for a lost server.
 async fn gateway(server: &RedisServer) -> Gateway {
+    patient_gateway(server, Duration::from_secs(15)).await
+}
+
+async fn patient_gateway(server: &RedisServer, patience: Duration) -> Gateway {
     let ids = SessionIds::new(b"one secret for all gateways").unwrap();
-    let store = Arc::new(RedisStore::connect(ids, RedisConfig::new(server.url())).await.unwrap());
+    let config = RedisConfig {
+        command_timeout: patience,
+        connect_timeout: patience,
+        unresponsive_after: 3 * patience,
+        ..RedisConfig::new(server.url())
+    };
+    let store = Arc::new(RedisStore::connect(ids, config).await.unwrap());
     let login = LoginPolicy { max: 1, when_full: WhenFull::EvictOldest };
     let config = SessionConfig { login, ..SessionConfig::default() };
     let layer = SessionLayer::with_config(store.clone(), config).unwrap();
@@ -140,7 +151,7 @@ async fn a_session_ended_by_an_operator_is_not_brought_back_by_a_late_commit() {
 #[tokio::test]
 async fn a_server_that_dies_during_a_request_costs_the_response_and_not_the_cookie() {
     let mut server = RedisServer::start();
-    let gateway = gateway(&server).await;
+    let gateway = patient_gateway(&server, Duration::from_secs(1)).await;
     let cookie =
         cookie_of(&gateway.visit("", async |session| session.insert("a", 1)).await.unwrap()).unwrap();
     let failed = gateway.visit(&cookie, async |session| {

@@ -16,7 +16,7 @@ fn store(max_sessions: usize, max_bytes: usize) -> (MemoryStore, ManualClock) {
     (MemoryStore::with_config(SessionIds::ephemeral(), config), clock)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn it_conforms() {
     conformance(|| async {
         let (store, clock) = store(100_000, 64 << 20);

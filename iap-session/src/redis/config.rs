@@ -27,7 +27,8 @@ pub struct RedisConfig {
     pub limits: Limits,
     /// Connections, to each node of a cluster. Default 4.
     pub connections: usize,
-    /// How long a command may take, from being queued to its reply. Default one second.
+    /// How long a command may take, from being queued to its reply. Default one second. It is also
+    /// how long requests wait that meet the very moment a connection breaks; later ones fail at once.
     pub command_timeout: Duration,
     /// How long the first connection may take. Default five seconds.
     pub connect_timeout: Duration,

@@ -103,7 +103,7 @@ impl Connection {
     ) -> Result<T, StoreError> {
         let client = self.client()?;
         let command = CustomCommand::new_static(name, slot, false);
-        let reply: Result<Value, Error> = client.custom(command, args).await;
+        let reply: Result<Value, Error> = client.with_options(&fail_fast()).custom(command, args).await;
         reply.and_then(Value::convert).map_err(|error| self.explain(error, effect))
     }
 
@@ -115,13 +115,9 @@ impl Connection {
         args: Vec<Value>,
     ) -> Result<T, StoreError> {
         let client = self.client()?;
-        let options = Options { cluster_node: Some(node.clone()), ..Options::default() };
+        let cluster_node = client.is_clustered().then(|| node.clone());
+        let client = client.with_options(&Options { cluster_node, ..fail_fast() });
         let command = CustomCommand::new_static(name, ClusterHash::Random, false);
-        let client = if client.is_clustered() {
-            client.with_options(&options)
-        } else {
-            client.with_options(&Options::default())
-        };
         let reply: Result<Value, Error> = client.custom(command, args).await;
         reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read))
     }
@@ -131,6 +127,10 @@ impl Connection {
         let mut nodes = self.client()?.active_connections();
         nodes.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
         nodes.dedup();
+        if nodes.is_empty() {
+            // Nobody to ask is not "no sessions".
+            return Err(self.away());
+        }
         Ok(nodes)
     }
 
@@ -154,8 +154,11 @@ impl Connection {
         if client.state() == ClientState::Connected {
             return Ok(client);
         }
-        let text = format!("Redis at {} is not connected", self.address);
-        Err(StoreError::new(StoreErrorKind::Unavailable, text))
+        Err(self.away())
+    }
+
+    fn away(&self) -> StoreError {
+        StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {} is not connected", self.address))
     }
 
     async fn script_once(
@@ -164,7 +167,7 @@ impl Connection {
         key: &str,
         args: &[Value],
     ) -> Result<Vec<String>, StoreError> {
-        let client = self.client()?;
+        let client = self.client()?.with_options(&fail_fast());
         let call = |name: &'static str, what: Value| {
             let mut all = vec![what, 1.into(), key.into()];
             all.extend_from_slice(args);
@@ -208,4 +211,9 @@ impl Connection {
         };
         StoreError::new(kind, format!("Redis at {}: {text}", self.address)).with_source(error)
     }
+}
+
+/// A command that meets a broken connection fails, rather than wait for the next one.
+fn fail_fast() -> Options {
+    Options { fail_fast: true, ..Options::default() }
 }

@@ -9,7 +9,9 @@ use std::sync::LazyLock;
 
 use fred::types::scripts::Script;
 
-/// Reads the state and ends the script unless the session is active and in time.
+/// Reads the state and ends the script unless the session is active and in time. The server drops a
+/// key once its clock is past the given time; for `guard` a session is over when its deadline is
+/// reached. `expire` takes the one millisecond between them away.
 const GUARD: &str = r"
 local k = KEYS[1]
 local t = redis.call('TIME')
@@ -29,10 +31,11 @@ local function guard()
   if now >= math.min(m[3] + m[4], m[5]) then return {'gone'} end
   return nil, m
 end
+local function expire(ends) redis.call('PEXPIREAT', k, int(ends - 1)) end
 local function alive(m)
   local at = math.max(now, m[3])
   redis.call('HSET', k, '_la', int(at))
-  redis.call('PEXPIREAT', k, int(math.min(at + m[4], m[5])))
+  expire(math.min(at + m[4], m[5]))
 end
 local function replayed(op)
   for id, version in string.gmatch(redis.call('HGET', k, '_op') or '', '(%x+)=(%d+)') do
@@ -57,7 +60,7 @@ if ARGV[7] ~= '' then redis.call('HSET', k, '_u', ARGV[7], '_h', ARGV[8]) end
 for i = 13, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
 local ends = math.min(now + tonumber(ARGV[4]), absolute)
 if ARGV[10] ~= '' then ends = math.min(ends, now + tonumber(ARGV[10])) end
-redis.call('PEXPIREAT', k, int(ends))
+expire(ends)
 return {'ok', int(now)}
 ";
 

@@ -11,7 +11,17 @@ const SECRET: &[u8] = b"the secret of these tests";
 
 async fn connect(server: &RedisServer) -> RedisStore {
     let ids = SessionIds::new(SECRET).unwrap();
-    RedisStore::connect(ids, RedisConfig::new(server.url())).await.unwrap()
+    RedisStore::connect(ids, patient(server.url())).await.unwrap()
+}
+
+/// Waits long, so that a busy machine is not taken for a lost server.
+fn patient(url: String) -> RedisConfig {
+    RedisConfig {
+        command_timeout: Duration::from_secs(15),
+        connect_timeout: Duration::from_secs(15),
+        unresponsive_after: Duration::from_secs(30),
+        ..RedisConfig::new(url)
+    }
 }
 
 fn set(name: &str, value: i32) -> Commit {
@@ -30,14 +40,14 @@ async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) ->
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn it_conforms() {
     let server = RedisServer::start();
     let parts = std::sync::atomic::AtomicUsize::new(0);
     conformance(|| async {
         // A prefix of its own makes an empty store out of a used server.
         let part = parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let config = RedisConfig { prefix: format!("part{part}"), ..RedisConfig::new(server.url()) };
+        let config = RedisConfig { prefix: format!("part{part}"), ..patient(server.url()) };
         let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
         Fixture { store: Arc::new(store), advance: Box::new(|_| ()) }
     })
@@ -64,7 +74,8 @@ async fn sessions_outlive_a_gateway() {
 #[tokio::test]
 async fn a_dead_server_is_unavailable_and_not_absent() {
     let mut server = RedisServer::start();
-    let store = connect(&server).await;
+    let config = RedisConfig::new(server.url());
+    let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
     let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
     server.kill();
     let load = store.load(key, None).await.expect_err("no server, no answer");
@@ -205,7 +216,7 @@ async fn foreign_and_damaged_values_are_corrupt() {
     assert_eq!(store.commit(key, set("a", 1)).await.expect_err("no hash").kind(), StoreErrorKind::Corrupt);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_conforms() {
     let server = RedisServer::start_with(&["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]);
     {
@@ -225,7 +236,7 @@ async fn a_cluster_conforms() {
     let parts = std::sync::atomic::AtomicUsize::new(0);
     conformance(|| async {
         let part = parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let config = RedisConfig { prefix: format!("part{part}"), ..RedisConfig::new(&url) };
+        let config = RedisConfig { prefix: format!("part{part}"), ..patient(url.clone()) };
         let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
         Fixture { store: Arc::new(store), advance: Box::new(|_| ()) }
     })
@@ -235,7 +246,8 @@ async fn a_cluster_conforms() {
 #[tokio::test]
 async fn a_server_that_hangs_is_unavailable() {
     let server = RedisServer::start();
-    let store = connect(&server).await;
+    let config = RedisConfig::new(server.url());
+    let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
     let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
     server.pause();
     let load = store.load(key, None).await.expect_err("no answer");
@@ -285,9 +297,14 @@ async fn a_write_whose_reply_was_lost_takes_effect_once() {
     let lose = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let port = lossy_proxy(&server, lose.clone()).await;
     let ids = SessionIds::new(SECRET).unwrap();
-    let store =
-        RedisStore::connect(ids, RedisConfig::new(format!("redis://127.0.0.1:{port}"))).await.unwrap();
+    let store = RedisStore::connect(ids, patient(format!("redis://127.0.0.1:{port}"))).await.unwrap();
     let direct = connect(&server).await;
+    // The server knows all scripts before; else it would be the reply "no such script" that is lost.
+    let first = Login { user: "first".into(), policy: LoginPolicy::default() };
+    let first = NewSession { login: Some(first), ..NewSession::new(Expiry::default()) };
+    let first = direct.create(first).await.unwrap().record.key;
+    direct.commit(first, set("a", 1)).await.unwrap();
+    direct.revoke(first, Reason::Destroyed).await.unwrap();
     let losing = |name: &'static str| {
         assert!(!lose.swap(true, std::sync::atomic::Ordering::SeqCst), "the reply before {name} was lost");
     };

@@ -64,6 +64,7 @@ where
     revoked_stays_revoked(&make().await).await;
     rotation_and_grace(&make().await).await;
     concurrent_rotations_have_one_winner(&make().await).await;
+    rotation_loses_no_commit(&make().await).await;
     scans_see_everything(&make().await).await;
     logins::run(&make).await;
 }
@@ -253,6 +254,42 @@ async fn concurrent_rotations_have_one_winner(fixture: &Fixture) {
     assert_eq!(load(store, old).await.key, won[0].record.key);
     let page = store.scan(ScanQuery::default()).await.expect("scan");
     assert_eq!(page.sessions.len(), 1, "the losers leave nothing behind");
+}
+
+/// Commits from many sides while the id changes again and again. What was acknowledged is there.
+async fn rotation_loses_no_commit(fixture: &Fixture) {
+    let store = &fixture.store;
+    for _ in 0..10 {
+        let old = create(store).await.record.key;
+        let start = Arc::new(tokio::sync::Barrier::new(5));
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let (store, start) = (store.clone(), start.clone());
+                tokio::spawn(async move {
+                    start.wait().await;
+                    for count in 0..20 {
+                        commit(&store, old, vec![set(&format!("w{writer}.{count}"), count)]).await;
+                    }
+                })
+            })
+            .collect();
+        start.wait().await;
+        let rotated = loop {
+            match store.rotate(old, rotation(vec![set("rotated", true)])).await {
+                Ok(rotated) => break rotated.record.key,
+                // A store may give up while others write; then the session is as it was.
+                Err(error) => assert_eq!(error.kind(), StoreErrorKind::Conflict),
+            }
+        };
+        for writer in writers {
+            writer.await.expect("a writer ends well");
+        }
+        let found = load(store, rotated).await;
+        assert_eq!(found.attributes.len(), 81, "every acknowledged write is there");
+        let live = store.scan(ScanQuery::default()).await.expect("scan").sessions;
+        assert_eq!(live.iter().map(|summary| summary.key).collect::<Vec<_>>(), [rotated], "and nothing else");
+        store.revoke(rotated, Reason::Destroyed).await.expect("revoke");
+    }
 }
 
 async fn scans_see_everything(fixture: &Fixture) {
