@@ -74,6 +74,8 @@ async fn statements_become_spans_that_end_now() {
     assert_eq!((select.sql(), select.duration_us, select.kind), (Some(sql), 30_000, SpanKind::Client));
     assert_eq!(select.attributes["db.response.returned_rows"], 3);
     assert_eq!(select.text("db.operation.name"), Some("SELECT"));
+    assert!(!select.attributes.contains_key("db.response.affected_rows"));
+    assert_eq!(named(&trace, "COMMIT").attributes["db.response.affected_rows"], 0);
     let root = trace.summary.as_ref().expect("listed");
     assert_eq!(select.parent_id, Some(root.span_id));
     assert!(select.end_us() >= root.start_us && select.end_us() <= root.start_us + root.duration_us);
@@ -113,6 +115,58 @@ async fn tracing_spans_nest_and_take_lines_and_statements_in() {
     let low = line("stock is low");
     assert_eq!((low.span_id, low.level, &low.fields["left"]), (Some(inner.span_id), Level::Warn, &2.into()));
     assert_eq!(line("in the stage").span_id, Some(named(&trace, "handler").span_id));
+}
+
+#[tokio::test]
+async fn an_anchor_joins_what_runs_on_other_threads() {
+    let apm = apm();
+    let layer = apm.tracing_layer().with_max_level(tracing::Level::WARN);
+    let trace = recorded(&apm, layer, |handle| {
+        let stage = handle.span(Stage::Handler);
+        let anchor = iap_apm::bridge::anchor(&stage.transaction());
+        let subscriber = tracing::dispatcher::get_default(Clone::clone);
+        // As sqlx's SQLite driver does: on its own thread, in the span of the caller.
+        let elsewhere = anchor.clone();
+        let work = move || {
+            tracing::dispatcher::with_default(&subscriber, || {
+                assert!(Transaction::current().is_none());
+                let _entered = elsewhere.enter();
+                statement("DELETE FROM basket", Duration::ZERO);
+                tracing::error!("full");
+            });
+        };
+        std::thread::spawn(work).join().expect("ended");
+        // Where the transaction is current, it says more than the anchor.
+        anchor.in_scope(|| tracing::warn!("at the root"));
+    })
+    .await;
+    let (root, stage) = (trace.summary.as_ref().map(|row| row.span_id), named(&trace, "handler"));
+    assert_eq!(named(&trace, "DELETE FROM basket").parent_id, Some(stage.span_id));
+    let at = |message: &str| trace.logs.iter().find(|line| line.message == message).expect("a line").span_id;
+    assert_eq!((at("full"), at("at the root")), (Some(stage.span_id), root));
+    assert_eq!(trace.spans.len(), 3, "an anchor is no span of its own");
+}
+
+#[tokio::test]
+async fn the_anchor_layer_is_for_embedded_services() {
+    use tower::ServiceExt;
+
+    let apm = apm();
+    let trace = recorded(&apm, apm.tracing_layer(), |handle| {
+        let service = tower::service_fn(async |_: http::Request<()>| {
+            let anchor = tracing::Span::current().metadata().map(tracing::Metadata::target);
+            assert_eq!(anchor, Some("iap::transaction"));
+            tracing::info!("inside");
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let service = tower::Layer::layer(&iap_apm::bridge::AnchorLayer, service);
+        let mut request = http::Request::new(());
+        request.extensions_mut().insert(handle.clone());
+        let call = std::pin::pin!(service.oneshot(request));
+        assert!(call.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready());
+    })
+    .await;
+    assert_eq!((trace.logs[0].message.as_str(), trace.spans.len()), ("inside", 1));
 }
 
 #[tokio::test]

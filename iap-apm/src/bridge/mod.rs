@@ -12,13 +12,19 @@
 //! sqlx's events at any level. sqlx emits them at `DEBUG` (slow ones at `WARN`), so a global
 //! `EnvFilter` must let `sqlx::query=debug` through, and `ConnectOptions::log_statements` must not be
 //! off. Parameters are not in these events, and so are never recorded.
+//!
+//! A transaction is current on the thread that polls its handler. What runs elsewhere is joined through
+//! the `tracing` span it runs in, and sqlx's SQLite driver is such a case: statements run on its own
+//! thread, inside the caller's `tracing` span. [`AnchorLayer`] (or [`anchor`]) gives every request such a
+//! span; an embedded application that uses SQLite needs it.
 
+mod anchor;
 mod fields;
 mod sqlx;
 
 use std::fmt;
 
-use iap_core::{SpanId, TraceContext, TraceId, Transaction};
+use iap_core::{SpanId, TraceId, Transaction};
 use tracing::span::{Attributes, Id, Record as Recorded};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -26,10 +32,13 @@ use tracing_subscriber::filter::{FilterFn, Filtered, filter_fn};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use self::anchor::ANCHOR;
 use self::fields::Fields;
 use crate::hooks::ApmHooks;
 use crate::model::{Level, LogLine, Span, SpanKind, SpanStatus};
 use crate::record::Record;
+
+pub use self::anchor::{AnchorLayer, AnchorService, anchor};
 
 /// A [`tracing_subscriber::Layer`] that records into an [`Apm`](crate::Apm). See the
 /// [module page](self).
@@ -43,7 +52,8 @@ pub struct ApmLayer {
 struct Open {
     trace_id: TraceId,
     id: SpanId,
-    parent: SpanId,
+    /// `None` for an anchor, which stands for the transaction and is no span of its own.
+    parent: Option<SpanId>,
     start: u64,
     fields: Fields,
 }
@@ -71,19 +81,20 @@ impl ApmLayer {
     }
 
     /// Where a new span or line belongs: below the nearest recorded `tracing` span, unless the code
-    /// runs in another transaction than that span.
+    /// runs in another transaction than that span. An anchor knows less than the current transaction.
     fn position<S>(&self, nearest: Option<SpanRef<'_, S>>) -> Option<(TraceId, SpanId)>
     where
         S: for<'a> LookupSpan<'a>,
     {
         let current = Transaction::current().map(|transaction| transaction.context());
         let recorded = nearest.and_then(|span| {
-            span.scope().find_map(|span| span.extensions().get::<Open>().map(|open| (open.trace_id, open.id)))
+            let open = |open: &Open| ((open.trace_id, open.id), open.parent.is_none());
+            span.scope().find_map(|span| span.extensions().get::<Open>().map(open))
         });
-        let same_trace = |context: TraceContext| recorded.filter(|(trace, _)| *trace == context.trace_id);
-        match current {
-            Some(context) => same_trace(context).or(Some((context.trace_id, context.span_id))),
-            None => recorded,
+        match (current, recorded) {
+            (Some(context), Some((at, false))) if at.0 == context.trace_id => Some(at),
+            (Some(context), _) => Some((context.trace_id, context.span_id)),
+            (None, recorded) => recorded.map(|(at, _)| at),
         }
     }
 
@@ -111,11 +122,19 @@ where
         let Some(span) = context.span(id).filter(|span| takes(span.metadata(), self.max_level)) else {
             return;
         };
-        let Some((trace_id, parent)) = self.position(span.parent()) else { return };
-        let mut fields = Fields::default();
-        attributes.record(&mut fields);
         let start = self.hooks.shared.ticks.raw();
-        span.extensions_mut().insert(Open { trace_id, id: SpanId::random(), parent, start, fields });
+        let mut fields = Fields::default();
+        if span.metadata().target() == ANCHOR {
+            attributes.record(&mut fields);
+            if let Some((trace_id, id)) = anchor::read(&fields) {
+                span.extensions_mut().insert(Open { trace_id, id, parent: None, start, fields });
+            }
+            return;
+        }
+        let Some((trace_id, parent)) = self.position(span.parent()) else { return };
+        attributes.record(&mut fields);
+        let open = Open { trace_id, id: SpanId::random(), parent: Some(parent), start, fields };
+        span.extensions_mut().insert(open);
     }
 
     fn on_record(&self, id: &Id, values: &Recorded<'_>, context: Context<'_, S>) {
@@ -150,6 +169,7 @@ where
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let Some(span) = context.span(&id) else { return };
         let Some(open) = span.extensions_mut().remove::<Open>() else { return };
+        let Some(parent) = open.parent else { return };
         let ticks = &self.hooks.shared.ticks;
         let start_us = ticks.unix_us(open.start);
         let error = open.fields.values.get("error").map(|error| match error.as_str() {
@@ -158,7 +178,7 @@ where
         });
         let recorded = Span {
             span_id: open.id,
-            parent_id: Some(open.parent),
+            parent_id: Some(parent),
             name: span.name().to_owned(),
             kind: SpanKind::Internal,
             service: self.hooks.shared.service.clone(),
@@ -179,7 +199,7 @@ where
 fn takes(metadata: &Metadata<'_>, max_level: tracing::Level) -> bool {
     let target = metadata.target();
     let own = target == "iap_apm" || target.starts_with("iap_apm::");
-    !own && (*metadata.level() <= max_level || target == sqlx::TARGET)
+    !own && (*metadata.level() <= max_level || target == sqlx::TARGET || target == ANCHOR)
 }
 
 fn level(level: tracing::Level) -> Level {
