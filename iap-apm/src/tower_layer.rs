@@ -12,9 +12,7 @@ use iap_core::hooks::{Begin, Finish, Scoped};
 use iap_core::{Connection, Hooks, Kind, TraceContext};
 use pin_project_lite::pin_project;
 use tower::{Layer, Service};
-use tracing::instrument::{Instrument, Instrumented};
 
-use crate::bridge::anchor;
 use crate::hooks::{ApmHooks, ApmTransaction};
 
 type RouteOf = fn(&Extensions) -> Option<Arc<str>>;
@@ -135,9 +133,7 @@ where
         let running = self.layer.begin(&request);
         let handle = running.handle();
         request.extensions_mut().insert(handle.clone());
-        let span = anchor(&handle);
-        let future = span.in_scope(|| self.inner.call(request)).instrument(span);
-        ApmFuture { future: handle.scope(future), running: Some(running) }
+        ApmFuture { future: handle.scope(self.inner.call(request)), running: Some(running) }
     }
 }
 
@@ -176,7 +172,7 @@ pin_project! {
     /// The future of [`ApmService`].
     pub struct ApmFuture<F> {
         #[pin]
-        future: Scoped<Instrumented<F>>,
+        future: Scoped<F>,
         running: Option<Running>,
     }
 }

@@ -118,55 +118,32 @@ async fn tracing_spans_nest_and_take_lines_and_statements_in() {
 }
 
 #[tokio::test]
-async fn an_anchor_joins_what_runs_on_other_threads() {
+async fn of_nested_scopes_the_inner_one_counts() {
     let apm = apm();
-    let layer = apm.tracing_layer().with_max_level(tracing::Level::WARN);
-    let trace = recorded(&apm, layer, |handle| {
-        let stage = handle.span(Stage::Handler);
-        let anchor = iap_apm::bridge::anchor(&stage.transaction());
-        let subscriber = tracing::dispatcher::get_default(Clone::clone);
-        // As sqlx's SQLite driver does: on its own thread, in the span of the caller.
-        let elsewhere = anchor.clone();
-        let work = move || {
-            tracing::dispatcher::with_default(&subscriber, || {
-                assert!(Transaction::current().is_none());
-                let _entered = elsewhere.enter();
+    let hooks = apm.hooks();
+    let transaction = begin(&hooks, "/", None);
+    let handle = hooks.handle(&transaction).expect("recorded");
+    let default = tracing::subscriber::set_default(registry().with(apm.tracing_layer()));
+    handle
+        .scope(async {
+            let _outer = tracing::info_span!("outer").entered();
+            let stage = handle.span(Stage::Handler);
+            let inside = stage.transaction();
+            let inner = std::pin::pin!(inside.scope(async {
+                tracing::info!("inside");
                 statement("DELETE FROM basket", Duration::ZERO);
-                tracing::error!("full");
-            });
-        };
-        std::thread::spawn(work).join().expect("ended");
-        // Where the transaction is current, it says more than the anchor.
-        anchor.in_scope(|| tracing::warn!("at the root"));
-    })
-    .await;
-    let (root, stage) = (trace.summary.as_ref().map(|row| row.span_id), named(&trace, "handler"));
-    assert_eq!(named(&trace, "DELETE FROM basket").parent_id, Some(stage.span_id));
-    let at = |message: &str| trace.logs.iter().find(|line| line.message == message).expect("a line").span_id;
-    assert_eq!((at("full"), at("at the root")), (Some(stage.span_id), root));
-    assert_eq!(trace.spans.len(), 3, "an anchor is no span of its own");
-}
-
-#[tokio::test]
-async fn the_anchor_layer_is_for_embedded_services() {
-    use tower::ServiceExt;
-
-    let apm = apm();
-    let trace = recorded(&apm, apm.tracing_layer(), |handle| {
-        let service = tower::service_fn(async |_: http::Request<()>| {
-            let anchor = tracing::Span::current().metadata().map(tracing::Metadata::target);
-            assert_eq!(anchor, Some("iap::transaction"));
-            tracing::info!("inside");
-            Ok::<_, std::convert::Infallible>(())
-        });
-        let service = tower::Layer::layer(&iap_apm::bridge::AnchorLayer, service);
-        let mut request = http::Request::new(());
-        request.extensions_mut().insert(handle.clone());
-        let call = std::pin::pin!(service.oneshot(request));
-        assert!(call.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready());
-    })
-    .await;
-    assert_eq!((trace.logs[0].message.as_str(), trace.spans.len()), ("inside", 1));
+            }));
+            assert!(inner.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready());
+        })
+        .await;
+    drop(default);
+    hooks.finish(transaction, finish(200, None));
+    apm.flush().await.expect("flushed");
+    let id = handle.context().trace_id;
+    let trace = apm.history().trace(id).await.expect("readable").expect("present");
+    let stage = named(&trace, "handler").span_id;
+    assert_eq!(named(&trace, "DELETE FROM basket").parent_id, Some(stage));
+    assert_eq!(trace.logs[0].span_id, Some(stage));
 }
 
 #[tokio::test]
@@ -211,4 +188,34 @@ async fn the_filtered_layer_takes_the_same() {
     .await;
     let lines: Vec<_> = trace.logs.iter().map(|line| line.message.as_str()).collect();
     assert_eq!((lines, trace.spans.len()), (vec!["above"], 2));
+}
+
+#[tokio::test]
+async fn a_statement_on_a_drivers_own_thread_joins_by_the_scopes_tracing_span() {
+    let apm = apm();
+    let hooks = apm.hooks();
+    let transaction = begin(&hooks, "/", None);
+    let handle = hooks.handle(&transaction).expect("recorded");
+    let dispatch = tracing::Dispatch::new(registry().with(apm.tracing_layer().filtered()));
+    let (scope, on_driver) = (tracing::dispatcher::set_default(&dispatch), dispatch.clone());
+    handle
+        .scope(async {
+            let span = tracing::Span::current();
+            let driver = std::thread::spawn(move || {
+                assert!(Transaction::current().is_none(), "only the span came along");
+                tracing::dispatcher::with_default(&on_driver, || {
+                    span.in_scope(|| statement("SELECT 1 + 1 + 1 AS sum", Duration::from_millis(2)));
+                });
+            });
+            driver.join().expect("the driver's thread");
+        })
+        .await;
+    drop(scope);
+    hooks.finish(transaction, finish(200, None));
+    apm.flush().await.expect("flushed");
+    let trace = apm.history().trace(handle.context().trace_id).await.expect("readable").expect("present");
+    let root = trace.summary.as_ref().expect("listed").span_id;
+    assert_eq!(trace.spans.len(), 2, "the scope's own span is none of the tree: {:?}", trace.spans);
+    let select = trace.spans.iter().find(|span| span.sql().is_some()).expect("the statement");
+    assert_eq!(select.parent_id, Some(root));
 }

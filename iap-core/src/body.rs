@@ -25,7 +25,11 @@ enum Inner {
     #[default]
     Empty,
     Full(Option<Bytes>),
-    Incoming(Incoming),
+    Incoming {
+        body: Incoming,
+        /// Bytes that may still come.
+        left: u64,
+    },
     Pooled(PooledBody),
     Boxed(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
 }
@@ -51,13 +55,36 @@ impl Body {
     }
 
     pub(crate) fn incoming(body: Incoming) -> Self {
-        let inner = if body.is_end_stream() { Inner::Empty } else { Inner::Incoming(body) };
+        let inner =
+            if body.is_end_stream() { Inner::Empty } else { Inner::Incoming { body, left: u64::MAX } };
         Self { inner }
+    }
+
+    /// Lets at most `bytes` come from the client; the next one is an error of kind `TooLarge`.
+    pub(crate) fn limit(&mut self, bytes: u64) {
+        if let Inner::Incoming { left, .. } = &mut self.inner {
+            *left = bytes;
+        }
     }
 
     pub(crate) fn pooled(body: PooledBody) -> Self {
         Self { inner: Inner::Pooled(body) }
     }
+}
+
+fn count(frame: Result<Frame<Bytes>, hyper::Error>, left: &mut u64) -> Result<Frame<Bytes>, BoxError> {
+    let frame = frame.map_err(broken_off)?;
+    let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+    *left = left.checked_sub(bytes).ok_or_else(too_large)?;
+    Ok(frame)
+}
+
+fn broken_off(error: hyper::Error) -> Error {
+    Error::new(Kind::ClientGone, Origin::Client, "the client broke off its request").with_source(error)
+}
+
+fn too_large() -> Error {
+    Error::new(Kind::TooLarge, Origin::Client, "the request body is larger than allowed")
 }
 
 impl From<Bytes> for Body {
@@ -90,11 +117,9 @@ impl HttpBody for Body {
         match &mut self.get_mut().inner {
             Inner::Empty => Poll::Ready(None),
             Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Incoming(body) => Pin::new(body).poll_frame(cx).map_err(|error| {
-                Error::new(Kind::ClientGone, Origin::Client, "the client broke off its request")
-                    .with_source(error)
-                    .into()
-            }),
+            Inner::Incoming { body, left } => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| count(frame, left)))
+            }
             Inner::Pooled(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Inner::Boxed(body) => body.as_mut().poll_frame(cx),
         }
@@ -104,7 +129,7 @@ impl HttpBody for Body {
         match &self.inner {
             Inner::Empty => true,
             Inner::Full(bytes) => bytes.is_none(),
-            Inner::Incoming(body) => body.is_end_stream(),
+            Inner::Incoming { body, .. } => body.is_end_stream(),
             Inner::Pooled(body) => body.is_end_stream(),
             Inner::Boxed(body) => body.is_end_stream(),
         }
@@ -114,7 +139,7 @@ impl HttpBody for Body {
         match &self.inner {
             Inner::Empty => SizeHint::with_exact(0),
             Inner::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Inner::Incoming(body) => body.size_hint(),
+            Inner::Incoming { body, .. } => body.size_hint(),
             Inner::Pooled(body) => body.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
         }

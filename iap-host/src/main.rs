@@ -1,2 +1,29 @@
-//! The iap host.
-fn main() {}
+//! The iap host: the thin binary around the library crates. This file only wires.
+
+mod admin;
+mod boot;
+mod cli;
+mod config;
+mod demo;
+mod logging;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[allow(clippy::print_stderr)] // Errors of the command line.
+fn main() -> ExitCode {
+    let result = match cli::Cli::parse().command {
+        cli::Command::Run { config } => run::run(&config),
+        cli::Command::Validate { config } => run::validate(&config),
+        cli::Command::Demo(args) => run::demo(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("iap-host: {error}");
+        ExitCode::FAILURE
+    })
+}

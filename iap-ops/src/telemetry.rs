@@ -13,8 +13,6 @@ use serde::Serialize;
 pub struct SessionStats {
     /// Sessions that have not expired.
     pub active: u64,
-    /// Those of them whose user is logged in.
-    pub authenticated: u64,
 }
 
 /// Where the numbers of sessions come from; the host implements it over its session store.

@@ -288,12 +288,12 @@ impl SessionSource for Sessions {
 
 #[tokio::test]
 async fn sessions_are_told_and_their_store_is_not_needed() {
-    let stats = SessionStats { active: 12, authenticated: 7 };
+    let stats = SessionStats { active: 12 };
     for (source, expected) in [(Ok(stats), Some(stats)), (Err("down"), None)] {
         let history = Arc::new(SqliteHistory::temporary(SqliteOptions::default()).expect("a history"));
         let live = Live::new(history).with_sessions(Arc::new(Sessions(source)));
         let answer = assistant(live).ask("what's wrong?").await.expect("an answer");
         assert_eq!(answer.findings.expect("findings").sessions, expected);
-        assert_eq!(answer.text.contains("12 sessions now, 7 of them logged in"), expected.is_some());
+        assert_eq!(answer.text.contains("12 sessions now"), expected.is_some());
     }
 }

@@ -5,25 +5,22 @@
 //! - an event becomes a log line of the transaction (and `tracing` span) it is emitted in, or a log
 //!   line without a trace;
 //! - a `tracing` span that is entered in a transaction becomes a span of its call tree;
+//! - a transaction reaches other threads with the `tracing` span that its scope enters, as sqlx's
+//!   SQLite driver does;
 //! - sqlx's query events become database spans, which end when the event comes and began as long ago
 //!   as the statement took.
 //!
 //! Levels: lines and spans are taken in from [`ApmLayer::with_max_level`] on, `INFO` by default;
-//! sqlx's events at any level. sqlx emits them at `DEBUG` (slow ones at `WARN`), so a global
+//! sqlx's events and the spans of scopes ([`SCOPE_TARGET`], `TRACE`) at any level. sqlx emits them at `DEBUG` (slow ones at `WARN`), so a global
 //! `EnvFilter` must let `sqlx::query=debug` through, and `ConnectOptions::log_statements` must not be
 //! off. Parameters are not in these events, and so are never recorded.
-//!
-//! A transaction is current on the thread that polls its handler. What runs elsewhere is joined through
-//! the `tracing` span it runs in, and sqlx's SQLite driver is such a case: statements run on its own
-//! thread, inside the caller's `tracing` span. [`AnchorLayer`] (or [`anchor`]) gives every request such a
-//! span; an embedded application that uses SQLite needs it.
 
-mod anchor;
 mod fields;
 mod sqlx;
 
 use std::fmt;
 
+use iap_core::hooks::SCOPE_TARGET;
 use iap_core::{SpanId, TraceId, Transaction};
 use tracing::span::{Attributes, Id, Record as Recorded};
 use tracing::{Event, Metadata, Subscriber};
@@ -32,13 +29,10 @@ use tracing_subscriber::filter::{FilterFn, Filtered, filter_fn};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use self::anchor::ANCHOR;
 use self::fields::Fields;
 use crate::hooks::ApmHooks;
 use crate::model::{Level, LogLine, Span, SpanKind, SpanStatus};
 use crate::record::Record;
-
-pub use self::anchor::{AnchorLayer, AnchorService, anchor};
 
 /// A [`tracing_subscriber::Layer`] that records into an [`Apm`](crate::Apm). See the
 /// [module page](self).
@@ -52,10 +46,15 @@ pub struct ApmLayer {
 struct Open {
     trace_id: TraceId,
     id: SpanId,
-    /// `None` for an anchor, which stands for the transaction and is no span of its own.
-    parent: Option<SpanId>,
+    parent: SpanId,
     start: u64,
     fields: Fields,
+}
+
+/// The position that a transaction's scope passes on to other threads; no span of the call tree.
+struct Inherited {
+    trace_id: TraceId,
+    id: SpanId,
 }
 
 impl ApmLayer {
@@ -81,15 +80,19 @@ impl ApmLayer {
     }
 
     /// Where a new span or line belongs: below the nearest recorded `tracing` span, unless the code
-    /// runs in another transaction than that span. An anchor knows less than the current transaction.
+    /// runs in another transaction than that span, or only a scope is nearer, which the current
+    /// transaction knows better.
     fn position<S>(&self, nearest: Option<SpanRef<'_, S>>) -> Option<(TraceId, SpanId)>
     where
         S: for<'a> LookupSpan<'a>,
     {
         let current = Transaction::current().map(|transaction| transaction.context());
         let recorded = nearest.and_then(|span| {
-            let open = |open: &Open| ((open.trace_id, open.id), open.parent.is_none());
-            span.scope().find_map(|span| span.extensions().get::<Open>().map(open))
+            span.scope().find_map(|span| {
+                let extensions = span.extensions();
+                let open = extensions.get::<Open>().map(|open| ((open.trace_id, open.id), false));
+                open.or_else(|| extensions.get::<Inherited>().map(|at| ((at.trace_id, at.id), true)))
+            })
         });
         match (current, recorded) {
             (Some(context), Some((at, false))) if at.0 == context.trace_id => Some(at),
@@ -122,19 +125,18 @@ where
         let Some(span) = context.span(id).filter(|span| takes(span.metadata(), self.max_level)) else {
             return;
         };
-        let start = self.hooks.shared.ticks.raw();
-        let mut fields = Fields::default();
-        if span.metadata().target() == ANCHOR {
-            attributes.record(&mut fields);
-            if let Some((trace_id, id)) = anchor::read(&fields) {
-                span.extensions_mut().insert(Open { trace_id, id, parent: None, start, fields });
+        if span.metadata().target() == SCOPE_TARGET {
+            // Made with its transaction as the current one.
+            if let Some(context) = Transaction::current().map(|transaction| transaction.context()) {
+                span.extensions_mut().insert(Inherited { trace_id: context.trace_id, id: context.span_id });
             }
             return;
         }
         let Some((trace_id, parent)) = self.position(span.parent()) else { return };
+        let mut fields = Fields::default();
         attributes.record(&mut fields);
-        let open = Open { trace_id, id: SpanId::random(), parent: Some(parent), start, fields };
-        span.extensions_mut().insert(open);
+        let start = self.hooks.shared.ticks.raw();
+        span.extensions_mut().insert(Open { trace_id, id: SpanId::random(), parent, start, fields });
     }
 
     fn on_record(&self, id: &Id, values: &Recorded<'_>, context: Context<'_, S>) {
@@ -169,7 +171,6 @@ where
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let Some(span) = context.span(&id) else { return };
         let Some(open) = span.extensions_mut().remove::<Open>() else { return };
-        let Some(parent) = open.parent else { return };
         let ticks = &self.hooks.shared.ticks;
         let start_us = ticks.unix_us(open.start);
         let error = open.fields.values.get("error").map(|error| match error.as_str() {
@@ -178,7 +179,7 @@ where
         });
         let recorded = Span {
             span_id: open.id,
-            parent_id: Some(parent),
+            parent_id: Some(open.parent),
             name: span.name().to_owned(),
             kind: SpanKind::Internal,
             service: self.hooks.shared.service.clone(),
@@ -199,7 +200,7 @@ where
 fn takes(metadata: &Metadata<'_>, max_level: tracing::Level) -> bool {
     let target = metadata.target();
     let own = target == "iap_apm" || target.starts_with("iap_apm::");
-    !own && (*metadata.level() <= max_level || target == sqlx::TARGET || target == ANCHOR)
+    !own && (*metadata.level() <= max_level || target == sqlx::TARGET || target == SCOPE_TARGET)
 }
 
 fn level(level: tracing::Level) -> Level {

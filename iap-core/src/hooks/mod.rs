@@ -27,7 +27,7 @@ use crate::connection::Connection;
 use crate::error::Kind;
 use crate::trace_context::{SpanId, TraceContext};
 
-pub use transaction::{Field, Recorder, Scoped, SpanGuard, Transaction};
+pub use transaction::{Field, Recorder, SCOPE_TARGET, Scoped, SpanGuard, Transaction};
 
 /// A named part of a transaction; the name of its span in the call tree.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

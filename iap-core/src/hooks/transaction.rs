@@ -16,6 +16,11 @@ thread_local! {
     static CURRENT: RefCell<Option<Transaction>> = const { RefCell::new(None) };
 }
 
+/// The target of the `tracing` span that [`Transaction::scope`] enters. It carries the transaction
+/// to code that runs elsewhere on a request's behalf and only knows `tracing`: a database driver's
+/// own thread, a spawned task with `Instrument`. Where no subscriber wants it, it costs nothing.
+pub const SCOPE_TARGET: &str = "iap_core::transaction";
+
 /// A fact about a whole transaction that becomes known on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -98,7 +103,10 @@ impl Transaction {
 
     /// Runs `future` with this transaction as [`Transaction::current`].
     pub fn scope<F: Future>(&self, future: F) -> Scoped<F> {
-        Scoped { future, transaction: Some(self.clone()) }
+        let restore = Restore { outer: CURRENT.replace(Some(self.clone())), slot: &mut None };
+        let span = tracing::trace_span!(target: SCOPE_TARGET, "transaction");
+        drop(restore);
+        Scoped { future, transaction: Some(self.clone()), span }
     }
 }
 
@@ -158,6 +166,7 @@ pin_project! {
         // Moved into the thread's slot while polling and back out afterwards, so that a poll
         // touches no reference count.
         transaction: Option<Transaction>,
+        span: tracing::Span,
     }
 }
 
@@ -166,6 +175,7 @@ impl<F: Future> Future for Scoped<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        let _entered = this.span.enter();
         let _restore = Restore { outer: CURRENT.replace(this.transaction.take()), slot: this.transaction };
         this.future.poll(cx)
     }

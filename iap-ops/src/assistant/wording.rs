@@ -29,11 +29,11 @@ pub(super) fn answer(language: Language, outcome: Outcome, limits: &Limits, find
         }
     }
     if let Some(sessions) = findings.sessions {
-        let (active, users) = (sessions.active, sessions.authenticated);
+        let active = sessions.active;
         lines.push(pick(
             language,
-            format!("현재 세션은 {active}개이고, 그중 로그인한 세션은 {users}개입니다."),
-            format!("There are {active} sessions now, {users} of them logged in."),
+            format!("현재 세션은 {active}개입니다."),
+            format!("There are {active} sessions now."),
         ));
     }
     lines.join("\n")

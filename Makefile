@@ -1,0 +1,43 @@
+# The two commands of the README are `make demo` and `make test`.
+CARGO ?= cargo
+VENV := target/test-venv
+DEBIAN := redis-server tomcat10 tomcat10-examples chromium python3 python3-venv nodejs npm
+PYTHON := flask opentelemetry-sdk opentelemetry-instrumentation-flask opentelemetry-instrumentation-sqlite3 \
+          opentelemetry-exporter-otlp-proto-http
+
+.PHONY: demo build test test-tools lint docs examples bench
+
+## Build and start the platform with a shop, a load and the console. Ctrl-C ends all of it.
+demo:
+	@echo "Building the platform (the first time takes some minutes) ..."
+	@$(CARGO) build --release -p iap-host
+	@./target/release/iap-host demo $(DEMO)
+
+build:
+	$(CARGO) build --release -p iap-host
+
+## All tests, against real servers.
+test: test-tools
+	$(CARGO) test --workspace --all-targets --no-fail-fast
+	$(CARGO) test --workspace --doc
+
+## What the tests need: Debian packages, a Python environment, a browser driver.
+test-tools:
+	@./tests/install-tools.sh "$(DEBIAN)" "$(VENV)" "$(PYTHON)"
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items
+
+## Each example starts, checks itself and ends.
+examples:
+	@for example in embed_pipeline custom_store apm_axum gateway_python; do \
+	  echo "example $$example"; $(CARGO) run -q -p iap-examples --bin $$example -- --check || exit 1; \
+	done
+
+bench:
+	$(CARGO) bench -p iap-benches
+	./benches/gateway.sh

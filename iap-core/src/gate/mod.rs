@@ -1,0 +1,143 @@
+//! The strict gate: what a request must be before anything of ours looks at it.
+//!
+//! It runs before routing, so that a request which two servers could read in two ways is refused
+//! instead of forwarded. Sources: RFC 9112 (HTTP/1.1 messages), RFC 3986 section 6.2.2
+//! (normalisation of paths).
+
+mod path;
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderValue, Method, Request, Uri, Version};
+
+use crate::error::{Error, Kind, Origin};
+
+pub use path::canonical_path;
+
+/// Checks a request and brings it into its one canonical form, for matching *and* forwarding:
+///
+/// - exactly one valid `Host`; the authority of an absolute-form target wins and replaces it;
+/// - no `CONNECT`, no `TRACE`, no `*` target;
+/// - not both `Content-Length` and `Transfer-Encoding`, not two `Content-Length`s;
+/// - a canonical path (see [`canonical_path`]), at most `max_body` announced bytes.
+///
+/// Errors are of kind `BadRequest`, `MethodNotAllowed` or `TooLarge`, origin `Client`.
+pub fn admit<B>(request: &mut Request<B>, max_body: u64) -> Result<(), Error> {
+    check_method(request.method())?;
+    check_framing(request, max_body)?;
+    set_host(request)?;
+    set_target(request)
+}
+
+/// The host that routes are matched on: the `Host` header without its port, in lower case.
+/// Call after [`admit`].
+pub fn match_host<B>(request: &Request<B>) -> String {
+    let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    host_without_port(host).to_ascii_lowercase()
+}
+
+fn refuse(message: &'static str) -> Error {
+    Error::new(Kind::BadRequest, Origin::Client, message)
+}
+
+fn check_method(method: &Method) -> Result<(), Error> {
+    if method == Method::CONNECT || method == Method::TRACE {
+        return Err(Error::new(Kind::MethodNotAllowed, Origin::Client, "CONNECT and TRACE are not served"));
+    }
+    Ok(())
+}
+
+fn check_framing<B>(request: &Request<B>, max_body: u64) -> Result<(), Error> {
+    let headers = request.headers();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok(()) };
+    if lengths.next().is_some() {
+        return Err(refuse("more than one Content-Length"));
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err(refuse("both Content-Length and Transfer-Encoding"));
+    }
+    let announced = length
+        .to_str()
+        .ok()
+        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
+        .and_then(|text| text.parse::<u64>().ok());
+    match announced {
+        None => Err(refuse("Content-Length is not a number")),
+        Some(bytes) if bytes > max_body => {
+            Err(Error::new(Kind::TooLarge, Origin::Client, "the request body is larger than allowed"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Leaves exactly one `Host` that is the request's authority.
+fn set_host<B>(request: &mut Request<B>) -> Result<(), Error> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let first = hosts.next();
+    if hosts.next().is_some() {
+        return Err(refuse("more than one Host"));
+    }
+    let needs_host = request.version() < Version::HTTP_2;
+    if needs_host && first.is_none() {
+        return Err(refuse("no Host"));
+    }
+    if let Some(value) = first {
+        check_host(value.as_bytes())?;
+    }
+    let Some(authority) = request.uri().authority() else {
+        return if first.is_some() { Ok(()) } else { Err(refuse("no authority")) };
+    };
+    check_host(authority.as_str().as_bytes())?;
+    if first.is_none_or(|value| value.as_bytes() != authority.as_str().as_bytes()) {
+        let value = HeaderValue::from_str(authority.as_str()).map_err(|_| refuse("invalid authority"))?;
+        request.headers_mut().insert(HOST, value);
+    }
+    Ok(())
+}
+
+fn check_host(value: &[u8]) -> Result<(), Error> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let (name, port) = match value.iter().rposition(|byte| *byte == b':') {
+        Some(colon) if !value.ends_with(b"]") => (&value[..colon], Some(&value[colon + 1..])),
+        _ => (value, None),
+    };
+    let port_ok = port.is_none_or(|port| {
+        std::str::from_utf8(port)
+            .is_ok_and(|text| text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok())
+    });
+    let is_ip6 = name.starts_with(b"[") && Authority::try_from(value).is_ok();
+    let name_ok = is_ip6 || (!name.is_empty() && name.len() <= 253 && name.iter().all(plain));
+    if name_ok && port_ok { Ok(()) } else { Err(refuse("invalid Host")) }
+}
+
+fn host_without_port(host: &str) -> &str {
+    match host.rfind(':') {
+        Some(colon) if !host.ends_with(']') => &host[..colon],
+        _ => host,
+    }
+}
+
+/// Makes the target origin-form with a canonical path.
+fn set_target<B>(request: &mut Request<B>) -> Result<(), Error> {
+    let uri = request.uri();
+    let path = uri.path();
+    if !path.starts_with('/') {
+        return Err(refuse("the request target is not a path"));
+    }
+    let canonical = canonical_path(path)?;
+    if canonical.is_none() && uri.scheme().is_none() {
+        return Ok(());
+    }
+    let path = canonical.as_deref().unwrap_or(path);
+    let target = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let target = PathAndQuery::try_from(target).map_err(|_| refuse("invalid path"))?;
+    *request.uri_mut() = Uri::from(target);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

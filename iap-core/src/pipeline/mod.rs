@@ -1,0 +1,152 @@
+//! The life of a request, in order. Read [`Pipeline::handle`] from top to bottom.
+
+mod layers;
+mod tracked;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::{Method, Request, Response};
+
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::error::{Error, Kind, Origin};
+use crate::gate;
+use crate::hooks::{Begin, Hooks};
+use crate::route::{MatchedRoute, Route, RouteTable};
+use crate::trace_context::TraceContext;
+
+pub use layers::{Dispatch, Stack};
+pub use tracked::TrackedBody;
+
+/// What a pipeline is made of. The parts that can change while it runs are behind `routes`.
+#[derive(Debug)]
+pub struct Pipeline<H: Hooks> {
+    hooks: H,
+    routes: Arc<ArcSwap<RouteTable>>,
+    stack: Option<Stack<H>>,
+    limits: Limits,
+}
+
+/// Bounds on a single request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request body, in bytes. Default: 64 MiB.
+    pub request_body: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { request_body: 64 * 1024 * 1024 }
+    }
+}
+
+impl<H: Hooks> Pipeline<H> {
+    /// A pipeline over a route table that may be swapped while it runs. `stack` holds the
+    /// layers between routing and targets, made by [`Stack::new`].
+    pub fn new(hooks: H, routes: Arc<ArcSwap<RouteTable>>, stack: Option<Stack<H>>, limits: Limits) -> Self {
+        Self { hooks, routes, stack, limits }
+    }
+
+    /// The observer.
+    pub fn hooks(&self) -> &H {
+        &self.hooks
+    }
+
+    /// The route table, to be swapped while the pipeline runs.
+    pub fn routes_handle(&self) -> Arc<ArcSwap<RouteTable>> {
+        self.routes.clone()
+    }
+
+    /// Takes one request through all stages. Never fails: an error is a response.
+    pub async fn handle(
+        &self,
+        connection: &Arc<Connection>,
+        mut request: Request<Body>,
+    ) -> Response<TrackedBody<H>> {
+        // 1. Transaction: continue the caller's trace, or begin one.
+        let transaction = self.begin(connection, &request);
+        let is_head = request.method() == Method::HEAD;
+
+        // 2. Gate: refuse what two servers could read in two ways; make host and path canonical.
+        // 3. Route: what the access decision, the layers' policies and the target hang on.
+        let result = match self.admit_and_route(&mut request) {
+            Ok(route) => {
+                self.hooks.routed(&transaction, route.name());
+                // 4. Layers (sessions, a user's own), with the target inside them:
+                //    embedded service | upstream | files | fixed response.
+                self.call(route, connection, &transaction, request).await
+            }
+            Err(error) => Err(error),
+        };
+
+        // 5. Errors become problem documents, in one place.
+        let (response, error) = match result {
+            Ok(response) => (response, None),
+            Err(error) => {
+                let facts = (error.kind(), H::ENABLED.then(|| error.to_string()));
+                let trace_id = self.hooks.context(&transaction).map(|context| context.trace_id);
+                (error.into_response(trace_id), Some(facts))
+            }
+        };
+
+        // 6. Response: the transaction ends with the last byte, not with the head.
+        TrackedBody::track(response, self.hooks.clone(), transaction, is_head, error)
+    }
+
+    fn begin(&self, connection: &Arc<Connection>, request: &Request<Body>) -> H::Transaction {
+        let parent = if H::ENABLED { TraceContext::from_headers(request.headers()) } else { None };
+        let host = request.headers().get(http::header::HOST).and_then(|value| value.to_str().ok());
+        self.hooks.begin(&Begin {
+            connection,
+            method: request.method(),
+            path: request.uri().path(),
+            query: request.uri().query(),
+            host: host.or_else(|| request.uri().host()).unwrap_or_default(),
+            version: request.version(),
+            parent,
+        })
+    }
+
+    fn admit_and_route(&self, request: &mut Request<Body>) -> Result<Arc<Route>, Error> {
+        gate::admit(request, self.limits.request_body)?;
+        request.body_mut().limit(self.limits.request_body);
+        let host = gate::match_host(request);
+        let routes = self.routes.load();
+        let route = routes.find(&host, request.uri().path());
+        route.cloned().ok_or_else(|| Error::new(Kind::NotFound, Origin::Client, "no route answers here"))
+    }
+
+    async fn call(
+        &self,
+        route: Arc<Route>,
+        connection: &Arc<Connection>,
+        transaction: &H::Transaction,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Error> {
+        if let Some(stack) = &self.stack {
+            return stack.call(&self.hooks, route, connection, transaction, request).await;
+        }
+        if matches!(route.target(), crate::target::Target::Service(_)) {
+            insert_extensions(&self.hooks, &route, connection, transaction, &mut request);
+        }
+        route.target().call(&self.hooks, transaction, connection, route.prefix(), request).await
+    }
+}
+
+/// What layers and embedded services find in a request's extensions: the [`Connection`], the
+/// [`MatchedRoute`] and, with an observer, the [`Transaction`](crate::hooks::Transaction).
+fn insert_extensions<H: Hooks>(
+    hooks: &H,
+    route: &Arc<Route>,
+    connection: &Arc<Connection>,
+    transaction: &H::Transaction,
+    request: &mut Request<Body>,
+) {
+    let extensions = request.extensions_mut();
+    extensions.insert(connection.clone());
+    extensions.insert(MatchedRoute(route.clone()));
+    if let Some(handle) = hooks.handle(transaction) {
+        extensions.insert(handle);
+    }
+}

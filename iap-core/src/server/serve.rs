@@ -1,0 +1,221 @@
+//! The life of one client connection: wait for the first byte, TLS, HTTP/1.1 or HTTP/2, drain.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::rt::{Read, Write};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::Phase;
+use super::tls::TlsConfig;
+use super::worker::OpenSlot;
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::hooks::Hooks;
+use crate::pipeline::Pipeline;
+
+/// What an HTTP/2 client with prior knowledge sends first (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Largest request head and read buffer, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// Largest number of header fields.
+const MAX_HEADERS: usize = 128;
+/// HTTP/2: streams at once, and remotely reset streams that may pile up before a GOAWAY.
+const MAX_STREAMS: u32 = 256;
+const MAX_PENDING_RESETS: usize = 64;
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From accept to the first byte. Default: 60 s.
+    pub first_byte: Duration,
+    /// For a TLS handshake. Default: 10 s.
+    pub handshake: Duration,
+    /// For a request head, counted from the end of the response before it, so this bounds an
+    /// idle keep-alive connection as well. Default: 60 s.
+    pub head: Duration,
+    /// HTTP/2: how long a ping may stay unanswered before the connection is dead; one is sent
+    /// in each such interval. Default: 20 s.
+    pub ping: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            first_byte: Duration::from_secs(60),
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(60),
+            ping: Duration::from_secs(20),
+        }
+    }
+}
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(super) struct Shared<H: Hooks> {
+    pub(super) pipeline: Arc<Pipeline<H>>,
+    pub(super) timeouts: Timeouts,
+    pub(super) max_connections: usize,
+    pub(super) open: Arc<AtomicUsize>,
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+impl<H: Hooks> Clone for Shared<H> {
+    fn clone(&self) -> Self {
+        Self {
+            pipeline: self.pipeline.clone(),
+            timeouts: self.timeouts,
+            max_connections: self.max_connections,
+            open: self.open.clone(),
+            phase: self.phase.clone(),
+        }
+    }
+}
+
+/// Serves one connection to its end. `_slot` counts it as open until then.
+pub(super) async fn serve<H: Hooks>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsConfig>,
+    mut shared: Shared<H>,
+    _slot: OpenSlot,
+) {
+    // An untouched connection costs a task and a socket only: no HTTP state before its first byte.
+    let timeouts = shared.timeouts;
+    let first = tokio::select! {
+        first = tokio::time::timeout(timeouts.first_byte, starts_with_preface(&stream)) => first,
+        _ = shared.phase.wait_for(|phase| *phase != Phase::Run) => return,
+    };
+    let Ok(Ok(is_h2)) = first else { return };
+    let _ = stream.set_nodelay(true);
+    let Ok(local) = stream.local_addr() else { return };
+    let connection = Arc::new(Connection::new(peer, local, tls.is_some()));
+    let hooks = shared.pipeline.hooks().clone();
+    hooks.connection_opened(&connection);
+    match tls {
+        None if is_h2 => serve_h2(TokioIo::new(stream), &connection, &mut shared).await,
+        None => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
+        Some(TlsConfig(config)) => {
+            let accept = tokio_rustls::TlsAcceptor::from(config).accept(stream);
+            match tokio::time::timeout(timeouts.handshake, accept).await {
+                Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                    serve_h2(TokioIo::new(stream), &connection, &mut shared).await;
+                }
+                Ok(Ok(stream)) => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake took too long"),
+            }
+        }
+    }
+    hooks.connection_closed(&connection);
+}
+
+/// Looks at the first bytes without taking them. An end of the stream is an error.
+async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut head = [0; PREFACE.len()];
+    loop {
+        let read = stream.peek(&mut head).await?;
+        let seen = &head[..read];
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if !PREFACE.starts_with(seen) {
+            return Ok(false);
+        }
+        if read == PREFACE.len() {
+            return Ok(true);
+        }
+        // A part of the preface: the socket stays readable, so waiting for it would spin.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn serve_h1<I, H>(io: I, connection: &Arc<Connection>, shared: &mut Shared<H>)
+where
+    I: Read + Write + Unpin + Send + 'static,
+    H: Hooks,
+{
+    let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (pipeline, client) = (pipeline.clone(), client.clone());
+        async move { Ok::<_, Infallible>(pipeline.handle(&client, request.map(Body::incoming)).await) }
+    });
+    let mut server = std::pin::pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(shared.timeouts.head)
+            .half_close(true)
+            .max_buf_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(io, service)
+    );
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            result = server.as_mut() => return log_end(result),
+            phase = next_phase(&mut shared.phase, draining) => match phase {
+                Phase::Stop => return,
+                _ => {
+                    draining = true;
+                    server.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+async fn serve_h2<I, H>(io: I, connection: &Arc<Connection>, shared: &mut Shared<H>)
+where
+    I: Read + Write + Unpin + Send + 'static,
+    H: Hooks,
+{
+    let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (pipeline, client) = (pipeline.clone(), client.clone());
+        async move { Ok::<_, Infallible>(pipeline.handle(&client, request.map(Body::incoming)).await) }
+    });
+    let mut server = std::pin::pin!(
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_header_list_size(MAX_HEAD as u32)
+            .keep_alive_interval(shared.timeouts.ping)
+            .keep_alive_timeout(shared.timeouts.ping)
+            .serve_connection(io, service)
+    );
+    let mut draining = false;
+    loop {
+        tokio::select! {
+            result = server.as_mut() => return log_end(result),
+            phase = next_phase(&mut shared.phase, draining) => match phase {
+                Phase::Stop => return,
+                _ => {
+                    draining = true;
+                    server.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the next thing a connection is asked to do.
+async fn next_phase(phase: &mut watch::Receiver<Phase>, draining: bool) -> Phase {
+    let changed = phase.wait_for(|phase| *phase == Phase::Stop || (!draining && *phase == Phase::Drain));
+    changed.await.map_or(Phase::Stop, |phase| *phase)
+}
+
+fn log_end(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "a client connection ended early");
+    }
+}

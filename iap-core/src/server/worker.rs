@@ -1,0 +1,104 @@
+//! The thread of one core: a single-threaded runtime and its accept loops.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
+
+use super::Phase;
+use super::listener::Bound;
+use super::serve::{Shared, serve};
+use super::tls::TlsConfig;
+use crate::hooks::Hooks;
+
+thread_local! {
+    static INDEX: Cell<usize> = const { Cell::new(0) };
+    static APPLICATION: RefCell<Option<Handle>> = const { RefCell::new(None) };
+}
+
+/// The number of this worker; 0 on threads that are none.
+pub(crate) fn index() -> usize {
+    INDEX.get()
+}
+
+/// The application runtime, where this thread is a worker of a server.
+pub(crate) fn application() -> Option<Handle> {
+    APPLICATION.with_borrow(Clone::clone)
+}
+
+pub(super) fn spawn_all<H: Hooks>(
+    count: usize,
+    listeners: Vec<Bound>,
+    shared: &Shared<H>,
+    application: &Handle,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let mut sockets: Vec<Vec<(std::net::TcpListener, Option<TlsConfig>)>> = Vec::new();
+    sockets.resize_with(count, Vec::new);
+    for bound in listeners {
+        for (worker, socket) in bound.sockets.into_iter().enumerate() {
+            sockets[worker].push((socket, bound.tls.clone()));
+        }
+    }
+    let spawn = |(index, sockets)| {
+        let (shared, application) = (shared.clone(), application.clone());
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name(format!("iap-worker-{index}")).spawn(move || {
+            INDEX.set(index);
+            APPLICATION.set(Some(application));
+            runtime.block_on(run(sockets, shared));
+        })
+    };
+    sockets.into_iter().enumerate().map(spawn).collect()
+}
+
+/// Accepts until asked to drain; then keeps the runtime turning until told to stop.
+async fn run<H: Hooks>(sockets: Vec<(std::net::TcpListener, Option<TlsConfig>)>, mut shared: Shared<H>) {
+    for (socket, tls) in sockets {
+        match TcpListener::from_std(socket) {
+            Ok(listener) => drop(tokio::spawn(accept_loop(listener, tls, shared.clone()))),
+            Err(error) => tracing::error!(%error, "a listener could not be registered"),
+        }
+    }
+    // An error means that the server handle is gone, which is a stop as well.
+    let _ = shared.phase.wait_for(|phase| *phase == Phase::Stop).await;
+}
+
+async fn accept_loop<H: Hooks>(listener: TcpListener, tls: Option<TlsConfig>, mut shared: Shared<H>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = shared.phase.wait_for(|phase| *phase != Phase::Run) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let open = shared.open.fetch_add(1, Ordering::Relaxed);
+                let slot = OpenSlot(shared.open.clone());
+                if open >= shared.max_connections {
+                    metrics::counter!("iap_connections_refused_total", "reason" => "limit").increment(1);
+                    continue;
+                }
+                tokio::spawn(serve(stream, peer, tls.clone(), shared.clone(), slot));
+            }
+            Err(error) => {
+                // Out of file descriptors or memory: retrying at once would spin.
+                tracing::warn!(%error, "accept failed");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Counts one open connection down when it ends, however it ends.
+#[derive(Debug)]
+pub(super) struct OpenSlot(Arc<std::sync::atomic::AtomicUsize>);
+
+impl Drop for OpenSlot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

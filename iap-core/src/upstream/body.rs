@@ -1,0 +1,85 @@
+//! The response body of an upstream, which returns its connection to the pool at its end.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::pool::{Pool, Pooled};
+use crate::error::{Error, Kind, Origin};
+
+/// How long an upload may go on after the response has ended before its connection is given up.
+const UPLOAD_GRACE: Duration = Duration::from_secs(5);
+
+/// The body of an upstream's response. Dropped before its end, it closes the connection.
+pub struct PooledBody {
+    body: Incoming,
+    connection: Option<(Pooled, Arc<Pool>)>,
+    had_upload: bool,
+}
+
+impl PooledBody {
+    /// `had_upload`: the request had a body, which may still be on its way.
+    pub(super) fn new(body: Incoming, connection: Pooled, pool: Arc<Pool>, had_upload: bool) -> Self {
+        let mut this = Self { body, connection: Some((connection, pool)), had_upload };
+        if this.body.is_end_stream() {
+            this.give_back();
+        }
+        this
+    }
+
+    fn give_back(&mut self) {
+        let Some((mut pooled, pool)) = self.connection.take() else { return };
+        if pooled.sender.is_ready() || !self.had_upload {
+            pool.put(pooled);
+            return;
+        }
+        tokio::spawn(async move {
+            if let Ok(Ok(())) = tokio::time::timeout(UPLOAD_GRACE, pooled.sender.ready()).await {
+                pool.put(pooled);
+            }
+        });
+    }
+}
+
+impl HttpBody for PooledBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Err(_)) => self.connection = None,
+            Some(Ok(_)) if !self.body.is_end_stream() => {}
+            _ => self.give_back(),
+        }
+        Poll::Ready(frame.map(|result| {
+            result.map_err(|error| {
+                Error::new(Kind::BadGateway, Origin::Upstream, "the upstream broke off its response")
+                    .with_source(error)
+            })
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl fmt::Debug for PooledBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PooledBody").field("size", &self.size_hint()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,216 @@
+//! One request through an upstream.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::Upstream;
+use super::body::PooledBody;
+use super::connect::connect;
+use super::pool::Pooled;
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::error::{Error, Kind, Origin};
+use crate::headers;
+use crate::hooks::{Hooks, SpanEnd, Stage};
+use crate::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
+
+/// Forwards `request` and returns the response head with a streaming body.
+pub(crate) async fn forward<H: Hooks>(
+    upstream: &Arc<Upstream>,
+    hooks: &H,
+    transaction: &H::Transaction,
+    connection: &Connection,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, Error> {
+    let span = hooks.start(transaction, Stage::Upstream, None);
+    let parent = hooks.span_id(&span);
+    headers::prepare_request(request.headers_mut(), connection);
+    propagate(
+        hooks.context(transaction).zip(parent).map(|(context, id)| context.with_span(id)),
+        &mut request,
+    );
+    make_origin_form(&mut request);
+
+    let mut exchange = Exchange { upstream, hooks, transaction, span: parent, server: None };
+    let result = exchange.run(request).await;
+    if H::ENABLED {
+        hooks.end(transaction, span, exchange.span_end(&result));
+    }
+    result
+}
+
+/// Sends the trace context on. Without an observer a valid one passes through unchanged, and an
+/// invalid one is dropped together with its `tracestate`.
+fn propagate(context: Option<TraceContext>, request: &mut Request<Body>) {
+    let headers = request.headers_mut();
+    let incoming = TraceContext::from_headers(headers);
+    if incoming.is_none() && (headers.contains_key(TRACESTATE) || headers.contains_key(TRACEPARENT)) {
+        headers.remove(TRACESTATE);
+        headers.remove(TRACEPARENT);
+    }
+    if let Some(context) = context {
+        headers.insert(TRACEPARENT, context.to_header());
+    }
+}
+
+fn make_origin_form(request: &mut Request<Body>) {
+    *request.version_mut() = Version::HTTP_11;
+    if request.uri().authority().is_some() {
+        let target = request.uri().path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        *request.uri_mut() = Uri::from(target);
+    }
+}
+
+/// The state of one request on its way through one upstream.
+struct Exchange<'a, H: Hooks> {
+    upstream: &'a Arc<Upstream>,
+    hooks: &'a H,
+    transaction: &'a H::Transaction,
+    span: Option<crate::trace_context::SpanId>,
+    server: Option<usize>,
+}
+
+impl<H: Hooks> Exchange<'_, H> {
+    async fn run(&mut self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        let had_upload = !request.body().is_end_stream();
+        let deadline = tokio::time::Instant::now() + self.upstream.settings.response_timeout;
+        let attempts = self.send_until_answered(request, had_upload);
+        match tokio::time::timeout_at(deadline, attempts).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time")),
+        }
+    }
+
+    /// Sends over idle connections until one turns out to be alive, then over a new one.
+    async fn send_until_answered(
+        &mut self,
+        mut request: Request<Body>,
+        had_upload: bool,
+    ) -> Result<Response<Body>, Error> {
+        while let Some(pooled) = self.upstream.pool.take() {
+            match self.send_over_idle(pooled, request, had_upload).await {
+                Sent::Answered(response) => return Ok(response),
+                Sent::Failed(error) => return Err(error),
+                Sent::Unsent(unsent) => request = unsent,
+                Sent::Repeat(copy) => {
+                    request = copy;
+                    break;
+                }
+            }
+        }
+        let fresh = self.connect_any().await?;
+        self.server = Some(fresh.server);
+        let (response, pooled) = send(fresh, request).await.map_err(|(error, _)| error)?;
+        Ok(self.finish(response, pooled, had_upload))
+    }
+
+    /// An idle connection may have been closed by the server a moment ago. What was certainly not
+    /// read by it is sent again; a safe request without a body is so, once, over a new connection.
+    async fn send_over_idle(&mut self, pooled: Pooled, request: Request<Body>, had_upload: bool) -> Sent {
+        self.server = Some(pooled.server);
+        let copy = (!had_upload && is_repeatable(request.method())).then(|| copy_head(&request));
+        match send(pooled, request).await {
+            Ok((response, pooled)) => Sent::Answered(self.finish(response, pooled, had_upload)),
+            Err((_, Some(unsent))) => Sent::Unsent(*unsent),
+            Err((error, None)) => match copy.filter(|_| error.kind() == Kind::BadGateway) {
+                Some(copy) => Sent::Repeat(copy),
+                None => Sent::Failed(error),
+            },
+        }
+    }
+
+    async fn connect_any(&self) -> Result<Pooled, Error> {
+        let mut last = None;
+        for (index, server) in self.upstream.candidates() {
+            let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
+            let result = connect(self.upstream, index, server).await;
+            if H::ENABLED {
+                let error = result.as_ref().err().map(|error| error.to_string().into());
+                let detail = Some(server.address.clone());
+                self.hooks.end(self.transaction, span, SpanEnd { status: None, error, detail });
+            }
+            match result {
+                Ok(pooled) => return Ok(pooled),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.expect("an upstream has at least one server"))
+    }
+
+    fn finish(&self, mut response: Response<Incoming>, pooled: Pooled, had_upload: bool) -> Response<Body> {
+        headers::prepare_response(response.headers_mut());
+        let pool = self.upstream.pool.clone();
+        response.map(|body| {
+            let body = PooledBody::new(body, pooled, pool, had_upload);
+            if body.is_end_stream() { Body::empty() } else { Body::pooled(body) }
+        })
+    }
+
+    fn span_end(&self, result: &Result<Response<Body>, Error>) -> SpanEnd {
+        SpanEnd {
+            status: result.as_ref().ok().map(Response::status),
+            error: result.as_ref().err().map(|error| Cow::Owned(error.to_string())),
+            detail: self.server.map(|index| self.upstream.servers[index].address.clone()),
+        }
+    }
+}
+
+enum Sent {
+    Answered(Response<Body>),
+    /// Nothing was sent: any number of idle connections may be tried.
+    Unsent(Request<Body>),
+    /// It was sent and is safe to send once more.
+    Repeat(Request<Body>),
+    Failed(Error),
+}
+
+type SendError = (Error, Option<Box<Request<Body>>>);
+
+/// Sends over one connection. An error comes with the request where nothing of it was sent.
+async fn send(mut pooled: Pooled, request: Request<Body>) -> Result<(Response<Incoming>, Pooled), SendError> {
+    if pooled.sender.ready().await.is_err() {
+        let error =
+            Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection").retryable();
+        return Err((error, Some(Box::new(request))));
+    }
+    match pooled.sender.try_send_request(request).await {
+        Ok(response) => Ok((response, pooled)),
+        Err(mut failed) => {
+            let unsent = failed.take_message().map(Box::new);
+            let error = failed.into_error();
+            Err((describe(error, unsent.is_some()), unsent))
+        }
+    }
+}
+
+fn describe(error: hyper::Error, unsent: bool) -> Error {
+    use std::error::Error as _;
+    // A body that the client broke off, or that grew too large, is not the upstream's fault.
+    if error.is_user()
+        && let Some(own) = error.source().and_then(|source| source.downcast_ref::<Error>())
+    {
+        return Error::new(own.kind(), own.origin(), own.message());
+    }
+    let described =
+        Error::new(Kind::BadGateway, Origin::Upstream, "the upstream did not answer with a valid response")
+            .with_source(error);
+    if unsent { described.retryable() } else { described }
+}
+
+/// Safe methods (RFC 9110 section 9.2.1): repeating them has no effect on the server.
+fn is_repeatable(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+fn copy_head(request: &Request<Body>) -> Request<Body> {
+    let mut copy = Request::new(Body::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}

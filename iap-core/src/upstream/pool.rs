@@ -1,0 +1,107 @@
+//! Idle upstream connections, sharded by worker.
+//!
+//! A worker takes from its own shard, whose lock nobody else contends for, and from the others
+//! only when its own is empty: otherwise the reuse rate would drop with the number of cores.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hyper::client::conn::http1::SendRequest;
+use parking_lot::Mutex;
+
+use super::UpstreamSettings;
+use crate::body::Body;
+use crate::server::worker;
+
+/// A connection that can send requests, and which server it leads to.
+#[derive(Debug)]
+pub(super) struct Pooled {
+    pub(super) sender: SendRequest<Body>,
+    pub(super) server: usize,
+    idle_since: Instant,
+}
+
+impl Pooled {
+    pub(super) fn new(sender: SendRequest<Body>, server: usize) -> Self {
+        Self { sender, server, idle_since: Instant::now() }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Pool {
+    shards: Box<[Mutex<Vec<Pooled>>]>,
+    max_idle: usize,
+    idle_timeout: Duration,
+    opened: AtomicU64,
+    reused: AtomicU64,
+}
+
+/// How often connections of an upstream were reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStats {
+    /// Connections made.
+    pub opened: u64,
+    /// Requests that went over a connection that was there already.
+    pub reused: u64,
+    /// Connections idle at the moment.
+    pub idle: usize,
+}
+
+impl Pool {
+    pub(super) fn new(settings: UpstreamSettings) -> Self {
+        let shards = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            max_idle: settings.max_idle,
+            idle_timeout: settings.idle_timeout,
+            opened: AtomicU64::new(0),
+            reused: AtomicU64::new(0),
+        }
+    }
+
+    /// The most recently used live connection: the caller's own first, then any other's.
+    pub(super) fn take(&self) -> Option<Pooled> {
+        let own = worker::index();
+        let count = self.shards.len();
+        let found = (0..count).find_map(|offset| self.take_from((own + offset) % count));
+        if found.is_some() {
+            self.reused.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    fn take_from(&self, shard: usize) -> Option<Pooled> {
+        let mut idle = self.shards[shard].lock();
+        while let Some(pooled) = idle.pop() {
+            if !pooled.sender.is_closed() && pooled.idle_since.elapsed() < self.idle_timeout {
+                return Some(pooled);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request, or closes the oldest where there are too many.
+    pub(super) fn put(&self, mut pooled: Pooled) {
+        if pooled.sender.is_closed() {
+            return;
+        }
+        pooled.idle_since = Instant::now();
+        let mut idle = self.shards[worker::index() % self.shards.len()].lock();
+        if idle.len() >= self.max_idle {
+            idle.remove(0);
+        }
+        idle.push(pooled);
+    }
+
+    pub(super) fn count_opened(&self) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn stats(&self) -> PoolStats {
+        PoolStats {
+            opened: self.opened.load(Ordering::Relaxed),
+            reused: self.reused.load(Ordering::Relaxed),
+            idle: self.shards.iter().map(|shard| shard.lock().len()).sum(),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The admin side: JSON API, metrics, health and console, on a listener of its own.
+//!
+//! `docs/admin-api.md` is its contract. Without accounts yet, it is protected by where it
+//! listens: loopback by default, and [`guard`] keeps web pages of other origins out.
+
+mod ask;
+mod console;
+mod error;
+mod guard;
+mod health;
+mod sessions;
+mod telemetry;
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Json;
+use axum::routing::get;
+use iap_apm::Apm;
+use iap_ops::{Assistant, Live};
+use iap_session::Sessions;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::boot::Addresses;
+use crate::config::Config;
+
+pub(crate) use health::Readiness;
+
+/// What the handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct AdminState(Arc<Inner>);
+
+struct Inner {
+    apm: Option<Apm>,
+    sessions: Option<Sessions>,
+    assistant: Option<Assistant>,
+    readiness: Readiness,
+    hosts: Vec<String>,
+    facts: OnceLock<Facts>,
+}
+
+/// What does not change while the platform runs.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Facts {
+    version: &'static str,
+    started_ms: u64,
+    addresses: Addresses,
+    sessions: Option<Value>,
+    apm: Option<Value>,
+    routes: Vec<Value>,
+}
+
+impl Facts {
+    pub(crate) fn new(config: &Config, addresses: Addresses) -> Self {
+        let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let sessions = config.sessions.enabled.then(|| json!({ "store": config.sessions.store }));
+        let apm = config.apm.enabled.then(|| json!({ "history": config.apm.history }));
+        let routes = config.routes.iter().map(|route| {
+            let target = match route {
+                route if route.upstream.is_some() => "upstream",
+                route if route.files.is_some() => "files",
+                route if route.service.is_some() => "service",
+                _ => "respond",
+            };
+            json!({ "name": route.name, "host": route.host, "path": route.path, "target": target })
+        });
+        Self {
+            version: env!("CARGO_PKG_VERSION"),
+            started_ms: started.as_millis() as u64,
+            addresses,
+            sessions,
+            apm,
+            routes: routes.collect(),
+        }
+    }
+}
+
+impl AdminState {
+    pub(crate) fn new(
+        apm: Option<Apm>,
+        sessions: Option<Sessions>,
+        readiness: Readiness,
+        hosts: Vec<String>,
+    ) -> Self {
+        let assistant = apm.as_ref().map(|apm| {
+            let telemetry = Live::new(apm.history().clone());
+            Assistant::new(Arc::new(match sessions.clone() {
+                Some(sessions) => telemetry.with_sessions(Arc::new(ask::StoreSource(sessions))),
+                None => telemetry,
+            }))
+        });
+        Self(Arc::new(Inner { apm, sessions, assistant, readiness, hosts, facts: OnceLock::new() }))
+    }
+
+    /// Makes the facts visible, once they are known.
+    pub(crate) fn publish(&self, facts: Facts) {
+        // The first set of facts stays; there is only one start.
+        let _ = self.0.facts.set(facts);
+    }
+}
+
+/// All of the admin side.
+pub(crate) fn router(state: AdminState) -> Router {
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(telemetry::metrics))
+        .route("/api/status", get(status))
+        .route("/api/live", get(telemetry::live))
+        .route("/api/transactions", get(telemetry::transactions))
+        .route("/api/transactions/{trace_id}", get(telemetry::transaction))
+        .route("/api/routes", get(telemetry::routes))
+        .route("/api/series", get(telemetry::series))
+        .route("/api/logs", get(telemetry::logs))
+        .route("/api/sessions", get(sessions::list))
+        .route("/api/sessions/{key}", get(sessions::one).delete(sessions::revoke))
+        .route("/api/ask", get(ask::ask))
+        .fallback(console::serve)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
+        .with_state(state)
+}
+
+async fn status(State(state): State<AdminState>) -> Json<Value> {
+    let facts = state.0.facts.get();
+    let dropped = state.0.apm.as_ref().map(Apm::dropped);
+    Json(json!({ "facts": facts, "dropped": dropped, "ready": state.0.readiness.get() }))
+}

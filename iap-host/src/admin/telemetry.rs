@@ -1,0 +1,177 @@
+//! Live figures and history.
+
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Json, Response};
+use http::header;
+use iap_apm::model::Level;
+use iap_apm::{Apm, LogQuery, Order, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, Window};
+use iap_core::{Clock, SystemClock, TraceId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::error::{ApiError, ApiResult};
+
+/// The window of a query that names none, in seconds.
+const DEFAULT_WINDOW_S: u64 = 300;
+/// Steps of a series that names no step.
+const DEFAULT_STEPS: u64 = 60;
+
+fn apm(state: &AdminState) -> ApiResult<&Apm> {
+    state.0.apm.as_ref().ok_or_else(|| ApiError::not_found("the APM is switched off"))
+}
+
+/// The time a query covers: `last_s` up to now, or `from_us` to `to_us`.
+#[derive(Debug, Default, Deserialize)]
+struct Range {
+    last_s: Option<u64>,
+    from_us: Option<u64>,
+    to_us: Option<u64>,
+}
+
+impl Range {
+    fn window(&self) -> ApiResult<Window> {
+        let now_us = SystemClock.now_ms() * 1000 + 999;
+        match (self.last_s, self.from_us, self.to_us) {
+            (last, None, None) => {
+                let seconds = last.unwrap_or(DEFAULT_WINDOW_S);
+                Ok(Window::last(seconds.saturating_mul(1_000_000), now_us))
+            }
+            (None, Some(from), to) if to.is_none_or(|to| to > from) => {
+                Ok(Window::new(from, to.unwrap_or(now_us)))
+            }
+            _ => Err(ApiError::bad_request("give `last_s`, or `from_us` and a later `to_us`")),
+        }
+    }
+}
+
+pub(super) async fn metrics() -> Response {
+    let text = iap_apm::metrics::prometheus().unwrap_or_default();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct LiveQuery {
+    #[serde(default)]
+    since: u64,
+}
+
+/// One poll of the console: rates, running transactions, new points, sessions.
+pub(super) async fn live(
+    State(state): State<AdminState>,
+    Query(query): Query<LiveQuery>,
+) -> ApiResult<Json<Value>> {
+    let apm = apm(&state)?;
+    let sessions = match &state.0.sessions {
+        // The store's trouble must not blind the rest of the page.
+        Some(sessions) => sessions.stats().await.ok(),
+        None => None,
+    };
+    Ok(Json(json!({
+        "live": apm.live(),
+        "recent": apm.recent_since(query.since),
+        "sessions": sessions,
+        "dropped": apm.dropped(),
+    })))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct ListQuery {
+    last_s: Option<u64>,
+    from_us: Option<u64>,
+    to_us: Option<u64>,
+    route: Option<String>,
+    status: Option<u16>,
+    #[serde(default)]
+    errors: bool,
+    min_us: Option<u64>,
+    user: Option<String>,
+    session: Option<String>,
+    #[serde(default)]
+    order: Order,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+pub(super) async fn transactions(
+    State(state): State<AdminState>,
+    Query(query): Query<ListQuery>,
+) -> ApiResult<Json<TransactionPage>> {
+    let range = Range { last_s: query.last_s, from_us: query.from_us, to_us: query.to_us };
+    let mut wanted = TransactionQuery::new(range.window()?);
+    wanted.route = query.route;
+    wanted.status = query.status.map(StatusFilter::Exact);
+    wanted.errors_only = query.errors;
+    wanted.min_duration_us = query.min_us;
+    wanted.user = query.user;
+    wanted.session = query.session;
+    wanted.order = query.order;
+    wanted.limit = query.limit.unwrap_or(wanted.limit);
+    wanted.cursor = query.cursor;
+    Ok(Json(apm(&state)?.history().transactions(&wanted).await?))
+}
+
+pub(super) async fn transaction(
+    State(state): State<AdminState>,
+    Path(trace_id): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let trace_id = TraceId::from_hex(&trace_id).ok_or_else(|| ApiError::bad_request("not a trace id"))?;
+    let found = apm(&state)?.history().trace(trace_id).await?;
+    let trace = found.ok_or_else(|| ApiError::not_found("there is no such transaction"))?;
+    Ok(Json(json!({
+        "trace_id": trace_id.to_string(),
+        "summary": trace.summary,
+        "span_count": trace.spans.len(),
+        "truncated": trace.truncated,
+        "tree": trace.tree(),
+    })))
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WindowQuery {
+    last_s: Option<u64>,
+    from_us: Option<u64>,
+    to_us: Option<u64>,
+    step_s: Option<u64>,
+    route: Option<String>,
+    level: Option<Level>,
+    limit: Option<usize>,
+}
+
+impl WindowQuery {
+    fn window(&self) -> ApiResult<Window> {
+        Range { last_s: self.last_s, from_us: self.from_us, to_us: self.to_us }.window()
+    }
+}
+
+pub(super) async fn routes(
+    State(state): State<AdminState>,
+    Query(query): Query<WindowQuery>,
+) -> ApiResult<Json<Value>> {
+    let window = query.window()?;
+    let routes = apm(&state)?.history().route_stats(window).await?;
+    Ok(Json(json!({ "window": window, "routes": routes })))
+}
+
+pub(super) async fn series(
+    State(state): State<AdminState>,
+    Query(query): Query<WindowQuery>,
+) -> ApiResult<Json<Value>> {
+    let window = query.window()?;
+    let even = (window.length_us() / DEFAULT_STEPS).max(1_000_000);
+    let step_us = query.step_s.map_or(even, |step| step.saturating_mul(1_000_000));
+    let wanted = SeriesQuery { window, step_us, route: query.route };
+    let points = apm(&state)?.history().series(&wanted).await?;
+    Ok(Json(json!({ "window": window, "step_us": step_us, "points": points })))
+}
+
+pub(super) async fn logs(
+    State(state): State<AdminState>,
+    Query(query): Query<WindowQuery>,
+) -> ApiResult<Json<Value>> {
+    let mut wanted = LogQuery::new(query.window()?);
+    wanted.min_level = query.level;
+    wanted.limit = query.limit.unwrap_or(wanted.limit);
+    let lines = apm(&state)?.history().logs(&wanted).await?;
+    Ok(Json(json!({ "window": wanted.window, "lines": lines })))
+}

@@ -1,0 +1,100 @@
+use super::*;
+
+fn error(text: &str) -> String {
+    parse("iap.yaml", text, &Environment::new()).unwrap_err().to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_defaults_and_they_survive_a_round_trip() {
+    let config = parse("iap.yaml", "# nothing\n", &Environment::new()).unwrap();
+    assert_eq!(config, Config::default());
+    let json = serde_json::to_value(&config).unwrap();
+    assert_eq!(json["sessions"]["idle"], "30m");
+    assert_eq!(json["server"]["max_body"], "64MiB");
+    assert_eq!(serde_json::from_value::<Config>(json).unwrap(), config);
+}
+
+#[test]
+fn errors_name_the_place_and_the_remedy() {
+    let cases = [
+        ("server:\n  lisen: 127.0.0.1:1\n", "iap.yaml:2:3: unknown field `lisen`", "did you mean `listen`?"),
+        ("server:\n  drain: soon\n", "iap.yaml:2:10: ", "`soon` is not a duration"),
+        ("server:\n  max_body: 5 parsecs\n", "iap.yaml:2:13: ", "is not a size"),
+        ("server:\n  listen: here\n", "iap.yaml:2:11: ", "socket address"),
+        ("server:\n  drain: 1s\n  drain: 2s\n", "iap.yaml:3:3: ", "duplicate"),
+        ("server: [\n", "iap.yaml:", ""),
+        ("routes:\n  - name: a\n    path: /\n", "iap.yaml:2:5: ", "leads nowhere"),
+        (
+            "routes:\n  - name: a\n    files: x\n    respond: {status: 200}\n",
+            "iap.yaml:2:5: ",
+            "more than one of",
+        ),
+        (
+            "routes:\n  - name: a\n    files: x\n  - name: a\n    path: /b\n    files: y\n",
+            "iap.yaml:4:5: ",
+            "named `a`",
+        ),
+        ("routes:\n  - {name: a, files: x, path: b}\n", "iap.yaml:2:5: ", "must begin with `/`"),
+        (
+            "routes:\n  - name: a\n    upstream: {servers: ['ftp://x']}\n",
+            "iap.yaml:2:5: ",
+            "is not a server address",
+        ),
+        ("routes:\n  - {name: a, respond: {status: 99}}\n", "iap.yaml:2:5: ", "not a status code"),
+        ("sessions:\n  store: redis\n", "iap.yaml: ", "sessions.redis.url"),
+        ("admin:\n  listen: 127.0.0.1:8080\n", "iap.yaml: ", "both 127.0.0.1:8080"),
+    ];
+    for (text, place, remedy) in cases {
+        let message = error(text);
+        assert!(message.starts_with(place) && message.contains(remedy), "{message}");
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_refused_and_not_repeated() {
+    let message = error(
+        "sessions:\n  store: redis\n  secret: {env: S}\n  redis: {url: 'redis://:hunter2@localhost:6379'}\n",
+    );
+    assert!(message.contains("sessions.redis.password") && !message.contains("hunter2"), "{message}");
+    let message = error("sessions:\n  secret: hunter2\n");
+    assert!(!message.contains("hunter2"), "{message}");
+}
+
+#[test]
+fn the_environment_lies_over_the_file() {
+    let set = |pairs: &[(&str, &str)]| {
+        let environment = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        parse("iap.yaml", "server: {drain: 5s}\n", &environment)
+    };
+    let config = set(&[
+        ("IAP_SERVER__LISTEN", "0.0.0.0:80"),
+        ("IAP_APM__ENABLED", "false"),
+        ("IAP_SERVER__WORKERS", "3"),
+        ("IAP_SESSION_SECRET", "not a setting"),
+    ])
+    .unwrap();
+    assert_eq!(config.server.listen.port(), 80);
+    assert_eq!(config.server.workers, Some(3));
+    assert_eq!(config.server.drain, Span::seconds(5));
+    assert!(!config.apm.enabled);
+    let message = set(&[("IAP_SERVER__LISEN", "x")]).unwrap_err().to_string();
+    assert!(message.contains("IAP_SERVER__LISEN: there is no such setting"), "{message}");
+    let message = set(&[("IAP_SERVER__LISTEN", "x")]).unwrap_err().to_string();
+    assert!(message.contains("IAP_SERVER__LISTEN: "), "{message}");
+}
+
+#[test]
+fn units_are_exact() {
+    for (text, millis) in
+        [("1500ms", 1_500), ("90s", 90_000), ("2m", 120_000), ("1h", 3_600_000), ("7d", 604_800_000)]
+    {
+        let span: Span = serde_json::from_value(text.into()).unwrap();
+        assert_eq!(span.0.as_millis(), millis, "{text}");
+        assert_eq!(serde_json::to_value(span).unwrap(), text);
+    }
+    for bad in ["", "5", "s", "-1s", "1.5s", "5 weeks", "99999999999999999999s"] {
+        assert!(serde_json::from_value::<Span>(bad.into()).is_err(), "{bad}");
+    }
+    assert!(serde_json::from_value::<Span>(0.into()).is_err());
+    assert_eq!(serde_json::from_value::<ByteSize>("10".into()).unwrap(), ByteSize(10));
+}

@@ -1,0 +1,83 @@
+//! `iap-host demo`: the platform in one process, with a shop behind it and a gentle load on it.
+
+mod load;
+pub(crate) mod shop;
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use iap_apm::Apm;
+
+use crate::boot::Addresses;
+use crate::config::{Builtin, Config, RouteConfig};
+
+pub(crate) use load::Load;
+
+/// Transactions after which every view has something to show.
+const WARM: u64 = 60;
+/// How long the progress line is shown at most.
+const WARM_UP: Duration = Duration::from_secs(20);
+
+/// The configuration of the demo: defaults, all in memory, one route.
+pub(crate) fn config(
+    http: SocketAddr,
+    admin: SocketAddr,
+    session_api: SocketAddr,
+    otlp: SocketAddr,
+) -> Config {
+    let mut config = Config::default();
+    config.server.listen = http;
+    config.server.drain = crate::config::Span::seconds(3);
+    config.admin.listen = admin;
+    config.sessions.api = session_api;
+    config.apm.otlp = otlp;
+    config.apm.history = None;
+    // What the shop logs is in the console; here it would drown the addresses.
+    config.log.level = "warn,sqlx=off,iap_host::demo=off".into();
+    for (name, path) in [("shop", "/"), ("search", "/search"), ("cart", "/cart"), ("checkout", "/checkout")] {
+        config.routes.push(RouteConfig {
+            name: name.into(),
+            host: None,
+            path: path.into(),
+            upstream: None,
+            files: None,
+            respond: None,
+            service: Some(Builtin::DemoShop),
+            session: None,
+        });
+    }
+    config
+}
+
+/// Tells the addresses, and shows progress until there is something to see.
+#[allow(clippy::print_stdout)] // What a user of this command reads.
+pub(crate) async fn greet(addresses: &Addresses, apm: &Apm) {
+    println!("\n  The demo runs:");
+    println!("    shop      http://{}/", addresses.http);
+    println!("    console   http://{}/", addresses.admin);
+    println!("    metrics   http://{}/metrics", addresses.admin);
+    if let Some(otlp) = addresses.otlp {
+        println!("    OTLP in   http://{otlp}/v1/traces");
+    }
+    println!();
+    let started = tokio::time::Instant::now();
+    let interactive = std::io::stdout().is_terminal();
+    loop {
+        let seen: u64 = apm.live().seconds.iter().map(|second| second.count).sum();
+        let failed: u64 = apm.live().seconds.iter().map(|second| second.errors).sum();
+        let done = seen >= WARM || started.elapsed() > WARM_UP;
+        if interactive {
+            let filled = (seen.min(WARM) * 20 / WARM) as usize;
+            print!("\r  warming up [{:-<20}] {seen} requests, {failed} failed ", "#".repeat(filled));
+            // A closed terminal is no reason to stop.
+            let _ = std::io::stdout().flush();
+        }
+        if done {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    println!("\n  Ready. Open the console, click a dot, or ask it: \"what is wrong right now?\"");
+    println!("  Ctrl-C ends everything.");
+}

@@ -1,0 +1,98 @@
+//! `kill -9` of one of two gateways under load: no acknowledged write is lost, the other goes on.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+use common::Host;
+use common::http::Browser;
+use iap_session::testing::RedisServer;
+
+const CUSTOMERS: usize = 8;
+/// Writes of each customer; the shop's cart holds 50.
+const WRITES: usize = 40;
+
+/// What one customer knows to be written, and what may have been.
+struct Ledger {
+    browser: Browser,
+    acknowledged: usize,
+    unknown: usize,
+    refused: usize,
+}
+
+#[test]
+fn killing_a_gateway_under_load_loses_no_session() {
+    let redis = RedisServer::start();
+    let config = format!(
+        "
+sessions:
+  api: 127.0.0.1:0
+  store: redis
+  redis: {{url: '{}'}}
+  secret: {{env: IAP_SESSION_SECRET}}
+routes:
+  - {{name: shop, path: /, service: demo-shop}}
+",
+        redis.url()
+    );
+    let (mut first, second) = (Host::start(&config), Host::start(&config));
+    let gateways = [first.http, second.http];
+    let written = Arc::new(AtomicUsize::new(0));
+    let start = Arc::new(Barrier::new(CUSTOMERS + 1));
+    let customers: Vec<_> = (0..CUSTOMERS)
+        .map(|number| {
+            let (written, start) = (written.clone(), start.clone());
+            std::thread::spawn(move || shop(number, gateways, &written, &start))
+        })
+        .collect();
+
+    start.wait();
+    common::eventually("half of the load is done", || {
+        (written.load(Ordering::SeqCst) > CUSTOMERS * WRITES / 2).then_some(())
+    });
+    first.process.0.kill().unwrap();
+    let ledgers: Vec<Ledger> = customers.into_iter().map(|customer| customer.join().unwrap()).collect();
+
+    for (number, mut ledger) in ledgers.into_iter().enumerate() {
+        let cart = ledger.browser.get(second.http, "/cart").json().as_array().unwrap().len();
+        let most = ledger.acknowledged + ledger.unknown;
+        assert!(
+            (ledger.acknowledged..=most).contains(&cart),
+            "customer {number}: {cart} written, {} acknowledged, {} unknown",
+            ledger.acknowledged,
+            ledger.unknown
+        );
+        assert_eq!(ledger.refused, 0, "the living gateway served everything");
+        assert!(ledger.browser.get(second.http, "/").text().contains(&format!("<b>customer{number}</b>")));
+    }
+    let sessions = second.admin("/api/sessions");
+    assert_eq!(sessions["stats"]["live"], CUSTOMERS, "{sessions}");
+}
+
+/// Signs in at one gateway and fills a cart through both, by turns; the dead one is skipped.
+fn shop(number: usize, gateways: [SocketAddr; 2], written: &AtomicUsize, start: &Barrier) -> Ledger {
+    let mut browser = Browser::default();
+    let form = format!("user=customer{number}");
+    assert_eq!(browser.post(gateways[number % 2], "/login", &form).status, 303);
+    let mut ledger = Ledger { browser, acknowledged: 0, unknown: 0, refused: 0 };
+    start.wait();
+    for turn in 0..WRITES {
+        let order = [gateways[turn % 2], gateways[(turn + 1) % 2]];
+        for gateway in order {
+            match ledger.browser.try_send(gateway, "POST", "/cart", "product=1") {
+                Ok(response) if response.status == 303 => {
+                    ledger.acknowledged += 1;
+                    written.fetch_add(1, Ordering::SeqCst);
+                    break;
+                }
+                Ok(_) => ledger.refused += 1,
+                // Refused or broken off: in the second case it may have been written.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {}
+                Err(_) => ledger.unknown += 1,
+            }
+        }
+    }
+    ledger
+}

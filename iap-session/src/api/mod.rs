@@ -1,0 +1,237 @@
+//! The session over HTTP, for applications in any language.
+//!
+//! A request on a route with [`SessionPolicy::forward`](crate::SessionPolicy::forward) reaches its
+//! upstream with a token and the address of this service. With them the application reads and
+//! changes the session of exactly that request, for as long as the request runs: changes are kept
+//! in the gateway and committed with the response, once, before its first byte. If that commit
+//! fails, the client gets the error and not the application's response. The token is useless as
+//! soon as the response head is committed.
+//!
+//! Serve [`SessionApi`] on a loopback address: tokens protect sessions, not the listener.
+//! `docs/session-api.md` is the contract, with examples.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /session` | the state: `{"user", "new", "version", "ended", "attributes"}` |
+//! | `PATCH /session` `{"set": {..}, "remove": [..]}` | the new state; all changes or none |
+//! | `DELETE /session` | 204; the session ends with the response |
+//! | `GET /session/attributes/{name}` | the attribute as JSON, or 404 |
+//! | `POST /session/login` `{"user": ".."}` | the new state; the id changes with the response |
+//! | `POST /session/logout` | the new state |
+//! | `POST /session/rotate` | the new state; the id changes with the response |
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use iap_core::{Body, Error, Kind, Origin};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tower::Service;
+
+use crate::error::{StoreError, StoreErrorKind};
+use crate::forward::{TOKEN_HEADER, TokenRegistry};
+use crate::handle::Session;
+use crate::record::Op;
+use crate::store::BoxFuture;
+
+/// The service. See the [module page](self).
+#[derive(Clone)]
+pub struct SessionApi {
+    registry: Arc<TokenRegistry>,
+    max_body: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Patch {
+    #[serde(default)]
+    set: BTreeMap<String, Value>,
+    #[serde(default)]
+    remove: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    user: String,
+}
+
+impl SessionApi {
+    /// The service for the requests of a registry, with bodies up to 1 MiB.
+    pub fn new(registry: Arc<TokenRegistry>) -> Self {
+        Self { registry, max_body: 1 << 20 }
+    }
+
+    /// Another limit for request bodies, between 64 KiB and 1 MiB.
+    #[must_use]
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes.clamp(64 << 10, 1 << 20);
+        self
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        let session = token(request.headers()).and_then(|token| self.registry.resolve(token));
+        let session = session.ok_or_else(over)?;
+        let path = request.uri().path().to_owned();
+        let method = request.method().clone();
+        let post = method == Method::POST;
+        match path.trim_end_matches('/') {
+            "/session" if method == Method::GET => {}
+            "/session" if method == Method::PATCH => {
+                let patch: Patch = self.json(request).await?;
+                let set = patch.set.into_iter().map(|(name, value)| Op::Set(name, value));
+                let ops = set.chain(patch.remove.into_iter().map(Op::Remove)).collect();
+                session.load().await?;
+                session.change(ops)?;
+            }
+            "/session" if method == Method::DELETE => {
+                session.destroy()?;
+                return Ok(respond(StatusCode::NO_CONTENT, Body::empty()));
+            }
+            "/session/login" if post => {
+                let login: Login = self.json(request).await?;
+                session.login(&login.user).await?;
+            }
+            "/session/logout" if post => session.logout()?,
+            "/session/rotate" if post => session.rotate()?,
+            path => return self.attribute(&session, &method, path).await,
+        }
+        Ok(json(&session.snapshot().await?))
+    }
+
+    async fn attribute(
+        &self,
+        session: &Session,
+        method: &Method,
+        path: &str,
+    ) -> Result<Response<Body>, Error> {
+        let known = ["/session", "/session/login", "/session/logout", "/session/rotate"];
+        let name = path.strip_prefix("/session/attributes/").filter(|name| !name.contains('/'));
+        if *method == Method::GET
+            && let Some(name) = name
+        {
+            let bad_name = || {
+                Error::new(
+                    Kind::BadRequest,
+                    Origin::Client,
+                    "the attribute name is not percent-encoded UTF-8",
+                )
+            };
+            let name = percent_decode(name).ok_or_else(bad_name)?;
+            let value = session.value(&name).await?;
+            let absent = || Error::new(Kind::NotFound, Origin::Client, "the session has no such attribute");
+            return Ok(json(&value.ok_or_else(absent)?));
+        }
+        if name.is_some() || known.contains(&path) {
+            return Err(Error::new(Kind::MethodNotAllowed, Origin::Client, "the method is not served here"));
+        }
+        Err(Error::new(Kind::NotFound, Origin::Client, "the session API has no such resource"))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: Request<Body>) -> Result<T, Error> {
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
+        if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
+            return Err(Error::new(
+                Kind::BadRequest,
+                Origin::Client,
+                "the content type must be application/json",
+            ));
+        }
+        let body = Limited::new(request.into_body(), self.max_body).collect().await.map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                Error::new(Kind::TooLarge, Origin::Client, "the body is too large")
+            } else {
+                Error::new(Kind::BadRequest, Origin::Client, "the body could not be read").with_source(error)
+            }
+        })?;
+        // The parser's message could quote a value; it is left out.
+        serde_json::from_slice(&body.to_bytes()).map_err(|_| {
+            Error::new(Kind::BadRequest, Origin::Client, "the body is not the JSON that is expected here")
+        })
+    }
+}
+
+impl Service<Request<Body>> for SessionApi {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let api = self.clone();
+        Box::pin(async move {
+            let answer = api.answer(request).await;
+            Ok(answer.unwrap_or_else(|error| {
+                let error = if is_sealed(&error) { over() } else { error };
+                let mut response = error.into_response(None);
+                if response.status() == StatusCode::UNAUTHORIZED {
+                    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                }
+                response
+            }))
+        })
+    }
+}
+
+fn over() -> Error {
+    Error::new(Kind::Unauthorized, Origin::Client, "the session token is not valid, or not any more")
+}
+
+/// Whether the commit has begun between the look at the token and the change: too late as well.
+fn is_sealed(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<StoreError>());
+    source.is_some_and(|error| error.kind() == StoreErrorKind::Sealed)
+}
+
+/// The token, as `Authorization: Bearer` (RFC 6750) or in the header it came in.
+fn token(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    });
+    bearer.or_else(|| headers.get(TOKEN_HEADER).and_then(|value| value.to_str().ok()))
+}
+
+fn json(value: &impl serde::Serialize) -> Response<Body> {
+    let text = serde_json::to_vec(value).expect("names and JSON values have a JSON form");
+    let mut response = respond(StatusCode::OK, Bytes::from(text).into());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn respond(status: StatusCode, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        if *byte != b'%' {
+            bytes.push(*byte);
+            rest = after;
+            continue;
+        }
+        let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+        rest = &after[2..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! The session cookie on the wire (RFC 6265). What clients send is not trusted to be well formed.
+
+use http::header::{COOKIE, HeaderMap, HeaderValue};
+use iap_core::Connection;
+
+use crate::id::SessionId;
+use crate::policy::{CookieConfig, SecureCookie};
+
+/// How many cookies of our name are tried: a stale one of a wider path or domain may come along.
+const MAX_CANDIDATES: usize = 4;
+
+/// The cookie of one request: which of the two names, and whether it is `Secure`.
+#[derive(Clone, Copy)]
+pub(crate) struct CookieSpec<'a> {
+    name: &'a str,
+    secure: bool,
+}
+
+impl CookieConfig {
+    pub(crate) fn spec(&self, connection: Option<&Connection>) -> CookieSpec<'_> {
+        let secure = match self.secure {
+            SecureCookie::Always => true,
+            SecureCookie::Never => false,
+            SecureCookie::Auto => connection.is_some_and(Connection::is_tls),
+        };
+        CookieSpec { name: if secure { &self.secure_name } else { &self.plain_name }, secure }
+    }
+
+    /// Takes our cookies out of the request and leaves all others as they are.
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) {
+        let ours = |pair: &[u8]| {
+            let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+            name == self.secure_name.as_bytes() || name == self.plain_name.as_bytes()
+        };
+        let lines: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+        if !lines.iter().any(|line| line.as_bytes().split(|byte| *byte == b';').any(ours)) {
+            return;
+        }
+        headers.remove(COOKIE);
+        for line in lines {
+            let pairs = line.as_bytes().split(|byte| *byte == b';').filter(|pair| !ours(pair));
+            let kept = pairs.map(<[u8]>::trim_ascii).collect::<Vec<_>>().join(&b"; "[..]);
+            if let Some(value) = HeaderValue::from_bytes(&kept).ok().filter(|value| !value.is_empty()) {
+                headers.append(COOKIE, value);
+            }
+        }
+    }
+}
+
+impl CookieSpec<'_> {
+    /// The ids in the request that have the right shape, in the order they came, each once.
+    pub(crate) fn candidates(&self, headers: &HeaderMap) -> Vec<SessionId> {
+        let mut found = Vec::new();
+        let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+        for pair in lines.flat_map(|line| line.split(';')) {
+            let Some((name, value)) = pair.split_once('=') else { continue };
+            if name.trim() != self.name {
+                continue;
+            }
+            if let Some(id) = SessionId::decode(value.trim()).filter(|id| !found.contains(id)) {
+                found.push(id);
+                if found.len() == MAX_CANDIDATES {
+                    break;
+                }
+            }
+        }
+        found
+    }
+
+    /// The `Set-Cookie` value that gives the browser an id.
+    pub(crate) fn set(&self, id: &SessionId) -> HeaderValue {
+        self.line(&id.encode(), "")
+    }
+
+    /// The `Set-Cookie` value that takes the cookie away.
+    pub(crate) fn remove(&self) -> HeaderValue {
+        self.line("", "; Max-Age=0")
+    }
+
+    fn line(&self, value: &str, age: &str) -> HeaderValue {
+        let secure = if self.secure { "; Secure" } else { "" };
+        let line = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", self.name);
+        let mut line = HeaderValue::try_from(line).expect("cookie names are checked by the layer");
+        line.set_sensitive(true);
+        line
+    }
+}
+
+/// Whether a cookie may have this name: a token of RFC 9110.
+pub(crate) fn is_cookie_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(token)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! The one commit of a request, before the first byte of its response.
+
+use std::mem;
+
+use iap_core::hooks::{Field, Stage};
+
+use crate::error::{StoreError, StoreErrorKind};
+use crate::id::{OpId, SessionId, SessionKey};
+use crate::record::{Attributes, Created, Op};
+use crate::write::{Commit, Login, NewSession, Reason, Rotation};
+
+use super::state::{Base, Changes};
+use super::{Session, unavailable};
+
+/// What the response has to say about the cookie.
+pub(crate) enum CookieChange {
+    Keep,
+    Set(SessionId),
+    Remove,
+}
+
+/// A commit that did not happen.
+pub(crate) struct Failure {
+    pub(crate) error: StoreError,
+    /// The user wanted to leave: the browser forgets the session even though the store could not.
+    pub(crate) leave: bool,
+}
+
+impl Failure {
+    fn new(error: StoreError, leave: bool) -> Self {
+        let over = matches!(error.kind(), StoreErrorKind::Gone | StoreErrorKind::Revoked);
+        Self { leave: leave && (over || error.is_retryable()), error }
+    }
+}
+
+impl Session {
+    /// Seals the handle and writes what has to be written.
+    pub(crate) async fn commit(&self) -> Result<CookieChange, Failure> {
+        let needs_load = {
+            let mut state = self.inner.state.lock();
+            let needs_load = state.changes.any() && matches!(state.base, Base::NotLoaded);
+            state.sealed = !needs_load;
+            needs_load
+        };
+        if needs_load {
+            // A failure is remembered as the base, and answered below.
+            let _ = self.load().await;
+        }
+        let (base, changes, ended) = {
+            let mut state = self.inner.state.lock();
+            state.sealed = true;
+            let leave = state.changes.leaves();
+            let base = match &state.base {
+                Base::NotLoaded => return Ok(CookieChange::Keep),
+                Base::Failed(kind) => {
+                    let error = StoreError::new(*kind, "the session could not be loaded");
+                    return Err(Failure::new(error, leave));
+                }
+                Base::Degraded if !state.changes.any() => return Ok(CookieChange::Keep),
+                Base::Degraded => return Err(Failure::new(unavailable(), leave)),
+                Base::Absent => None,
+                Base::Found { record, now_ms, by_old_id } => {
+                    let (record, now_ms) = (record.clone(), *now_ms);
+                    // The id was changed a moment ago; the response that did it has the cookie.
+                    let rotate = state.changes.rotate && !by_old_id;
+                    state.changes.rotate = rotate;
+                    Some((record, now_ms))
+                }
+            };
+            (base, mem::take(&mut state.changes), state.ended)
+        };
+        let leave = changes.leaves();
+        let written = match base {
+            None => self.create(changes).await.map(|created| match created {
+                Some(id) => CookieChange::Set(id),
+                None if ended.is_some() || leave => self.removal(),
+                None => CookieChange::Keep,
+            }),
+            Some((record, _)) if changes.destroy => self.replace(record.key, changes).await,
+            Some((record, _)) if changes.any() => self.write(record.key, changes).await,
+            Some((record, now_ms)) => {
+                if record.touch_due(now_ms) {
+                    return Ok(self.touch(record.key).await);
+                }
+                Ok(CookieChange::Keep)
+            }
+        };
+        written.map_err(|error| Failure::new(error, leave))
+    }
+
+    /// Creates a session if there is anything to remember.
+    async fn create(&self, changes: Changes) -> Result<Option<SessionId>, StoreError> {
+        let set = changes.attributes.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let attributes: Attributes = set.collect();
+        if attributes.is_empty() && changes.login.is_none() {
+            return Ok(None);
+        }
+        let shared = &self.inner.shared;
+        let login = changes.login.map(|user| Login { user, policy: shared.config.login });
+        let new = NewSession { op: OpId::random(), expiry: shared.config.expiry, attributes, login };
+        let created = self.observed(shared.store.create(new)).await?;
+        shared.metrics.created.increment(1);
+        self.note(&created);
+        Ok(Some(created.id))
+    }
+
+    /// Ends a session, and begins another one if something was written after that.
+    async fn replace(&self, key: SessionKey, changes: Changes) -> Result<CookieChange, StoreError> {
+        let shared = &self.inner.shared;
+        if self.observed(shared.store.revoke(key, Reason::Destroyed)).await? {
+            shared.metrics.revoked.increment(1);
+        }
+        Ok(self.create(changes).await?.map_or(CookieChange::Remove, CookieChange::Set))
+    }
+
+    async fn write(&self, key: SessionKey, changes: Changes) -> Result<CookieChange, StoreError> {
+        let shared = &self.inner.shared;
+        let op = OpId::random();
+        let ops = changes.attributes.into_iter().map(|(name, value)| match value {
+            Some(value) => Op::Set(name, value),
+            None => Op::Remove(name),
+        });
+        let ops: Vec<Op> = ops.collect();
+        if changes.login.is_none() && !changes.rotate {
+            let commit = Commit { op, ops, expected: None, logout: changes.logout };
+            self.observed(shared.store.commit(key, commit)).await?;
+            return Ok(CookieChange::Keep);
+        }
+        if changes.logout {
+            let commit = Commit { op: OpId::random(), ops: vec![], expected: None, logout: true };
+            self.observed(shared.store.commit(key, commit)).await?;
+        }
+        let plain = changes.login.is_none();
+        let login = changes.login.map(|user| Login { user, policy: shared.config.login });
+        let rotation = Rotation { op, ops: ops.clone(), login, grace: shared.config.rotation_grace };
+        match self.observed(shared.store.rotate(key, rotation)).await {
+            Ok(created) => {
+                self.note(&created);
+                Ok(CookieChange::Set(created.id))
+            }
+            // Another request has changed the id meanwhile, which was all that was wanted.
+            Err(error) if plain && error.kind() == StoreErrorKind::Conflict => {
+                let commit = Commit { op: OpId::random(), ops, expected: None, logout: false };
+                self.observed(shared.store.commit(key, commit)).await?;
+                Ok(CookieChange::Keep)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A touch that fails loses no data, so the response goes out; the failure is counted.
+    async fn touch(&self, key: SessionKey) -> CookieChange {
+        match self.observed(self.inner.shared.store.touch(key)).await {
+            Err(error) if error.kind() == StoreErrorKind::Revoked => self.removal(),
+            _ => CookieChange::Keep,
+        }
+    }
+
+    /// Takes the cookie away, if the client has one.
+    fn removal(&self) -> CookieChange {
+        if self.inner.candidates.is_empty() { CookieChange::Keep } else { CookieChange::Remove }
+    }
+
+    fn note(&self, created: &Created) {
+        if let Some(transaction) = &self.inner.transaction {
+            transaction.set(Field::Session, &created.record.key.short());
+        }
+    }
+
+    /// Awaits a write within its span, and counts its failure.
+    async fn observed<T>(&self, write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let transaction = self.inner.transaction.as_ref();
+        let mut span = transaction.map(|transaction| transaction.span(Stage::SessionCommit));
+        let result = write.await;
+        if let Err(error) = &result {
+            let metrics = &self.inner.shared.metrics;
+            metrics.commit_errors.increment(1);
+            if error.kind() == StoreErrorKind::Refused {
+                metrics.refused.increment(1);
+            }
+            tracing::warn!(kind = error.kind().as_str(), %error, "a session could not be written");
+            if let Some(span) = &mut span {
+                span.fail(error.kind().as_str());
+            }
+        }
+        result
+    }
+}

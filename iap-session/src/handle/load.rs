@@ -1,0 +1,111 @@
+//! Loading at first use.
+
+use iap_core::hooks::{Field, Stage};
+
+use crate::error::{StoreError, StoreErrorKind};
+use crate::policy::Outage;
+use crate::record::Loaded;
+
+use super::Session;
+use super::state::Base;
+
+/// What asking the store for all candidates has brought.
+struct Answer {
+    base: Base,
+    ended: Option<crate::write::Reason>,
+}
+
+impl Session {
+    /// Asks the store, unless it was asked before.
+    pub(crate) async fn load(&self) -> Result<(), StoreError> {
+        if let Some(known) = self.known() {
+            return known;
+        }
+        let _loading = self.inner.loading.lock().await;
+        if let Some(known) = self.known() {
+            return known;
+        }
+        let answer = self.ask().await;
+        let mut state = self.inner.state.lock();
+        state.base = answer.base;
+        state.ended = answer.ended;
+        drop(state);
+        self.known().unwrap_or(Ok(()))
+    }
+
+    /// The outcome of the load, if there was one.
+    fn known(&self) -> Option<Result<(), StoreError>> {
+        let mut state = self.inner.state.lock();
+        match &state.base {
+            Base::NotLoaded if self.inner.candidates.is_empty() => {
+                state.base = Base::Absent;
+                Some(Ok(()))
+            }
+            Base::NotLoaded => None,
+            Base::Failed(kind) => Some(Err(StoreError::new(*kind, "the session could not be loaded"))),
+            Base::Absent | Base::Found { .. } | Base::Degraded => Some(Ok(())),
+        }
+    }
+
+    async fn ask(&self) -> Answer {
+        let transaction = self.inner.transaction.as_ref();
+        let mut span = transaction.map(|transaction| transaction.span(Stage::SessionLoad));
+        let metrics = &self.inner.shared.metrics;
+        match self.ask_store().await {
+            Ok(answer) => {
+                match &answer.base {
+                    Base::Found { record, .. } => {
+                        metrics.hits.increment(1);
+                        if let Some(transaction) = transaction {
+                            transaction.set(Field::Session, &record.key.short());
+                            if let Some(user) = &record.user {
+                                transaction.set(Field::User, user);
+                            }
+                        }
+                    }
+                    _ if answer.ended.is_some() => metrics.ended.increment(1),
+                    _ => metrics.misses.increment(1),
+                }
+                answer
+            }
+            Err(error) => {
+                metrics.load_errors.increment(1);
+                tracing::warn!(kind = error.kind().as_str(), %error, "a session could not be loaded");
+                if let Some(span) = &mut span {
+                    span.fail(error.kind().as_str());
+                }
+                let outage = error.kind() == StoreErrorKind::Unavailable;
+                let base = match self.inner.outage {
+                    Outage::Anonymous if outage => Base::Degraded,
+                    _ => Base::Failed(error.kind()),
+                };
+                Answer { base, ended: None }
+            }
+        }
+    }
+
+    /// Tries the ids one after the other. An error of one of them is the answer unless another
+    /// one leads to a session: which of them was the right one cannot be told.
+    async fn ask_store(&self) -> Result<Answer, StoreError> {
+        let store = &self.inner.shared.store;
+        let (mut ended, mut failed) = (None, None);
+        for id in &self.inner.candidates {
+            let key = store.ids().key(id);
+            match store.load(key, None).await {
+                Ok(Some(Loaded::Found { record, now_ms })) => {
+                    let by_old_id = record.key != key;
+                    return Ok(Answer { base: Base::Found { record, now_ms, by_old_id }, ended: None });
+                }
+                Ok(_) => {}
+                Err(error) => match error.reason() {
+                    Some(reason) => ended = Some(reason),
+                    None => failed = Some(error),
+                },
+            }
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(Answer { base: Base::Absent, ended }),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Metrics by the [`metrics`] facade, under stable names.
+//!
+//! | name | kind | meaning |
+//! |---|---|---|
+//! | `iap_session_live` | gauge | live sessions; a store that cannot count them sets it with each `stats` |
+//! | `iap_session_created_total` | counter | sessions created |
+//! | `iap_session_loads_total` | counter | loads, by `result`: `hit`, `miss`, `ended`, `error` |
+//! | `iap_session_expired_total` | counter | sessions this process saw expire |
+//! | `iap_session_evicted_total` | counter | sessions dropped for want of memory |
+//! | `iap_session_revoked_total` | counter | sessions ended on purpose |
+//! | `iap_session_refused_total` | counter | logins refused by the policy |
+//! | `iap_session_commit_errors_total` | counter | failed commits and touches |
+//! | `iap_session_tokens_refused_total` | counter | forwarded requests without a token: the registry was full |
+//!
+//! Handles are made once for each store, layer and registry, so install the recorder before them.
+
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+
+/// Registers the descriptions with the installed recorder. Repeating it is harmless.
+pub fn describe_metrics() {
+    describe_gauge!("iap_session_live", "Live sessions");
+    describe_counter!("iap_session_created_total", "Sessions created");
+    describe_counter!("iap_session_loads_total", "Session loads by result");
+    describe_counter!("iap_session_expired_total", "Sessions this process saw expire");
+    describe_counter!("iap_session_evicted_total", "Sessions dropped for want of memory");
+    describe_counter!("iap_session_revoked_total", "Sessions ended on purpose");
+    describe_counter!("iap_session_refused_total", "Logins refused by the policy");
+    describe_counter!("iap_session_commit_errors_total", "Failed commits and touches");
+    describe_counter!("iap_session_tokens_refused_total", "Forwarded requests without a token");
+}
+
+/// What a store counts.
+pub(crate) struct StoreMetrics {
+    pub(crate) live: Gauge,
+    pub(crate) expired: Counter,
+    pub(crate) evicted: Counter,
+}
+
+impl StoreMetrics {
+    pub(crate) fn new() -> Self {
+        describe_metrics();
+        Self {
+            live: gauge!("iap_session_live"),
+            expired: counter!("iap_session_expired_total"),
+            evicted: counter!("iap_session_evicted_total"),
+        }
+    }
+}
+
+/// What the layer counts, whatever the store.
+pub(crate) struct LayerMetrics {
+    pub(crate) created: Counter,
+    pub(crate) hits: Counter,
+    pub(crate) misses: Counter,
+    pub(crate) ended: Counter,
+    pub(crate) load_errors: Counter,
+    pub(crate) revoked: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) commit_errors: Counter,
+}
+
+impl LayerMetrics {
+    pub(crate) fn new() -> Self {
+        describe_metrics();
+        Self {
+            created: counter!("iap_session_created_total"),
+            hits: counter!("iap_session_loads_total", "result" => "hit"),
+            misses: counter!("iap_session_loads_total", "result" => "miss"),
+            ended: counter!("iap_session_loads_total", "result" => "ended"),
+            load_errors: counter!("iap_session_loads_total", "result" => "error"),
+            revoked: counter!("iap_session_revoked_total"),
+            refused: counter!("iap_session_refused_total"),
+            commit_errors: counter!("iap_session_commit_errors_total"),
+        }
+    }
+}

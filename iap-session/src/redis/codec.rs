@@ -1,0 +1,134 @@
+//! The stored form of a session: one hash.
+//!
+//! | field | meaning |
+//! |---|---|
+//! | `_f` | format, `1` |
+//! | `_st` | `a` active, `r:<key>` rotated, `x:<reason>` ended |
+//! | `_v` | version |
+//! | `_c` `_la` | created, last access (Unix ms) |
+//! | `_idle` `_abs` | idle time (ms), absolute deadline (Unix ms) |
+//! | `_u` `_h` | user and handle, only while somebody is logged in |
+//! | `_op` | the last writes, `<op>=<version>` separated by blanks |
+//! | `_n` `_b` | number and bytes of the attributes |
+//! | `a:<name>` | `j` and the attribute as JSON |
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use crate::error::{StoreError, StoreErrorKind};
+use crate::id::{OpId, SessionKey};
+use crate::record::{Attributes, Record, Summary};
+use crate::write::Reason;
+
+/// What a hash says.
+pub(super) enum Stored {
+    Live(Record),
+    Rotated(SessionKey),
+    Ended(Reason),
+}
+
+/// The fields of a summary, in the order that [`summary`] reads them.
+pub(super) const SUMMARY_FIELDS: [&str; 9] = ["_st", "_v", "_c", "_la", "_idle", "_abs", "_u", "_n", "_b"];
+
+pub(super) fn decode(key: SessionKey, fields: &HashMap<String, Bytes>) -> Result<Stored, StoreError> {
+    let state = text(fields, "_st")?;
+    if state != "a" {
+        return decode_state(state);
+    }
+    if text(fields, "_f")? != "1" {
+        return Err(corrupt("the session has an unknown format"));
+    }
+    let mut attributes = Attributes::new();
+    for (field, bytes) in fields {
+        if let Some(name) = field.strip_prefix("a:") {
+            attributes.insert(name.to_owned(), decode_value(bytes)?);
+        }
+    }
+    let optional = |field| fields.get(field).map(|_| text(fields, field)).transpose();
+    Ok(Stored::Live(Record {
+        key,
+        version: number(fields, "_v")?,
+        created_ms: number(fields, "_c")?,
+        accessed_ms: number(fields, "_la")?,
+        idle_ms: number(fields, "_idle")?,
+        absolute_ms: number(fields, "_abs")?,
+        user: optional("_u")?.map(Arc::from),
+        handle: optional("_h")?.unwrap_or_default().into(),
+        attributes,
+        recent: decode_recent(optional("_op")?.unwrap_or_default()),
+    }))
+}
+
+/// Reads a state other than `a`.
+pub(super) fn decode_state(state: &str) -> Result<Stored, StoreError> {
+    if let Some(key) = state.strip_prefix("r:").and_then(SessionKey::from_hex) {
+        return Ok(Stored::Rotated(key));
+    }
+    if let Some(reason) = state.strip_prefix("x:").and_then(Reason::parse) {
+        return Ok(Stored::Ended(reason));
+    }
+    Err(corrupt("the session has an unknown state"))
+}
+
+/// Reads the reply of an HMGET; `None` if the session is not live.
+pub(super) fn summary(key: SessionKey, fields: &[Option<String>], now_ms: u64) -> Option<Summary> {
+    let [state, version, created, accessed, idle, absolute, user, count, bytes] = fields else { return None };
+    if state.as_deref() != Some("a") {
+        return None;
+    }
+    let int = |field: &Option<String>| u64::from_str(field.as_deref()?).ok();
+    let accessed_ms = int(accessed)?;
+    let deadline_ms = accessed_ms.saturating_add(int(idle)?).min(int(absolute)?);
+    (deadline_ms > now_ms).then_some(Summary {
+        key,
+        user: user.as_deref().map(Arc::from),
+        version: int(version)?,
+        created_ms: int(created)?,
+        accessed_ms,
+        deadline_ms,
+        attributes: usize::try_from(int(count)?).ok()?,
+        bytes: usize::try_from(int(bytes)?).ok()?,
+    })
+}
+
+pub(super) fn encode_value(value: &Value) -> String {
+    format!("j{value}")
+}
+
+pub(super) fn encode_recent(recent: &[(OpId, u64)]) -> String {
+    recent.iter().map(|(op, version)| format!("{op}={version}")).collect::<Vec<_>>().join(" ")
+}
+
+fn decode_value(bytes: &[u8]) -> Result<Value, StoreError> {
+    match bytes.split_first() {
+        // The parser's message could quote the value; it is left out.
+        Some((b'j', json)) => serde_json::from_slice(json).map_err(|_| corrupt("an attribute is not JSON")),
+        _ => Err(corrupt("an attribute has an unknown encoding")),
+    }
+}
+
+fn decode_recent(recent: &str) -> Vec<(OpId, u64)> {
+    let entry = |entry: &str| {
+        let (op, version) = entry.split_once('=')?;
+        Some((OpId::from_hex(op)?, version.parse().ok()?))
+    };
+    recent.split(' ').filter_map(entry).collect()
+}
+
+fn text<'a>(fields: &'a HashMap<String, Bytes>, field: &str) -> Result<&'a str, StoreError> {
+    let bytes = fields.get(field).ok_or_else(|| corrupt(format!("the session has no field `{field}`")))?;
+    std::str::from_utf8(bytes).map_err(|_| corrupt(format!("the session's field `{field}` is not text")))
+}
+
+fn number(fields: &HashMap<String, Bytes>, field: &str) -> Result<u64, StoreError> {
+    let corrupt = |_| corrupt(format!("the session's field `{field}` is not a number"));
+    text(fields, field)?.parse().map_err(corrupt)
+}
+
+pub(super) fn corrupt(text: impl Into<std::borrow::Cow<'static, str>>) -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, text)
+}

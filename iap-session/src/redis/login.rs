@@ -1,0 +1,93 @@
+//! The places of a user's sessions: one index for each user, where logins are decided.
+
+use fred::types::{ClusterHash, Value};
+
+use crate::error::{StoreError, StoreErrorKind};
+use crate::id::SessionKey;
+use crate::record::Record;
+use crate::write::{Login, Reason, WhenFull};
+
+use super::codec::{Stored, corrupt};
+use super::connection::Effect;
+use super::{RedisStore, scripts};
+
+impl RedisStore {
+    /// Refuses a session that has lost its place in its user's set.
+    pub(super) async fn check_place(&self, user: Option<&str>, handle: &str) -> Result<(), StoreError> {
+        let Some(user) = user else { return Ok(()) };
+        let args = vec![self.user_key(user).into(), handle.into()];
+        let stands: u64 =
+            self.connection.command("HEXISTS", ClusterHash::FirstKey, args, Effect::Read).await?;
+        if stands == 1 { Ok(()) } else { Err(StoreError::revoked(Reason::Evicted)) }
+    }
+
+    /// Takes a place for `record` in its user's set, or says why not. Sessions that have to go for
+    /// it are marked as ended.
+    pub(super) async fn admit(&self, record: &Record, login: &Login) -> Result<(), StoreError> {
+        let mut reply = self.try_admit("probe", record, login, &[]).await?;
+        if reply[0] == "full" {
+            // Idle sessions end without the index being told; those give up their places first.
+            let mut dead = Vec::new();
+            for place in reply[1..].chunks_exact(2) {
+                if let Some(key) = SessionKey::from_hex(&place[1])
+                    && !matches!(self.read(key).await?, Some(Stored::Live(_) | Stored::Rotated(_)))
+                {
+                    dead.push(place[0].clone());
+                }
+            }
+            let mode = match login.policy.when_full {
+                WhenFull::RefuseNew => "refuse",
+                WhenFull::EvictOldest => "evict",
+            };
+            reply = self.try_admit(mode, record, login, &dead).await?;
+        }
+        match reply[0].as_str() {
+            "ok" => {
+                for key in reply[1..].iter().filter_map(|key| SessionKey::from_hex(key)) {
+                    // It has lost its place, which is enough to refuse it; the mark is a courtesy.
+                    let _ = self.revoke_now(key, Reason::Evicted).await;
+                }
+                Ok(())
+            }
+            "refused" => {
+                let text = format!("the user has as many sessions as allowed: {}", login.policy.max.max(1));
+                Err(StoreError::new(StoreErrorKind::Refused, text))
+            }
+            _ => Err(corrupt("a script gave an unknown answer")),
+        }
+    }
+
+    async fn try_admit(
+        &self,
+        mode: &'static str,
+        record: &Record,
+        login: &Login,
+        dead: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        let mut args = self.place(mode, record, login.policy.max.max(1));
+        args.extend(dead.iter().map(|handle| handle.as_str().into()));
+        self.connection.script(&scripts::ADMIT_SCRIPT, &self.user_key(&login.user), args).await
+    }
+
+    pub(super) fn place(&self, mode: &'static str, record: &Record, max: u32) -> Vec<Value> {
+        vec![
+            mode.into(),
+            (&*record.handle).into(),
+            record.key.to_string().into(),
+            record.absolute_ms.to_string().into(),
+            max.to_string().into(),
+        ]
+    }
+
+    /// Gives a place back.
+    pub(super) async fn release(&self, user: &str, handle: &str) -> Result<(), StoreError> {
+        let args = vec![self.user_key(user).into(), handle.into()];
+        self.connection.command("HDEL", ClusterHash::FirstKey, args, Effect::Write).await
+    }
+
+    /// Removes a session that nobody has seen yet. If that fails, its short life ends it.
+    pub(super) async fn forget(&self, record: &Record) {
+        let args = vec![self.session_key(&record.key).into()];
+        let _ = self.connection.command::<Value>("DEL", ClusterHash::FirstKey, args, Effect::Write).await;
+    }
+}

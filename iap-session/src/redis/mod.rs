@@ -1,0 +1,347 @@
+//! Sessions in Redis or Valkey, shared by all gateways of a cluster.
+//!
+//! A session is one hash, `<prefix>:s:<session key>`; the sessions of a user are another one,
+//! `<prefix>:u:<keyed hash of the name>`. Every write is one script on one key. All keys carry a
+//! time to live, and deadlines are checked again when a session is read, on the server's clock.
+//!
+//! A login is decided by the script on the user's index. A session counts as logged in only while
+//! its handle stands there, so an evicted one is refused from that moment on, whether or not it
+//! could be marked as ended, too.
+//!
+//! A rotation reads the session, writes it under a new key with a short life, then swaps the old
+//! hash for a pointer, if the version has not moved, and gives the new one its full life. A crash
+//! between the steps leaves one id that works; the copy nobody knows is gone within a minute.
+//!
+//! Reads go to primaries. A lost reply to a write is followed by one repetition with the same
+//! operation id, then by [`Ambiguous`](crate::StoreErrorKind::Ambiguous). Redis replicates
+//! asynchronously: a failover may lose the last acknowledged writes.
+
+mod codec;
+mod config;
+mod connection;
+mod login;
+mod rotate;
+mod scan;
+mod scripts;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fred::types::{ClusterHash, Value};
+
+use crate::error::{StoreError, StoreErrorKind};
+use crate::id::{SessionIds, SessionKey};
+use crate::limits::{Limits, check_user};
+use crate::metrics::StoreMetrics;
+use crate::record::{Created, Loaded, Op, Record};
+use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
+use crate::write::{Commit, NewSession, Reason, Rotation};
+
+use codec::{Stored, corrupt, encode_recent, encode_value};
+use connection::{Connection, Effect};
+
+pub use config::RedisConfig;
+
+/// A store in Redis. See the [module page](self).
+pub struct RedisStore {
+    ids: SessionIds,
+    limits: Limits,
+    prefix: String,
+    connection: Connection,
+    metrics: StoreMetrics,
+}
+
+/// A chain of rotations within one grace that is longer than this leads nowhere.
+const MAX_HOPS: usize = 4;
+/// How long a session lives that was written but whose id nobody has yet, in milliseconds.
+const UNBORN_MS: u64 = 60_000;
+
+impl RedisStore {
+    /// Connects to Redis and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a wrong configuration; `Unavailable`, with the address, if no connection can
+    /// be made. After that, lost connections are made anew in the background without end.
+    pub async fn connect(ids: SessionIds, config: RedisConfig) -> Result<Self, StoreError> {
+        let connection = Connection::open(&config).await?;
+        Ok(Self {
+            ids,
+            limits: config.limits,
+            prefix: config.prefix,
+            connection,
+            metrics: StoreMetrics::new(),
+        })
+    }
+
+    /// Closes the connections; every call after it fails as unavailable.
+    pub async fn close(&self) {
+        self.connection.close().await;
+    }
+
+    fn session_key(&self, key: &SessionKey) -> String {
+        format!("{}:s:{key}", self.prefix)
+    }
+
+    fn user_key(&self, user: &str) -> String {
+        format!("{}:u:{}", self.prefix, self.ids.user_key(user))
+    }
+
+    /// What stands under one key; `None` if nothing, or if its time is over.
+    async fn read(&self, key: SessionKey) -> Result<Option<Stored>, StoreError> {
+        let args = vec![self.session_key(&key).into()];
+        let fields: HashMap<String, Bytes> =
+            self.connection.command("HGETALL", ClusterHash::FirstKey, args, Effect::Read).await?;
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let stored = codec::decode(key, &fields)?;
+        let expired = matches!(&stored, Stored::Live(record) if record.is_expired(self.connection.now_ms()));
+        Ok((!expired).then_some(stored))
+    }
+
+    /// The live session that `key` leads to.
+    async fn find(&self, key: SessionKey) -> Result<Option<Record>, StoreError> {
+        let mut key = key;
+        for _ in 0..MAX_HOPS {
+            match self.read(key).await? {
+                None => return Ok(None),
+                Some(Stored::Live(record)) => return Ok(Some(record)),
+                Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
+                Some(Stored::Rotated(next)) => key = next,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks only for the version where that is enough.
+    async fn unchanged(&self, key: SessionKey, known: u64) -> Result<bool, StoreError> {
+        let fields = ["_st", "_v", "_la", "_idle", "_abs", "_u", "_h"].map(Value::from);
+        let mut args = vec![self.session_key(&key).into()];
+        args.extend(fields);
+        let fields: Vec<Option<String>> =
+            self.connection.command("HMGET", ClusterHash::FirstKey, args, Effect::Read).await?;
+        let [state, version, accessed, idle, absolute, user, handle] = &fields[..] else { return Ok(false) };
+        let int = |field: &Option<String>| field.as_deref().and_then(|text| text.parse::<u64>().ok());
+        let (Some(version), Some(accessed), Some(idle), Some(absolute)) =
+            (int(version), int(accessed), int(idle), int(absolute))
+        else {
+            return Ok(false);
+        };
+        let live = accessed.saturating_add(idle).min(absolute) > self.connection.now_ms();
+        if state.as_deref() != Some("a") || version != known || !live {
+            return Ok(false);
+        }
+        self.check_place(user.as_deref(), handle.as_deref().unwrap_or_default()).await?;
+        Ok(true)
+    }
+
+    async fn load_now(&self, key: SessionKey, known: Option<u64>) -> Result<Option<Loaded>, StoreError> {
+        if let Some(known) = known
+            && self.unchanged(key, known).await?
+        {
+            return Ok(Some(Loaded::Unchanged { now_ms: self.connection.now_ms() }));
+        }
+        let Some(record) = self.find(key).await? else { return Ok(None) };
+        self.check_place(record.user.as_deref(), &record.handle).await?;
+        Ok(Some(Loaded::Found { record: Arc::new(record), now_ms: self.connection.now_ms() }))
+    }
+
+    /// Writes `record` under its key, which must be free. `lifetime` is set for a session that
+    /// begins now; a rotated one keeps its dates and has a short life until it is known.
+    async fn write_new(&self, record: &Record, lifetime: Option<u64>) -> Result<(), StoreError> {
+        let rotated = |value: u64| if lifetime.is_some() { String::new() } else { value.to_string() };
+        let (op, _) = record.recent.last().ok_or_else(|| corrupt("a session without a first write"))?;
+        let mut args: Vec<Value> = vec![
+            op.to_string().into(),
+            record.version.to_string().into(),
+            rotated(record.created_ms).into(),
+            record.idle_ms.to_string().into(),
+            rotated(record.absolute_ms).into(),
+            lifetime.unwrap_or_default().to_string().into(),
+            record.user.as_deref().unwrap_or_default().into(),
+            (&*record.handle).into(),
+            encode_recent(&record.recent).into(),
+            rotated(UNBORN_MS).into(),
+            record.attributes.len().to_string().into(),
+            record.bytes().to_string().into(),
+        ];
+        for (name, value) in &record.attributes {
+            args.push(format!("a:{name}").into());
+            args.push(encode_value(value).into());
+        }
+        let key = self.session_key(&record.key);
+        let reply = self.connection.script(&scripts::CREATE_SCRIPT, &key, args).await?;
+        match reply[0].as_str() {
+            "ok" => {
+                self.note_time(reply.get(1));
+                Ok(())
+            }
+            _ => Err(StoreError::new(StoreErrorKind::Conflict, "the new session's key is taken")),
+        }
+    }
+
+    async fn create_now(&self, new: NewSession) -> Result<Created, StoreError> {
+        if let Some(login) = &new.login {
+            check_user(&login.user)?;
+        }
+        let (id, key) = self.ids.generate();
+        let record = Record::new(key, &new, &self.limits, self.connection.now_ms())?;
+        let lifetime = record.absolute_ms - record.created_ms;
+        self.write_new(&record, Some(lifetime)).await?;
+        if let Some(login) = &new.login
+            && let Err(error) = self.admit(&record, login).await
+        {
+            self.forget(&record).await;
+            return Err(error);
+        }
+        Ok(Created { id, record: Arc::new(record) })
+    }
+
+    async fn commit_now(&self, key: SessionKey, commit: Commit) -> Result<u64, StoreError> {
+        let mut changes = BTreeMap::new();
+        for op in &commit.ops {
+            match op {
+                Op::Set(name, value) => {
+                    self.limits.check_attribute(name, value)?;
+                    changes.insert(name.as_str(), Some(encode_value(value)));
+                }
+                Op::Remove(name) => {
+                    changes.insert(name.as_str(), None);
+                }
+            }
+        }
+        let mut args: Vec<Value> = vec![
+            commit.op.to_string().into(),
+            commit.expected.map(|version| version.to_string()).unwrap_or_default().into(),
+            if commit.logout { "1" } else { "0" }.into(),
+            self.limits.attributes.to_string().into(),
+            self.limits.session_bytes.to_string().into(),
+        ];
+        for (name, value) in changes {
+            args.push(if value.is_some() { "s" } else { "d" }.into());
+            args.push(name.into());
+            args.push(value.unwrap_or_default().into());
+        }
+        let reply = self.on_session(&scripts::COMMIT_SCRIPT, key, args).await?;
+        self.note_time(reply.get(2));
+        if let (Some(user), Some(handle)) = (reply.get(3), reply.get(4))
+            && !handle.is_empty()
+        {
+            // The session is logged out already; a place that stays behind runs out by itself.
+            let _ = self.release(user, handle).await;
+        }
+        let version = reply.get(1).and_then(|version| version.parse().ok());
+        version.ok_or_else(|| corrupt("a script gave no version"))
+    }
+
+    async fn revoke_now(&self, key: SessionKey, reason: Reason) -> Result<bool, StoreError> {
+        let args = vec![reason.as_str().into()];
+        let reply = match self.on_session(&scripts::REVOKE_SCRIPT, key, args).await {
+            Ok(reply) => reply,
+            Err(error) if matches!(error.kind(), StoreErrorKind::Gone | StoreErrorKind::Revoked) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        if let (Some(user), Some(handle)) = (reply.get(1), reply.get(2))
+            && !handle.is_empty()
+        {
+            let _ = self.release(user, handle).await;
+        }
+        Ok(true)
+    }
+
+    /// Runs a script on the session that `key` leads to, and reads its word.
+    async fn on_session(
+        &self,
+        script: &fred::types::scripts::Script,
+        key: SessionKey,
+        args: Vec<Value>,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut key = key;
+        for _ in 0..MAX_HOPS {
+            let reply = self.connection.script(script, &self.session_key(&key), args.clone()).await?;
+            match reply[0].as_str() {
+                "ok" => return Ok(reply),
+                "gone" => return Err(StoreError::gone()),
+                "corrupt" => return Err(corrupt("the session's fields are not complete")),
+                "conflict" => {
+                    return Err(StoreError::new(StoreErrorKind::Conflict, "the session has another version"));
+                }
+                "large" => {
+                    let text = "the session would exceed its limits of bytes or attributes";
+                    return Err(StoreError::new(StoreErrorKind::TooLarge, text));
+                }
+                state => match codec::decode_state(state)? {
+                    Stored::Rotated(next) => key = next,
+                    Stored::Ended(reason) => return Err(StoreError::revoked(reason)),
+                    Stored::Live(_) => return Err(corrupt("a script gave an unknown answer")),
+                },
+            }
+        }
+        Err(StoreError::gone())
+    }
+
+    fn note_time(&self, reply: Option<&String>) {
+        if let Some(now_ms) = reply.and_then(|text| text.parse().ok()) {
+            self.connection.observe(now_ms);
+        }
+    }
+}
+
+impl Drop for RedisStore {
+    fn drop(&mut self) {
+        self.connection.abandon();
+    }
+}
+
+impl SessionStore for RedisStore {
+    fn ids(&self) -> &SessionIds {
+        &self.ids
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn create(&self, new: NewSession) -> BoxFuture<'_, Result<Created, StoreError>> {
+        Box::pin(self.create_now(new))
+    }
+
+    fn load(&self, key: SessionKey, known: Option<u64>) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
+        Box::pin(self.load_now(key, known))
+    }
+
+    fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(self.commit_now(key, commit))
+    }
+
+    fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let reply = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![]).await?;
+            self.note_time(reply.get(1));
+            Ok(())
+        })
+    }
+
+    fn rotate(&self, key: SessionKey, rotation: Rotation) -> BoxFuture<'_, Result<Created, StoreError>> {
+        Box::pin(self.rotate_now(key, rotation))
+    }
+
+    fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.revoke_now(key, reason))
+    }
+
+    fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {
+        Box::pin(self.scan_now(query))
+    }
+
+    fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
+        Box::pin(self.stats_now())
+    }
+}
+
+#[cfg(test)]
+mod tests;
