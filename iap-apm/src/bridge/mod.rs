@@ -10,10 +10,12 @@
 //! - sqlx's query events become database spans, which end when the event comes and began as long ago
 //!   as the statement took.
 //!
-//! Levels: lines and spans are taken in from [`ApmLayer::with_max_level`] on, `INFO` by default;
-//! sqlx's events and the spans of scopes ([`SCOPE_TARGET`], `TRACE`) at any level. sqlx emits them at `DEBUG` (slow ones at `WARN`), so a global
-//! `EnvFilter` must let `sqlx::query=debug` through, and `ConnectOptions::log_statements` must not be
-//! off. Parameters are not in these events, and so are never recorded.
+//! Levels: lines and spans are taken in from [`ApmLayer::with_max_level`] on, `INFO` by default. Taken
+//! in at any level are sqlx's events, which come at `DEBUG` (slow ones at `WARN`), and the spans of
+//! scopes ([`SCOPE_TARGET`], `TRACE`). A filter over the whole subscriber would have to let
+//! `sqlx::query=debug,iap_core::transaction=trace` through, so give filters to the other layers
+//! instead; and sqlx's `log_statements` must not be off. Parameters are not in these events, and so are
+//! never recorded.
 
 mod fields;
 mod sqlx;
