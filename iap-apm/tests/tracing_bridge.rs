@@ -74,6 +74,8 @@ async fn statements_become_spans_that_end_now() {
     assert_eq!((select.sql(), select.duration_us, select.kind), (Some(sql), 30_000, SpanKind::Client));
     assert_eq!(select.attributes["db.response.returned_rows"], 3);
     assert_eq!(select.text("db.operation.name"), Some("SELECT"));
+    assert!(!select.attributes.contains_key("db.response.affected_rows"));
+    assert_eq!(named(&trace, "COMMIT").attributes["db.response.affected_rows"], 0);
     let root = trace.summary.as_ref().expect("listed");
     assert_eq!(select.parent_id, Some(root.span_id));
     assert!(select.end_us() >= root.start_us && select.end_us() <= root.start_us + root.duration_us);
@@ -113,6 +115,35 @@ async fn tracing_spans_nest_and_take_lines_and_statements_in() {
     let low = line("stock is low");
     assert_eq!((low.span_id, low.level, &low.fields["left"]), (Some(inner.span_id), Level::Warn, &2.into()));
     assert_eq!(line("in the stage").span_id, Some(named(&trace, "handler").span_id));
+}
+
+#[tokio::test]
+async fn of_nested_scopes_the_inner_one_counts() {
+    let apm = apm();
+    let hooks = apm.hooks();
+    let transaction = begin(&hooks, "/", None);
+    let handle = hooks.handle(&transaction).expect("recorded");
+    let default = tracing::subscriber::set_default(registry().with(apm.tracing_layer()));
+    handle
+        .scope(async {
+            let _outer = tracing::info_span!("outer").entered();
+            let stage = handle.span(Stage::Handler);
+            let inside = stage.transaction();
+            let inner = std::pin::pin!(inside.scope(async {
+                tracing::info!("inside");
+                statement("DELETE FROM basket", Duration::ZERO);
+            }));
+            assert!(inner.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready());
+        })
+        .await;
+    drop(default);
+    hooks.finish(transaction, finish(200, None));
+    apm.flush().await.expect("flushed");
+    let id = handle.context().trace_id;
+    let trace = apm.history().trace(id).await.expect("readable").expect("present");
+    let stage = named(&trace, "handler").span_id;
+    assert_eq!(named(&trace, "DELETE FROM basket").parent_id, Some(stage));
+    assert_eq!(trace.logs[0].span_id, Some(stage));
 }
 
 #[tokio::test]

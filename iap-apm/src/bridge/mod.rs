@@ -10,10 +10,12 @@
 //! - sqlx's query events become database spans, which end when the event comes and began as long ago
 //!   as the statement took.
 //!
-//! Levels: lines and spans are taken in from [`ApmLayer::with_max_level`] on, `INFO` by default;
-//! sqlx's events at any level. sqlx emits them at `DEBUG` (slow ones at `WARN`), so a global
-//! `EnvFilter` must let `sqlx::query=debug` through, and `ConnectOptions::log_statements` must not be
-//! off. Parameters are not in these events, and so are never recorded.
+//! Levels: lines and spans are taken in from [`ApmLayer::with_max_level`] on, `INFO` by default. Taken
+//! in at any level are sqlx's events, which come at `DEBUG` (slow ones at `WARN`), and the spans of
+//! scopes ([`SCOPE_TARGET`], `TRACE`). A filter over the whole subscriber would have to let
+//! `sqlx::query=debug,iap_core::transaction=trace` through, so give filters to the other layers
+//! instead; and sqlx's `log_statements` must not be off. Parameters are not in these events, and so are
+//! never recorded.
 
 mod fields;
 mod sqlx;
@@ -21,7 +23,7 @@ mod sqlx;
 use std::fmt;
 
 use iap_core::hooks::SCOPE_TARGET;
-use iap_core::{SpanId, TraceContext, TraceId, Transaction};
+use iap_core::{SpanId, TraceId, Transaction};
 use tracing::span::{Attributes, Id, Record as Recorded};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -80,7 +82,8 @@ impl ApmLayer {
     }
 
     /// Where a new span or line belongs: below the nearest recorded `tracing` span, unless the code
-    /// runs in another transaction than that span.
+    /// runs in another transaction than that span, or only a scope is nearer, which the current
+    /// transaction knows better.
     fn position<S>(&self, nearest: Option<SpanRef<'_, S>>) -> Option<(TraceId, SpanId)>
     where
         S: for<'a> LookupSpan<'a>,
@@ -89,14 +92,14 @@ impl ApmLayer {
         let recorded = nearest.and_then(|span| {
             span.scope().find_map(|span| {
                 let extensions = span.extensions();
-                let open = extensions.get::<Open>().map(|open| (open.trace_id, open.id));
-                open.or_else(|| extensions.get::<Inherited>().map(|at| (at.trace_id, at.id)))
+                let open = extensions.get::<Open>().map(|open| ((open.trace_id, open.id), false));
+                open.or_else(|| extensions.get::<Inherited>().map(|at| ((at.trace_id, at.id), true)))
             })
         });
-        let same_trace = |context: TraceContext| recorded.filter(|(trace, _)| *trace == context.trace_id);
-        match current {
-            Some(context) => same_trace(context).or(Some((context.trace_id, context.span_id))),
-            None => recorded,
+        match (current, recorded) {
+            (Some(context), Some((at, false))) if at.0 == context.trace_id => Some(at),
+            (Some(context), _) => Some((context.trace_id, context.span_id)),
+            (None, recorded) => recorded.map(|(at, _)| at),
         }
     }
 
@@ -124,11 +127,14 @@ where
         let Some(span) = context.span(id).filter(|span| takes(span.metadata(), self.max_level)) else {
             return;
         };
-        let Some((trace_id, parent)) = self.position(span.parent()) else { return };
         if span.metadata().target() == SCOPE_TARGET {
-            span.extensions_mut().insert(Inherited { trace_id, id: parent });
+            // Made with its transaction as the current one.
+            if let Some(context) = Transaction::current().map(|transaction| transaction.context()) {
+                span.extensions_mut().insert(Inherited { trace_id: context.trace_id, id: context.span_id });
+            }
             return;
         }
+        let Some((trace_id, parent)) = self.position(span.parent()) else { return };
         let mut fields = Fields::default();
         attributes.record(&mut fields);
         let start = self.hooks.shared.ticks.raw();

@@ -30,16 +30,19 @@ pub(super) fn span(fields: &Fields, parent: SpanId, now_us: u64, service: &str) 
     }
     let mut attributes = Attributes::new();
     attributes.insert("db.query.text".into(), statement.into());
-    if let Some(verb) = statement.split_whitespace().next() {
-        attributes.insert("db.operation.name".into(), cut(verb, MAX_NAME).to_ascii_uppercase().into());
-    }
-    for (field, name) in
-        [("rows_returned", "db.response.returned_rows"), ("rows_affected", "db.response.affected_rows")]
-    {
+    let verb = statement.split_whitespace().next().unwrap_or_default();
+    let verb = cut(verb, MAX_NAME).to_ascii_uppercase();
+    let mut rows = |field: &str, name: &str| {
         if let Some(rows) = fields.values.get(field).filter(|rows| rows.is_u64()) {
-            attributes.insert(name.into(), rows.clone());
+            attributes.insert(name.to_owned(), rows.clone());
         }
+    };
+    rows("rows_returned", "db.response.returned_rows");
+    // After a SELECT, SQLite repeats the number of the last change.
+    if verb != "SELECT" {
+        rows("rows_affected", "db.response.affected_rows");
     }
+    attributes.insert("db.operation.name".into(), verb.into());
     let duration_us = elapsed_us(fields).unwrap_or(0).min(now_us);
     let name = summary.trim_end_matches('…').trim();
     Some(Span {
