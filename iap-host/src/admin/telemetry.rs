@@ -45,8 +45,8 @@ impl Range {
     }
 }
 
-pub(super) async fn metrics() -> Response {
-    let text = iap_apm::metrics::prometheus().unwrap_or_default();
+pub(super) async fn metrics(State(state): State<AdminState>) -> Response {
+    let text = state.0.apm.as_ref().and_then(Apm::prometheus).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
