@@ -63,7 +63,7 @@ apm: {enabled: $2, history: $dir/history-$1, otlp: 127.0.0.1:$(($1 + 3000))}
 log: {level: warn}
 routes: [{name: origin, path: /, upstream: {servers: ['http://127.0.0.1:$origin']}}]
 CONF
-  "$host" run -c "$dir/iap-$1.yaml"
+  exec "$host" run -c "$dir/iap-$1.yaml"
 }
 
 declare -A port pid
