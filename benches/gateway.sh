@@ -12,6 +12,7 @@ done
 cargo build --release -q -p iap-host
 host=$PWD/target/release/iap-host
 dir=$(mktemp -d)
+chmod 755 "$dir" # Workers of nginx run as another user.
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
 
 origin=18080
