@@ -1,14 +1,18 @@
 //! The body of requests and responses: an enum on the hot path, a box for everything else.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::error::{BoxError, Error, Kind, Origin};
+use crate::idle::IdleTimer;
+use crate::target::panicked;
 use crate::upstream::PooledBody;
 
 /// A request or response body.
@@ -29,6 +33,8 @@ enum Inner {
         body: Incoming,
         /// Bytes that may still come.
         left: u64,
+        /// How long it may stand still.
+        idle: IdleTimer,
     },
     Pooled(PooledBody),
     Boxed(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
@@ -55,15 +61,20 @@ impl Body {
     }
 
     pub(crate) fn incoming(body: Incoming) -> Self {
-        let inner =
-            if body.is_end_stream() { Inner::Empty } else { Inner::Incoming { body, left: u64::MAX } };
+        let inner = if body.is_end_stream() {
+            Inner::Empty
+        } else {
+            Inner::Incoming { body, left: u64::MAX, idle: IdleTimer::new(None) }
+        };
         Self { inner }
     }
 
-    /// Lets at most `bytes` come from the client; the next one is an error of kind `TooLarge`.
-    pub(crate) fn limit(&mut self, bytes: u64) {
-        if let Inner::Incoming { left, .. } = &mut self.inner {
+    /// Lets at most `bytes` come from the client; the next one is an error of kind `TooLarge`. A
+    /// pause longer than `pause` is one of kind `Timeout`.
+    pub(crate) fn limit(&mut self, bytes: u64, pause: Duration) {
+        if let Inner::Incoming { left, idle, .. } = &mut self.inner {
             *left = bytes;
+            *idle = IdleTimer::new(Some(pause));
         }
     }
 
@@ -85,6 +96,10 @@ fn broken_off(error: hyper::Error) -> Error {
 
 fn too_large() -> Error {
     Error::new(Kind::TooLarge, Origin::Client, "the request body is larger than allowed")
+}
+
+fn too_slow() -> Error {
+    Error::new(Kind::Timeout, Origin::Client, "the client stopped in the middle of its request")
 }
 
 impl From<Bytes> for Body {
@@ -114,14 +129,26 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.get_mut().inner {
+        let inner = &mut self.get_mut().inner;
+        match inner {
             Inner::Empty => Poll::Ready(None),
             Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Incoming { body, left } => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| count(frame, left)))
-            }
+            Inner::Incoming { body, left, idle } => match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    idle.progress();
+                    Poll::Ready(frame.map(|frame| count(frame, left)))
+                }
+                Poll::Pending => idle.poll_over(cx).map(|()| Some(Err(too_slow().into()))),
+            },
             Inner::Pooled(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Inner::Boxed(body) => body.as_mut().poll_frame(cx),
+            Inner::Boxed(body) => {
+                // Polled on the connection's thread, where a panic would end all its requests.
+                let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll_frame(cx)));
+                polled.unwrap_or_else(|_| {
+                    *inner = Inner::Empty;
+                    Poll::Ready(Some(Err(panicked().into())))
+                })
+            }
         }
     }
 

@@ -8,6 +8,7 @@
 //! | [`worker`] | the thread of one core and its accept loop |
 //! | [`serve`] | the life of one client connection |
 //! | [`tls`] | certificates |
+//! | [`write_timeout`] | the bound on clients that do not read |
 //!
 //! Why not one multi-threaded runtime: measured as a proxy against nginx, a runtime a core with
 //! its own upstream connections answers about 1.75 times the requests of a work-stealing one.
@@ -17,6 +18,7 @@ mod listener;
 mod serve;
 mod tls;
 pub(crate) mod worker;
+mod write_timeout;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::Phase;
 use super::tls::TlsConfig;
 use super::worker::OpenSlot;
+use super::write_timeout::WriteTimeout;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::hooks::Hooks;
@@ -25,6 +26,8 @@ use crate::pipeline::Pipeline;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How often the rest of the preface is waited for: 1 ms, 2 ms, 4 ms, and so on.
+const PREFACE_PAUSES: u32 = 10;
 /// Largest request head and read buffer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 /// Largest number of header fields.
@@ -43,6 +46,8 @@ pub struct Timeouts {
     /// For a request head, counted from the end of the response before it, so this bounds an
     /// idle keep-alive connection as well. Default: 60 s.
     pub head: Duration,
+    /// For a client that reads nothing, from the first byte that it does not take. Default: 60 s.
+    pub write: Duration,
     /// HTTP/2: how long a ping may stay unanswered before the connection is dead; one is sent
     /// in each such interval. Default: 20 s.
     pub ping: Duration,
@@ -54,6 +59,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(60),
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
+            write: Duration::from_secs(60),
             ping: Duration::from_secs(20),
         }
     }
@@ -99,8 +105,8 @@ pub(super) async fn serve<H: Hooks>(
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
     let connection = Arc::new(Connection::new(peer, local, tls.is_some()));
-    let hooks = shared.pipeline.hooks().clone();
-    hooks.connection_opened(&connection);
+    let _opened = Opened::new(shared.pipeline.hooks().clone(), connection.clone());
+    let stream = WriteTimeout::new(stream, timeouts.write);
     match tls {
         None if is_h2 => serve_h2(TokioIo::new(stream), &connection, &mut shared).await,
         None => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
@@ -116,13 +122,30 @@ pub(super) async fn serve<H: Hooks>(
             }
         }
     }
-    hooks.connection_closed(&connection);
 }
 
-/// Looks at the first bytes without taking them. An end of the stream is an error.
+/// Tells the observer of a connection, and of its end, however it ends.
+struct Opened<H: Hooks>(H, Arc<Connection>);
+
+impl<H: Hooks> Opened<H> {
+    fn new(hooks: H, connection: Arc<Connection>) -> Self {
+        hooks.connection_opened(&connection);
+        Self(hooks, connection)
+    }
+}
+
+impl<H: Hooks> Drop for Opened<H> {
+    fn drop(&mut self) {
+        self.0.connection_closed(&self.1);
+    }
+}
+
+/// Looks at the first bytes without taking them. An end of the stream is an error. Whoever sends a
+/// part of the preface and stops has about a second; then it counts as HTTP/1, which has its own
+/// limits.
 async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
     let mut head = [0; PREFACE.len()];
-    loop {
+    for pause in 0..PREFACE_PAUSES {
         let read = stream.peek(&mut head).await?;
         let seen = &head[..read];
         if read == 0 {
@@ -135,8 +158,9 @@ async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
             return Ok(true);
         }
         // A part of the preface: the socket stays readable, so waiting for it would spin.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(1 << pause)).await;
     }
+    Ok(false)
 }
 
 async fn serve_h1<I, H>(io: I, connection: &Arc<Connection>, shared: &mut Shared<H>)

@@ -12,6 +12,8 @@ use hyper::body::Incoming;
 
 use super::pool::{Pool, Pooled};
 use crate::error::{Error, Kind, Origin};
+use crate::headers;
+use crate::idle::IdleTimer;
 
 /// How long an upload may go on after the response has ended before its connection is given up.
 const UPLOAD_GRACE: Duration = Duration::from_secs(5);
@@ -21,12 +23,14 @@ pub struct PooledBody {
     body: Incoming,
     connection: Option<(Pooled, Arc<Pool>)>,
     had_upload: bool,
+    idle: IdleTimer,
 }
 
 impl PooledBody {
     /// `had_upload`: the request had a body, which may still be on its way.
     pub(super) fn new(body: Incoming, connection: Pooled, pool: Arc<Pool>, had_upload: bool) -> Self {
-        let mut this = Self { body, connection: Some((connection, pool)), had_upload };
+        let idle = IdleTimer::new(Some(pool.body_idle()));
+        let mut this = Self { body, connection: Some((connection, pool)), had_upload, idle };
         if this.body.is_end_stream() {
             this.give_back();
         }
@@ -55,7 +59,24 @@ impl HttpBody for PooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let mut frame = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                ready!(self.idle.poll_over(cx));
+                self.connection = None;
+                return Poll::Ready(Some(Err(Error::new(
+                    Kind::Timeout,
+                    Origin::Upstream,
+                    "the upstream stopped in the middle of its response",
+                ))));
+            }
+        };
+        self.idle.progress();
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            headers::prepare_trailers(trailers);
+        }
         match &frame {
             Some(Err(_)) => self.connection = None,
             Some(Ok(_)) if !self.body.is_end_stream() => {}

@@ -106,7 +106,7 @@ impl<H: Hooks> Exchange<'_, H> {
         let fresh = self.connect_any().await?;
         self.server = Some(fresh.server);
         let (response, pooled) = send(fresh, request).await.map_err(|(error, _)| error)?;
-        Ok(self.finish(response, pooled, had_upload))
+        self.finish(response, pooled, had_upload)
     }
 
     /// An idle connection may have been closed by the server a moment ago. What was certainly not
@@ -115,7 +115,10 @@ impl<H: Hooks> Exchange<'_, H> {
         self.server = Some(pooled.server);
         let copy = (!had_upload && is_repeatable(request.method())).then(|| copy_head(&request));
         match send(pooled, request).await {
-            Ok((response, pooled)) => Sent::Answered(self.finish(response, pooled, had_upload)),
+            Ok((response, pooled)) => match self.finish(response, pooled, had_upload) {
+                Ok(response) => Sent::Answered(response),
+                Err(error) => Sent::Failed(error),
+            },
             Err((_, Some(unsent))) => Sent::Unsent(*unsent),
             Err((error, None)) => match copy.filter(|_| error.kind() == Kind::BadGateway) {
                 Some(copy) => Sent::Repeat(copy),
@@ -142,13 +145,28 @@ impl<H: Hooks> Exchange<'_, H> {
         Err(last.expect("an upstream has at least one server"))
     }
 
-    fn finish(&self, mut response: Response<Incoming>, pooled: Pooled, had_upload: bool) -> Response<Body> {
-        headers::prepare_response(response.headers_mut());
+    /// Makes the origin's response ours. Where it is not to be trusted, its connection goes too.
+    fn finish(
+        &self,
+        mut response: Response<Incoming>,
+        pooled: Pooled,
+        had_upload: bool,
+    ) -> Result<Response<Body>, Error> {
+        let invalid = |why: &'static str| {
+            Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why)
+        };
+        // The request for an upgrade does not go on, so this answer was not asked for.
+        if response.status().is_informational() {
+            return Err(invalid("the upstream switches protocols"));
+        }
+        headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
+        // The version is that of one hop; the server side adapts to its client.
+        *response.version_mut() = Version::HTTP_11;
         let pool = self.upstream.pool.clone();
-        response.map(|body| {
+        Ok(response.map(|body| {
             let body = PooledBody::new(body, pooled, pool, had_upload);
             if body.is_end_stream() { Body::empty() } else { Body::pooled(body) }
-        })
+        }))
     }
 
     fn span_end(&self, result: &Result<Response<Body>, Error>) -> SpanEnd {
@@ -159,6 +177,8 @@ impl<H: Hooks> Exchange<'_, H> {
         }
     }
 }
+
+const INVALID_RESPONSE: &str = "the upstream did not answer with a valid response";
 
 enum Sent {
     Answered(Response<Body>),
@@ -196,9 +216,7 @@ fn describe(error: hyper::Error, unsent: bool) -> Error {
     {
         return Error::new(own.kind(), own.origin(), own.message());
     }
-    let described =
-        Error::new(Kind::BadGateway, Origin::Upstream, "the upstream did not answer with a valid response")
-            .with_source(error);
+    let described = Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(error);
     if unsent { described.retryable() } else { described }
 }
 
