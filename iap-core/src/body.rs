@@ -3,6 +3,8 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ use crate::upstream::PooledBody;
 #[derive(Default)]
 pub struct Body {
     inner: Inner,
+    /// Counts frames for whoever waits for the body to be sent.
+    progress: Option<Arc<AtomicU64>>,
 }
 
 #[derive(Default)]
@@ -57,7 +61,7 @@ impl Body {
             return same.take().unwrap_or_default();
         }
         let boxed = http_body_util::BodyExt::map_err(body.expect("taken only above"), Into::into);
-        Self { inner: Inner::Boxed(Box::pin(boxed)) }
+        Inner::Boxed(Box::pin(boxed)).into()
     }
 
     pub(crate) fn incoming(body: Incoming) -> Self {
@@ -66,7 +70,12 @@ impl Body {
         } else {
             Inner::Incoming { body, left: u64::MAX, idle: IdleTimer::new(None) }
         };
-        Self { inner }
+        inner.into()
+    }
+
+    /// Adds one to `progress` for each frame that is taken from the body.
+    pub(crate) fn report_to(&mut self, progress: Arc<AtomicU64>) {
+        self.progress = Some(progress);
     }
 
     /// Lets at most `bytes` come from the client; the next one is an error of kind `TooLarge`. A
@@ -79,7 +88,7 @@ impl Body {
     }
 
     pub(crate) fn pooled(body: PooledBody) -> Self {
-        Self { inner: Inner::Pooled(body) }
+        Inner::Pooled(body).into()
     }
 }
 
@@ -102,10 +111,15 @@ fn too_slow() -> Error {
     Error::new(Kind::Timeout, Origin::Client, "the client stopped in the middle of its request")
 }
 
+impl From<Inner> for Body {
+    fn from(inner: Inner) -> Self {
+        Self { inner, progress: None }
+    }
+}
+
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        let inner = if bytes.is_empty() { Inner::Empty } else { Inner::Full(Some(bytes)) };
-        Self { inner }
+        if bytes.is_empty() { Inner::Empty.into() } else { Inner::Full(Some(bytes)).into() }
     }
 }
 
@@ -129,27 +143,12 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let inner = &mut self.get_mut().inner;
-        match inner {
-            Inner::Empty => Poll::Ready(None),
-            Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Incoming { body, left, idle } => match Pin::new(body).poll_frame(cx) {
-                Poll::Ready(frame) => {
-                    idle.progress();
-                    Poll::Ready(frame.map(|frame| count(frame, left)))
-                }
-                Poll::Pending => idle.poll_over(cx).map(|()| Some(Err(too_slow().into()))),
-            },
-            Inner::Pooled(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Inner::Boxed(body) => {
-                // Polled on the connection's thread, where a panic would end all its requests.
-                let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll_frame(cx)));
-                polled.unwrap_or_else(|_| {
-                    *inner = Inner::Empty;
-                    Poll::Ready(Some(Err(panicked().into())))
-                })
-            }
+        let this = self.get_mut();
+        let frame = this.inner.poll_frame(cx);
+        if let Some(progress) = this.progress.as_ref().filter(|_| frame.is_ready()) {
+            progress.fetch_add(1, Ordering::Relaxed);
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -169,6 +168,31 @@ impl HttpBody for Body {
             Inner::Incoming { body, .. } => body.size_hint(),
             Inner::Pooled(body) => body.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Inner {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Inner::Empty => Poll::Ready(None),
+            Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Incoming { body, left, idle } => match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    idle.progress();
+                    Poll::Ready(frame.map(|frame| count(frame, left)))
+                }
+                Poll::Pending => idle.poll_over(cx).map(|()| Some(Err(too_slow().into()))),
+            },
+            Inner::Pooled(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Inner::Boxed(body) => {
+                // Polled on the connection's thread, where a panic would end all its requests.
+                let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll_frame(cx)));
+                polled.unwrap_or_else(|_| {
+                    *self = Inner::Empty;
+                    Poll::Ready(Some(Err(panicked().into())))
+                })
+            }
         }
     }
 }

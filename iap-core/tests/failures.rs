@@ -5,6 +5,7 @@ mod common;
 use std::convert::Infallible;
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use common::recording::{IterStream, Recording, soon};
@@ -13,7 +14,7 @@ use http::{Request, Response};
 use http_body_util::Empty;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use iap_core::server::RunningServer;
+use iap_core::server::{RunningServer, Timeouts};
 use iap_core::{Body, Server, Target, Transaction};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
@@ -70,6 +71,42 @@ async fn a_layer_that_panics_costs_its_own_request_only() {
     while !has_finished() {
         soon(hooks.1.notified()).await;
     }
+}
+
+#[tokio::test]
+async fn an_http2_connection_without_requests_is_closed_and_one_in_use_is_not() {
+    let (entered, go) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    let signals = (entered.clone(), go.clone());
+    let service = service_fn(move |request: Request<Body>| {
+        let (entered, go) = signals.clone();
+        async move {
+            if request.uri().path() == "/slow" {
+                entered.notify_one();
+                let _permit = go.acquire().await.unwrap();
+            }
+            Ok::<_, Infallible>(Response::new(Body::from("fine")))
+        }
+    });
+    let timeouts = Timeouts { head: Duration::from_millis(100), ..Timeouts::default() };
+    let server = Server::builder()
+        .listen(ANY.parse().unwrap())
+        .timeouts(timeouts)
+        .routes(single(Target::service("s", service)))
+        .start()
+        .unwrap();
+    let mut busy = connect_h2(&server).await;
+    let slow = tokio::spawn(busy.send_request(get("/slow")));
+    soon(entered.notified()).await;
+    let mut idle = connect_h2(&server).await;
+    assert_eq!(soon(idle.send_request(get("/"))).await.unwrap().status(), 200);
+    soon(async {
+        while !idle.is_closed() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    go.add_permits(1);
+    assert_eq!(soon(slow).await.unwrap().expect("the request was not cut").status(), 200);
 }
 
 #[test]
@@ -130,7 +167,7 @@ async fn a_request_that_is_given_up_before_its_answer_is_finished() {
     // The same when the server does not wait for it.
     let _second = tokio::spawn(sender.send_request(get("/")));
     soon(entered.notified()).await;
-    assert_eq!(server.shutdown(std::time::Duration::ZERO).await, 1);
+    assert_eq!(server.shutdown(Duration::ZERO).await, 1);
     assert!(finished(2), "{:?}", hooks.0.lock());
     assert_eq!(hooks.0.lock().iter().filter(|line| *line == "closed").count(), 1);
 }

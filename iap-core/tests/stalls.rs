@@ -192,3 +192,54 @@ fn the_last_response_before_a_drain_says_close() {
     assert!(client.is_closed());
     assert_eq!(drain.join().unwrap(), 0);
 }
+
+#[test]
+fn a_client_can_read_why_its_upload_was_refused() {
+    const SIZE: usize = 20 << 20;
+    let limits = Limits { request_body: 1 << 20, ..Limits::default() };
+    let origin = Origin::fixed("ok");
+    let gateway = builder(proxy_to([origin.address.to_string()])).limits(limits).start().unwrap();
+    for _ in 0..5 {
+        let mut client = client(&gateway);
+        client.send(&format!("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: {SIZE}\r\n\r\n"));
+        // A simple client: it sends all of its body before it reads. A reset would end that.
+        for _ in 0..SIZE >> 16 {
+            client.0.write_all(&[b'x'; 1 << 16]).expect("what was refused is still taken");
+        }
+        let response = client.response();
+        assert_eq!(status(&response), "413", "{response}");
+        assert!(response.contains("connection: close"), "{response}");
+    }
+}
+
+/// A slow client: the time between its bytes is what is slow about it, and nothing waits for it.
+#[test]
+fn an_upload_may_take_longer_than_the_answer() {
+    let origin = Origin::fixed("ok");
+    let settings =
+        UpstreamSettings { response_timeout: Duration::from_secs(1), ..UpstreamSettings::default() };
+    let upstream = Upstream::new("o", [origin.address.to_string()], settings).unwrap();
+    let gateway = builder(single(Target::Upstream(upstream.into()))).start().unwrap();
+    let mut client = client(&gateway);
+    client.send("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 30\r\n\r\n");
+    for _ in 0..30 {
+        std::thread::sleep(SHORT);
+        client.send("x");
+    }
+    assert_eq!(status(&client.response()), "200");
+}
+
+#[test]
+fn a_beginning_of_http2_is_not_waited_for_and_may_be_one_of_http1() {
+    let timeouts = Timeouts { first_byte: LONG * 10, head: SHORT, ..Timeouts::default() };
+    let routes = single(Target::respond(http::StatusCode::OK, "ok"));
+    let server = builder(routes).timeouts(timeouts).start().unwrap();
+    let mut split = client(&server);
+    split.send("P");
+    std::thread::yield_now();
+    split.send("OST / HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n");
+    assert_eq!(status(&split.response()), "200");
+    let mut stopped = client(&server);
+    stopped.send("PRI * HT");
+    assert!(stopped.is_closed());
+}

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use http::Request;
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
@@ -16,9 +17,10 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Phase;
+use super::activity::{Activity, Counted};
+use super::client_stream::ClientStream;
 use super::tls::TlsConfig;
 use super::worker::OpenSlot;
-use super::write_timeout::WriteTimeout;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::hooks::Hooks;
@@ -44,7 +46,8 @@ pub struct Timeouts {
     /// For a TLS handshake. Default: 10 s.
     pub handshake: Duration,
     /// For a request head, counted from the end of the response before it, so this bounds an
-    /// idle keep-alive connection as well. Default: 60 s.
+    /// idle keep-alive connection as well. An HTTP/2 connection without requests is closed after
+    /// once to twice that time. Default: 60 s.
     pub head: Duration,
     /// For a client that reads nothing, from the first byte that it does not take. Default: 60 s.
     pub write: Duration,
@@ -106,7 +109,7 @@ pub(super) async fn serve<H: Hooks>(
     let Ok(local) = stream.local_addr() else { return };
     let connection = Arc::new(Connection::new(peer, local, tls.is_some()));
     let _opened = Opened::new(shared.pipeline.hooks().clone(), connection.clone());
-    let stream = WriteTimeout::new(stream, timeouts.write);
+    let stream = ClientStream::new(stream, connection.clone(), timeouts.write);
     match tls {
         None if is_h2 => serve_h2(TokioIo::new(stream), &connection, &mut shared).await,
         None => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
@@ -171,7 +174,15 @@ where
     let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (pipeline, client) = (pipeline.clone(), client.clone());
-        async move { Ok::<_, Infallible>(pipeline.handle(&client, request.map(Body::incoming)).await) }
+        async move {
+            let request = request.map(Body::incoming);
+            let has_body = !request.body().is_end_stream();
+            let response = pipeline.handle(&client, request).await;
+            if has_body && (response.status().is_client_error() || response.status().is_server_error()) {
+                client.linger();
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut server = std::pin::pin!(
         http1::Builder::new()
@@ -203,9 +214,16 @@ where
     H: Hooks,
 {
     let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
+    let idle_limit = shared.timeouts.head;
+    let activity = Arc::new(Activity::default());
+    let watched = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (pipeline, client) = (pipeline.clone(), client.clone());
-        async move { Ok::<_, Infallible>(pipeline.handle(&client, request.map(Body::incoming)).await) }
+        let running = activity.begin();
+        async move {
+            let response = pipeline.handle(&client, request.map(Body::incoming)).await;
+            Ok::<_, Infallible>(response.map(|body| Counted::new(body, running)))
+        }
     });
     let mut server = std::pin::pin!(
         http2::Builder::new(TokioExecutor::new())
@@ -218,9 +236,17 @@ where
             .serve_connection(io, service)
     );
     let mut draining = false;
+    let mut look = std::pin::pin!(tokio::time::sleep(idle_limit));
     loop {
         tokio::select! {
             result = server.as_mut() => return log_end(result),
+            () = look.as_mut(), if !draining => {
+                if watched.was_idle() {
+                    draining = true;
+                    server.as_mut().graceful_shutdown();
+                }
+                look.as_mut().reset(tokio::time::Instant::now() + idle_limit);
+            }
             phase = next_phase(&mut shared.phase, draining) => match phase {
                 Phase::Stop => return,
                 _ => {

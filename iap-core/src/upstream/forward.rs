@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::Upstream;
 use super::body::PooledBody;
@@ -37,7 +40,8 @@ pub(crate) async fn forward<H: Hooks>(
     make_origin_form(&mut request);
 
     let mut exchange = Exchange { upstream, hooks, transaction, span: parent, server: None };
-    let result = exchange.run(request).await;
+    let had_upload = !request.body().is_end_stream();
+    let result = exchange.send_until_answered(request, had_upload).await;
     if H::ENABLED {
         hooks.end(transaction, span, exchange.span_end(&result));
     }
@@ -76,16 +80,6 @@ struct Exchange<'a, H: Hooks> {
 }
 
 impl<H: Hooks> Exchange<'_, H> {
-    async fn run(&mut self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let had_upload = !request.body().is_end_stream();
-        let deadline = tokio::time::Instant::now() + self.upstream.settings.response_timeout;
-        let attempts = self.send_until_answered(request, had_upload);
-        match tokio::time::timeout_at(deadline, attempts).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time")),
-        }
-    }
-
     /// Sends over idle connections until one turns out to be alive, then over a new one.
     async fn send_until_answered(
         &mut self,
@@ -105,7 +99,8 @@ impl<H: Hooks> Exchange<'_, H> {
         }
         let fresh = self.connect_any().await?;
         self.server = Some(fresh.server);
-        let (response, pooled) = send(fresh, request).await.map_err(|(error, _)| error)?;
+        let patience = self.upstream.settings.response_timeout;
+        let (response, pooled) = send(fresh, request, patience).await.map_err(|(error, _)| error)?;
         self.finish(response, pooled, had_upload)
     }
 
@@ -114,7 +109,7 @@ impl<H: Hooks> Exchange<'_, H> {
     async fn send_over_idle(&mut self, pooled: Pooled, request: Request<Body>, had_upload: bool) -> Sent {
         self.server = Some(pooled.server);
         let copy = (!had_upload && is_repeatable(request.method())).then(|| copy_head(&request));
-        match send(pooled, request).await {
+        match send(pooled, request, self.upstream.settings.response_timeout).await {
             Ok((response, pooled)) => match self.finish(response, pooled, had_upload) {
                 Ok(response) => Sent::Answered(response),
                 Err(error) => Sent::Failed(error),
@@ -191,14 +186,35 @@ enum Sent {
 
 type SendError = (Error, Option<Box<Request<Body>>>);
 
-/// Sends over one connection. An error comes with the request where nothing of it was sent.
-async fn send(mut pooled: Pooled, request: Request<Body>) -> Result<(Response<Incoming>, Pooled), SendError> {
-    if pooled.sender.ready().await.is_err() {
+/// Sends over one connection and waits for the answer; `patience` begins anew as long as the body
+/// moves. An error comes with the request where nothing of it was sent.
+async fn send(
+    mut pooled: Pooled,
+    mut request: Request<Body>,
+    patience: Duration,
+) -> Result<(Response<Incoming>, Pooled), SendError> {
+    let late = || Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time");
+    // A connection out of the pool has nothing left to do, as far as its task has got that far.
+    if !matches!(timeout(patience, pooled.sender.ready()).await, Ok(Ok(()))) {
         let error =
             Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection").retryable();
         return Err((error, Some(Box::new(request))));
     }
-    match pooled.sender.try_send_request(request).await {
+    if !request.body().is_end_stream() {
+        request.body_mut().report_to(pooled.uploaded.clone());
+    }
+    let mut seen = pooled.uploaded.load(Ordering::Relaxed);
+    let mut answer = std::pin::pin!(pooled.sender.try_send_request(request));
+    let answer = loop {
+        match timeout(patience, answer.as_mut()).await {
+            Ok(answer) => break answer,
+            Err(_) => match pooled.uploaded.load(Ordering::Relaxed) {
+                now if now == seen => return Err((late(), None)),
+                now => seen = now,
+            },
+        }
+    };
+    match answer {
         Ok(response) => Ok((response, pooled)),
         Err(mut failed) => {
             let unsent = failed.take_message().map(Box::new);

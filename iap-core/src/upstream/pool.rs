@@ -4,6 +4,7 @@
 //! only when its own is empty: otherwise the reuse rate would drop with the number of cores.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -19,12 +20,14 @@ use crate::server::worker;
 pub(super) struct Pooled {
     pub(super) sender: SendRequest<Body>,
     pub(super) server: usize,
+    /// Counts the frames of request bodies.
+    pub(super) uploaded: Arc<AtomicU64>,
     idle_since: Instant,
 }
 
 impl Pooled {
     pub(super) fn new(sender: SendRequest<Body>, server: usize) -> Self {
-        Self { sender, server, idle_since: Instant::now() }
+        Self { sender, server, uploaded: Arc::default(), idle_since: Instant::now() }
     }
 }
 
