@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// Measures how long something has been pending. The timer is made at the first pause, and kept.
+/// Measures how long something has been pending. The timer is made at the first pause,
+/// and kept: to move it is cheap.
 #[derive(Debug)]
 pub(crate) struct IdleTimer {
     limit: Option<Duration>,

@@ -163,7 +163,8 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         self
     }
 
-    /// Runs embedded services on a runtime that is there already, which outlives the server.
+    /// Runs embedded services on a runtime that is there already, which outlives the server. It
+    /// needs tokio's timers (`enable_time`), which bound request bodies.
     /// Default: a multi-threaded runtime of the server's own, stopped with it.
     #[must_use]
     pub fn application(mut self, runtime: Handle) -> Self {

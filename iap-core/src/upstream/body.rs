@@ -13,7 +13,6 @@ use hyper::body::Incoming;
 use super::pool::{Pool, Pooled};
 use crate::error::{Error, Kind, Origin};
 use crate::headers;
-use crate::idle::IdleTimer;
 
 /// How long an upload may go on after the response has ended before its connection is given up.
 const UPLOAD_GRACE: Duration = Duration::from_secs(5);
@@ -23,14 +22,12 @@ pub struct PooledBody {
     body: Incoming,
     connection: Option<(Pooled, Arc<Pool>)>,
     had_upload: bool,
-    idle: IdleTimer,
 }
 
 impl PooledBody {
     /// `had_upload`: the request had a body, which may still be on its way.
     pub(super) fn new(body: Incoming, connection: Pooled, pool: Arc<Pool>, had_upload: bool) -> Self {
-        let idle = IdleTimer::new(Some(pool.body_idle()));
-        let mut this = Self { body, connection: Some((connection, pool)), had_upload, idle };
+        let mut this = Self { body, connection: Some((connection, pool)), had_upload };
         if this.body.is_end_stream() {
             this.give_back();
         }
@@ -62,7 +59,8 @@ impl HttpBody for PooledBody {
         let mut frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                ready!(self.idle.poll_over(cx));
+                let Some((pooled, _)) = &mut self.connection else { return Poll::Pending };
+                ready!(pooled.body_idle.poll_over(cx));
                 self.connection = None;
                 return Poll::Ready(Some(Err(Error::new(
                     Kind::Timeout,
@@ -71,7 +69,9 @@ impl HttpBody for PooledBody {
                 ))));
             }
         };
-        self.idle.progress();
+        if let Some((pooled, _)) = &mut self.connection {
+            pooled.body_idle.progress();
+        }
         if let Some(Ok(frame)) = &mut frame
             && let Some(trailers) = frame.trailers_mut()
         {

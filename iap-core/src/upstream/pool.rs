@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::UpstreamSettings;
 use crate::body::Body;
+use crate::idle::IdleTimer;
 use crate::server::worker;
 
 /// A connection that can send requests, and which server it leads to.
@@ -22,12 +23,15 @@ pub(super) struct Pooled {
     pub(super) server: usize,
     /// Counts the frames of request bodies.
     pub(super) uploaded: Arc<AtomicU64>,
+    /// Bounds pauses in response bodies; one timer for all of a connection's life.
+    pub(super) body_idle: IdleTimer,
     idle_since: Instant,
 }
 
 impl Pooled {
-    pub(super) fn new(sender: SendRequest<Body>, server: usize) -> Self {
-        Self { sender, server, uploaded: Arc::default(), idle_since: Instant::now() }
+    pub(super) fn new(sender: SendRequest<Body>, server: usize, body_idle: Duration) -> Self {
+        let body_idle = IdleTimer::new(Some(body_idle));
+        Self { sender, server, uploaded: Arc::default(), body_idle, idle_since: Instant::now() }
     }
 }
 
@@ -85,11 +89,6 @@ impl Pool {
 
     fn is_over(&self, pooled: &Pooled) -> bool {
         pooled.sender.is_closed() || pooled.idle_since.elapsed() >= self.settings.idle_timeout
-    }
-
-    /// How long a response body may stand still.
-    pub(super) fn body_idle(&self) -> Duration {
-        self.settings.body_idle
     }
 
     /// Keeps a connection for the next request. Those that nobody has taken for too long go, and
