@@ -1,7 +1,7 @@
 //! A session store of our own: sessions in one SQLite file, for a single node whose restart loses
 //! nothing.
 //!
-//! The rules for a session are not here. [`Record`](iap_session::Record) knows limits, versions,
+//! The rules for a session are not here. [`Record`] knows limits, versions,
 //! replays and deadlines; a store reads a record, lets it change itself, and writes it back. What a
 //! store has to add is that nobody else comes between reading and writing. Here that is a
 //! transaction which begins with `BEGIN IMMEDIATE`: it has the file's only write lock before it
