@@ -1,6 +1,7 @@
 //! The body of requests and responses: an enum on the hot path, a box for everything else.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -100,6 +101,13 @@ fn count(frame: Result<Frame<Bytes>, hyper::Error>, left: &mut u64) -> Result<Fr
 }
 
 fn broken_off(error: hyper::Error) -> Error {
+    use std::error::Error as _;
+    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    // The client is still there, but its chunks are none (RFC 9112 section 7.1).
+    if io.is_some_and(|io| matches!(io.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData)) {
+        return Error::new(Kind::BadRequest, Origin::Client, "the request body is not framed as announced")
+            .with_source(error);
+    }
     Error::new(Kind::ClientGone, Origin::Client, "the client broke off its request").with_source(error)
 }
 

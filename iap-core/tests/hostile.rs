@@ -107,3 +107,20 @@ fn a_method_that_is_not_served_says_which_are() {
     let directory = client.get("/static/sub");
     assert!(directory.contains("location: /static/sub/\r\n"), "{directory}");
 }
+
+#[test]
+fn broken_chunks_are_400_and_a_close() {
+    let origin = Origin::fixed("ok");
+    let routes = proxy_to([origin.address.to_string()]);
+    let gateway = Server::builder().listen(ANY.parse().unwrap()).workers(1).routes(routes).start().unwrap();
+    let extension = format!("3;{}\r\nabc\r\n0\r\n\r\n", "x".repeat(1 << 20));
+    for chunks in ["zz\r\nabc\r\n0\r\n\r\n", "3\nabc\r\n0\r\n\r\n", &extension] {
+        let mut client = Client::connect(gateway.addresses()[0]);
+        client.send(&format!("POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n{chunks}"));
+        let mut all = String::new();
+        // Reads to the end: the connection is closed, and not reset under the answer.
+        client.0.read_to_string(&mut all).expect("a close");
+        assert_eq!(status(&all), "400", "{all}");
+    }
+    assert!(origin.requests.lock().is_empty(), "no origin has seen a whole request");
+}
