@@ -3,6 +3,8 @@
 //! Each example runs until Ctrl-C; with `--check` it sends itself a few requests, asserts the
 //! answers and ends.
 
+pub mod sqlite_store;
+
 use std::net::SocketAddr;
 
 use http_body_util::BodyExt;

@@ -1,14 +1,21 @@
 //! The body of requests and responses: an enum on the hot path, a box for everything else.
 
 use std::fmt;
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::error::{BoxError, Error, Kind, Origin};
+use crate::idle::IdleTimer;
+use crate::target::panicked;
 use crate::upstream::PooledBody;
 
 /// A request or response body.
@@ -18,6 +25,8 @@ use crate::upstream::PooledBody;
 #[derive(Default)]
 pub struct Body {
     inner: Inner,
+    /// Counts frames for whoever waits for the body to be sent.
+    progress: Option<Arc<AtomicU64>>,
 }
 
 #[derive(Default)]
@@ -29,6 +38,8 @@ enum Inner {
         body: Incoming,
         /// Bytes that may still come.
         left: u64,
+        /// How long it may stand still.
+        idle: IdleTimer,
     },
     Pooled(PooledBody),
     Boxed(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
@@ -51,24 +62,34 @@ impl Body {
             return same.take().unwrap_or_default();
         }
         let boxed = http_body_util::BodyExt::map_err(body.expect("taken only above"), Into::into);
-        Self { inner: Inner::Boxed(Box::pin(boxed)) }
+        Inner::Boxed(Box::pin(boxed)).into()
     }
 
     pub(crate) fn incoming(body: Incoming) -> Self {
-        let inner =
-            if body.is_end_stream() { Inner::Empty } else { Inner::Incoming { body, left: u64::MAX } };
-        Self { inner }
+        let inner = if body.is_end_stream() {
+            Inner::Empty
+        } else {
+            Inner::Incoming { body, left: u64::MAX, idle: IdleTimer::new(None) }
+        };
+        inner.into()
     }
 
-    /// Lets at most `bytes` come from the client; the next one is an error of kind `TooLarge`.
-    pub(crate) fn limit(&mut self, bytes: u64) {
-        if let Inner::Incoming { left, .. } = &mut self.inner {
+    /// Adds one to `progress` for each frame that is taken from the body.
+    pub(crate) fn report_to(&mut self, progress: Arc<AtomicU64>) {
+        self.progress = Some(progress);
+    }
+
+    /// Lets at most `bytes` come from the client; the next one is an error of kind `TooLarge`. A
+    /// pause longer than `pause` is one of kind `Timeout`.
+    pub(crate) fn limit(&mut self, bytes: u64, pause: Duration) {
+        if let Inner::Incoming { left, idle, .. } = &mut self.inner {
             *left = bytes;
+            *idle = IdleTimer::new(Some(pause));
         }
     }
 
     pub(crate) fn pooled(body: PooledBody) -> Self {
-        Self { inner: Inner::Pooled(body) }
+        Inner::Pooled(body).into()
     }
 }
 
@@ -80,6 +101,13 @@ fn count(frame: Result<Frame<Bytes>, hyper::Error>, left: &mut u64) -> Result<Fr
 }
 
 fn broken_off(error: hyper::Error) -> Error {
+    use std::error::Error as _;
+    let io = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    // The client is still there, but its chunks are none (RFC 9112 section 7.1).
+    if io.is_some_and(|io| matches!(io.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData)) {
+        return Error::new(Kind::BadRequest, Origin::Client, "the request body is not framed as announced")
+            .with_source(error);
+    }
     Error::new(Kind::ClientGone, Origin::Client, "the client broke off its request").with_source(error)
 }
 
@@ -87,10 +115,19 @@ fn too_large() -> Error {
     Error::new(Kind::TooLarge, Origin::Client, "the request body is larger than allowed")
 }
 
+fn too_slow() -> Error {
+    Error::new(Kind::Timeout, Origin::Client, "the client stopped in the middle of its request")
+}
+
+impl From<Inner> for Body {
+    fn from(inner: Inner) -> Self {
+        Self { inner, progress: None }
+    }
+}
+
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        let inner = if bytes.is_empty() { Inner::Empty } else { Inner::Full(Some(bytes)) };
-        Self { inner }
+        if bytes.is_empty() { Inner::Empty.into() } else { Inner::Full(Some(bytes)).into() }
     }
 }
 
@@ -114,15 +151,12 @@ impl HttpBody for Body {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.get_mut().inner {
-            Inner::Empty => Poll::Ready(None),
-            Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Incoming { body, left } => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| count(frame, left)))
-            }
-            Inner::Pooled(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
-            Inner::Boxed(body) => body.as_mut().poll_frame(cx),
+        let this = self.get_mut();
+        let frame = this.inner.poll_frame(cx);
+        if let Some(progress) = this.progress.as_ref().filter(|_| frame.is_ready()) {
+            progress.fetch_add(1, Ordering::Relaxed);
         }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -142,6 +176,31 @@ impl HttpBody for Body {
             Inner::Incoming { body, .. } => body.size_hint(),
             Inner::Pooled(body) => body.size_hint(),
             Inner::Boxed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Inner {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self {
+            Inner::Empty => Poll::Ready(None),
+            Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Inner::Incoming { body, left, idle } => match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    idle.progress();
+                    Poll::Ready(frame.map(|frame| count(frame, left)))
+                }
+                Poll::Pending => idle.poll_over(cx).map(|()| Some(Err(too_slow().into()))),
+            },
+            Inner::Pooled(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Inner::Boxed(body) => {
+                // Polled on the connection's thread, where a panic would end all its requests.
+                let polled = catch_unwind(AssertUnwindSafe(|| body.as_mut().poll_frame(cx)));
+                polled.unwrap_or_else(|_| {
+                    *self = Inner::Empty;
+                    Poll::Ready(Some(Err(panicked().into())))
+                })
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is known of a client connection; shared by all requests on it.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::HeaderValue;
 
@@ -11,6 +12,7 @@ pub struct Connection {
     local: SocketAddr,
     tls: bool,
     forwarded_for: HeaderValue,
+    lingers: AtomicBool,
 }
 
 impl Connection {
@@ -18,7 +20,7 @@ impl Connection {
     pub fn new(peer: SocketAddr, local: SocketAddr, tls: bool) -> Self {
         let forwarded_for = HeaderValue::from_str(&peer.ip().to_canonical().to_string())
             .expect("an IP address is a valid header value");
-        Self { peer, local, tls, forwarded_for }
+        Self { peer, local, tls, forwarded_for, lingers: AtomicBool::new(false) }
     }
 
     /// The client's address.
@@ -39,6 +41,15 @@ impl Connection {
     /// Whether the client speaks TLS to us.
     pub fn is_tls(&self) -> bool {
         self.tls
+    }
+
+    /// Notes that the client may still be sending a body that was refused.
+    pub(crate) fn linger(&self) {
+        self.lingers.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingers.load(Ordering::Relaxed)
     }
 
     /// The value for `X-Forwarded-For`, made once a connection.

@@ -1,6 +1,7 @@
 //! The error of the pipeline, and the one function that turns it into a response.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -40,6 +41,8 @@ pub enum Kind {
     Forbidden,
     /// The caller is not known; it has to log in.
     Unauthorized,
+    /// The request's body is of a type that is not read here.
+    UnsupportedMediaType,
     /// The request is larger than allowed.
     TooLarge,
     /// The request's state conflicts with another one.
@@ -65,6 +68,7 @@ impl Kind {
             Self::NotFound => "not_found",
             Self::Forbidden => "forbidden",
             Self::Unauthorized => "unauthorized",
+            Self::UnsupportedMediaType => "unsupported_media_type",
             Self::TooLarge => "too_large",
             Self::Conflict => "conflict",
             Self::Unavailable => "unavailable",
@@ -82,6 +86,7 @@ impl Kind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Unavailable if origin == Origin::Upstream => StatusCode::BAD_GATEWAY,
@@ -106,13 +111,15 @@ pub struct Error {
     origin: Origin,
     retryable: bool,
     message: &'static str,
+    allow: Option<&'static str>,
+    retry_after: Option<Duration>,
     source: Option<BoxError>,
 }
 
 impl Error {
     /// An error with a message that clients may read.
     pub fn new(kind: Kind, origin: Origin, message: &'static str) -> Self {
-        Self { kind, origin, retryable: false, message, source: None }
+        Self { kind, origin, retryable: false, message, allow: None, retry_after: None, source: None }
     }
 
     /// Attaches the cause, for logs and telemetry.
@@ -126,6 +133,22 @@ impl Error {
     #[must_use]
     pub fn retryable(mut self) -> Self {
         self.retryable = true;
+        self
+    }
+
+    /// Names the methods that are served, for the `Allow` field that an answer of 405 must have
+    /// (RFC 9110 section 15.5.6): `GET, HEAD`. Anything but a list of tokens is left out.
+    #[must_use]
+    pub fn allow(mut self, methods: &'static str) -> Self {
+        self.allow = Some(methods);
+        self
+    }
+
+    /// Says when to come back, for the `Retry-After` field (RFC 9110 section 10.2.3), in whole
+    /// seconds, rounded up. Without it an answer of 503 says one second, and others nothing.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -182,8 +205,13 @@ impl Error {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(allow) = self.allow.and_then(|methods| HeaderValue::from_str(methods).ok()) {
+            headers.insert(header::ALLOW, allow);
+        }
+        let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1));
+        if let Some(wait) = self.retry_after.or(unavailable) {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -204,5 +232,27 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_when_to_come_back_and_what_is_served() {
+        let field = |error: Error, name| {
+            let response = error.into_response(None);
+            response.headers().get(name).map(|value| value.to_str().unwrap().to_owned())
+        };
+        let error = |kind| Error::new(kind, Origin::Internal, "no");
+        let retry_after = |error| field(error, header::RETRY_AFTER);
+        assert_eq!(retry_after(error(Kind::Unavailable)).as_deref(), Some("1"));
+        let patient = error(Kind::Unavailable).retry_after(Duration::from_millis(2500));
+        assert_eq!(retry_after(patient).as_deref(), Some("3"));
+        assert_eq!(retry_after(error(Kind::Conflict)), None);
+        let refused = error(Kind::MethodNotAllowed).allow("GET");
+        assert_eq!(field(refused, header::ALLOW).as_deref(), Some("GET"));
+        assert_eq!(error(Kind::UnsupportedMediaType).status(), 415);
     }
 }

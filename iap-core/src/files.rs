@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::header::LOCATION;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
 
@@ -41,15 +42,21 @@ impl Files {
         mut request: Request<Body>,
     ) -> Result<Response<Body>, Error> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Err(Error::new(Kind::MethodNotAllowed, Origin::Client, "files are read by GET or HEAD"));
+            let error = Error::new(Kind::MethodNotAllowed, Origin::Client, "files are read by GET or HEAD");
+            return Err(error.allow("GET, HEAD"));
         }
         let rest = request.uri().path().strip_prefix(prefix.trim_end_matches('/')).unwrap_or_default();
         let rest = if rest.is_empty() { "/" } else { rest };
         self.check_inside(rest).await?;
         *request.uri_mut() = rest.parse::<Uri>().map_err(|_| not_found())?;
-        let response = self.service.clone().oneshot(request).await.map_err(|never| match never {})?;
+        let mut response = self.service.clone().oneshot(request).await.map_err(|never| match never {})?;
         if response.status() == StatusCode::NOT_FOUND {
             return Err(not_found());
+        }
+        // From a directory to the same with a slash: `ServeDir` knows nothing of the prefix.
+        if let Some(location) = response.headers_mut().get_mut(LOCATION) {
+            let whole = [prefix.trim_end_matches('/').as_bytes(), location.as_bytes()].concat();
+            *location = HeaderValue::from_bytes(&whole).map_err(|_| not_found())?;
         }
         Ok(response.map(Body::new))
     }

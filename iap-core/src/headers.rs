@@ -1,9 +1,11 @@
 //! Header rules of an intermediary: hop-by-hop fields and what a proxy adds.
 //!
-//! Source: RFC 9110 section 7.6.1.
+//! Sources: RFC 9110 section 7.6.1 (hop-by-hop fields), RFC 9112 section 6.3 (framing).
 
+use http::StatusCode;
 use http::header::{
-    CONNECTION, COOKIE, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE,
 };
 
 use crate::connection::Connection;
@@ -13,7 +15,43 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+/// What applications read as the word of a proxy. We have nothing to say in them.
+const CLAIMS: [HeaderName; 5] = [
+    HeaderName::from_static("forwarded"),
+    HeaderName::from_static("x-real-ip"),
+    HeaderName::from_static("x-forwarded-port"),
+    HeaderName::from_static("x-forwarded-prefix"),
+    HeaderName::from_static("x-forwarded-ssl"),
+];
+
+/// Takes out the request fields that `Connection` names, before any layer runs: afterwards a client
+/// could name fields that a layer has set. `Connection` keeps the options that have a meaning of
+/// their own. Fields that the message cannot do without stay.
+pub(crate) fn remove_named(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
+    let options = || {
+        let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).map(str::trim).filter(|option| !option.is_empty())
+    };
+    let is_known = |option: &&str| {
+        ["close", "keep-alive", "upgrade", "te"].iter().any(|k| k.eq_ignore_ascii_case(option))
+    };
+    if options().all(|option| is_known(&option)) {
+        return;
+    }
+    let kept = options().filter(is_known).collect::<Vec<_>>().join(", ");
+    let named: Vec<HeaderName> =
+        options().filter(|option| !is_known(option)).filter_map(|name| name.parse().ok()).collect();
+    for name in named.iter().filter(|name| ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name)) {
+        headers.remove(name);
+    }
+    match HeaderValue::from_str(&kept) {
+        Ok(kept) if !kept.is_empty() => headers.insert(CONNECTION, kept),
+        _ => headers.remove(CONNECTION),
+    };
+}
 
 /// Removes the fields that belong to one hop only, including those that `Connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -37,22 +75,73 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Prepares a request's headers for an upstream: hop-by-hop fields go first, so that a client
 /// cannot have ours removed by naming them in `Connection`.
+///
+/// Names with an underscore are dropped: CGI, WSGI and PHP take `x_forwarded_for` for
+/// `x-forwarded-for` (RFC 3875 section 4.1.18), so that a client could speak in our name.
 pub(crate) fn prepare_request(headers: &mut HeaderMap, connection: &Connection) {
+    let wants_trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
     remove_hop_by_hop(headers);
+    if wants_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
     headers.remove(EXPECT);
-    headers.remove(FORWARDED);
+    for claim in &CLAIMS {
+        headers.remove(claim);
+    }
+    remove_underscored(headers);
     headers.insert(X_FORWARDED_FOR, connection.forwarded_for().clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(connection.scheme()));
-    if let Some(host) = headers.get(http::header::HOST).cloned() {
+    if let Some(host) = headers.get(HOST).cloned() {
         headers.insert(X_FORWARDED_HOST, host);
     }
     join_cookies(headers);
 }
 
-/// Prepares a response's headers for the client.
-pub(crate) fn prepare_response(headers: &mut HeaderMap) {
+/// Prepares a response's headers for the client: one framing, or none where there is no body.
+/// `Err` where the lengths contradict each other or are none.
+pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> Result<(), &'static str> {
+    // The chunks were what was read by, so the length is only a lie to whoever believes it.
+    if status == StatusCode::NO_CONTENT || headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     remove_hop_by_hop(headers);
-    headers.remove(TRAILER);
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return Ok(()) };
+    if first.is_empty() || !first.as_bytes().iter().all(u8::is_ascii_digit) {
+        return Err("Content-Length is not a number");
+    }
+    let mut others = lengths.peekable();
+    if others.peek().is_some() {
+        if others.any(|other| other != first) {
+            return Err("two different Content-Lengths");
+        }
+        let first = first.clone();
+        headers.insert(CONTENT_LENGTH, first);
+    }
+    Ok(())
+}
+
+/// Prepares trailers for the next hop: nothing in them may frame, route or end a message
+/// (RFC 9110 section 6.5.1).
+pub(crate) fn prepare_trailers(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(HOST);
+}
+
+fn has_token(value: &HeaderValue, token: &str) -> bool {
+    value.to_str().is_ok_and(|text| text.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+}
+
+fn remove_underscored(headers: &mut HeaderMap) {
+    let is_underscored = |name: &&HeaderName| name.as_str().contains('_');
+    if headers.keys().any(|name| is_underscored(&name)) {
+        let names: Vec<HeaderName> = headers.keys().filter(is_underscored).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
+    }
 }
 
 /// HTTP/2 may split cookies over several fields; HTTP/1.1 takes one (RFC 9113 section 8.2.3).
@@ -95,8 +184,10 @@ mod tests {
         assert_eq!(
             left,
             [
+                "connection: te",
                 "cookie: a=1; b=2",
                 "host: shop.example",
+                "te: trailers",
                 "x-forwarded-for: 192.0.2.7",
                 "x-forwarded-host: shop.example",
                 "x-forwarded-proto: https"

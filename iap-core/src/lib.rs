@@ -31,6 +31,12 @@
 //! | [`trace_context`] | W3C `traceparent` |
 //! | [`error`] | one error type, one mapping to HTTP |
 //! | [`body`], [`connection`], [`clock`] | shared vocabulary |
+//!
+//! # Layers
+//!
+//! [`ServerBuilder::layer`](server::ServerBuilder::layer) puts tower layers around the targets. In
+//! a request's extensions they find [`MatchedRoute`], `Arc<`[`Connection`]`>` and, with an observer,
+//! [`Transaction`].
 
 pub mod body;
 pub mod clock;
@@ -40,6 +46,7 @@ pub mod files;
 pub mod gate;
 mod headers;
 pub mod hooks;
+mod idle;
 pub mod pipeline;
 pub mod route;
 pub mod server;

@@ -168,7 +168,7 @@ fn a_body_over_the_limit_is_413_announced_or_not() {
     let origin = Origin::fixed("ok");
     let gateway = Server::builder()
         .listen(ANY.parse().unwrap())
-        .limits(iap_core::pipeline::Limits { request_body: 4 })
+        .limits(iap_core::pipeline::Limits { request_body: 4, ..Default::default() })
         .routes(proxy_to([origin.address.to_string()]))
         .start()
         .unwrap();

@@ -8,15 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use common::recording::{IterStream, Recording, soon};
 use common::{ANY, Client, single, status};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use iap_core::hooks::{Begin, Finish, Hooks, SpanEnd, Stage};
 use iap_core::server::{RunningServer, StartError, TlsConfig};
-use iap_core::{
-    Body, Connection, Kind, MatchedRoute, Route, RouteTable, Server, SpanId, Target, TraceContext,
-};
+use iap_core::{Body, Connection, MatchedRoute, Route, RouteTable, Server, Target};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tower::limit::ConcurrencyLimitLayer;
@@ -205,45 +203,6 @@ where
     format!("{version:?} {status} {}", String::from_utf8_lossy(&body))
 }
 
-/// An observer that writes down what it is told.
-#[derive(Clone, Default)]
-struct Recording(Arc<Mutex<Vec<String>>>, Arc<Notify>);
-
-impl Hooks for Recording {
-    const ENABLED: bool = true;
-    type Transaction = TraceContext;
-    type Span = (Stage, SpanId);
-
-    fn begin(&self, begin: &Begin<'_>) -> TraceContext {
-        self.0.lock().push(format!("begin {} {}", begin.method, begin.path));
-        begin.parent.unwrap_or_else(TraceContext::root)
-    }
-    fn context(&self, transaction: &TraceContext) -> Option<TraceContext> {
-        Some(*transaction)
-    }
-    fn handle(&self, _: &TraceContext) -> Option<iap_core::Transaction> {
-        None
-    }
-    fn routed(&self, _: &TraceContext, route: &Arc<str>) {
-        self.0.lock().push(format!("routed {route}"));
-    }
-    fn start(&self, _: &TraceContext, stage: Stage, _: Option<SpanId>) -> (Stage, SpanId) {
-        (stage, SpanId::random())
-    }
-    fn span_id(&self, span: &(Stage, SpanId)) -> Option<SpanId> {
-        Some(span.1)
-    }
-    fn end(&self, _: &TraceContext, span: (Stage, SpanId), end: SpanEnd) {
-        let failed = if end.error.is_some() { " failed" } else { "" };
-        self.0.lock().push(format!("{}{failed}", span.0.name()));
-    }
-    fn finish(&self, _: TraceContext, finish: Finish) {
-        let error = finish.error.map_or("ok", Kind::as_str);
-        self.0.lock().push(format!("finish {} {} {error}", finish.status.as_u16(), finish.bytes_out));
-        self.1.notify_one();
-    }
-}
-
 #[test]
 fn an_observer_sees_each_moment_once_and_in_order() {
     let origin = common::Origin::fixed("hello");
@@ -297,22 +256,6 @@ fn a_client_that_leaves_in_the_middle_is_noted() {
     drop(client);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(soon(hooks.1.notified()));
-    assert!(hooks.0.lock().last().unwrap().ends_with("client_gone"), "{:?}", hooks.0.lock());
-}
-
-/// Fails a test that waits for something that never comes.
-async fn soon<F: std::future::Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it never happened")
-}
-
-struct IterStream<I>(I);
-
-impl<I: Iterator + Unpin> futures_core::Stream for IterStream<I> {
-    type Item = I::Item;
-    fn poll_next(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<I::Item>> {
-        std::task::Poll::Ready(self.0.next())
-    }
+    let seen = hooks.0.lock().clone();
+    assert!(seen.iter().any(|line| line.ends_with("client_gone")), "{seen:?}");
 }

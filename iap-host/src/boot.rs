@@ -130,7 +130,7 @@ fn start_gateway(
     runtime: &Handle,
 ) -> Result<RunningServer, BootError> {
     let server = &config.server;
-    let limits = Limits { request_body: server.max_body.0 };
+    let limits = Limits { request_body: server.max_body.0, ..Limits::default() };
     let mut builder = Server::builder()
         .listen(server.listen)
         .routes(routes)

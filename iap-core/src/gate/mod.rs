@@ -7,10 +7,11 @@
 mod path;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::uri::{Authority, PathAndQuery};
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Uri, Version};
 
 use crate::error::{Error, Kind, Origin};
+use crate::headers;
 
 pub use path::canonical_path;
 
@@ -18,22 +19,26 @@ pub use path::canonical_path;
 ///
 /// - exactly one valid `Host`; the authority of an absolute-form target wins and replaces it;
 /// - no `CONNECT`, no `TRACE`, no `*` target;
-/// - not both `Content-Length` and `Transfer-Encoding`, not two `Content-Length`s;
+/// - not both `Content-Length` and `Transfer-Encoding`, not two `Content-Length`s, no transfer
+///   coding but `chunked`;
+/// - without the fields that `Connection` names;
 /// - a canonical path (see [`canonical_path`]), at most `max_body` announced bytes.
 ///
 /// Errors are of kind `BadRequest`, `MethodNotAllowed` or `TooLarge`, origin `Client`.
 pub fn admit<B>(request: &mut Request<B>, max_body: u64) -> Result<(), Error> {
     check_method(request.method())?;
     check_framing(request, max_body)?;
+    headers::remove_named(request.headers_mut());
     set_host(request)?;
     set_target(request)
 }
 
-/// The host that routes are matched on: the `Host` header without its port, in lower case.
-/// Call after [`admit`].
+/// The host that routes are matched on: the `Host` header without its port and the dot of a fully
+/// qualified name, in lower case. Call after [`admit`].
 pub fn match_host<B>(request: &Request<B>) -> String {
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    host_without_port(host).to_ascii_lowercase()
+    let name = host_without_port(host);
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 fn refuse(message: &'static str) -> Error {
@@ -42,13 +47,21 @@ fn refuse(message: &'static str) -> Error {
 
 fn check_method(method: &Method) -> Result<(), Error> {
     if method == Method::CONNECT || method == Method::TRACE {
-        return Err(Error::new(Kind::MethodNotAllowed, Origin::Client, "CONNECT and TRACE are not served"));
+        let error = Error::new(Kind::MethodNotAllowed, Origin::Client, "CONNECT and TRACE are not served");
+        return Err(error.allow("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
     Ok(())
 }
 
 fn check_framing<B>(request: &Request<B>, max_body: u64) -> Result<(), Error> {
     let headers = request.headers();
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    // Another coding would be taken off with the field and left on the body.
+    if codings.next().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        || codings.next().is_some()
+    {
+        return Err(refuse("a Transfer-Encoding other than chunked"));
+    }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(()) };
     if lengths.next().is_some() {
@@ -106,7 +119,9 @@ fn check_host(value: &[u8]) -> Result<(), Error> {
         std::str::from_utf8(port)
             .is_ok_and(|text| text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok())
     });
-    let is_ip6 = name.starts_with(b"[") && Authority::try_from(value).is_ok();
+    let is_ip6 = name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).is_some_and(|address| {
+        std::str::from_utf8(address).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
+    });
     let name_ok = is_ip6 || (!name.is_empty() && name.len() <= 253 && name.iter().all(plain));
     if name_ok && port_ok { Ok(()) } else { Err(refuse("invalid Host")) }
 }

@@ -19,6 +19,10 @@ fn hosts_and_framing_are_checked() {
     let cases: &[Case] = &[
         ("/", &[HOST_OK], None),
         ("/", &[("host", "[::1]:80")], None),
+        ("/", &[("host", "shop.example.")], None),
+        ("/", &[("host", "[::1]x:80")], Some(StatusCode::BAD_REQUEST)),
+        ("/", &[HOST_OK, ("transfer-encoding", "Chunked")], None),
+        ("/", &[HOST_OK, ("transfer-encoding", "gzip, chunked")], Some(StatusCode::BAD_REQUEST)),
         ("/", &[], Some(StatusCode::BAD_REQUEST)),
         ("/", &[HOST_OK, HOST_OK], Some(StatusCode::BAD_REQUEST)),
         ("/", &[("host", "")], Some(StatusCode::BAD_REQUEST)),
@@ -57,6 +61,7 @@ fn the_authority_of_an_absolute_target_wins() {
     assert_eq!(match_host(&absolute), "real.example");
     assert_eq!(match_host(&request("/", &[("host", "Shop.Example:80")])), "shop.example");
     assert_eq!(match_host(&request("/", &[("host", "[::1]:80")])), "[::1]");
+    assert_eq!(match_host(&request("/", &[("host", "shop.example.:80")])), "shop.example");
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub trait Recorder: Send + Sync + 'static {
 /// A handle of the running transaction: cheap to clone, usable from any thread or task.
 ///
 /// The pipeline puts it into each request's extensions, and makes it [`Transaction::current`]
-/// while an embedded service runs. Without an observer there is none.
+/// while layers and embedded services run. Without an observer there is none.
 ///
 /// ```
 /// use iap_core::hooks::{Stage, Transaction};
@@ -77,7 +77,8 @@ impl Transaction {
 
     /// The transaction whose code runs on this thread right now, if any.
     pub fn current() -> Option<Self> {
-        CURRENT.with_borrow(Clone::clone)
+        // An error means that the thread is ending: log lines of destructors ask here, too.
+        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
     }
 
     /// The context to hand to something this code calls.
@@ -99,6 +100,14 @@ impl Transaction {
     /// Notes a fact about the whole transaction.
     pub fn set(&self, field: Field, value: &str) {
         self.recorder.set(field, value);
+    }
+
+    /// Runs `work` with this transaction as [`Transaction::current`]: for code that is not a
+    /// future, such as a thread of your own.
+    pub fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _restore = Restore { outer: CURRENT.replace(Some(self.clone())), slot: &mut None };
+        let _entered = tracing::trace_span!(target: SCOPE_TARGET, "transaction").entered();
+        work()
     }
 
     /// Runs `future` with this transaction as [`Transaction::current`].

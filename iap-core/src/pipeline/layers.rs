@@ -17,6 +17,7 @@ use crate::connection::Connection;
 use crate::error::{BoxError, Error, Kind, Origin};
 use crate::hooks::Hooks;
 use crate::route::Route;
+use crate::target::catch_panic;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -111,7 +112,13 @@ impl<H: Hooks> Stack<H> {
         let carried =
             Carried::<H> { route, connection: connection.clone(), transaction: transaction.clone() };
         request.extensions_mut().insert(carried);
-        self.service.call(request).await
+        let handle = if H::ENABLED { hooks.handle(transaction) } else { None };
+        // A layer that panics must not take down what else runs on the connection.
+        let layers = async { self.service.call(request).await };
+        match handle {
+            Some(handle) => catch_panic(handle.scope(layers)).await,
+            None => catch_panic(layers).await,
+        }
     }
 }
 

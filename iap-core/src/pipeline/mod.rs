@@ -2,11 +2,15 @@
 
 mod layers;
 mod tracked;
+mod unfinished;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{Method, Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response, Version};
+use http_body::Body as _;
 
 use crate::body::Body;
 use crate::connection::Connection;
@@ -18,6 +22,7 @@ use crate::trace_context::TraceContext;
 
 pub use layers::{Dispatch, Stack};
 pub use tracked::TrackedBody;
+use unfinished::Unfinished;
 
 /// What a pipeline is made of. The parts that can change while it runs are behind `routes`.
 #[derive(Debug)]
@@ -33,11 +38,14 @@ pub struct Pipeline<H: Hooks> {
 pub struct Limits {
     /// Largest request body, in bytes. Default: 64 MiB.
     pub request_body: u64,
+    /// How long a client may send nothing in the middle of its body, before the request fails
+    /// with 408. Default: 60 s.
+    pub request_body_idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { request_body: 64 * 1024 * 1024 }
+        Self { request_body: 64 * 1024 * 1024, request_body_idle: Duration::from_secs(60) }
     }
 }
 
@@ -65,33 +73,44 @@ impl<H: Hooks> Pipeline<H> {
         mut request: Request<Body>,
     ) -> Response<TrackedBody<H>> {
         // 1. Transaction: continue the caller's trace, or begin one.
-        let transaction = self.begin(connection, &request);
+        let unfinished = Unfinished::new(&self.hooks, self.begin(connection, &request));
+        let transaction = unfinished.transaction();
         let is_head = request.method() == Method::HEAD;
+        let is_http1 = request.version() < Version::HTTP_2;
 
         // 2. Gate: refuse what two servers could read in two ways; make host and path canonical.
         // 3. Route: what the access decision, the layers' policies and the target hang on.
-        let result = match self.admit_and_route(&mut request) {
+        let has_body = !request.body().is_end_stream();
+        let admitted = self.admit(&mut request);
+        // Where a refused message of HTTP/1 ends is not for the next one to rely on.
+        let closes = is_http1
+            && admitted.as_ref().is_err_and(|error| has_body || error.kind() == Kind::MethodNotAllowed);
+        let result = match admitted.and_then(|()| self.route(&request)) {
             Ok(route) => {
-                self.hooks.routed(&transaction, route.name());
+                self.hooks.routed(transaction, route.name());
                 // 4. Layers (sessions, a user's own), with the target inside them:
                 //    embedded service | upstream | files | fixed response.
-                self.call(route, connection, &transaction, request).await
+                self.call(route, connection, transaction, request).await
             }
             Err(error) => Err(error),
         };
 
         // 5. Errors become problem documents, in one place.
-        let (response, error) = match result {
+        let (mut response, error) = match result {
             Ok(response) => (response, None),
             Err(error) => {
                 let facts = (error.kind(), H::ENABLED.then(|| error.to_string()));
-                let trace_id = self.hooks.context(&transaction).map(|context| context.trace_id);
+                let trace_id = self.hooks.context(transaction).map(|context| context.trace_id);
                 (error.into_response(trace_id), Some(facts))
             }
         };
 
+        if closes {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+
         // 6. Response: the transaction ends with the last byte, not with the head.
-        TrackedBody::track(response, self.hooks.clone(), transaction, is_head, error)
+        TrackedBody::track(response, self.hooks.clone(), unfinished.into_transaction(), is_head, error)
     }
 
     fn begin(&self, connection: &Arc<Connection>, request: &Request<Body>) -> H::Transaction {
@@ -108,9 +127,13 @@ impl<H: Hooks> Pipeline<H> {
         })
     }
 
-    fn admit_and_route(&self, request: &mut Request<Body>) -> Result<Arc<Route>, Error> {
+    fn admit(&self, request: &mut Request<Body>) -> Result<(), Error> {
         gate::admit(request, self.limits.request_body)?;
-        request.body_mut().limit(self.limits.request_body);
+        request.body_mut().limit(self.limits.request_body, self.limits.request_body_idle);
+        Ok(())
+    }
+
+    fn route(&self, request: &Request<Body>) -> Result<Arc<Route>, Error> {
         let host = gate::match_host(request);
         let routes = self.routes.load();
         let route = routes.find(&host, request.uri().path());

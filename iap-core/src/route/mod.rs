@@ -88,6 +88,12 @@ impl MatchedRoute {
         self.0.name()
     }
 
+    /// Where the route leads; `matches!(route.target(), Target::Upstream(_))` tells a proxied
+    /// request from the others.
+    pub fn target(&self) -> &Target {
+        self.0.target()
+    }
+
     /// The policy of type `P` that was attached with [`Route::with_policy`].
     pub fn policy<P: Any>(&self) -> Option<&P> {
         self.0.policies.get(&TypeId::of::<P>())?.downcast_ref()

@@ -115,8 +115,18 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
     }
 
     /// Adds a tower layer around the targets, after routing. The first layer added sees a request
-    /// first. All of them find the connection, the matched route and the transaction in the
-    /// request's extensions.
+    /// first.
+    ///
+    /// The request's extensions hold
+    ///
+    /// - [`MatchedRoute`](crate::MatchedRoute): the route's name, target and policies;
+    /// - `Arc<`[`Connection`](crate::Connection)`>`: the client's address, TLS or not;
+    /// - [`Transaction`](crate::Transaction), with an observer only: to record spans and facts. It
+    ///   is also [`Transaction::current`](crate::Transaction::current) while a layer runs.
+    ///
+    /// Layers run on the connection's own thread, so they must not block. A layer that builds a new
+    /// request has to take the extensions over: without them the target cannot be called. An error
+    /// that is an [`Error`](crate::Error) becomes its own answer, any other 500; so does a panic.
     #[must_use]
     pub fn layer<N>(self, layer: N) -> ServerBuilder<H, LayerStack<N, L>> {
         let Self { hooks, layer: outer, listeners, routes, settings, .. } = self;
@@ -153,7 +163,8 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         self
     }
 
-    /// Runs embedded services on a runtime that is there already, which outlives the server.
+    /// Runs embedded services on a runtime that is there already, which outlives the server. It
+    /// needs tokio's timers (`enable_time`), which bound request bodies.
     /// Default: a multi-threaded runtime of the server's own, stopped with it.
     #[must_use]
     pub fn application(mut self, runtime: Handle) -> Self {

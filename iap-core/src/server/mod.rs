@@ -8,11 +8,15 @@
 //! | `worker` | the thread of one core and its accept loop |
 //! | `serve` | the life of one client connection |
 //! | `tls` | certificates |
+//! | `client_stream` | the socket of a client: bounds on writing, a close that can be read |
+//! | `activity` | whether an HTTP/2 connection is in use |
 //!
 //! Why not one multi-threaded runtime: measured as a proxy against nginx, a runtime a core with
 //! its own upstream connections answers about 1.75 times the requests of a work-stealing one.
 
+mod activity;
 mod builder;
+mod client_stream;
 mod listener;
 mod serve;
 mod tls;

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use http::Request;
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
@@ -16,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::Phase;
+use super::activity::{Activity, Counted};
+use super::client_stream::ClientStream;
 use super::tls::TlsConfig;
 use super::worker::OpenSlot;
 use crate::body::Body;
@@ -25,6 +28,8 @@ use crate::pipeline::Pipeline;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How often the rest of the preface is waited for: 1 ms, 2 ms, 4 ms, and so on.
+const PREFACE_PAUSES: u32 = 10;
 /// Largest request head and read buffer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 /// Largest number of header fields.
@@ -41,8 +46,11 @@ pub struct Timeouts {
     /// For a TLS handshake. Default: 10 s.
     pub handshake: Duration,
     /// For a request head, counted from the end of the response before it, so this bounds an
-    /// idle keep-alive connection as well. Default: 60 s.
+    /// idle keep-alive connection as well. An HTTP/2 connection without requests is closed after
+    /// once to twice that time. Default: 60 s.
     pub head: Duration,
+    /// For a client that reads nothing, from the first byte that it does not take. Default: 60 s.
+    pub write: Duration,
     /// HTTP/2: how long a ping may stay unanswered before the connection is dead; one is sent
     /// in each such interval. Default: 20 s.
     pub ping: Duration,
@@ -54,6 +62,7 @@ impl Default for Timeouts {
             first_byte: Duration::from_secs(60),
             handshake: Duration::from_secs(10),
             head: Duration::from_secs(60),
+            write: Duration::from_secs(60),
             ping: Duration::from_secs(20),
         }
     }
@@ -99,8 +108,8 @@ pub(super) async fn serve<H: Hooks>(
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
     let connection = Arc::new(Connection::new(peer, local, tls.is_some()));
-    let hooks = shared.pipeline.hooks().clone();
-    hooks.connection_opened(&connection);
+    let _opened = Opened::new(shared.pipeline.hooks().clone(), connection.clone());
+    let stream = ClientStream::new(stream, connection.clone(), timeouts.write);
     match tls {
         None if is_h2 => serve_h2(TokioIo::new(stream), &connection, &mut shared).await,
         None => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
@@ -116,13 +125,30 @@ pub(super) async fn serve<H: Hooks>(
             }
         }
     }
-    hooks.connection_closed(&connection);
 }
 
-/// Looks at the first bytes without taking them. An end of the stream is an error.
+/// Tells the observer of a connection, and of its end, however it ends.
+struct Opened<H: Hooks>(H, Arc<Connection>);
+
+impl<H: Hooks> Opened<H> {
+    fn new(hooks: H, connection: Arc<Connection>) -> Self {
+        hooks.connection_opened(&connection);
+        Self(hooks, connection)
+    }
+}
+
+impl<H: Hooks> Drop for Opened<H> {
+    fn drop(&mut self) {
+        self.0.connection_closed(&self.1);
+    }
+}
+
+/// Looks at the first bytes without taking them. An end of the stream is an error. Whoever sends a
+/// part of the preface and stops has about a second; then it counts as HTTP/1, which has its own
+/// limits.
 async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
     let mut head = [0; PREFACE.len()];
-    loop {
+    for pause in 0..PREFACE_PAUSES {
         let read = stream.peek(&mut head).await?;
         let seen = &head[..read];
         if read == 0 {
@@ -135,8 +161,9 @@ async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
             return Ok(true);
         }
         // A part of the preface: the socket stays readable, so waiting for it would spin.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::time::sleep(Duration::from_millis(1 << pause)).await;
     }
+    Ok(false)
 }
 
 async fn serve_h1<I, H>(io: I, connection: &Arc<Connection>, shared: &mut Shared<H>)
@@ -147,7 +174,15 @@ where
     let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (pipeline, client) = (pipeline.clone(), client.clone());
-        async move { Ok::<_, Infallible>(pipeline.handle(&client, request.map(Body::incoming)).await) }
+        async move {
+            let request = request.map(Body::incoming);
+            let has_body = !request.body().is_end_stream();
+            let response = pipeline.handle(&client, request).await;
+            if has_body && (response.status().is_client_error() || response.status().is_server_error()) {
+                client.linger();
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut server = std::pin::pin!(
         http1::Builder::new()
@@ -179,9 +214,16 @@ where
     H: Hooks,
 {
     let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
+    let idle_limit = shared.timeouts.head;
+    let activity = Arc::new(Activity::default());
+    let watched = activity.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let (pipeline, client) = (pipeline.clone(), client.clone());
-        async move { Ok::<_, Infallible>(pipeline.handle(&client, request.map(Body::incoming)).await) }
+        let running = activity.begin();
+        async move {
+            let response = pipeline.handle(&client, request.map(Body::incoming)).await;
+            Ok::<_, Infallible>(response.map(|body| Counted::new(body, running)))
+        }
     });
     let mut server = std::pin::pin!(
         http2::Builder::new(TokioExecutor::new())
@@ -194,9 +236,17 @@ where
             .serve_connection(io, service)
     );
     let mut draining = false;
+    let mut look = std::pin::pin!(tokio::time::sleep(idle_limit));
     loop {
         tokio::select! {
             result = server.as_mut() => return log_end(result),
+            () = look.as_mut(), if !draining => {
+                if watched.was_idle() {
+                    draining = true;
+                    server.as_mut().graceful_shutdown();
+                }
+                look.as_mut().reset(tokio::time::Instant::now() + idle_limit);
+            }
             phase = next_phase(&mut shared.phase, draining) => match phase {
                 Phase::Stop => return,
                 _ => {

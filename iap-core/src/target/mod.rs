@@ -19,6 +19,7 @@ use crate::hooks::{Hooks, SpanEnd, Stage};
 use crate::upstream::{Upstream, forward};
 
 pub use service::{EmbeddedService, Placement};
+pub(crate) use service::{catch_panic, panicked};
 
 /// What answers the requests of a route.
 #[derive(Clone)]

@@ -66,10 +66,12 @@ impl EmbeddedService {
         request: Request<Body>,
         transaction: Option<Transaction>,
     ) -> Result<Response<Body>, Error> {
-        let response = self.service.call(request);
         let response: BoxFuture<_> = match transaction {
-            Some(transaction) => Box::pin(transaction.scope(response)),
-            None => response,
+            Some(transaction) => {
+                let response = transaction.enter(|| self.service.call(request));
+                Box::pin(transaction.scope(response))
+            }
+            None => self.service.call(request),
         };
         let runtime = match self.placement {
             Placement::Application => worker::application(),
@@ -110,9 +112,10 @@ where
     }
 }
 
-fn panicked() -> Error {
+/// The answer to a request whose code has panicked.
+pub(crate) fn panicked() -> Error {
     Error::new(Kind::Internal, Origin::App, "the application failed on this request")
-        .with_source("the handler panicked")
+        .with_source("its code panicked")
 }
 
 /// One broken request must not take the others on its connection down.

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 
 use super::pool::{Pool, Pooled};
 use crate::error::{Error, Kind, Origin};
+use crate::headers;
 
 /// How long an upload may go on after the response has ended before its connection is given up.
 const UPLOAD_GRACE: Duration = Duration::from_secs(5);
@@ -55,7 +56,27 @@ impl HttpBody for PooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let mut frame = match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let Some((pooled, _)) = &mut self.connection else { return Poll::Pending };
+                ready!(pooled.body_idle.poll_over(cx));
+                self.connection = None;
+                return Poll::Ready(Some(Err(Error::new(
+                    Kind::Timeout,
+                    Origin::Upstream,
+                    "the upstream stopped in the middle of its response",
+                ))));
+            }
+        };
+        if let Some((pooled, _)) = &mut self.connection {
+            pooled.body_idle.progress();
+        }
+        if let Some(Ok(frame)) = &mut frame
+            && let Some(trailers) = frame.trailers_mut()
+        {
+            headers::prepare_trailers(trailers);
+        }
         match &frame {
             Some(Err(_)) => self.connection = None,
             Some(Ok(_)) if !self.body.is_end_stream() => {}

@@ -42,5 +42,5 @@ pub(super) async fn connect(upstream: &Upstream, index: usize, server: &Server) 
     // the request that runs on the connection.
     tokio::spawn(connection);
     upstream.pool.count_opened();
-    Ok(Pooled::new(sender, index))
+    Ok(Pooled::new(sender, index, upstream.settings.body_idle))
 }

@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use tokio::time::timeout;
 
 use super::Upstream;
 use super::body::PooledBody;
@@ -37,7 +40,8 @@ pub(crate) async fn forward<H: Hooks>(
     make_origin_form(&mut request);
 
     let mut exchange = Exchange { upstream, hooks, transaction, span: parent, server: None };
-    let result = exchange.run(request).await;
+    let had_upload = !request.body().is_end_stream();
+    let result = exchange.send_until_answered(request, had_upload).await;
     if H::ENABLED {
         hooks.end(transaction, span, exchange.span_end(&result));
     }
@@ -76,16 +80,6 @@ struct Exchange<'a, H: Hooks> {
 }
 
 impl<H: Hooks> Exchange<'_, H> {
-    async fn run(&mut self, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let had_upload = !request.body().is_end_stream();
-        let deadline = tokio::time::Instant::now() + self.upstream.settings.response_timeout;
-        let attempts = self.send_until_answered(request, had_upload);
-        match tokio::time::timeout_at(deadline, attempts).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time")),
-        }
-    }
-
     /// Sends over idle connections until one turns out to be alive, then over a new one.
     async fn send_until_answered(
         &mut self,
@@ -105,8 +99,9 @@ impl<H: Hooks> Exchange<'_, H> {
         }
         let fresh = self.connect_any().await?;
         self.server = Some(fresh.server);
-        let (response, pooled) = send(fresh, request).await.map_err(|(error, _)| error)?;
-        Ok(self.finish(response, pooled, had_upload))
+        let patience = self.upstream.settings.response_timeout;
+        let (response, pooled) = send(fresh, request, patience).await.map_err(|(error, _)| error)?;
+        self.finish(response, pooled, had_upload)
     }
 
     /// An idle connection may have been closed by the server a moment ago. What was certainly not
@@ -114,8 +109,11 @@ impl<H: Hooks> Exchange<'_, H> {
     async fn send_over_idle(&mut self, pooled: Pooled, request: Request<Body>, had_upload: bool) -> Sent {
         self.server = Some(pooled.server);
         let copy = (!had_upload && is_repeatable(request.method())).then(|| copy_head(&request));
-        match send(pooled, request).await {
-            Ok((response, pooled)) => Sent::Answered(self.finish(response, pooled, had_upload)),
+        match send(pooled, request, self.upstream.settings.response_timeout).await {
+            Ok((response, pooled)) => match self.finish(response, pooled, had_upload) {
+                Ok(response) => Sent::Answered(response),
+                Err(error) => Sent::Failed(error),
+            },
             Err((_, Some(unsent))) => Sent::Unsent(*unsent),
             Err((error, None)) => match copy.filter(|_| error.kind() == Kind::BadGateway) {
                 Some(copy) => Sent::Repeat(copy),
@@ -142,13 +140,28 @@ impl<H: Hooks> Exchange<'_, H> {
         Err(last.expect("an upstream has at least one server"))
     }
 
-    fn finish(&self, mut response: Response<Incoming>, pooled: Pooled, had_upload: bool) -> Response<Body> {
-        headers::prepare_response(response.headers_mut());
+    /// Makes the origin's response ours. Where it is not to be trusted, its connection goes too.
+    fn finish(
+        &self,
+        mut response: Response<Incoming>,
+        pooled: Pooled,
+        had_upload: bool,
+    ) -> Result<Response<Body>, Error> {
+        let invalid = |why: &'static str| {
+            Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why)
+        };
+        // The request for an upgrade does not go on, so this answer was not asked for.
+        if response.status().is_informational() {
+            return Err(invalid("the upstream switches protocols"));
+        }
+        headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
+        // The version is that of one hop; the server side adapts to its client.
+        *response.version_mut() = Version::HTTP_11;
         let pool = self.upstream.pool.clone();
-        response.map(|body| {
+        Ok(response.map(|body| {
             let body = PooledBody::new(body, pooled, pool, had_upload);
             if body.is_end_stream() { Body::empty() } else { Body::pooled(body) }
-        })
+        }))
     }
 
     fn span_end(&self, result: &Result<Response<Body>, Error>) -> SpanEnd {
@@ -159,6 +172,8 @@ impl<H: Hooks> Exchange<'_, H> {
         }
     }
 }
+
+const INVALID_RESPONSE: &str = "the upstream did not answer with a valid response";
 
 enum Sent {
     Answered(Response<Body>),
@@ -171,14 +186,35 @@ enum Sent {
 
 type SendError = (Error, Option<Box<Request<Body>>>);
 
-/// Sends over one connection. An error comes with the request where nothing of it was sent.
-async fn send(mut pooled: Pooled, request: Request<Body>) -> Result<(Response<Incoming>, Pooled), SendError> {
-    if pooled.sender.ready().await.is_err() {
+/// Sends over one connection and waits for the answer; `patience` begins anew as long as the body
+/// moves. An error comes with the request where nothing of it was sent.
+async fn send(
+    mut pooled: Pooled,
+    mut request: Request<Body>,
+    patience: Duration,
+) -> Result<(Response<Incoming>, Pooled), SendError> {
+    let late = || Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time");
+    // A connection out of the pool has nothing left to do, as far as its task has got that far.
+    if !matches!(timeout(patience, pooled.sender.ready()).await, Ok(Ok(()))) {
         let error =
             Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection").retryable();
         return Err((error, Some(Box::new(request))));
     }
-    match pooled.sender.try_send_request(request).await {
+    if !request.body().is_end_stream() {
+        request.body_mut().report_to(pooled.uploaded.clone());
+    }
+    let mut seen = pooled.uploaded.load(Ordering::Relaxed);
+    let mut answer = std::pin::pin!(pooled.sender.try_send_request(request));
+    let answer = loop {
+        match timeout(patience, answer.as_mut()).await {
+            Ok(answer) => break answer,
+            Err(_) => match pooled.uploaded.load(Ordering::Relaxed) {
+                now if now == seen => return Err((late(), None)),
+                now => seen = now,
+            },
+        }
+    };
+    match answer {
         Ok(response) => Ok((response, pooled)),
         Err(mut failed) => {
             let unsent = failed.take_message().map(Box::new);
@@ -196,9 +232,7 @@ fn describe(error: hyper::Error, unsent: bool) -> Error {
     {
         return Error::new(own.kind(), own.origin(), own.message());
     }
-    let described =
-        Error::new(Kind::BadGateway, Origin::Upstream, "the upstream did not answer with a valid response")
-            .with_source(error);
+    let described = Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(error);
     if unsent { described.retryable() } else { described }
 }
 

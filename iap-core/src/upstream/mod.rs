@@ -38,9 +38,12 @@ pub struct Upstream {
 pub struct UpstreamSettings {
     /// How long making a connection may take. Default: 5 s.
     pub connect_timeout: Duration,
-    /// How long the upstream may take from the end of the request head to its response head.
-    /// Default: 60 s.
+    /// How long the upstream may take to its response head. It counts anew as long as the request
+    /// body moves, so that an upload may take its time. Default: 60 s.
     pub response_timeout: Duration,
+    /// How long the upstream may send nothing in the middle of a body, before the response is broken
+    /// off. Default: 60 s.
+    pub body_idle: Duration,
     /// How long an idle connection is kept. Default: 30 s.
     pub idle_timeout: Duration,
     /// How many idle connections one worker keeps. Default: 256.
@@ -52,6 +55,7 @@ impl Default for UpstreamSettings {
         Self {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),
+            body_idle: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(30),
             max_idle: 256,
         }

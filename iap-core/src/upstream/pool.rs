@@ -3,6 +3,8 @@
 //! A worker takes from its own shard, whose lock nobody else contends for, and from the others
 //! only when its own is empty: otherwise the reuse rate would drop with the number of cores.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::UpstreamSettings;
 use crate::body::Body;
+use crate::idle::IdleTimer;
 use crate::server::worker;
 
 /// A connection that can send requests, and which server it leads to.
@@ -18,20 +21,25 @@ use crate::server::worker;
 pub(super) struct Pooled {
     pub(super) sender: SendRequest<Body>,
     pub(super) server: usize,
+    /// Counts the frames of request bodies.
+    pub(super) uploaded: Arc<AtomicU64>,
+    /// Bounds pauses in response bodies; one timer for all of a connection's life.
+    pub(super) body_idle: IdleTimer,
     idle_since: Instant,
 }
 
 impl Pooled {
-    pub(super) fn new(sender: SendRequest<Body>, server: usize) -> Self {
-        Self { sender, server, idle_since: Instant::now() }
+    pub(super) fn new(sender: SendRequest<Body>, server: usize, body_idle: Duration) -> Self {
+        let body_idle = IdleTimer::new(Some(body_idle));
+        Self { sender, server, uploaded: Arc::default(), body_idle, idle_since: Instant::now() }
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Pool {
-    shards: Box<[Mutex<Vec<Pooled>>]>,
-    max_idle: usize,
-    idle_timeout: Duration,
+    /// In the order of their return: the one that is idle longest is at the front.
+    shards: Box<[Mutex<VecDeque<Pooled>>]>,
+    settings: UpstreamSettings,
     opened: AtomicU64,
     reused: AtomicU64,
 }
@@ -52,8 +60,7 @@ impl Pool {
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
-            max_idle: settings.max_idle,
-            idle_timeout: settings.idle_timeout,
+            settings,
             opened: AtomicU64::new(0),
             reused: AtomicU64::new(0),
         }
@@ -72,25 +79,36 @@ impl Pool {
 
     fn take_from(&self, shard: usize) -> Option<Pooled> {
         let mut idle = self.shards[shard].lock();
-        while let Some(pooled) = idle.pop() {
-            if !pooled.sender.is_closed() && pooled.idle_since.elapsed() < self.idle_timeout {
+        while let Some(pooled) = idle.pop_back() {
+            if !self.is_over(&pooled) {
                 return Some(pooled);
             }
         }
         None
     }
 
-    /// Keeps a connection for the next request, or closes the oldest where there are too many.
+    fn is_over(&self, pooled: &Pooled) -> bool {
+        pooled.sender.is_closed() || pooled.idle_since.elapsed() >= self.settings.idle_timeout
+    }
+
+    /// Keeps a connection for the next request. Those that nobody has taken for too long go, and
+    /// the oldest where there are too many.
     pub(super) fn put(&self, mut pooled: Pooled) {
         if pooled.sender.is_closed() {
             return;
         }
         pooled.idle_since = Instant::now();
         let mut idle = self.shards[worker::index() % self.shards.len()].lock();
-        if idle.len() >= self.max_idle {
-            idle.remove(0);
+        // At most two, more than one put can add: what ends then is not paid for by one request.
+        for _ in 0..2 {
+            if idle.len() >= self.settings.max_idle || idle.front().is_some_and(|oldest| self.is_over(oldest))
+            {
+                idle.pop_front();
+            }
         }
-        idle.push(pooled);
+        if idle.len() < self.settings.max_idle {
+            idle.push_back(pooled);
+        }
     }
 
     pub(super) fn count_opened(&self) {

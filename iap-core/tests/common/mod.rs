@@ -1,6 +1,8 @@
 //! A raw client and a recording origin: both speak bytes, so that nothing tidies them up.
 #![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
 
+pub mod recording;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -87,7 +89,8 @@ pub fn read_message(stream: &mut TcpStream) -> Option<String> {
         head.lines().find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()))
     };
     if field("transfer-encoding:").is_some() {
-        while find(&data[head_end..], b"0\r\n\r\n").is_none() {
+        // The last chunk, and perhaps trailers.
+        while !(data.ends_with(b"\r\n\r\n") && find(&data[head_end - 2..], b"\r\n0\r\n").is_some()) {
             read_some(stream, &mut data)?;
         }
     } else if let Some(length) = field("content-length:").and_then(|value| value.parse::<usize>().ok()) {
@@ -153,7 +156,10 @@ impl Client {
 
     /// Whether the server has closed the connection, once it has.
     pub fn is_closed(&mut self) -> bool {
-        matches!(self.0.read(&mut [0; 1]), Ok(0) | Err(_))
+        match self.0.read(&mut [0; 1]) {
+            Ok(read) => read == 0,
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        }
     }
 }
 

@@ -112,7 +112,6 @@ impl SessionApi {
         method: &Method,
         path: &str,
     ) -> Result<Response<Body>, Error> {
-        let known = ["/session", "/session/login", "/session/logout", "/session/rotate"];
         let name = path.strip_prefix("/session/attributes/").filter(|name| !name.contains('/'));
         if *method == Method::GET
             && let Some(name) = name
@@ -129,8 +128,14 @@ impl SessionApi {
             let absent = || Error::new(Kind::NotFound, Origin::Client, "the session has no such attribute");
             return Ok(json(&value.ok_or_else(absent)?));
         }
-        if name.is_some() || known.contains(&path) {
-            return Err(Error::new(Kind::MethodNotAllowed, Origin::Client, "the method is not served here"));
+        let served = match path {
+            "/session" => Some("GET, PATCH, DELETE"),
+            "/session/login" | "/session/logout" | "/session/rotate" => Some("POST"),
+            _ => name.map(|_| "GET"),
+        };
+        if let Some(served) = served {
+            let error = Error::new(Kind::MethodNotAllowed, Origin::Client, "the method is not served here");
+            return Err(error.allow(served));
         }
         Err(Error::new(Kind::NotFound, Origin::Client, "the session API has no such resource"))
     }
@@ -140,7 +145,7 @@ impl SessionApi {
         let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
         if !media_type.is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json")) {
             return Err(Error::new(
-                Kind::BadRequest,
+                Kind::UnsupportedMediaType,
                 Origin::Client,
                 "the content type must be application/json",
             ));

@@ -193,7 +193,8 @@ async fn wrong_requests_are_told_what_is_wrong_and_change_nothing() {
                 ("GET", "/session/attributes/a/b", None, 404),
                 ("GET", "/session/attributes/%zz", None, 400),
                 ("GET", "/session/attributes/%ff", None, 400),
-                ("PATCH", "/session", None, 400),
+                ("PATCH", "/session", None, 415),
+                ("PATCH", "/session", Some(json!("text")), 400),
                 ("PATCH", "/session", Some(json!({"sett": {}})), 400),
                 ("PATCH", "/session", Some(json!({"set": {"fine": 1, "": 1}})), 400),
                 ("PATCH", "/session", Some(json!({"set": {"fine": 1, "big": big}})), 413),
@@ -208,6 +209,26 @@ async fn wrong_requests_are_told_what_is_wrong_and_change_nothing() {
         })
         .await;
     assert_eq!(cookie, None);
+}
+
+#[tokio::test]
+async fn a_refused_method_is_told_which_are_served() {
+    let gateway = gateway();
+    gateway
+        .visit("", async |caller| {
+            for (path, allow) in [
+                ("/session", "GET, PATCH, DELETE"),
+                ("/session/rotate", "POST"),
+                ("/session/attributes/a", "GET"),
+            ] {
+                let request = Request::put(path).header(AUTHORIZATION, format!("Bearer {}", caller.token));
+                let response =
+                    caller.api.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+                assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+                assert_eq!(response.headers()[http::header::ALLOW], allow);
+            }
+        })
+        .await;
 }
 
 #[tokio::test]

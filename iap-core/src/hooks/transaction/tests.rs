@@ -69,3 +69,44 @@ fn the_current_transaction_is_that_of_the_polled_future_and_survives_a_panic() {
     assert!(caught.is_err());
     assert!(Transaction::current().is_none());
 }
+
+#[test]
+fn a_closure_runs_with_its_transaction_and_leaves_the_outer_one() {
+    let (_, outer) = transaction();
+    let (_, inner) = transaction();
+    let seen = outer.enter(|| {
+        let within = inner.enter(|| Transaction::current().unwrap().context());
+        (Transaction::current().unwrap().context(), within)
+    });
+    assert_eq!(seen, (outer.context(), inner.context()));
+    assert!(Transaction::current().is_none());
+}
+
+/// Asks while its thread ends, and says that it got an answer.
+struct AsksAtTheEnd(std::sync::mpsc::Sender<bool>);
+
+impl Drop for AsksAtTheEnd {
+    fn drop(&mut self) {
+        let answer = std::panic::catch_unwind(|| Transaction::current().is_none());
+        self.0.send(answer.unwrap_or(false)).unwrap();
+    }
+}
+
+thread_local! {
+    static BEFORE: RefCell<Option<AsksAtTheEnd>> = const { RefCell::new(None) };
+    static AFTER: RefCell<Option<AsksAtTheEnd>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn nothing_is_current_while_a_thread_ends() {
+    let (to, from) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        // One on each side of our own, whichever way they are torn down.
+        BEFORE.set(Some(AsksAtTheEnd(to.clone())));
+        assert!(Transaction::current().is_none());
+        AFTER.set(Some(AsksAtTheEnd(to)));
+    })
+    .join()
+    .unwrap();
+    assert_eq!(from.iter().collect::<Vec<_>>(), [true, true]);
+}
