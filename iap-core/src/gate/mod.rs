@@ -6,6 +6,8 @@
 
 mod path;
 
+use std::borrow::Cow;
+
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Uri, Version};
@@ -35,10 +37,14 @@ pub fn admit<B>(request: &mut Request<B>, max_body: u64) -> Result<(), Error> {
 
 /// The host that routes are matched on: the `Host` header without its port and the dot of a fully
 /// qualified name, in lower case. Call after [`admit`].
-pub fn match_host<B>(request: &Request<B>) -> String {
+pub fn match_host<B>(request: &Request<B>) -> Cow<'_, str> {
     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let name = host_without_port(host);
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(name.to_ascii_lowercase());
+    }
+    Cow::Borrowed(name)
 }
 
 fn refuse(message: &'static str) -> Error {
