@@ -98,7 +98,8 @@ function Navigation({ section, path }: { section: Section | null; path: string }
   const [open, setOpen] = useState(false);
   useEffect(() => setOpen(false), [path]);
   return (
-    <aside class={`side ${open ? "side-open" : ""}`}>
+    <aside class="side-edge">
+    <div class={`side ${open ? "side-open" : ""}`}>
       <div class="brand">
         <Link to="/" class="brand-name" label={`iap · ${t.product}`}>
           <Icon name="pulse" />
@@ -128,6 +129,7 @@ function Navigation({ section, path }: { section: Section | null; path: string }
         {status?.facts && <p>{t.version(status.facts.version)}</p>}
         {status?.ready === false && <p class="bad-text">{t.notReady}</p>}
       </footer>
+    </div>
     </aside>
   );
 }

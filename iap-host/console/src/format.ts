@@ -1,6 +1,11 @@
 /** Numbers and times as text, in the chosen language and the browser's time zone. */
 import { language } from "./i18n";
 
+/** The browser's own variant of the chosen language, if it has one: it decides how dates are written. */
+function locale(): string {
+  return navigator.languages.find((known) => known.toLowerCase().startsWith(language())) ?? language();
+}
+
 const cache = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
 
 function cached<T extends Intl.NumberFormat | Intl.DateTimeFormat>(key: string, make: () => T): T {
@@ -11,7 +16,7 @@ function cached<T extends Intl.NumberFormat | Intl.DateTimeFormat>(key: string, 
 
 export function number(value: number, digits = 0): string {
   const options = { maximumFractionDigits: digits };
-  return cached(`n${digits}`, () => new Intl.NumberFormat(language(), options)).format(value);
+  return cached(`n${digits}`, () => new Intl.NumberFormat(locale(), options)).format(value);
 }
 
 /** Three significant digits, with a unit. */
@@ -44,7 +49,7 @@ export function percent(part: number, whole: number): string {
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" } as const;
 
 export function clock(us: number): string {
-  return cached("clock", () => new Intl.DateTimeFormat(language(), CLOCK)).format(us / 1000);
+  return cached("clock", () => new Intl.DateTimeFormat(locale(), CLOCK)).format(us / 1000);
 }
 
 /** The time of day with milliseconds; with the date when it is not today's. */
@@ -53,17 +58,17 @@ export function time(us: number): string {
   const today = at.toDateString() === new Date().toDateString();
   const day = { year: "numeric", month: "2-digit", day: "2-digit" } as const;
   const options = { ...CLOCK, fractionalSecondDigits: 3, ...(today ? {} : day) } as const;
-  return cached(`time${today}`, () => new Intl.DateTimeFormat(language(), options)).format(at);
+  return cached(`time${today}`, () => new Intl.DateTimeFormat(locale(), options)).format(at);
 }
 
 export function dateTime(ms: number): string {
   const options = { ...CLOCK, year: "numeric", month: "2-digit", day: "2-digit" } as const;
-  return cached("date", () => new Intl.DateTimeFormat(language(), options)).format(ms);
+  return cached("date", () => new Intl.DateTimeFormat(locale(), options)).format(ms);
 }
 
 /** "3 minutes ago", "in 29 minutes". */
 export function relative(ms: number, now = Date.now()): string {
-  const format = new Intl.RelativeTimeFormat(language(), { numeric: "auto", style: "short" });
+  const format = new Intl.RelativeTimeFormat(locale(), { numeric: "auto", style: "short" });
   const seconds = Math.round((ms - now) / 1000);
   const size = Math.abs(seconds);
   if (size < 60) return format.format(seconds, "second");

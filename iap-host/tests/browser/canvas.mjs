@@ -18,7 +18,7 @@ export function places(canvas, variable) {
     const found = [];
     for (let at = 0; at < data.length; at += 4) {
       const near = wanted.every((value, channel) => Math.abs(data[at + channel] - value) < 12);
-      if (!near || data[at + 3] < 120) continue;
+      if (!near || data[at + 3] < 80) continue;
       const [x, y] = [((at / 4) % element.width) / density, Math.floor(at / 4 / element.width) / density];
       if (!found.some((other) => Math.hypot(other.x - x, other.y - y) < 9)) found.push({ x, y });
     }

@@ -32,7 +32,8 @@ async function charts({ page }) {
   const rate = page.locator(".card", { hasText: "Requests/s" }).locator("strong");
   await until("a request rate", async () => parseFloat(await rate.innerText()) > 0);
   for (const name of ["Errors/s", "p95 latency", "Running", "Active sessions"]) {
-    assert.match(await page.locator(".card", { hasText: name }).locator("strong").innerText(), /\d/, name);
+    const value = page.locator(".card", { hasText: name }).locator("strong");
+    await until(name, async () => /\d/.test(await value.innerText()));
   }
   const plots = page.locator(".uplot canvas");
   assert.equal(await plots.count(), 2);

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 
 import { clock } from "../format";
@@ -26,22 +26,23 @@ interface Props {
 
 const AXIS_WIDTH = 62;
 
-function options(props: Props, width: number): uPlot.Options {
+function options(props: Props, width: number, point: (index: number | null) => void): uPlot.Options {
   const { palette, value, lines } = props;
   const axis = { stroke: palette.dim, font: FONT, grid: { stroke: palette.line, width: 1 }, ticks: { show: false } };
   return {
     width,
-    height: props.height ?? 170,
+    height: props.height ?? 180,
     padding: [10, 12, 0, 0],
     cursor: { sync: { key: props.group }, points: { size: 6 }, drag: { x: false, y: false } },
-    legend: { live: true },
+    legend: { show: false },
+    hooks: { setCursor: [(plot) => point(plot.cursor.idx ?? null)] },
     scales: { x: { time: true }, y: { range: (_, __, max) => [0, Math.max(max, Number.EPSILON) * 1.1 || 1] } },
     axes: [
-      { ...axis, space: 80, values: (_, splits) => splits.map((at) => clock(at * 1e6)) },
+      { ...axis, size: 26, space: 80, values: (_, splits) => splits.map((at) => clock(at * 1e6)) },
       { ...axis, size: AXIS_WIDTH, space: 36, values: (_, splits) => splits.map((at) => value(at)) },
     ],
     series: [
-      { label: "", value: (_, at) => (at == null ? "" : clock(at * 1e6)) },
+      {},
       ...lines.map((line) => ({
         label: line.name,
         stroke: line.color,
@@ -49,7 +50,6 @@ function options(props: Props, width: number): uPlot.Options {
         ...(line.dash ? { dash: line.dash } : {}),
         ...(line.fill ? { fill: `${line.color}29` } : {}),
         points: { show: false },
-        value: (_: uPlot, at: number | null) => (at == null ? "–" : value(at)),
       })),
     ],
   };
@@ -59,13 +59,14 @@ function options(props: Props, width: number): uPlot.Options {
 export function Chart(props: Props) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
+  const [pointed, setPointed] = useState<number | null>(null);
   const latest = useRef(props.data);
   latest.current = props.data;
   const look = JSON.stringify([props.lines, props.palette, props.height, language()]);
 
   useEffect(() => {
     const element = host.current!;
-    const made = new uPlot(options(props, element.clientWidth), latest.current as uPlot.AlignedData, element);
+    const made = new uPlot(options(props, element.clientWidth, setPointed), latest.current as uPlot.AlignedData, element);
     plot.current = made;
     const observer = new ResizeObserver(() => {
       if (element.clientWidth !== made.width) made.setSize({ width: element.clientWidth, height: made.height });
@@ -79,5 +80,30 @@ export function Chart(props: Props) {
   }, [look]);
 
   useEffect(() => plot.current?.setData(props.data as uPlot.AlignedData), [props.data]);
-  return <div class="chart" ref={host} role="img" aria-label={props.label} />;
+  return (
+    <div class="chart">
+      <div ref={host} role="img" aria-label={props.label} />
+      <Legend {...props} pointed={pointed} />
+    </div>
+  );
+}
+
+/** The values under the pointer, or the last ones. */
+function Legend({ data, lines, value, pointed }: Props & { pointed: number | null }) {
+  const index = pointed ?? (data[0]?.length ?? 0) - 1;
+  const at = data[0]?.[index];
+  return (
+    <ul class="legend">
+      {lines.map((line, column) => {
+        const here = data[column + 1]?.[index];
+        return (
+          <li key={line.name}>
+            <i style={{ borderTopColor: line.color, borderTopStyle: line.dash ? (line.dash[0]! > 2 ? "dashed" : "dotted") : "solid" }} />
+            {line.name} <strong>{here == null ? "–" : value(here)}</strong>
+          </li>
+        );
+      })}
+      <li class="legend-time">{at == null ? "" : clock(at * 1e6)}</li>
+    </ul>
+  );
 }

@@ -73,7 +73,7 @@ export const en = {
   scatter: "Transactions",
   scatterLabel: (ok: string, failed: string, minutes: number) =>
     `Transactions of the last ${minutes} minutes by time and duration: ${ok} succeeded, ${failed} failed. Use "List all" to read them as a table.`,
-  scatterHint: "Click a dot for its call tree. Drag a rectangle to list what is inside.",
+  scatterHint: "Click a dot for its call tree, drag to list an area.",
   scaleLog: "Log",
   scaleLinear: "Linear",
   scale: "Scale",
@@ -136,6 +136,7 @@ export const en = {
   sameSession: "Transactions of this session",
 
   count: "Requests",
+  errorCount: "Errors",
   errorShare: "Error %",
   max: "Max",
   timeShare: "Time %",

@@ -74,7 +74,7 @@ export const ko: Dictionary = {
   scatter: "트랜잭션",
   scatterLabel: (ok, failed, minutes) =>
     `최근 ${minutes}분간의 트랜잭션을 시각과 소요 시간으로 표시: 성공 ${ok}건, 실패 ${failed}건. "모두 나열"을 누르면 표로 볼 수 있습니다.`,
-  scatterHint: "점을 누르면 호출 트리가 열립니다. 영역을 드래그하면 그 안의 트랜잭션을 나열합니다.",
+  scatterHint: "점을 누르면 호출 트리, 드래그하면 영역 목록을 봅니다.",
   scaleLog: "로그",
   scaleLinear: "선형",
   scale: "눈금",
@@ -137,6 +137,7 @@ export const ko: Dictionary = {
   sameSession: "이 세션의 트랜잭션",
 
   count: "요청 수",
+  errorCount: "오류 수",
   errorShare: "오류율",
   max: "최대",
   timeShare: "시간 비중",

@@ -6,6 +6,8 @@ import type { Live, Point } from "../api/types";
 const POLL_MS = 1000;
 /** The most that one answer holds; a full one means that there is more. */
 const FULL = 2000;
+/** Full answers in a row before the page is drawn nevertheless. */
+const CATCH_UP = 20;
 /** Dots older than the widest scatter are forgotten. */
 export const KEEP_US = 300e6;
 
@@ -37,6 +39,7 @@ class Poller {
   private since = 0;
   private feed = START;
   private failures = 0;
+  private behind = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private abort: AbortController | null = null;
 
@@ -73,7 +76,8 @@ class Poller {
       this.feed = merge(this.feed, answer, since);
       this.since = answer.recent.next_seq < since ? 0 : answer.recent.next_seq;
       this.failures = 0;
-      if (answer.recent.points.length >= FULL) wait = 0;
+      this.behind = answer.recent.points.length >= FULL ? this.behind + 1 : 0;
+      if (this.behind > 0 && this.behind % CATCH_UP !== 0) return void this.poll();
     } catch (error) {
       if (abort.signal.aborted) return;
       const refused = error instanceof ApiError && error.status >= 400 && error.status < 500 ? error : null;

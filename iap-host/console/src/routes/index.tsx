@@ -19,7 +19,7 @@ interface Column {
 
 const COLUMNS: Column[] = [
   { id: "count", title: (t) => t.count, value: (row) => row.count, text: (row) => number(row.count) },
-  { id: "errors", title: (t) => t.errors, value: (row) => row.errors, text: (row) => number(row.errors) },
+  { id: "errors", title: (t) => t.errorCount, value: (row) => row.errors, text: (row) => number(row.errors) },
   {
     id: "share",
     title: (t) => t.errorShare,

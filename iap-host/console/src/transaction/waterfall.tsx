@@ -179,6 +179,13 @@ function Rows({ shown, view, chosen, choose, collapsed, toggle }: RowsProps) {
 const hasInside = (node: TreeNode) => node.children.length > 0 || node.logs.length > 0;
 const indent = (depth: number) => ({ paddingLeft: `${Math.min(depth, DEEPEST_INDENT) * 14 + 4}px` });
 
+/** Where a bar's duration is written: in it when it is wide, else on the side with room. */
+function timePlace(left: number, width: number): { inside: boolean; style: Record<string, string> } {
+  if (width > 18) return { inside: true, style: { right: `${100 - left - width}%` } };
+  if (left + width > 80) return { inside: false, style: { right: `${100 - left}%` } };
+  return { inside: false, style: { left: `${left + width}%` } };
+}
+
 interface SpanLineProps {
   row: SpanRow;
   view: View;
@@ -199,6 +206,7 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
   const width = (100 * span.duration_us) / total;
   const name = statement(span)?.replace(/\s+/g, " ") ?? span.name;
   const inside = hasInside(node);
+  const place = timePlace(left, width);
   return (
     <div
       id={`span-${span.span_id}`}
@@ -231,7 +239,7 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
           class={`bar service-${view.services.indexOf(span.service) % 8} ${failed ? "bar-failed" : ""}`}
           style={{ left: `${left}%`, width: `${width}%` }}
         />
-        <span class="bar-time" style={left + width > 75 ? { right: `${100 - Math.min(left, 88)}%` } : { left: `${left + width}%` }}>
+        <span class={`bar-time ${place.inside ? "bar-inside" : ""}`} style={place.style}>
           {duration(span.duration_us)}
         </span>
       </span>
