@@ -12,8 +12,15 @@ use common::{Process, SOON, eventually, host_command, http, workspace};
 
 /// Debian's place, as in the list of packages that `make test-tools` installs.
 const CHROMIUM: &str = "/usr/bin/chromium";
-const SCRIPTS: [&str; 6] =
-    ["package.json", "package-lock.json", "console.mjs", "canvas.mjs", "overview.mjs", "views.mjs"];
+const SCRIPTS: [&str; 7] = [
+    "package.json",
+    "package-lock.json",
+    "console.mjs",
+    "canvas.mjs",
+    "large.mjs",
+    "overview.mjs",
+    "views.mjs",
+];
 
 #[test]
 fn the_console_shows_what_the_platform_does() {

@@ -32,9 +32,17 @@ interface View {
   show: () => VNode;
 }
 
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function view(path: string): View {
   const [head = "", id = "", more] = path.split("/").slice(1);
-  const key = decodeURIComponent(id);
+  const key = decoded(id);
   if (more === undefined) {
     if (head === "" && !id) return { section: "overview", title: (t) => t.overview, show: () => <Overview /> };
     if (head === "transactions" && key)

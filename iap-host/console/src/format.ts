@@ -21,6 +21,7 @@ export function number(value: number, digits = 0): string {
 
 /** Three significant digits, with a unit. */
 export function duration(us: number): string {
+  if (us === 0) return "0";
   if (us < 1000) return `${Math.round(us)} µs`;
   if (us < 1e6) return `${three(us / 1000)} ms`;
   if (us < 60e6) return `${three(us / 1e6)} s`;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
+import { large } from "./large.mjs";
 import { overview } from "./overview.mjs";
 import { language, narrow, pages, sessions, transactions } from "./views.mjs";
 
@@ -43,13 +44,14 @@ try {
   const world = {
     page,
     forgive,
+    address,
     go: (path) => page.goto(new URL(path, address).href),
     shot: async (name) => {
       await page.evaluate(() => document.fonts.ready);
       await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
     },
   };
-  for (const check of [overview, transactions, pages, sessions, language, narrow]) {
+  for (const check of [overview, transactions, large, pages, sessions, language, narrow]) {
     console.log(`console: ${check.name}`);
     await check(world);
     assert.deepEqual(complaints, [], `${check.name}: the browser's console is silent`);

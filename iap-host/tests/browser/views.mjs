@@ -66,7 +66,6 @@ export async function sessions({ page, go, shot, forgive }) {
   await page.waitForURL(/user=bora/);
   await page.locator("section[aria-busy=false] tbody").waitFor();
   for (const row of await rows.all()) assert.match(await row.innerText(), /bora/);
-  // The oldest is of a visit that is over: nobody brings it back.
   const link = rows.first().getByRole("link");
   const href = await link.getAttribute("href");
   await link.click();

@@ -19,6 +19,8 @@ interface Props {
   lines: Line[];
   palette: Palette;
   value: (value: number) => string;
+  /** Powers of ten on the value axis, so that small values show beside large ones. */
+  log?: boolean;
   height?: number;
   /** Charts of one group show the same moment. */
   group: string;
@@ -28,18 +30,24 @@ const AXIS_WIDTH = 62;
 
 function options(props: Props, width: number, point: (index: number | null) => void): uPlot.Options {
   const { palette, value, lines } = props;
+  const splits = props.log ? { splits: (_: uPlot, __: number, low: number, high: number) => powers(low, high) } : {};
   const axis = { stroke: palette.dim, font: FONT, grid: { stroke: palette.line, width: 1 }, ticks: { show: false } };
   return {
     width,
     height: props.height ?? 180,
-    padding: [10, 12, 0, 0],
+    padding: [10, 24, 0, 0],
     cursor: { sync: { key: props.group }, points: { size: 6 }, drag: { x: false, y: false } },
     legend: { show: false },
     hooks: { setCursor: [(plot) => point(plot.cursor.idx ?? null)] },
-    scales: { x: { time: true }, y: { range: (_, __, max) => [0, Math.max(max, Number.EPSILON) * 1.1 || 1] } },
+    scales: {
+      x: { time: true },
+      y: props.log
+        ? { distr: 3, range: (_, low, high) => decades(low, high) }
+        : { range: (_, __, high) => [0, high > 0 ? high * 1.1 : 1] },
+    },
     axes: [
       { ...axis, size: 26, space: 80, values: (_, splits) => splits.map((at) => clock(at * 1e6)) },
-      { ...axis, size: AXIS_WIDTH, space: 36, values: (_, splits) => splits.map((at) => value(at)) },
+      { ...axis, size: AXIS_WIDTH, space: 36, values: (_, splits) => splits.map((at) => value(at)), ...splits },
     ],
     series: [
       {},
@@ -53,6 +61,18 @@ function options(props: Props, width: number, point: (index: number | null) => v
       })),
     ],
   };
+}
+
+/** Whole decades around the values; one in the middle when there are none. */
+function decades(low: number | null, high: number | null): [number, number] {
+  if (!low || !high) return [1e3, 1e4];
+  const bottom = 10 ** Math.floor(Math.log10(low));
+  return [bottom, Math.max(10 ** Math.ceil(Math.log10(high)), bottom * 10)];
+}
+
+function powers(low: number, high: number): number[] {
+  const steps = Math.round(Math.log10(high / low));
+  return Array.from({ length: steps + 1 }, (_, step) => low * 10 ** step);
 }
 
 /** A line chart over time. */

@@ -6,8 +6,8 @@ import type { Live, Point } from "../api/types";
 const POLL_MS = 1000;
 /** The most that one answer holds; a full one means that there is more. */
 const FULL = 2000;
-/** Full answers in a row before the page is drawn nevertheless. */
-const CATCH_UP = 20;
+/** The most dots that are kept; beyond, the oldest go. */
+const MOST = 40_000;
 /** Dots older than the widest scatter are forgotten. */
 export const KEEP_US = 300e6;
 
@@ -29,7 +29,8 @@ function merge(old: Feed, answer: Live, since: number): Feed {
   const restarted = answer.recent.next_seq < since;
   const oldest = answer.live.now_us - KEEP_US;
   const known = restarted ? [] : old.points;
-  const points = [...known, ...answer.recent.points].filter((point) => point.start_us + point.duration_us >= oldest);
+  const recent = [...known, ...answer.recent.points].filter((point) => point.start_us + point.duration_us >= oldest);
+  const points = recent.slice(-MOST);
   const missed = since === 0 || restarted ? old.missed : old.missed + answer.recent.missed;
   return { last: answer, points, missed, offline: false, refused: null };
 }
@@ -39,7 +40,7 @@ class Poller {
   private since = 0;
   private feed = START;
   private failures = 0;
-  private behind = 0;
+  private told_ms = performance.now();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private abort: AbortController | null = null;
 
@@ -76,8 +77,11 @@ class Poller {
       this.feed = merge(this.feed, answer, since);
       this.since = answer.recent.next_seq < since ? 0 : answer.recent.next_seq;
       this.failures = 0;
-      this.behind = answer.recent.points.length >= FULL ? this.behind + 1 : 0;
-      if (this.behind > 0 && this.behind % CATCH_UP !== 0) return void this.poll();
+      if (answer.recent.points.length >= FULL) {
+        // There is more: draw at most once a second until all of it is here.
+        wait = 0;
+        if (performance.now() - this.told_ms < POLL_MS) return void this.poll();
+      }
     } catch (error) {
       if (abort.signal.aborted) return;
       const refused = error instanceof ApiError && error.status >= 400 && error.status < 500 ? error : null;
@@ -86,6 +90,7 @@ class Poller {
       wait = POLL_MS * Math.min(this.failures, 5);
     }
     if (abort.signal.aborted) return;
+    this.told_ms = performance.now();
     this.tell(this.feed);
     this.timer = setTimeout(() => void this.poll(), wait);
   }

@@ -25,7 +25,10 @@ export interface Area {
 }
 
 export const MARGIN = { left: 62, right: 12, top: 10, bottom: 24 };
+/** How far from a dot the pointer may be, in pixels. */
 const REACH = 10;
+/** Above it, dots are squares, which are quicker to draw. */
+const MANY = 5000;
 
 export const end = (point: Point): number => point.start_us + point.duration_us;
 
@@ -148,9 +151,14 @@ function dots(context: CanvasRenderingContext2D, frame: Frame, points: Point[], 
   context.fillStyle = palette.ok;
   context.globalAlpha = points.length > 2000 ? 0.45 : 0.75;
   context.beginPath();
+  const many = points.length > MANY;
   for (const point of points) {
     if (point.failed) continue;
     const [px, py] = [x(frame, end(point)), y(frame, point.duration_us)];
+    if (many) {
+      context.rect(px - 1.5, py - 1.5, 3, 3);
+      continue;
+    }
     context.moveTo(px + 2.5, py);
     context.arc(px, py, 2.5, 0, 2 * Math.PI);
   }

@@ -46,6 +46,7 @@ export function Rates({ seconds, step, side, group }: Props) {
           palette={palette}
           data={latency}
           value={duration}
+          log
           lines={[
             { name: "p50", color: palette.p50 },
             { name: "p95", color: palette.p95, dash: [6, 3] },

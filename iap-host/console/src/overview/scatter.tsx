@@ -21,7 +21,7 @@ interface Props {
 
 export function Scatter({ points, now_us, missed }: Props) {
   const t = useText();
-  const [minutes, setMinutes] = useState<"2" | "5">("5");
+  const [minutes, setMinutes] = useState<"2" | "5">("2");
   const [scale, setScale] = useState<Scale>("log");
   const [chosen, setChosen] = useState<Area | null>(null);
   const [listed, setListed] = useState<Point[] | null>(null);

@@ -113,6 +113,11 @@ function Rows({ shown, view, chosen, choose, collapsed, toggle }: RowsProps) {
     observer.observe(box.current!);
     return () => observer.disconnect();
   }, []);
+  useEffect(() => {
+    // What was chosen for the reader has to be in sight.
+    const at = shown.findIndex((row) => row.kind === "span" && row.node.span.span_id === chosen);
+    box.current!.scrollTop = Math.max(0, at * ROW - box.current!.clientHeight / 2);
+  }, []);
   const spans = shown.filter((row): row is SpanRow => row.kind === "span");
   const goTo = (row: SpanRow | undefined) => {
     if (!row) return;
