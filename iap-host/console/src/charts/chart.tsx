@@ -30,7 +30,11 @@ const AXIS_WIDTH = 62;
 
 function options(props: Props, width: number, point: (index: number | null) => void): uPlot.Options {
   const { palette, value, lines } = props;
-  const splits = props.log ? { splits: (_: uPlot, __: number, low: number, high: number) => powers(low, high) } : {};
+  const log: uPlot.Axis = {
+    splits: (_, __, low, high) => powers(low, high),
+    // Without a filter of its own, uPlot leaves labels out.
+    filter: (_, splits) => splits,
+  };
   const axis = { stroke: palette.dim, font: FONT, grid: { stroke: palette.line, width: 1 }, ticks: { show: false } };
   return {
     width,
@@ -47,7 +51,7 @@ function options(props: Props, width: number, point: (index: number | null) => v
     },
     axes: [
       { ...axis, size: 26, space: 80, values: (_, splits) => splits.map((at) => clock(at * 1e6)) },
-      { ...axis, size: AXIS_WIDTH, space: 36, values: (_, splits) => splits.map((at) => value(at)), ...splits },
+      { ...axis, size: AXIS_WIDTH, space: 36, values: (_, splits) => splits.map((at) => value(at)), ...(props.log ? log : {}) },
     ],
     series: [
       {},
@@ -57,15 +61,25 @@ function options(props: Props, width: number, point: (index: number | null) => v
         width: 1.5,
         ...(line.dash ? { dash: line.dash } : {}),
         ...(line.fill ? { fill: `${line.color}29` } : {}),
-        points: { show: false },
+        points: { show: true, size: 4, fill: line.color, filter: lonely },
       })),
     ],
   };
 }
 
+/** A value between two gaps makes no line: it is shown as a dot. */
+function lonely(plot: uPlot, series: number): number[] {
+  const values = plot.data[series]!;
+  const found: number[] = [];
+  values.forEach((value, at) => {
+    if (value != null && values[at - 1] == null && values[at + 1] == null) found.push(at);
+  });
+  return found;
+}
+
 /** Whole decades around the values; one in the middle when there are none. */
 function decades(low: number | null, high: number | null): [number, number] {
-  if (!low || !high) return [1e3, 1e4];
+  if (!low || !high) return [1e3, 1e5];
   const bottom = 10 ** Math.floor(Math.log10(low));
   return [bottom, Math.max(10 ** Math.ceil(Math.log10(high)), bottom * 10)];
 }

@@ -1,3 +1,6 @@
+/** "1 span", "2 spans": `count` is already written out. */
+const many = (count: string, one: string, more = `${one}s`) => `${count} ${count === "1" ? one : more}`;
+
 /** Every visible text. `ko.ts` has the same keys, or does not compile. */
 export const en = {
   product: "Intelligent Application Platform",
@@ -62,7 +65,14 @@ export const en = {
   aboutSessions: "about, over all nodes",
   heldIn: (backend: string) => `held in ${backend}`,
   dropped: "Dropped",
-  droppedHint: "not kept by the APM",
+  droppedKinds: {
+    transactions: "transactions",
+    spans: "spans",
+    logs: "log lines",
+    active: "not shown while running",
+    history: "not written to the history",
+    unfinished: "unfinished",
+  },
   requestRate: "Requests and errors",
   latency: "Latency",
   requests: "requests",
@@ -77,8 +87,8 @@ export const en = {
   scale: "Scale",
   listAll: "List all",
   listFailed: "List failed",
-  missed: (count: string) => `${count} dots were lost between two polls`,
-  selected: (count: string) => `${count} transactions selected, slowest first`,
+  missed: (count: string) => `${many(count, "dot was", "dots were")} lost between two polls`,
+  selected: (count: string) => `${many(count, "transaction")} selected, slowest first`,
   nothingSelected: "There is no transaction in this rectangle.",
   runningList: "Running transactions",
   runningEmpty: "Nothing is running right now.",
@@ -99,7 +109,7 @@ export const en = {
 
   backToList: "All transactions",
   traceMissing: "This transaction is not kept. It may still be running, or is older than the history.",
-  spans: (count: string) => `${count} spans`,
+  spans: (count: string) => many(count, "span"),
   truncated: "This trace is larger than what is read at once; some spans are left out.",
   callTree: "Call tree",
   selfTime: "Self",
@@ -147,8 +157,8 @@ export const en = {
   noSessions: "No sessions yet.",
   noSessionsHint: "They begin when an application stores something. Open",
   noSessionsOfUser: (user: string) => `${user} has no session. Names are compared exactly.`,
-  sessionsHeld: (live: string, bytes: string) => `${live} sessions, ${bytes}`,
-  sessionsLive: (live: string) => `${live} sessions`,
+  sessionsHeld: (live: string, bytes: string) => `${many(live, "session")}, ${bytes}`,
+  sessionsLive: (live: string) => many(live, "session"),
   expiredEvicted: (expired: string, evicted: string) => `${expired} expired, ${evicted} evicted since the start`,
   backToSessions: "All sessions",
   entryName: "Name",

@@ -39,6 +39,7 @@ export function Cards({ last, points }: { last: Live; points: Point[] }) {
   const latency = p95(points, last.live.now_us);
   const dropped = Object.entries(last.dropped).filter(([, count]) => count > 0);
   const lost = dropped.reduce((sum, [, count]) => sum + count, 0);
+  const names: Record<string, string> = t.droppedKinds;
   const { sessions } = last;
   return (
     <dl class="cards">
@@ -61,7 +62,7 @@ export function Cards({ last, points }: { last: Live; points: Point[] }) {
         <Card
           name={t.dropped}
           value={number(lost)}
-          hint={dropped.map(([kind, count]) => `${kind} ${number(count)}`).join(", ") || t.droppedHint}
+          hint={dropped.map(([kind, count]) => `${names[kind] ?? kind} ${number(count)}`).join(", ")}
           bad
         />
       )}

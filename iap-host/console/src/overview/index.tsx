@@ -25,7 +25,11 @@ export function Overview() {
     <>
       {banner}
       <Cards last={last} points={points} />
-      {quiet && <NoRequests />}
+      {quiet && (
+        <section class="panel">
+          <NoRequests />
+        </section>
+      )}
       <Rates seconds={seconds} step={1} side={t.last120} group="live" />
       <div class="wide-narrow">
         <Scatter points={points} now_us={last.live.now_us} missed={missed} />

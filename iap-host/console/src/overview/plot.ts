@@ -42,7 +42,8 @@ export function frame(points: Point[], now_us: number, span_us: number, scale: S
   const base = { width, height, from_us: now_us - span_us, to_us: now_us, scale };
   if (scale === "linear") return { ...base, low_us: 0, high_us: nice(high || 1000) };
   const bottom = 10 ** Math.floor(Math.log10(Math.max(10, Math.min(low, 1000))));
-  const top = 10 ** Math.ceil(Math.log10(Math.max(high * 1.05, 10_000)));
+  // Two decades at least.
+  const top = 10 ** Math.ceil(Math.log10(Math.max(high * 1.05, 100_000)));
   return { ...base, low_us: bottom, high_us: top };
 }
 

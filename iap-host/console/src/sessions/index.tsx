@@ -6,7 +6,7 @@ import type { SessionPage, SessionRow, SessionStats } from "../api/types";
 import { bytes, dateTime, number, relative } from "../format";
 import { useText } from "../i18n";
 import { Link, setQuery, useLocation } from "../router";
-import { Failure, Loading, Pager } from "../ui/parts";
+import { Failure, Loading, Pager, reachable } from "../ui/parts";
 
 const PAGE = 50;
 
@@ -71,7 +71,7 @@ function NoSessions({ user }: { user: string }) {
       <strong>{t.noSessions}</strong>
       {http && (
         <p>
-          {t.noSessionsHint} <a href={`http://${http}/`}>http://{http}/</a>
+          {t.noSessionsHint} <a href={`http://${reachable(http)}/`}>http://{reachable(http)}/</a>
         </p>
       )}
     </div>

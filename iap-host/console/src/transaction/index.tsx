@@ -6,6 +6,7 @@ import type { Summary, Transaction } from "../api/types";
 import { bytes, duration, time } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
+import { Name } from "../transactions/table";
 import { Failure, Loading, Panel, StatusBadge } from "../ui/parts";
 import { Details, LogList } from "./details";
 import { allNodes, extent, interesting } from "./tree";
@@ -74,7 +75,7 @@ function SummaryView({ summary }: { summary: Summary }) {
     <section class="panel summary" aria-label={t.transaction}>
       <div class="summary-head">
         <h2>
-          <span class="method">{summary.method}</span> {summary.path}
+          <Name summary={summary} />
         </h2>
         <StatusBadge status={summary.status} failed={summary.failed} />
         <strong class="summary-time">{duration(summary.duration_us)}</strong>
@@ -102,7 +103,7 @@ function SummaryView({ summary }: { summary: Summary }) {
         <Fact name={t.client}>{summary.client ?? t.none}</Fact>
         <Fact name={t.host}>{summary.host || t.none}</Fact>
         <Fact name={t.service}>{summary.service}</Fact>
-        <Fact name={t.bytesOut}>{summary.bytes_out === null ? t.none : bytes(summary.bytes_out)}</Fact>
+        <Fact name={t.bytesOut}>{summary.bytes_out ? bytes(summary.bytes_out) : t.none}</Fact>
         <Fact name={t.traceId}>
           <code>{summary.trace_id}</code>
         </Fact>

@@ -4,6 +4,17 @@ import { useText } from "../i18n";
 import { Link } from "../router";
 import { StatusBadge } from "../ui/parts";
 
+/** Method and path; what came by OTLP may only have a name. */
+export function Name({ summary }: { summary: Summary }) {
+  const { method, path, route, service } = summary;
+  return (
+    <>
+      {method && <span class="method">{method} </span>}
+      {path || route || service}
+    </>
+  );
+}
+
 export function TransactionTable({ items }: { items: Summary[] }) {
   const t = useText();
   const longest = Math.max(1, ...items.map((item) => item.duration_us));
@@ -29,7 +40,7 @@ export function TransactionTable({ items }: { items: Summary[] }) {
               <td data-label={t.time}>{time(item.start_us)}</td>
               <td data-label={t.path} class="main-cell">
                 <Link to={`/transactions/${item.trace_id}`} title={item.trace_id}>
-                  <span class="method">{item.method}</span> {item.path}
+                  <Name summary={item} />
                 </Link>
               </td>
               <td data-label={t.route}>{item.route || t.none}</td>

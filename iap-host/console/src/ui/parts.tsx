@@ -39,6 +39,11 @@ export function Failure({ error, retry }: { error: ApiError; retry?: () => void 
   );
 }
 
+/** An address as this browser reaches it: one that listens everywhere is where the console is. */
+export function reachable(address: string): string {
+  return address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, location.hostname);
+}
+
 /** Nothing was recorded yet: says where to send something. */
 export function NoRequests() {
   const t = useText();
@@ -48,11 +53,11 @@ export function NoRequests() {
       <strong>{t.noRequestsYet}</strong>
       {addresses && (
         <p>
-          {t.sendOne} <code>curl http://{addresses.http}/</code>
+          {t.sendOne} <code>curl http://{reachable(addresses.http)}/</code>
           {addresses.otlp && (
             <>
               <br />
-              {t.otlpHint} <code>http://{addresses.otlp}/v1/traces</code>
+              {t.otlpHint} <code>http://{reachable(addresses.otlp)}/v1/traces</code>
             </>
           )}
         </p>
