@@ -53,18 +53,22 @@ export function clock(us: number): string {
   return cached("clock", () => new Intl.DateTimeFormat(locale(), CLOCK)).format(us / 1000);
 }
 
-/** The time of day with milliseconds; with the date when it is not today's. */
-export function time(us: number): string {
-  const at = new Date(us / 1000);
+const DAY = { year: "numeric", month: "2-digit", day: "2-digit" } as const;
+
+/** The time of day, after the date when that is not today. */
+function moment(at: Date, key: string, options: Intl.DateTimeFormatOptions): string {
   const today = at.toDateString() === new Date().toDateString();
-  const day = { year: "numeric", month: "2-digit", day: "2-digit" } as const;
-  const options = { ...CLOCK, fractionalSecondDigits: 3, ...(today ? {} : day) } as const;
-  return cached(`time${today}`, () => new Intl.DateTimeFormat(locale(), options)).format(at);
+  const all = { ...CLOCK, ...(today ? {} : DAY), ...options };
+  return cached(`${key} ${today}`, () => new Intl.DateTimeFormat(locale(), all)).format(at);
+}
+
+/** With milliseconds. */
+export function time(us: number): string {
+  return moment(new Date(us / 1000), "time", { fractionalSecondDigits: 3 });
 }
 
 export function dateTime(ms: number): string {
-  const options = { ...CLOCK, year: "numeric", month: "2-digit", day: "2-digit" } as const;
-  return cached("date", () => new Intl.DateTimeFormat(locale(), options)).format(ms);
+  return moment(new Date(ms), "date", {});
 }
 
 /** "3 minutes ago", "in 29 minutes". */

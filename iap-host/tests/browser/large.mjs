@@ -49,7 +49,9 @@ export async function large({ page, address, go, shot, forgive }) {
   await go(`/transactions/${traceId}`);
   const tree = page.getByRole("tree");
   // The history takes a moment.
+  const deadline = Date.now() + 20_000;
   while (!(await tree.isVisible())) {
+    assert.ok(Date.now() < deadline, "the trace does not arrive");
     await tree.or(page.getByRole("button", { name: "Try again" })).first().waitFor();
     const again = page.getByRole("button", { name: "Try again" });
     if (await again.isVisible()) await again.click();
