@@ -128,7 +128,7 @@ export function WindowSelect({ seconds, choose }: { seconds: number; choose: (se
 
 export function readWindow(query: URLSearchParams): number {
   const seconds = Number(query.get("last_s"));
-  return Number.isFinite(seconds) && seconds > 0 ? seconds : 300;
+  return Number.isSafeInteger(seconds) && seconds > 0 ? seconds : 300;
 }
 
 /** Pages by cursor: the browser's back button is the way to the page before. */
