@@ -12,6 +12,7 @@ done
 cargo build --release -q -p iap-host
 host=$PWD/target/release/iap-host
 dir=$(mktemp -d)
+chmod 755 "$dir" # Workers of nginx run as another user.
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
 
 origin=18080
@@ -63,7 +64,7 @@ apm: {enabled: $2, history: $dir/history-$1, otlp: 127.0.0.1:$(($1 + 3000))}
 log: {level: warn}
 routes: [{name: origin, path: /, upstream: {servers: ['http://127.0.0.1:$origin']}}]
 CONF
-  "$host" run -c "$dir/iap-$1.yaml"
+  exec "$host" run -c "$dir/iap-$1.yaml"
 }
 
 declare -A port pid

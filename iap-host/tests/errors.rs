@@ -184,7 +184,7 @@ fn the_admin_side_keeps_other_sites_out() {
     assert_eq!(request("DELETE", &path, &[("origin", "http://evil.example")]), 403);
     assert_eq!(request("DELETE", &path, &[("sec-fetch-site", "cross-site")]), 403);
     assert_eq!(request("GET", "/api/status", &[("sec-fetch-site", "cross-site")]), 403);
-    let rebound = format!("GET /api/status HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n");
+    let rebound = "GET /api/status HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
     let mut stream = std::net::TcpStream::connect(host.admin).unwrap();
     std::io::Write::write_all(&mut stream, rebound.as_bytes()).unwrap();
     let mut text = String::new();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use iap_apm::model::Level;
 use iap_apm::{Span, SpanKind, SpanNode, SpanStatus, TraceTree};
 use iap_core::SpanId;
 use serde::Serialize;
@@ -90,6 +91,14 @@ pub fn failed_span(tree: &TraceTree) -> Option<&Span> {
     let leaf = |node: &&SpanNode| !node.children.iter().any(|child| child.span.status == SpanStatus::Error);
     let key = |node: &&SpanNode| -> (u64, SpanId) { (node.span.end_us(), node.span.span_id) };
     tree.iter().filter(failed).filter(leaf).max_by_key(key).map(|node| &node.span)
+}
+
+/// The gravest line that was logged in a span, the first of equals: what an application says of a
+/// failure that its span does not explain.
+pub fn error_line(tree: &TraceTree, span: &Span) -> Option<String> {
+    let grave = tree.find(span.span_id)?.logs.iter().filter(|line| line.level >= Level::Warn);
+    // `max_by_key` gives the last of equals.
+    grave.rev().max_by_key(|line| line.level).map(|line| line.message.clone())
 }
 
 #[cfg(test)]

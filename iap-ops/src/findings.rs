@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use iap_apm::{Order, RouteStats, Trace, TransactionQuery, TransactionSummary, Window};
 use serde::Serialize;
 
-use crate::blame::{Blame, critical_path, failed_span};
+use crate::blame::{Blame, critical_path, error_line, failed_span};
 use crate::telemetry::{SessionStats, Telemetry, TelemetryError};
 
 /// Routes of each problem that are looked into.
@@ -228,8 +228,8 @@ impl Tally {
             }
             Problem::Failing => {
                 let failed = failed_span(&tree).unwrap_or(&root.span);
-                let error =
-                    failed.error.clone().or_else(|| row.message.clone()).or_else(|| row.error.clone());
+                let said = [error_line(&tree, failed), row.message.clone(), row.error.clone()];
+                let error = failed.error.clone().or_else(|| said.into_iter().flatten().next());
                 (Some(Blame::of(failed)), error)
             }
         };

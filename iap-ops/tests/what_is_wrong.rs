@@ -297,3 +297,36 @@ async fn sessions_are_told_and_their_store_is_not_needed() {
         assert_eq!(answer.text.contains("12 sessions now"), expected.is_some());
     }
 }
+
+#[tokio::test]
+async fn a_failure_that_no_span_explains_is_explained_by_its_log() {
+    let mut load = Load::new();
+    for n in 0..10 {
+        let start = NOW_US - 2 * MINUTE + n * 1_000 * MS;
+        let handler = Child {
+            name: "handler",
+            kind: "internal",
+            at_us: 0,
+            duration_us: 10 * MS,
+            attributes: json!({}),
+            error: (n % 2 == 0).then_some(""),
+        };
+        load.add("checkout", start, 11 * MS, if n % 2 == 0 { 500 } else { 200 }, &[handler]);
+        let TraceSpans { trace_id, spans } = load.batch.spans.last_mut().expect("just added");
+        spans[1].error = None;
+        for (level, message) in
+            [("info", "ordered"), ("warn", "slow payment"), ("error", "the payment service is down")]
+        {
+            let line = json!({
+                "time_us": start, "level": level, "target": "shop", "message": message, "service": "shop",
+                "trace_id": trace_id.to_string(), "span_id": spans[1].span_id.to_string(),
+            });
+            load.batch.logs.push(serde_json::from_value(line).expect("a line"));
+        }
+    }
+    let answer = load.ask("what is wrong right now?").await;
+    let findings = answer.findings.expect("findings");
+    let culprit = findings.problems[0].culprit.as_ref().expect("a culprit");
+    assert_eq!(culprit.error.as_deref(), Some("the payment service is down"));
+    assert!(answer.text.contains("the payment service is down"), "{}", answer.text);
+}

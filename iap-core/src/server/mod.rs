@@ -3,11 +3,11 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`builder`] | how a server is put together |
-//! | [`listener`] | sockets, one a worker, and the check for a busy port |
-//! | [`worker`] | the thread of one core and its accept loop |
-//! | [`serve`] | the life of one client connection |
-//! | [`tls`] | certificates |
+//! | `builder` | how a server is put together |
+//! | `listener` | sockets, one a worker, and the check for a busy port |
+//! | `worker` | the thread of one core and its accept loop |
+//! | `serve` | the life of one client connection |
+//! | `tls` | certificates |
 //!
 //! Why not one multi-threaded runtime: measured as a proxy against nginx, a runtime a core with
 //! its own upstream connections answers about 1.75 times the requests of a work-stealing one.

@@ -2,10 +2,10 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`pool`] | idle connections, one shard a worker |
-//! | [`connect`] | how a new connection is made |
-//! | [`forward`] | one request through an upstream |
-//! | [`body`] | the response body that returns its connection |
+//! | `pool` | idle connections, one shard a worker |
+//! | `connect` | how a new connection is made |
+//! | `forward` | one request through an upstream |
+//! | `body` | the response body that returns its connection |
 
 mod body;
 mod connect;

@@ -1,6 +1,6 @@
 //! Questions to the operations assistant.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Json;
 use iap_apm::history::BoxFuture;
 use iap_core::{BoxError, Error, Kind, Origin};
@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
+use super::params::Params;
 
 /// The longest question, in bytes.
 const MAX_QUESTION: usize = 1_000;
@@ -22,7 +23,7 @@ pub(super) struct AskQuery {
 
 pub(super) async fn ask(
     State(state): State<AdminState>,
-    Query(query): Query<AskQuery>,
+    Params(query): Params<AskQuery>,
 ) -> ApiResult<Json<Answer>> {
     if query.q.trim().is_empty() || query.q.len() > MAX_QUESTION {
         return Err(ApiError::bad_request("a question has 1 to 1000 bytes"));

@@ -8,6 +8,7 @@ mod console;
 mod error;
 mod guard;
 mod health;
+mod params;
 mod sessions;
 mod telemetry;
 

@@ -1,6 +1,6 @@
 //! Sessions for operators: listed, looked at, ended. Never by raw id, values never shown.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Json;
 use http::StatusCode;
 use iap_session::{Detail, ScanPage, ScanQuery, SessionKey, Sessions, Values};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
+use super::params::Params;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +29,7 @@ fn parse_key(key: &str) -> ApiResult<SessionKey> {
 
 pub(super) async fn list(
     State(state): State<AdminState>,
-    Query(query): Query<ListQuery>,
+    Params(query): Params<ListQuery>,
 ) -> ApiResult<Json<Value>> {
     let sessions = sessions(&state)?;
     let user = query.user.filter(|user| !user.is_empty()).map(Into::into);

@@ -1,6 +1,6 @@
 //! Live figures and history.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use http::header;
 use iap_apm::model::Level;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
+use super::params::Params;
 
 /// The window of a query that names none, in seconds.
 const DEFAULT_WINDOW_S: u64 = 300;
@@ -22,7 +23,7 @@ fn apm(state: &AdminState) -> ApiResult<&Apm> {
 }
 
 /// The time a query covers: `last_s` up to now, or `from_us` to `to_us`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug)]
 struct Range {
     last_s: Option<u64>,
     from_us: Option<u64>,
@@ -45,12 +46,13 @@ impl Range {
     }
 }
 
-pub(super) async fn metrics() -> Response {
-    let text = iap_apm::metrics::prometheus().unwrap_or_default();
+pub(super) async fn metrics(State(state): State<AdminState>) -> Response {
+    let text = state.0.apm.as_ref().and_then(Apm::prometheus).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct LiveQuery {
     #[serde(default)]
     since: u64,
@@ -59,7 +61,7 @@ pub(super) struct LiveQuery {
 /// One poll of the console: rates, running transactions, new points, sessions.
 pub(super) async fn live(
     State(state): State<AdminState>,
-    Query(query): Query<LiveQuery>,
+    Params(query): Params<LiveQuery>,
 ) -> ApiResult<Json<Value>> {
     let apm = apm(&state)?;
     let sessions = match &state.0.sessions {
@@ -76,6 +78,7 @@ pub(super) async fn live(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     last_s: Option<u64>,
     from_us: Option<u64>,
@@ -95,7 +98,7 @@ pub(super) struct ListQuery {
 
 pub(super) async fn transactions(
     State(state): State<AdminState>,
-    Query(query): Query<ListQuery>,
+    Params(query): Params<ListQuery>,
 ) -> ApiResult<Json<TransactionPage>> {
     let range = Range { last_s: query.last_s, from_us: query.from_us, to_us: query.to_us };
     let mut wanted = TransactionQuery::new(range.window()?);
@@ -128,6 +131,7 @@ pub(super) async fn transaction(
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WindowQuery {
     last_s: Option<u64>,
     from_us: Option<u64>,
@@ -146,7 +150,7 @@ impl WindowQuery {
 
 pub(super) async fn routes(
     State(state): State<AdminState>,
-    Query(query): Query<WindowQuery>,
+    Params(query): Params<WindowQuery>,
 ) -> ApiResult<Json<Value>> {
     let window = query.window()?;
     let routes = apm(&state)?.history().route_stats(window).await?;
@@ -155,7 +159,7 @@ pub(super) async fn routes(
 
 pub(super) async fn series(
     State(state): State<AdminState>,
-    Query(query): Query<WindowQuery>,
+    Params(query): Params<WindowQuery>,
 ) -> ApiResult<Json<Value>> {
     let window = query.window()?;
     let even = (window.length_us() / DEFAULT_STEPS).max(1_000_000);
@@ -167,7 +171,7 @@ pub(super) async fn series(
 
 pub(super) async fn logs(
     State(state): State<AdminState>,
-    Query(query): Query<WindowQuery>,
+    Params(query): Params<WindowQuery>,
 ) -> ApiResult<Json<Value>> {
     let mut wanted = LogQuery::new(query.window()?);
     wanted.min_level = query.level;

@@ -98,3 +98,10 @@ fn units_are_exact() {
     assert!(serde_json::from_value::<Span>(0.into()).is_err());
     assert_eq!(serde_json::from_value::<ByteSize>("10".into()).unwrap(), ByteSize(10));
 }
+
+#[test]
+fn the_sample_shows_the_defaults() {
+    let sample = parse("iap.yaml", include_str!("../../../iap.yaml"), &Environment::new()).unwrap();
+    assert_eq!(Config { routes: Vec::new(), ..sample.clone() }, Config::default());
+    assert_eq!(sample.routes.len(), 1);
+}

@@ -67,7 +67,7 @@ async fn visit(shop: SocketAddr, number: u64, dice: &mut Dice) -> Result<(), Box
             0..5 => customer.send(Method::GET, "/products", "").await?,
             5..8 => customer.send(Method::GET, "/", "").await?,
             8..10 => customer.send(Method::GET, "/search?q=lamp", "").await?,
-            10 if dice.roll(2) == 0 => customer.send(Method::GET, "/search?q=a", "").await?,
+            10 if dice.roll(4) == 0 => customer.send(Method::GET, "/search?q=a", "").await?,
             10..13 => customer.send(Method::POST, "/cart", &format!("product={}", dice.roll(6) + 1)).await?,
             13 => customer.send(Method::GET, "/cart", "").await?,
             14 => customer.send(Method::GET, "/missing", "").await?,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use iap_core::TraceId;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
+use zstd::bulk::Compressor;
 
 use super::files::{FileId, Files};
 use super::schema;
@@ -30,7 +31,8 @@ pub(super) enum Job {
 }
 
 pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
-    let mut writer = Writer { files, open: None };
+    let compressor = Compressor::new(ZSTD_LEVEL).expect("a compressor of a fixed, valid level");
+    let mut writer = Writer { files, open: None, compressor };
     files.retain(None);
     loop {
         let first = match queue.recv_timeout(RETAIN_EVERY) {
@@ -68,6 +70,8 @@ pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
 struct Writer<'a> {
     files: &'a Files,
     open: Option<(FileId, Connection)>,
+    /// Kept, since making one costs more than compressing a small chunk.
+    compressor: Compressor<'static>,
 }
 
 impl Writer<'_> {
@@ -88,7 +92,8 @@ impl Writer<'_> {
 
     fn write(&mut self, batches: &[Arc<Batch>]) -> rusqlite::Result<()> {
         let files = self.files;
-        let (id, connection) = self.current()?;
+        self.open_current()?;
+        let Self { open: Some((id, connection)), compressor, .. } = self else { return Ok(()) };
         let transaction = connection.transaction()?;
         let mut range: Option<(u64, u64)> = None;
         for batch in batches {
@@ -97,17 +102,18 @@ impl Writer<'_> {
                 range = Some(range.map_or((time, time), |(low, high)| (low.min(time), high.max(time))));
             }
             batch.transactions.iter().try_for_each(|row| insert_transaction(&transaction, row))?;
-            batch.spans.iter().try_for_each(|trace| insert_spans(&transaction, trace))?;
+            batch.spans.iter().try_for_each(|trace| insert_spans(&transaction, compressor, trace))?;
             batch.logs.iter().try_for_each(|line| insert_log(&transaction, line))?;
         }
         transaction.commit()?;
         if let Some((low, high)) = range {
-            files.widen(id, low, high);
+            files.widen(*id, low, high);
         }
         Ok(())
     }
 
-    fn current(&mut self) -> rusqlite::Result<(FileId, &mut Connection)> {
+    /// Makes the current hour's file the open one.
+    fn open_current(&mut self) -> rusqlite::Result<()> {
         let limit = self.files.options.max_bytes / FILE_SHARE;
         let full = self.open.as_ref().is_some_and(|(id, _)| self.files.bytes(*id) > limit);
         let id = self.files.current(full);
@@ -121,8 +127,8 @@ impl Writer<'_> {
                 open
             }
         };
-        let (id, connection) = self.open.insert(open);
-        Ok((*id, connection))
+        self.open = Some(open);
+        Ok(())
     }
 }
 
@@ -161,26 +167,35 @@ fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusq
 }
 
 /// Writes spans in chunks of a bounded size, since a chunk is read whole.
-fn insert_spans(connection: &Connection, trace: &TraceSpans) -> rusqlite::Result<()> {
+fn insert_spans(
+    connection: &Connection,
+    compressor: &mut Compressor<'_>,
+    trace: &TraceSpans,
+) -> rusqlite::Result<()> {
     let mut json = Vec::new();
     for span in &trace.spans {
         json.push(if json.is_empty() { b'[' } else { b',' });
         serde_json::to_writer(&mut json, span).map_err(conversion)?;
         if json.len() >= CHUNK {
             json.push(b']');
-            insert_chunk(connection, trace.trace_id, &json)?;
+            insert_chunk(connection, compressor, trace.trace_id, &json)?;
             json.clear();
         }
     }
     if !json.is_empty() {
         json.push(b']');
-        insert_chunk(connection, trace.trace_id, &json)?;
+        insert_chunk(connection, compressor, trace.trace_id, &json)?;
     }
     Ok(())
 }
 
-fn insert_chunk(connection: &Connection, trace_id: TraceId, json: &[u8]) -> rusqlite::Result<()> {
-    let data = zstd::bulk::compress(json, ZSTD_LEVEL).map_err(conversion)?;
+fn insert_chunk(
+    connection: &Connection,
+    compressor: &mut Compressor<'_>,
+    trace_id: TraceId,
+    json: &[u8],
+) -> rusqlite::Result<()> {
+    let data = compressor.compress(json).map_err(conversion)?;
     let sql = "INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3, ?4)";
     connection.prepare_cached(sql)?.execute(params![trace_id.0, hash_of(json), json.len() as i64, data])?;
     Ok(())
