@@ -12,15 +12,6 @@ use common::{Process, SOON, eventually, host_command, http, workspace};
 
 /// Debian's place, as in the list of packages that `make test-tools` installs.
 const CHROMIUM: &str = "/usr/bin/chromium";
-const SCRIPTS: [&str; 7] = [
-    "package.json",
-    "package-lock.json",
-    "console.mjs",
-    "canvas.mjs",
-    "large.mjs",
-    "overview.mjs",
-    "views.mjs",
-];
 
 #[test]
 fn the_console_shows_what_the_platform_does() {
@@ -71,8 +62,10 @@ fn prepare_driver() -> PathBuf {
     std::fs::create_dir_all(&place).unwrap();
     let lock = "package-lock.json";
     let fresh = std::fs::read(place.join(lock)).ok() == std::fs::read(source.join(lock)).ok();
-    for script in SCRIPTS {
-        std::fs::copy(source.join(script), place.join(script)).unwrap();
+    for entry in std::fs::read_dir(source).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), place.join(entry.file_name())).unwrap();
+        }
     }
     if !(fresh && place.join("node_modules/playwright-core").exists()) {
         let mut npm = Command::new("npm");

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 
+import { until } from "./until.mjs";
+
 const SPANS = 1000;
 const SERVICES = ["storefront", "orders", "stock", "billing"];
 
@@ -49,13 +51,13 @@ export async function large({ page, address, go, shot, forgive }) {
   await go(`/transactions/${traceId}`);
   const tree = page.getByRole("tree");
   // The history takes a moment.
-  const deadline = Date.now() + 20_000;
-  while (!(await tree.isVisible())) {
-    assert.ok(Date.now() < deadline, "the trace does not arrive");
-    await tree.or(page.getByRole("button", { name: "Try again" })).first().waitFor();
-    const again = page.getByRole("button", { name: "Try again" });
-    if (await again.isVisible()) await again.click();
-  }
+  const again = page.getByRole("button", { name: "Try again" });
+  await until("the trace", async () => {
+    await tree.or(again).first().waitFor();
+    if (await tree.isVisible()) return true;
+    await again.click();
+    return false;
+  });
   forgive(/status of 404/);
   await page.getByText("1,000 spans").waitFor();
   for (const service of SERVICES) await page.locator(".services").getByText(service).waitFor();

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 
 import { colours, places } from "./canvas.mjs";
+import { until } from "./until.mjs";
 
 export async function overview(world) {
   await world.go("/");
@@ -17,16 +18,6 @@ export async function overview(world) {
 }
 
 const scatter = (page) => page.locator(".scatter canvas");
-
-async function until(what, check) {
-  const deadline = Date.now() + 40_000;
-  for (;;) {
-    const found = await check();
-    if (found) return found;
-    assert.ok(Date.now() < deadline, `${what} did not happen`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
 
 async function charts({ page }) {
   const rate = page.locator(".card", { hasText: "Requests/s" }).locator("strong");

@@ -1,6 +1,8 @@
 // The other views, the languages, and a narrow screen.
 import assert from "node:assert/strict";
 
+import { until } from "./until.mjs";
+
 const NARROW = { width: 390, height: 844 };
 
 export async function transactions({ page, go, shot }) {
@@ -39,8 +41,13 @@ export async function pages({ page, go, shot, forgive }) {
   await page.waitForURL(/route=search/);
 
   await go("/ask");
-  await page.getByRole("button", { name: "what is wrong right now?" }).click();
-  await page.locator(".answer").getByText("search").first().waitFor();
+  // Asked again until enough has happened for something to be wrong.
+  await until("an answer with evidence", async () => {
+    await page.getByRole("button", { name: "what is wrong right now?" }).click();
+    await page.locator(".ask [aria-busy=false] .answer").waitFor();
+    return page.locator(".evidence a").first().isVisible();
+  });
+  await page.locator(".answer").getByText(/checkout|search/).first().waitFor();
   await shot("ask-1280");
   await page.locator(".evidence a").first().click();
   await page.getByRole("tree").waitFor();

@@ -15,6 +15,9 @@ export function Name({ summary }: { summary: Summary }) {
   );
 }
 
+/** Shorter bars would be specks. */
+const WORTH_A_BAR = 0.02;
+
 export function TransactionTable({ items }: { items: Summary[] }) {
   const t = useText();
   const longest = Math.max(1, ...items.map((item) => item.duration_us));
@@ -49,7 +52,9 @@ export function TransactionTable({ items }: { items: Summary[] }) {
                 {item.error && <span class="cell-note">{item.error}</span>}
               </td>
               <td data-label={t.duration} class="num">
-                <span class="meter" style={{ width: `${(100 * item.duration_us) / longest}%` }} />
+                {item.duration_us > longest * WORTH_A_BAR && (
+                  <span class="meter" style={{ width: `${(100 * item.duration_us) / longest}%` }} />
+                )}
                 <span class="over">{duration(item.duration_us)}</span>
               </td>
               <td data-label={t.user}>{item.user ?? t.none}</td>
