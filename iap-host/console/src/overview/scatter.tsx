@@ -13,6 +13,8 @@ const HEIGHT = 280;
 /** A pointer that moved less has clicked. */
 const CLICK = 5;
 
+type Minutes = "2" | "5";
+
 interface Props {
   points: Point[];
   now_us: number;
@@ -21,7 +23,7 @@ interface Props {
 
 export function Scatter({ points, now_us, missed }: Props) {
   const t = useText();
-  const [minutes, setMinutes] = useState<"2" | "5">("2");
+  const [minutes, setMinutes] = useState<Minutes>("2");
   const [scale, setScale] = useState<Scale>("log");
   const [chosen, setChosen] = useState<Area | null>(null);
   const [listed, setListed] = useState<Point[] | null>(null);
@@ -36,25 +38,7 @@ export function Scatter({ points, now_us, missed }: Props) {
     <Panel
       class="scatter-panel"
       title={t.scatter}
-      side={
-        <>
-          <Segments
-            label={t.window}
-            value={minutes}
-            choices={(["2", "5"] as const).map((value) => ({ value, text: t.lastMinutes(Number(value)) }))}
-            choose={setMinutes}
-          />
-          <Segments
-            label={t.scale}
-            value={scale}
-            choices={[
-              { value: "log", text: t.scaleLog },
-              { value: "linear", text: t.scaleLinear },
-            ]}
-            choose={setScale}
-          />
-        </>
-      }
+      side={<Switches minutes={minutes} setMinutes={setMinutes} scale={scale} setScale={setScale} />}
     >
       <Plot
         label={t.scatterLabel(number(shown.length - failed.length), number(failed.length), Number(minutes))}
@@ -90,6 +74,36 @@ export function Scatter({ points, now_us, missed }: Props) {
         />
       )}
     </Panel>
+  );
+}
+
+interface SwitchesProps {
+  minutes: Minutes;
+  setMinutes: (minutes: Minutes) => void;
+  scale: Scale;
+  setScale: (scale: Scale) => void;
+}
+
+function Switches({ minutes, setMinutes, scale, setScale }: SwitchesProps) {
+  const t = useText();
+  return (
+    <>
+      <Segments
+        label={t.window}
+        value={minutes}
+        choices={(["2", "5"] as const).map((value) => ({ value, text: t.lastMinutes(Number(value)) }))}
+        choose={setMinutes}
+      />
+      <Segments
+        label={t.scale}
+        value={scale}
+        choices={[
+          { value: "log", text: t.scaleLog },
+          { value: "linear", text: t.scaleLinear },
+        ]}
+        choose={setScale}
+      />
+    </>
   );
 }
 

@@ -2,7 +2,7 @@ import { useRef, useState } from "preact/hooks";
 
 import { ApiError, queryString, remove } from "../api/client";
 import { useGet } from "../api/hooks";
-import type { SessionDetail } from "../api/types";
+import type { SessionDetail, SessionEntry } from "../api/types";
 import { bytes, dateTime, number, relative } from "../format";
 import { useText } from "../i18n";
 import { Link, navigate } from "../router";
@@ -75,35 +75,42 @@ function Found({ session }: { session: SessionDetail }) {
           </div>
         </dl>
       </section>
-      <Panel title={t.attributes} side={t.valuesHidden}>
-        {session.entries.length === 0 ? (
-          <p class="note">{t.noEntries}</p>
-        ) : (
-          <div class="scroll">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">{t.entryName}</th>
-                  <th scope="col" class="num">
-                    {t.size}
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {session.entries.map((entry) => (
-                  <tr key={entry.name}>
-                    <td>
-                      <code>{entry.name}</code>
-                    </td>
-                    <td class="num">{bytes(entry.bytes)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-        )}
-      </Panel>
+      <Entries entries={session.entries} />
     </>
+  );
+}
+
+function Entries({ entries }: { entries: SessionEntry[] }) {
+  const t = useText();
+  return (
+    <Panel title={t.attributes} side={t.valuesHidden}>
+      {entries.length === 0 ? (
+        <p class="note">{t.noEntries}</p>
+      ) : (
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">{t.entryName}</th>
+                <th scope="col" class="num">
+                  {t.size}
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {entries.map((entry) => (
+                <tr key={entry.name}>
+                  <td>
+                    <code>{entry.name}</code>
+                  </td>
+                  <td class="num">{bytes(entry.bytes)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
   );
 }
 

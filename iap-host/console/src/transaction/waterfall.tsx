@@ -102,6 +102,28 @@ interface RowsProps {
   toggle: (span: string, close?: boolean) => void;
 }
 
+/** What the keys do in a tree, as ARIA's practices have it. */
+function keys(
+  spans: SpanRow[],
+  chosen: string | null,
+  collapsed: ReadonlySet<string>,
+  goTo: (row: SpanRow | undefined) => void,
+  toggle: RowsProps["toggle"],
+): Record<string, () => void> {
+  const at = spans.findIndex((row) => row.node.span.span_id === chosen);
+  const row = spans[at];
+  const id = row?.node.span.span_id ?? "";
+  const open = row !== undefined && hasInside(row.node) && !collapsed.has(id);
+  return {
+    ArrowDown: () => goTo(spans[at + 1]),
+    ArrowUp: () => goTo(spans[at - 1]),
+    Home: () => goTo(spans[0]),
+    End: () => goTo(spans.at(-1)),
+    ArrowRight: () => row && (open ? goTo(spans[at + 1]) : toggle(id, false)),
+    ArrowLeft: () => row && (open ? toggle(id, true) : goTo(spans.find((other) => other.node.span.span_id === row.parent))),
+  };
+}
+
 /** Only the rows in sight are in the document, so that thousands stay quick. */
 function Rows({ shown, view, chosen, choose, collapsed, toggle }: RowsProps) {
   const t = useText();
@@ -128,21 +150,10 @@ function Rows({ shown, view, chosen, choose, collapsed, toggle }: RowsProps) {
     else if (at + ROW > element.scrollTop + element.clientHeight) element.scrollTop = at + ROW - element.clientHeight;
   };
   const key = (event: KeyboardEvent) => {
-    const at = spans.findIndex((row) => row.node.span.span_id === chosen);
-    const row = spans[at];
-    const id = row?.node.span.span_id ?? "";
-    const open = row !== undefined && hasInside(row.node) && !collapsed.has(id);
-    const act: Record<string, () => void> = {
-      ArrowDown: () => goTo(spans[at + 1]),
-      ArrowUp: () => goTo(spans[at - 1]),
-      Home: () => goTo(spans[0]),
-      End: () => goTo(spans.at(-1)),
-      ArrowRight: () => row && (open ? goTo(spans[at + 1]) : toggle(id, false)),
-      ArrowLeft: () => row && (open ? toggle(id, true) : goTo(spans.find((other) => other.node.span.span_id === row.parent))),
-    };
-    if (!act[event.key]) return;
+    const act = keys(spans, chosen, collapsed, goTo, toggle)[event.key];
+    if (!act) return;
     event.preventDefault();
-    act[event.key]!();
+    act();
   };
   const first = Math.max(0, Math.floor(top / ROW) - MARGIN);
   const visible = shown.slice(first, Math.ceil((top + height) / ROW) + MARGIN);
