@@ -3,6 +3,7 @@
 /** How many different colours a canvas shows: a blank one shows one. */
 export function colours(canvas) {
   return canvas.evaluate((element) => {
+    if (element.width === 0) return 0;
     const { data } = element.getContext("2d").getImageData(0, 0, element.width, element.height);
     return new Set(new Uint32Array(data.buffer)).size;
   });
@@ -11,6 +12,8 @@ export function colours(canvas) {
 /** Places in CSS pixels where the plot shows the colour of a variable of the style sheet, topmost first. */
 export function places(canvas, variable) {
   return canvas.evaluate((element, name) => {
+    // Not laid out yet.
+    if (element.width === 0) return [];
     const hex = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
     const wanted = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
     const { data } = element.getContext("2d").getImageData(0, 0, element.width, element.height);
