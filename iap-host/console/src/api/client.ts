@@ -1,0 +1,49 @@
+import type { Problem } from "./types";
+
+/** How long an answer may take before it counts as none. */
+const TIMEOUT_MS = 15_000;
+
+export class ApiError extends Error {
+  constructor(
+    /** 0 when no answer came at all. */
+    readonly status: number,
+    readonly detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+export type Query = Record<string, string | number | boolean | null | undefined>;
+
+export function queryString(query: Query): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== null && value !== "" && value !== false) params.set(name, String(value));
+  }
+  const text = params.toString();
+  return text && `?${text}`;
+}
+
+async function request(method: string, path: string, signal?: AbortSignal): Promise<Response> {
+  const signals = [AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])];
+  let response: Response;
+  try {
+    response = await fetch(path, { method, signal: AbortSignal.any(signals), headers: { accept: "application/json" } });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "");
+  }
+  if (!response.ok) {
+    const problem = (await response.json().catch(() => null)) as Problem | null;
+    throw new ApiError(response.status, problem?.detail ?? response.statusText);
+  }
+  return response;
+}
+
+export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return (await (await request("GET", path, signal)).json()) as T;
+}
+
+export async function remove(path: string): Promise<void> {
+  await request("DELETE", path);
+}

@@ -1,0 +1,65 @@
+import { useCallback, useEffect, useState } from "preact/hooks";
+
+import { ApiError, get } from "./client";
+import type { Status } from "./types";
+
+export interface Loaded<T> {
+  data: T | null;
+  error: ApiError | null;
+  loading: boolean;
+  reload: () => void;
+}
+
+/** Reads `path` whenever it changes. What was read before stays until the new answer is there. */
+export function useGet<T>(path: string | null): Loaded<T> {
+  const [turn, setTurn] = useState(0);
+  const [state, setState] = useState<{ path: string | null; data: T | null; error: ApiError | null; loading: boolean }>({
+    path,
+    data: null,
+    error: null,
+    loading: path !== null,
+  });
+  useEffect(() => {
+    if (path === null) return setState({ path, data: null, error: null, loading: false });
+    const abort = new AbortController();
+    setState((old) => ({ ...old, loading: true }));
+    get<T>(path, abort.signal).then(
+      (data) => setState({ path, data, error: null, loading: false }),
+      (error: unknown) => {
+        if (abort.signal.aborted) return;
+        const known = error instanceof ApiError ? error : new ApiError(0, String(error));
+        setState({ path, data: null, error: known, loading: false });
+      },
+    );
+    return () => abort.abort();
+  }, [path, turn]);
+  const reload = useCallback(() => setTurn((old) => old + 1), []);
+  return { data: state.data, error: state.error, loading: state.loading || state.path !== path, reload };
+}
+
+let status: Promise<Status> | null = null;
+
+/** What the platform says about itself; read once, again after a failure. */
+export function useStatus(): Status | null {
+  const [known, setKnown] = useState<Status | null>(null);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let gone = false;
+    const read = () => {
+      status ??= get<Status>("/api/status");
+      status.then(
+        (answer) => !gone && setKnown(answer),
+        () => {
+          status = null;
+          if (!gone) timer = setTimeout(read, 3000);
+        },
+      );
+    };
+    read();
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+    };
+  }, []);
+  return known;
+}

@@ -1,0 +1,222 @@
+/** The admin API, as in docs/admin-api.md. `*_us` are microseconds, `*_ms` milliseconds. */
+
+export interface Problem {
+  status: number;
+  title?: string;
+  detail?: string;
+  kind?: string;
+}
+
+export type Dropped = Record<string, number>;
+
+export interface Addresses {
+  http: string;
+  https: string | null;
+  admin: string;
+  otlp: string | null;
+  session_api: string | null;
+}
+
+export interface RouteFact {
+  name: string;
+  host: string | null;
+  path: string;
+  target: string;
+}
+
+export interface Facts {
+  version: string;
+  started_ms: number;
+  addresses: Addresses;
+  sessions: { store: string } | null;
+  apm: { history: string | null } | null;
+  routes: RouteFact[];
+}
+
+export interface Status {
+  facts: Facts | null;
+  dropped: Dropped | null;
+  ready: boolean;
+}
+
+export interface Second {
+  start_us: number;
+  count: number;
+  errors: number;
+  p50_us: number;
+  p95_us: number;
+  p99_us: number;
+}
+
+export interface Active {
+  trace_id: string;
+  start_us: number;
+  running_us: number;
+  method: string;
+  path: string;
+  route: string;
+  stage: string | null;
+  user: string | null;
+  client: string | null;
+}
+
+export interface Point {
+  seq: number;
+  trace_id: string;
+  start_us: number;
+  duration_us: number;
+  status: number;
+  failed: boolean;
+  route: string;
+}
+
+export interface SessionStats {
+  backend: string;
+  live: number;
+  exact: boolean;
+  bytes: number | null;
+  expired: number;
+  evicted: number;
+}
+
+export interface Live {
+  live: { now_us: number; seconds: Second[]; active: Active[]; active_count: number };
+  recent: { points: Point[]; next_seq: number; missed: number };
+  sessions: SessionStats | null;
+  dropped: Dropped;
+}
+
+export interface Summary {
+  trace_id: string;
+  span_id: string;
+  parent_id: string | null;
+  source: string;
+  service: string;
+  start_us: number;
+  duration_us: number;
+  method: string;
+  path: string;
+  host: string;
+  route: string;
+  status: number;
+  failed: boolean;
+  error: string | null;
+  message: string | null;
+  user: string | null;
+  session: string | null;
+  client: string | null;
+  bytes_out: number | null;
+}
+
+export interface TransactionPage {
+  items: Summary[];
+  next: string | null;
+}
+
+export type Attributes = Record<string, unknown>;
+
+export interface SpanEvent {
+  time_us: number;
+  name: string;
+  attributes?: Attributes;
+}
+
+export interface Span {
+  span_id: string;
+  parent_id: string | null;
+  name: string;
+  kind: string;
+  service: string;
+  start_us: number;
+  duration_us: number;
+  status: string;
+  error?: string | null;
+  attributes?: Attributes;
+  events?: SpanEvent[];
+}
+
+export interface LogLine {
+  time_us: number;
+  level: string;
+  target: string;
+  message: string;
+  fields?: Attributes;
+  service: string;
+  trace_id?: string | null;
+  span_id?: string | null;
+}
+
+export interface TreeNode {
+  span: Span;
+  self_us: number;
+  logs: LogLine[];
+  children: TreeNode[];
+}
+
+export interface Transaction {
+  trace_id: string;
+  summary: Summary | null;
+  span_count: number;
+  truncated: boolean;
+  tree: { roots: TreeNode[]; logs: LogLine[] };
+}
+
+export interface TimeWindow {
+  from_us: number;
+  to_us: number;
+}
+
+export interface RouteStats {
+  route: string;
+  count: number;
+  errors: number;
+  p50_us: number;
+  p95_us: number;
+  p99_us: number;
+  max_us: number;
+  total_us: number;
+}
+
+export interface RoutesAnswer {
+  window: TimeWindow;
+  routes: RouteStats[];
+}
+
+export interface Series {
+  window: TimeWindow;
+  step_us: number;
+  points: Second[];
+}
+
+export interface SessionRow {
+  key: string;
+  user: string | null;
+  version: number;
+  created_ms: number;
+  accessed_ms: number;
+  deadline_ms: number;
+  attributes: number;
+  bytes: number;
+}
+
+export interface SessionPage {
+  sessions: SessionRow[];
+  next: string | null;
+  stats: SessionStats;
+}
+
+export interface SessionEntry {
+  name: string;
+  bytes: number;
+}
+
+export interface SessionDetail extends SessionRow {
+  entries: SessionEntry[];
+}
+
+export interface Answer {
+  question: { intent: string; language: string; window_us: number };
+  outcome: string;
+  evidence: string[];
+  text: string;
+}

@@ -1,0 +1,14 @@
+import { render } from "preact";
+
+import { App } from "./app";
+import { language } from "./i18n";
+import "uplot/dist/uPlot.min.css";
+import "./styles/base.css";
+import "./styles/shell.css";
+import "./styles/parts.css";
+import "./styles/overview.css";
+import "./styles/transaction.css";
+import "./styles/narrow.css";
+
+document.documentElement.lang = language();
+render(<App />, document.getElementById("app")!);

@@ -1,0 +1,136 @@
+import { useState } from "preact/hooks";
+
+import type { Attributes, LogLine, TreeNode } from "../api/types";
+import { duration, time } from "../format";
+import { useText } from "../i18n";
+import { Icon } from "../ui/icons";
+import { Panel } from "../ui/parts";
+import { formatSql } from "./sql";
+import { isError, statement, valueText } from "./tree";
+
+/** Everything about one span. */
+export function Details({ node, from_us }: { node: TreeNode; from_us: number }) {
+  const t = useText();
+  const { span, logs } = node;
+  const sql = statement(span);
+  const attributes = Object.entries(span.attributes ?? {}).filter(([name]) => name !== "db.query.text" && name !== "db.statement");
+  const events = span.events ?? [];
+  return (
+    <Panel class="details" title={t.details}>
+      <div class="details-body">
+        <h3 class="details-name">
+          {isError(span) && <span class="bad-text">✕ </span>}
+          {span.name}
+        </h3>
+        <dl class="pairs">
+          <dt>{t.duration}</dt>
+          <dd>
+            {duration(span.duration_us)}
+            <small>{t.selfOf(duration(node.self_us), duration(span.duration_us))}</small>
+          </dd>
+          <dt>{t.start}</dt>
+          <dd>
+            {time(span.start_us)}
+            <small>{t.startOffset(duration(Math.max(0, span.start_us - from_us)))}</small>
+          </dd>
+          <dt>{t.service}</dt>
+          <dd>{span.service}</dd>
+          <dt>{t.kind}</dt>
+          <dd>{span.kind}</dd>
+          {span.error && (
+            <>
+              <dt>{t.error}</dt>
+              <dd class="bad-text">{span.error}</dd>
+            </>
+          )}
+        </dl>
+        {sql && <Statement sql={sql} />}
+        {logs.length > 0 && (
+          <>
+            <h4>{t.logLines}</h4>
+            <LogList lines={logs} from_us={from_us} />
+          </>
+        )}
+        {events.length > 0 && (
+          <>
+            <h4>{t.events}</h4>
+            <ul class="lines">
+              {events.map((event, index) => (
+                <li key={index}>
+                  <time>+{duration(Math.max(0, event.time_us - from_us))}</time>
+                  <strong>{event.name}</strong>
+                  <Fields fields={event.attributes} />
+                </li>
+              ))}
+            </ul>
+          </>
+        )}
+        <h4>{t.attributes}</h4>
+        {attributes.length === 0 ? <p class="dim">{t.noAttributes}</p> : <AttributeList entries={attributes} />}
+      </div>
+    </Panel>
+  );
+}
+
+function AttributeList({ entries }: { entries: [string, unknown][] }) {
+  return (
+    <dl class="pairs pairs-mono">
+      {entries.map(([name, value]) => (
+        <>
+          <dt>{name}</dt>
+          <dd>{valueText(value)}</dd>
+        </>
+      ))}
+    </dl>
+  );
+}
+
+function Fields({ fields }: { fields: Attributes | undefined }) {
+  const entries = Object.entries(fields ?? {});
+  if (entries.length === 0) return null;
+  return <code class="fields">{entries.map(([name, value]) => `${name}=${valueText(value)}`).join(" ")}</code>;
+}
+
+export function LogList({ lines, from_us }: { lines: LogLine[]; from_us: number }) {
+  return (
+    <ul class="lines">
+      {lines.map((line, index) => (
+        <li key={index}>
+          <time>+{duration(Math.max(0, line.time_us - from_us))}</time>
+          <span class={`level level-${line.level}`}>{line.level}</span>
+          <span class="line-text">{line.message}</span>
+          <Fields fields={line.fields} />
+          <small>{line.target}</small>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function Statement({ sql }: { sql: string }) {
+  const t = useText();
+  const [said, setSaid] = useState<string | null>(null);
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(sql);
+      setSaid(t.copied);
+    } catch {
+      // Pages without TLS on another machine have no clipboard.
+      setSaid(t.copyFailed);
+    }
+  };
+  return (
+    <div class="statement">
+      <header>
+        <h4>{t.statement}</h4>
+        <span role="status">{said}</span>
+        <button type="button" onClick={() => void copy()}>
+          <Icon name="copy" /> {t.copy}
+        </button>
+      </header>
+      <pre tabIndex={0}>
+        <code>{formatSql(sql)}</code>
+      </pre>
+    </div>
+  );
+}

@@ -1,0 +1,122 @@
+import { useMemo, useState } from "preact/hooks";
+
+import { queryString } from "../api/client";
+import { useGet } from "../api/hooks";
+import type { Summary, Transaction } from "../api/types";
+import { bytes, duration, time } from "../format";
+import { useText } from "../i18n";
+import { Link } from "../router";
+import { Name } from "../transactions/table";
+import { Failure, Loading, Panel, StatusBadge } from "../ui/parts";
+import { Details, LogList } from "./details";
+import { allNodes, extent, interesting } from "./tree";
+import { Waterfall } from "./waterfall";
+
+export function TransactionView({ id }: { id: string }) {
+  const t = useText();
+  const { data, error, reload } = useGet<Transaction>(`/api/transactions/${encodeURIComponent(id)}`);
+  return (
+    <>
+      <p class="crumb">
+        <Link to="/transactions">← {t.backToList}</Link>
+      </p>
+      {error ? (
+        error.status === 404 ? (
+          <div class="empty">
+            <p>{t.traceMissing}</p>
+            <button type="button" onClick={reload}>
+              {t.retry}
+            </button>
+          </div>
+        ) : (
+          <Failure error={error} retry={reload} />
+        )
+      ) : data ? (
+        <Found transaction={data} />
+      ) : (
+        <Loading />
+      )}
+    </>
+  );
+}
+
+function Found({ transaction }: { transaction: Transaction }) {
+  const t = useText();
+  const { roots, logs } = transaction.tree;
+  const [picked, setPicked] = useState<string | null>(null);
+  const nodes = useMemo(() => allNodes(roots), [roots]);
+  const first = useMemo(() => interesting(roots), [roots]);
+  const chosen = picked ?? first;
+  const node = nodes.find((candidate) => candidate.span.span_id === chosen);
+  const { from_us } = useMemo(() => extent(nodes), [nodes]);
+  return (
+    <>
+      {transaction.summary && <SummaryView summary={transaction.summary} />}
+      {transaction.truncated && <p class="banner">{t.truncated}</p>}
+      {nodes.length > 0 && (
+        <div class="wide-narrow">
+          <Waterfall transaction={transaction} chosen={chosen} choose={setPicked} />
+          {node && <Details node={node} from_us={from_us} />}
+        </div>
+      )}
+      {logs.length > 0 && (
+        <Panel title={t.otherLogs}>
+          <LogList lines={logs} from_us={nodes.length > 0 ? from_us : logs[0]!.time_us} />
+        </Panel>
+      )}
+    </>
+  );
+}
+
+function SummaryView({ summary }: { summary: Summary }) {
+  const t = useText();
+  const to = (query: Record<string, string>) => `/transactions${queryString(query)}`;
+  return (
+    <section class="panel summary" aria-label={t.transaction}>
+      <div class="summary-head">
+        <h2>
+          <Name summary={summary} />
+        </h2>
+        <StatusBadge status={summary.status} failed={summary.failed} />
+        <strong class="summary-time">{duration(summary.duration_us)}</strong>
+      </div>
+      {(summary.error || summary.message) && (
+        <p class="bad-text summary-error">{[summary.error, summary.message].filter(Boolean).join(": ")}</p>
+      )}
+      <dl class="facts">
+        <Fact name={t.time}>{time(summary.start_us)}</Fact>
+        <Fact name={t.route}>
+          {summary.route ? <Link to={to({ route: summary.route })} title={t.sameRoute}>{summary.route}</Link> : t.none}
+        </Fact>
+        <Fact name={t.user}>
+          {summary.user ? <Link to={to({ user: summary.user })} title={t.sameUser}>{summary.user}</Link> : t.none}
+        </Fact>
+        <Fact name={t.session}>
+          {summary.session ? (
+            <Link to={to({ session: summary.session })} title={t.sameSession}>
+              <code>{summary.session}</code>
+            </Link>
+          ) : (
+            t.none
+          )}
+        </Fact>
+        <Fact name={t.client}>{summary.client ?? t.none}</Fact>
+        <Fact name={t.host}>{summary.host || t.none}</Fact>
+        <Fact name={t.service}>{summary.service}</Fact>
+        <Fact name={t.bytesOut}>{summary.bytes_out ? bytes(summary.bytes_out) : t.none}</Fact>
+        <Fact name={t.traceId}>
+          <code>{summary.trace_id}</code>
+        </Fact>
+      </dl>
+    </section>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: preact.ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}

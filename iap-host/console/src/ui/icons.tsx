@@ -1,0 +1,21 @@
+const SHAPES = {
+  pulse: "M1.5 9h3l2-5 3 9 2-5.5h3",
+  list: "M2 4h12M2 8h12M2 12h8",
+  fork: "M4 2.5v11M4 9c0-3 8-1.5 8-6.5",
+  people: "M6 7.5a2.5 2.5 0 1 0 0-5 2.5 2.5 0 0 0 0 5zM1.5 13.5c0-5 9-5 9 0M11 3a2.3 2.3 0 0 1 0 4.4M12.5 9.5c1.4.6 2.1 2 2.1 4",
+  question: "M2 3h12v8H8l-3.5 3v-3H2zM6.5 5.8c.3-1.6 3-1.4 3 .1 0 1-1.5 1-1.5 2.1",
+  menu: "M2 4h12M2 8h12M2 12h12",
+  right: "M6 4l4 4-4 4",
+  down: "M4 6l4 4 4-4",
+  copy: "M5.5 5.5h8v8h-8zM3.5 10.5h-1v-8h8v1",
+} as const;
+
+export type IconName = keyof typeof SHAPES;
+
+export function Icon({ name }: { name: IconName }) {
+  return (
+    <svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">
+      <path d={SHAPES[name]} fill="none" stroke="currentColor" stroke-width="1.5" stroke-linejoin="round" stroke-linecap="round" />
+    </svg>
+  );
+}

@@ -1,0 +1,61 @@
+// Drives the console in a real browser against a running demo.
+// usage: node console.mjs CONSOLE_URL SCREENSHOTS CHROMIUM
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+
+import { chromium } from "playwright-core";
+
+import { large } from "./large.mjs";
+import { overview } from "./overview.mjs";
+import { language, narrow, pages, sessions, transactions } from "./views.mjs";
+
+const [address, screenshots, executablePath] = process.argv.slice(2);
+mkdirSync(screenshots, { recursive: true });
+
+const ARGUMENTS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const WIDE = { width: 1280, height: 800 };
+
+const browser = await chromium.launch({ executablePath, args: ARGUMENTS });
+try {
+  const context = await browser.newContext({ viewport: WIDE, locale: "en-GB" });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  const complaints = [];
+  page.on("console", (message) => {
+    // Reading the canvas back is the test's doing.
+    const ours = message.text().includes("willReadFrequently");
+    if (["error", "warning"].includes(message.type()) && !ours) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  // What a test provokes on purpose is taken out by name.
+  const forgive = (pattern) => {
+    const kept = complaints.filter((text) => !pattern.test(text));
+    complaints.splice(0, complaints.length, ...kept);
+  };
+  const world = {
+    page,
+    forgive,
+    address,
+    go: (path) => page.goto(new URL(path, address).href),
+    shot: async (name) => {
+      await page.evaluate(() => document.fonts.ready);
+      await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
+    },
+  };
+  for (const check of [overview, transactions, large, pages, sessions, language, narrow]) {
+    console.log(`console: ${check.name}`);
+    await check(world);
+    assert.deepEqual(complaints, [], `${check.name}: the browser's console is silent`);
+  }
+} finally {
+  await browser.close();
+}
