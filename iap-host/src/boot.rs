@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iap_apm::{Apm, SqliteHistory, SqliteOptions};
 use iap_core::pipeline::Limits;
-use iap_core::server::{RunningServer, StartError, TlsConfig};
+use iap_core::server::{RunningServer, StartError, Timeouts, TlsConfig};
 use iap_core::upstream::UpstreamSettings;
 use iap_core::{BoxError, Route, RouteTable, Server, Target, Upstream};
 use iap_session::{
@@ -130,11 +130,14 @@ fn start_gateway(
     runtime: &Handle,
 ) -> Result<RunningServer, BootError> {
     let server = &config.server;
-    let limits = Limits { request_body: server.max_body.0, ..Limits::default() };
+    let limits = Limits { request_body: server.max_body.0, request_body_idle: server.timeouts.body.0 };
+    let (head, write) = (server.timeouts.head.0, server.timeouts.write.0);
+    let timeouts = Timeouts { first_byte: head, head, write, ..Timeouts::default() };
     let mut builder = Server::builder()
         .listen(server.listen)
         .routes(routes)
         .limits(limits)
+        .timeouts(timeouts)
         .max_connections(server.max_connections)
         .application(runtime.clone());
     if let Some(workers) = server.workers {
@@ -300,6 +303,7 @@ async fn build_target(config: &RouteConfig) -> Result<Target, BootError> {
         let settings = UpstreamSettings {
             connect_timeout: upstream.connect_timeout.0,
             response_timeout: upstream.response_timeout.0,
+            body_idle: upstream.body_timeout.0,
             ..UpstreamSettings::default()
         };
         let upstream =

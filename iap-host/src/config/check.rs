@@ -17,6 +17,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     if config.server.workers == Some(0) {
         return general("server.workers: at least one worker is needed");
     }
+    check_durations(config)?;
     check_addresses(config)?;
     if config.sessions.enabled {
         check_sessions(config)?;
@@ -32,6 +33,25 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
             .map_err(|error| wrong(error.to_string()))?;
     }
     Ok(())
+}
+
+/// A time of zero would end everything at once; none of these means "no limit" by it.
+fn check_durations(config: &Config) -> Result<(), Problem> {
+    let timeouts = &config.server.timeouts;
+    let settings = [
+        ("server.timeouts.head", timeouts.head),
+        ("server.timeouts.body", timeouts.body),
+        ("server.timeouts.write", timeouts.write),
+        ("sessions.idle", config.sessions.idle),
+        ("sessions.absolute", config.sessions.absolute),
+        ("apm.max_age", config.apm.max_age),
+    ];
+    match settings.iter().find(|(_, span)| span.0.is_zero()) {
+        None => Ok(()),
+        Some((name, _)) => {
+            Err(Problem { route: None, message: format!("{name} must be longer than zero, like `60s`") })
+        }
+    }
 }
 
 fn check_addresses(config: &Config) -> Result<(), Problem> {
@@ -108,6 +128,10 @@ fn check_route(route: &RouteConfig) -> Result<(), String> {
     if let Some(upstream) = &route.upstream {
         Upstream::new(name.as_str(), &upstream.servers, UpstreamSettings::default())
             .map_err(|error| format!("route `{name}`: {error}"))?;
+        let times = [upstream.connect_timeout, upstream.response_timeout, upstream.body_timeout];
+        if times.iter().any(|span| span.0.is_zero()) {
+            return Err(format!("route `{name}`: a time-out must be longer than zero, like `60s`"));
+        }
     }
     if let Some(respond) = &route.respond {
         http::StatusCode::from_u16(respond.status)

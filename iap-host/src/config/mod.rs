@@ -41,6 +41,25 @@ pub(crate) struct ServerConfig {
     pub(crate) drain: Span,
     pub(crate) max_connections: usize,
     pub(crate) max_body: ByteSize,
+    pub(crate) timeouts: TimeoutsConfig,
+}
+
+/// How long a client may stand still.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TimeoutsConfig {
+    /// Before a request head is complete; also an idle connection.
+    pub(crate) head: Span,
+    /// In the middle of a request body.
+    pub(crate) body: Span,
+    /// Without reading what it asked for.
+    pub(crate) write: Span,
+}
+
+impl Default for TimeoutsConfig {
+    fn default() -> Self {
+        Self { head: one_minute(), body: one_minute(), write: one_minute() }
+    }
 }
 
 impl Default for ServerConfig {
@@ -52,6 +71,7 @@ impl Default for ServerConfig {
             drain: Span::seconds(30),
             max_connections: 65_536,
             max_body: ByteSize(64 << 20),
+            timeouts: TimeoutsConfig::default(),
         }
     }
 }
@@ -279,6 +299,9 @@ pub(crate) struct UpstreamConfig {
     pub(crate) connect_timeout: Span,
     #[serde(default = "one_minute")]
     pub(crate) response_timeout: Span,
+    /// How long a response body may stand still.
+    #[serde(default = "one_minute")]
+    pub(crate) body_timeout: Span,
 }
 
 fn five_seconds() -> Span {

@@ -41,6 +41,16 @@ fn errors_name_the_place_and_the_remedy() {
             "is not a server address",
         ),
         ("routes:\n  - {name: a, respond: {status: 99}}\n", "iap.yaml:2:5: ", "not a status code"),
+        (
+            "server:\n  timeouts: {write: 0s}\n",
+            "iap.yaml: ",
+            "server.timeouts.write must be longer than zero",
+        ),
+        (
+            "routes:\n  - name: a\n    upstream: {servers: ['http://x'], body_timeout: 0s}\n",
+            "iap.yaml:2:5: ",
+            "longer than zero",
+        ),
         ("sessions:\n  store: redis\n", "iap.yaml: ", "sessions.redis.url"),
         ("admin:\n  listen: 127.0.0.1:8080\n", "iap.yaml: ", "both 127.0.0.1:8080"),
     ];
