@@ -213,3 +213,64 @@ fn refused_requests_never_reach_the_origin() {
     }
     assert!(origin.requests.lock().is_empty(), "{:?}", origin.requests.lock());
 }
+
+fn upstream_of(servers: &[String], fail_pause: Duration) -> std::sync::Arc<Upstream> {
+    let settings = UpstreamSettings { fail_pause, ..UpstreamSettings::default() };
+    std::sync::Arc::new(Upstream::new("group", servers, settings).unwrap())
+}
+
+#[test]
+fn requests_go_round_robin_over_idle_connections_too() {
+    let origins = [Origin::fixed("a"), Origin::fixed("b"), Origin::fixed("c")];
+    let servers: Vec<String> = origins.iter().map(|origin| origin.address.to_string()).collect();
+    let upstream = upstream_of(&servers, Duration::from_secs(2));
+    let gateway = gateway(common::single(Target::Upstream(upstream.clone())));
+    let mut client = client(&gateway);
+    for _ in 0..12 {
+        assert_eq!(status(&client.get("/")), "200");
+    }
+    for origin in &origins {
+        assert_eq!(origin.requests.lock().len(), 4, "each server has its share");
+        assert_eq!(origin.connections.load(Ordering::SeqCst), 1);
+    }
+    assert_eq!((upstream.stats().opened, upstream.stats().reused), (3, 9));
+}
+
+#[test]
+fn a_dead_server_is_passed_over_and_taken_back() {
+    let (alive, dead) = (Origin::fixed("alive"), dead_address());
+    let servers = [dead.to_string(), alive.address.to_string()];
+    let upstream = upstream_of(&servers, Duration::from_secs(3600));
+    let gateway = self::gateway(common::single(Target::Upstream(upstream.clone())));
+    let mut client = self::client(&gateway);
+    for _ in 0..10 {
+        assert_eq!(status(&client.get("/")), "200");
+    }
+    assert_eq!(upstream.stats().failed, 1, "only the first request tried it");
+
+    let upstream = upstream_of(&servers, Duration::from_millis(1));
+    let gateway = self::gateway(common::single(Target::Upstream(upstream.clone())));
+    let mut client = self::client(&gateway);
+    assert_eq!(status(&client.get("/")), "200");
+    let revived = std::net::TcpListener::bind(dead).unwrap();
+    let answers = std::thread::spawn(move || {
+        let mut stream = revived.accept().unwrap().0;
+        common::read_message(&mut stream).unwrap();
+        respond(&mut stream, "revived");
+    });
+    while !client.get("/").ends_with("revived") {
+        assert!(upstream.stats().reused < 10_000, "it was never tried again");
+    }
+    answers.join().unwrap();
+}
+
+#[test]
+fn a_group_of_dead_servers_is_tried_whole_and_is_502() {
+    let servers = [dead_address().to_string(), dead_address().to_string()];
+    let upstream = upstream_of(&servers, Duration::from_secs(3600));
+    let gateway = gateway(common::single(Target::Upstream(upstream.clone())));
+    for tried in [2, 4] {
+        assert_eq!(status(&client(&gateway).get("/")), "502");
+        assert_eq!(upstream.stats().failed, tried, "with none up, those that are passed over are tried");
+    }
+}

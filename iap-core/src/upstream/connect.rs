@@ -4,8 +4,9 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::Upstream;
 use super::pool::Pooled;
-use super::{Server, Upstream};
+use super::server::Server;
 use crate::body::Body;
 use crate::error::{Error, Kind, Origin};
 
@@ -13,7 +14,7 @@ use crate::error::{Error, Kind, Origin};
 const MAX_BUFFER: usize = 64 * 1024;
 
 /// Connects to one server and speaks HTTP/1.1 with it. Errors are retryable: nothing was sent.
-pub(super) async fn connect(upstream: &Upstream, index: usize, server: &Server) -> Result<Pooled, Error> {
+pub(super) async fn connect(upstream: &Upstream, server: &Server) -> Result<Pooled, Error> {
     let unavailable =
         || Error::new(Kind::Unavailable, Origin::Upstream, "the upstream is not reachable").retryable();
     let attempt =
@@ -41,6 +42,5 @@ pub(super) async fn connect(upstream: &Upstream, index: usize, server: &Server) 
     // The driver ends by itself when the sender is dropped or the server closes. Its errors reach
     // the request that runs on the connection.
     tokio::spawn(connection);
-    upstream.pool.count_opened();
-    Ok(Pooled::new(sender, index, upstream.settings.body_idle))
+    Ok(Pooled::new(sender, upstream.settings.body_idle))
 }

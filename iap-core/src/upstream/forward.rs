@@ -15,6 +15,7 @@ use super::Upstream;
 use super::body::PooledBody;
 use super::connect::connect;
 use super::pool::Pooled;
+use super::server::Server;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::error::{Error, Kind, Origin};
@@ -80,37 +81,52 @@ struct Exchange<'a, H: Hooks> {
 }
 
 impl<H: Hooks> Exchange<'_, H> {
-    /// Sends over idle connections until one turns out to be alive, then over a new one.
+    /// Tries the servers in order; of each, idle connections until one turns out to be alive, then
+    /// a new one. Only a connection that could not be made leads to the next server.
     async fn send_until_answered(
         &mut self,
         mut request: Request<Body>,
         had_upload: bool,
     ) -> Result<Response<Body>, Error> {
-        while let Some(pooled) = self.upstream.pool.take() {
-            match self.send_over_idle(pooled, request, had_upload).await {
-                Sent::Answered(response) => return Ok(response),
-                Sent::Failed(error) => return Err(error),
-                Sent::Unsent(unsent) => request = unsent,
-                Sent::Repeat(copy) => {
-                    request = copy;
-                    break;
+        let upstream = self.upstream;
+        let (mut repeats, mut last) = (false, None);
+        for (index, server) in upstream.candidates() {
+            self.server = Some(index);
+            while !repeats && let Some(pooled) = server.pool.take() {
+                match self.send_over_idle(server, pooled, request, had_upload).await {
+                    Sent::Answered(response) => return Ok(response),
+                    Sent::Failed(error) => return Err(error),
+                    Sent::Unsent(unsent) => request = unsent,
+                    Sent::Repeat(copy) => {
+                        request = copy;
+                        repeats = true;
+                    }
                 }
             }
+            match self.connect(server).await {
+                Ok(fresh) => {
+                    let sent = send(fresh, request, upstream.settings.response_timeout).await;
+                    let (response, pooled) = sent.map_err(|(error, _)| error)?;
+                    return finish(server, response, pooled, had_upload);
+                }
+                Err(error) => last = Some(error),
+            }
         }
-        let fresh = self.connect_any().await?;
-        self.server = Some(fresh.server);
-        let patience = self.upstream.settings.response_timeout;
-        let (response, pooled) = send(fresh, request, patience).await.map_err(|(error, _)| error)?;
-        self.finish(response, pooled, had_upload)
+        Err(last.expect("an upstream has at least one server"))
     }
 
     /// An idle connection may have been closed by the server a moment ago. What was certainly not
     /// read by it is sent again; a safe request without a body is so, once, over a new connection.
-    async fn send_over_idle(&mut self, pooled: Pooled, request: Request<Body>, had_upload: bool) -> Sent {
-        self.server = Some(pooled.server);
+    async fn send_over_idle(
+        &self,
+        server: &Server,
+        pooled: Pooled,
+        request: Request<Body>,
+        had_upload: bool,
+    ) -> Sent {
         let copy = (!had_upload && is_repeatable(request.method())).then(|| copy_head(&request));
         match send(pooled, request, self.upstream.settings.response_timeout).await {
-            Ok((response, pooled)) => match self.finish(response, pooled, had_upload) {
+            Ok((response, pooled)) => match finish(server, response, pooled, had_upload) {
                 Ok(response) => Sent::Answered(response),
                 Err(error) => Sent::Failed(error),
             },
@@ -122,46 +138,19 @@ impl<H: Hooks> Exchange<'_, H> {
         }
     }
 
-    async fn connect_any(&self) -> Result<Pooled, Error> {
-        let mut last = None;
-        for (index, server) in self.upstream.candidates() {
-            let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
-            let result = connect(self.upstream, index, server).await;
-            if H::ENABLED {
-                let error = result.as_ref().err().map(|error| error.to_string().into());
-                let detail = Some(server.address.clone());
-                self.hooks.end(self.transaction, span, SpanEnd { status: None, error, detail });
-            }
-            match result {
-                Ok(pooled) => return Ok(pooled),
-                Err(error) => last = Some(error),
-            }
+    async fn connect(&self, server: &Server) -> Result<Pooled, Error> {
+        let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
+        let result = connect(self.upstream, server).await;
+        server.pool.count(result.is_ok());
+        if result.is_err() {
+            server.mark_down(self.upstream.settings.fail_pause);
         }
-        Err(last.expect("an upstream has at least one server"))
-    }
-
-    /// Makes the origin's response ours. Where it is not to be trusted, its connection goes too.
-    fn finish(
-        &self,
-        mut response: Response<Incoming>,
-        pooled: Pooled,
-        had_upload: bool,
-    ) -> Result<Response<Body>, Error> {
-        let invalid = |why: &'static str| {
-            Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why)
-        };
-        // The request for an upgrade does not go on, so this answer was not asked for.
-        if response.status().is_informational() {
-            return Err(invalid("the upstream switches protocols"));
+        if H::ENABLED {
+            let error = result.as_ref().err().map(|error| error.to_string().into());
+            let detail = Some(server.address.clone());
+            self.hooks.end(self.transaction, span, SpanEnd { status: None, error, detail });
         }
-        headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
-        // The version is that of one hop; the server side adapts to its client.
-        *response.version_mut() = Version::HTTP_11;
-        let pool = self.upstream.pool.clone();
-        Ok(response.map(|body| {
-            let body = PooledBody::new(body, pooled, pool, had_upload);
-            if body.is_end_stream() { Body::empty() } else { Body::pooled(body) }
-        }))
+        result
     }
 
     fn span_end(&self, result: &Result<Response<Body>, Error>) -> SpanEnd {
@@ -171,6 +160,29 @@ impl<H: Hooks> Exchange<'_, H> {
             detail: self.server.map(|index| self.upstream.servers[index].address.clone()),
         }
     }
+}
+
+/// Makes the origin's response ours. Where it is not to be trusted, its connection goes too.
+fn finish(
+    server: &Server,
+    mut response: Response<Incoming>,
+    pooled: Pooled,
+    had_upload: bool,
+) -> Result<Response<Body>, Error> {
+    let invalid =
+        |why: &'static str| Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why);
+    // The request for an upgrade does not go on, so this answer was not asked for.
+    if response.status().is_informational() {
+        return Err(invalid("the upstream switches protocols"));
+    }
+    headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
+    // The version is that of one hop; the server side adapts to its client.
+    *response.version_mut() = Version::HTTP_11;
+    let pool = server.pool.clone();
+    Ok(response.map(|body| {
+        let body = PooledBody::new(body, pooled, pool, had_upload);
+        if body.is_end_stream() { Body::empty() } else { Body::pooled(body) }
+    }))
 }
 
 const INVALID_RESPONSE: &str = "the upstream did not answer with a valid response";

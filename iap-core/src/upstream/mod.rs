@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `pool` | idle connections, one shard a worker |
+//! | `server` | one server: its address, its pool, whether it is passed over |
 //! | `connect` | how a new connection is made |
 //! | `forward` | one request through an upstream |
 //! | `body` | the response body that returns its connection |
@@ -11,6 +12,7 @@ mod body;
 mod connect;
 mod forward;
 mod pool;
+mod server;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,16 +23,17 @@ pub use body::PooledBody;
 pub use pool::PoolStats;
 
 pub(crate) use forward::forward;
+use server::Server;
 
 /// A group of equal servers that requests are proxied to, over HTTP/1.1.
 ///
-/// Requests go round robin over the servers; one that cannot be connected to is passed over.
+/// Requests go round robin over the servers; one that cannot be connected to is passed over for
+/// [`UpstreamSettings::fail_pause`], unless no other is left.
 pub struct Upstream {
     name: Arc<str>,
     servers: Box<[Server]>,
     next: AtomicUsize,
     settings: UpstreamSettings,
-    pool: Arc<pool::Pool>,
 }
 
 /// Times and limits of an [`Upstream`].
@@ -44,6 +47,8 @@ pub struct UpstreamSettings {
     /// How long the upstream may send nothing in the middle of a body, before the response is broken
     /// off. Default: 60 s.
     pub body_idle: Duration,
+    /// How long a server that could not be connected to is passed over. Default: 2 s.
+    pub fail_pause: Duration,
     /// How long an idle connection is kept. Default: 30 s.
     pub idle_timeout: Duration,
     /// How many idle connections one worker keeps. Default: 256.
@@ -56,17 +61,11 @@ impl Default for UpstreamSettings {
             connect_timeout: Duration::from_secs(5),
             response_timeout: Duration::from_secs(60),
             body_idle: Duration::from_secs(60),
+            fail_pause: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(30),
             max_idle: 256,
         }
     }
-}
-
-/// One server of an upstream.
-#[derive(Debug, Clone)]
-struct Server {
-    /// `host:port`, resolved at each connect, so that a changed DNS entry is followed.
-    address: Arc<str>,
 }
 
 /// Why an upstream was refused.
@@ -90,13 +89,14 @@ impl Upstream {
         servers: impl IntoIterator<Item = S>,
         settings: UpstreamSettings,
     ) -> Result<Self, UpstreamError> {
-        let servers: Box<[Server]> =
-            servers.into_iter().map(|server| Server::parse(server.as_ref())).collect::<Result<_, _>>()?;
+        let servers: Box<[Server]> = servers
+            .into_iter()
+            .map(|server| Server::parse(server.as_ref(), settings))
+            .collect::<Result<_, _>>()?;
         if servers.is_empty() {
             return Err(UpstreamError::Empty);
         }
-        let pool = Arc::new(pool::Pool::new(settings));
-        Ok(Self { name: name.into(), servers, next: AtomicUsize::new(0), settings, pool })
+        Ok(Self { name: name.into(), servers, next: AtomicUsize::new(0), settings })
     }
 
     /// The upstream's name.
@@ -106,17 +106,37 @@ impl Upstream {
 
     /// How the connections are used.
     pub fn stats(&self) -> PoolStats {
-        self.pool.stats()
+        let stats = self.servers.iter().map(|server| server.pool.stats());
+        stats.fold(PoolStats::default(), |sum, one| PoolStats {
+            opened: sum.opened + one.opened,
+            failed: sum.failed + one.failed,
+            reused: sum.reused + one.reused,
+            idle: sum.idle + one.idle,
+        })
     }
 
-    /// The servers in the order in which this request tries them.
+    /// The servers in the order in which this request tries them: round robin, those that are
+    /// passed over at the end.
     fn candidates(&self) -> impl Iterator<Item = (usize, &Server)> {
         let count = self.servers.len();
         let first = if count == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) };
-        (0..count).map(move |offset| {
-            let index = first.wrapping_add(offset) % count;
-            (index, &self.servers[index])
-        })
+        // Looked at once, so that a server that fails meanwhile does not come up again. Servers
+        // beyond the 64th are taken for up.
+        let down = match count {
+            1 => 0,
+            _ => self
+                .servers
+                .iter()
+                .take(64)
+                .enumerate()
+                .fold(0, |bits, (index, server)| bits | u64::from(server.is_down()) << index),
+        };
+        let order = move |wanted: bool| {
+            (0..count)
+                .map(move |offset| first.wrapping_add(offset) % count)
+                .filter(move |index| (*index < 64 && down >> index & 1 == 1) == wanted)
+        };
+        order(false).chain(order(true)).map(|index| (index, &self.servers[index]))
     }
 }
 
@@ -129,34 +149,15 @@ impl fmt::Debug for Upstream {
     }
 }
 
-impl Server {
-    fn parse(text: &str) -> Result<Self, UpstreamError> {
-        let bad = || UpstreamError::BadAddress(text.to_owned());
-        if text.starts_with("https://") {
-            return Err(UpstreamError::Https(text.to_owned()));
-        }
-        let rest = text.strip_prefix("http://").unwrap_or(text);
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let authority: http::uri::Authority = rest.parse().map_err(|_| bad())?;
-        if authority.host().is_empty() || rest.contains('@') {
-            return Err(bad());
-        }
-        let port = match rest.strip_prefix(authority.host()) {
-            Some("") => 80,
-            Some(port) => port.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).ok_or_else(bad)?,
-            None => return Err(bad()),
-        };
-        Ok(Self { address: format!("{}:{port}", authority.host()).into() })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn server_addresses_are_checked() {
-        let parse = |text: &str| Server::parse(text).map(|server| server.address.to_string());
+        let parse = |text: &str| {
+            Server::parse(text, UpstreamSettings::default()).map(|server| server.address.to_string())
+        };
         assert_eq!(parse("http://127.0.0.1:8080").unwrap(), "127.0.0.1:8080");
         assert_eq!(parse("app.internal").unwrap(), "app.internal:80");
         assert_eq!(parse("http://[::1]:81/").unwrap(), "[::1]:81");

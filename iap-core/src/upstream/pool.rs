@@ -1,4 +1,4 @@
-//! Idle upstream connections, sharded by worker.
+//! Idle connections to one server, sharded by worker.
 //!
 //! A worker takes from its own shard, whose lock nobody else contends for, and from the others
 //! only when its own is empty: otherwise the reuse rate would drop with the number of cores.
@@ -16,11 +16,10 @@ use crate::body::Body;
 use crate::idle::IdleTimer;
 use crate::server::worker;
 
-/// A connection that can send requests, and which server it leads to.
+/// A connection that can send requests.
 #[derive(Debug)]
 pub(super) struct Pooled {
     pub(super) sender: SendRequest<Body>,
-    pub(super) server: usize,
     /// Counts the frames of request bodies.
     pub(super) uploaded: Arc<AtomicU64>,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
@@ -29,9 +28,9 @@ pub(super) struct Pooled {
 }
 
 impl Pooled {
-    pub(super) fn new(sender: SendRequest<Body>, server: usize, body_idle: Duration) -> Self {
+    pub(super) fn new(sender: SendRequest<Body>, body_idle: Duration) -> Self {
         let body_idle = IdleTimer::new(Some(body_idle));
-        Self { sender, server, uploaded: Arc::default(), body_idle, idle_since: Instant::now() }
+        Self { sender, uploaded: Arc::default(), body_idle, idle_since: Instant::now() }
     }
 }
 
@@ -41,14 +40,18 @@ pub(super) struct Pool {
     shards: Box<[Mutex<VecDeque<Pooled>>]>,
     settings: UpstreamSettings,
     opened: AtomicU64,
+    failed: AtomicU64,
     reused: AtomicU64,
 }
 
 /// How often connections of an upstream were reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PoolStats {
     /// Connections made.
     pub opened: u64,
+    /// Connections that could not be made.
+    pub failed: u64,
     /// Requests that went over a connection that was there already.
     pub reused: u64,
     /// Connections idle at the moment.
@@ -62,6 +65,7 @@ impl Pool {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
             settings,
             opened: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             reused: AtomicU64::new(0),
         }
     }
@@ -111,13 +115,16 @@ impl Pool {
         }
     }
 
-    pub(super) fn count_opened(&self) {
-        self.opened.fetch_add(1, Ordering::Relaxed);
+    /// Counts an attempt to connect.
+    pub(super) fn count(&self, connected: bool) {
+        let counter = if connected { &self.opened } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn stats(&self) -> PoolStats {
         PoolStats {
             opened: self.opened.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
             reused: self.reused.load(Ordering::Relaxed),
             idle: self.shards.iter().map(|shard| shard.lock().len()).sum(),
         }
