@@ -10,6 +10,9 @@ const VERSION: i64 = 1;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
+///
+/// Trace ids are random. So rows with them are kept in the order of their arrival, with the ids in an
+/// index: sorted by id, each row would change another page, and each page is written whole.
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS transactions (
     trace_id BLOB NOT NULL, span_id BLOB NOT NULL, parent_id BLOB, rank INTEGER NOT NULL,
@@ -18,7 +21,7 @@ CREATE TABLE IF NOT EXISTS transactions (
     status INTEGER NOT NULL, failed INTEGER NOT NULL, error TEXT, message TEXT,
     user TEXT, session TEXT, client TEXT, bytes_out INTEGER NOT NULL,
     PRIMARY KEY (trace_id, span_id)
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS transactions_start ON transactions (start_us);
 CREATE INDEX IF NOT EXISTS transactions_duration ON transactions (duration_us);
 CREATE VIEW IF NOT EXISTS entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT EXISTS (
@@ -26,7 +29,7 @@ CREATE VIEW IF NOT EXISTS entries AS SELECT * FROM transactions t WHERE rank = 0
 CREATE TABLE IF NOT EXISTS chunks (
     trace_id BLOB NOT NULL, hash INTEGER NOT NULL, length INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (trace_id, hash)
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS logs (
     time_us INTEGER NOT NULL, hash INTEGER NOT NULL, trace_id BLOB, level INTEGER NOT NULL,
     line TEXT NOT NULL, PRIMARY KEY (time_us, hash)

@@ -353,6 +353,7 @@ fn listings_follow_an_index() {
             .map(|row| row.expect("a row"))
             .collect();
         assert!(plan[0].contains(index), "{plan:?}");
-        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
+        // Rows of the same key may be sorted among themselves, all rows must not.
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{plan:?}");
     }
 }
