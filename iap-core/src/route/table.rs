@@ -1,6 +1,6 @@
 //! The lookup structure: a host map over one segment tree per host.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Route;
@@ -16,10 +16,12 @@ pub struct RouteTable {
     wildcard: HashMap<Box<str>, Tree>,
     any: Tree,
     routes: Vec<Arc<Route>>,
+    names: HashSet<Arc<str>>,
 }
 
 /// Why a set of routes was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RouteError {
     /// Two routes match the same host and prefix.
     #[error("route `{second}` has the same host and prefix as route `{first}`")]
@@ -42,6 +44,28 @@ pub enum RouteError {
         /// Its prefix.
         prefix: Box<str>,
     },
+    /// A host can never match: it has a port, a scheme, or a `*` elsewhere than in `*.domain`.
+    #[error(
+        "route `{route}`: `{host}` is no host name: write `shop.example` or `*.shop.example`, without a port"
+    )]
+    BadHost {
+        /// The route.
+        route: Arc<str>,
+        /// Its host.
+        host: Box<str>,
+    },
+}
+
+impl RouteError {
+    /// The route that was refused; of two that contradict each other the second.
+    pub fn route(&self) -> &Arc<str> {
+        match self {
+            Self::Duplicate { second: route, .. }
+            | Self::DuplicateName(route)
+            | Self::BadPrefix { route, .. }
+            | Self::BadHost { route, .. } => route,
+        }
+    }
 }
 
 impl RouteTable {
@@ -60,7 +84,10 @@ impl RouteTable {
         if !route.prefix.starts_with('/') || trimmed.split('/').skip(1).any(bad_segment) {
             return Err(RouteError::BadPrefix { route: route.name.clone(), prefix: route.prefix.clone() });
         }
-        if self.routes.iter().any(|other| other.name == route.name) {
+        if let Some(host) = route.host.as_deref().filter(|host| !is_host(host)) {
+            return Err(RouteError::BadHost { route: route.name.clone(), host: host.into() });
+        }
+        if !self.names.insert(route.name.clone()) {
             return Err(RouteError::DuplicateName(route.name.clone()));
         }
         let tree = match route.host.as_deref() {
@@ -101,6 +128,14 @@ impl RouteTable {
         }
         None
     }
+}
+
+/// A host that the gate lets through, `*`, or `*.` before one.
+fn is_host(host: &str) -> bool {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_ip6 = host.starts_with('[') && host.trim_matches(['[', ']']).parse::<std::net::Ipv6Addr>().is_ok();
+    host == "*" || is_ip6 || (!name.is_empty() && name.bytes().all(is_name) && !name.starts_with('.'))
 }
 
 /// A tree of path segments.
@@ -191,6 +226,12 @@ mod tests {
         let error = |routes| RouteTable::new(routes).unwrap_err().to_string();
         assert!(error(vec![route("a", None, "/x"), route("b", None, "/x/")]).contains("route `b`"));
         assert!(error(vec![route("a", None, "/x"), route("a", None, "/y")]).contains("named `a`"));
+        for host in ["x.org:80", "a b", "x.*.org", "http://x.org", "m\u{fc}ller.de", "", "*."] {
+            assert!(error(vec![route("a", Some(host), "/")]).contains("is no host name"), "{host}");
+        }
+        for host in ["*", "x.org", "*.x.org", "localhost", "[::1]", "127.0.0.1"] {
+            assert!(RouteTable::new([route("a", Some(host), "/")]).is_ok(), "{host}");
+        }
         for prefix in ["x", "", "/a//b", "/a/../b", "/./a"] {
             assert!(error(vec![route("a", None, prefix)]).contains("must begin"), "{prefix}");
         }

@@ -45,6 +45,7 @@ struct Settings {
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// No listener was given.
     #[error("a server needs at least one listener")]

@@ -13,6 +13,7 @@ pub struct TlsConfig(pub(super) Arc<ServerConfig>);
 
 /// Why a certificate was refused. Never holds key material.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TlsError {
     /// A file could not be read as PEM.
     #[error("{what}: {source}")]

@@ -141,10 +141,8 @@ impl<H: Hooks> Exchange<'_, H> {
     async fn connect(&self, server: &Server) -> Result<Pooled, Error> {
         let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
         let result = connect(self.upstream, server).await;
-        server.pool.count(result.is_ok());
-        if result.is_err() {
-            server.mark_down(self.upstream.settings.fail_pause);
-        }
+        let attempt = result.as_ref().map(drop);
+        server.note(&self.upstream.name, attempt, self.upstream.settings.fail_pause);
         if H::ENABLED {
             let error = result.as_ref().err().map(|error| error.to_string().into());
             let detail = Some(server.address.clone());

@@ -70,6 +70,7 @@ impl Default for UpstreamSettings {
 
 /// Why an upstream was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum UpstreamError {
     /// No server was given.
     #[error("an upstream needs at least one server")]
@@ -161,7 +162,8 @@ mod tests {
         assert_eq!(parse("http://127.0.0.1:8080").unwrap(), "127.0.0.1:8080");
         assert_eq!(parse("app.internal").unwrap(), "app.internal:80");
         assert_eq!(parse("http://[::1]:81/").unwrap(), "[::1]:81");
-        for bad in ["", "http://", "http://a/b", "http://u:p@h", "h:99999", "ftp://x"] {
+        assert_eq!(parse("http://u:secret@h"), Err(UpstreamError::BadAddress("...@h".to_owned())));
+        for bad in ["", "http://", "http://a/b", "h:99999", "ftp://x"] {
             assert_eq!(parse(bad), Err(UpstreamError::BadAddress(bad.to_owned())), "{bad}");
         }
         assert!(matches!(parse("https://a"), Err(UpstreamError::Https(_))));
