@@ -1,6 +1,7 @@
 //! From a checked configuration to a running platform, in the order in which things depend on
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,12 +29,34 @@ use crate::demo::shop;
 const MAX_TOKENS: usize = 100_000;
 
 /// Why the platform did not start: which setting, what, and how to mend it.
-#[derive(Debug, thiserror::Error)]
-#[error("{setting}: {source}")]
+#[derive(Debug)]
 pub(crate) struct BootError {
     setting: &'static str,
     source: BoxError,
 }
+
+impl fmt::Display for BootError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.setting, chain(&*self.source))
+    }
+}
+
+/// The whole chain of causes: the first one alone often says only that something failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut shown = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some errors repeat their cause in their own text.
+        if !shown.contains(&text) {
+            shown = format!("{shown}: {text}");
+        }
+        cause = error.source();
+    }
+    shown
+}
+
+impl std::error::Error for BootError {}
 
 fn failed<E: Into<BoxError>>(setting: &'static str) -> impl FnOnce(E) -> BootError {
     move |error| BootError { setting, source: error.into() }
@@ -78,7 +101,11 @@ pub(crate) fn open_apm(config: &ApmConfig) -> Result<Option<Apm>, BootError> {
         Some(directory) => SqliteHistory::open(directory, options),
         None => SqliteHistory::temporary(options),
     };
-    let history = Arc::new(history.map_err(failed("apm.history"))?);
+    let history = history.map_err(|error| {
+        let place = config.history.as_ref().map(|path| format!("{}: ", path.display()));
+        failed("apm.history")(format!("{}{}", place.unwrap_or_default(), chain(&error)))
+    })?;
+    let history = Arc::new(history);
     Apm::builder().history(history).service_name("gateway").build().map(Some).map_err(failed("apm"))
 }
 
@@ -144,7 +171,10 @@ fn start_gateway(
         builder = builder.workers(workers);
     }
     if let Some(tls) = &server.tls {
-        let config = TlsConfig::from_pem_files(&tls.certificate, &tls.key).map_err(failed("server.tls"))?;
+        let (certificate, key) = (&tls.certificate, &tls.key);
+        let config = TlsConfig::from_pem_files(certificate, key).map_err(|error| {
+            failed("server.tls")(format!("{} with {}: {error}", certificate.display(), key.display()))
+        })?;
         builder = builder.listen_tls(tls.listen, config);
     }
     // Four servers, each compiled for what it does: what is off costs nothing.
@@ -154,7 +184,13 @@ fn start_gateway(
         (Some(apm), None) => builder.hooks(apm.hooks()).start(),
         (Some(apm), Some(layer)) => builder.hooks(apm.hooks()).layer(layer).start(),
     };
-    started.map_err(failed("server.listen"))
+    let tls = server.tls.as_ref().map(|tls| tls.listen);
+    started.map_err(|error| match error {
+        StartError::Busy(address) | StartError::Bind { address, .. } if Some(address) == tls => {
+            failed("server.tls.listen")(error)
+        }
+        error => failed("server.listen")(error),
+    })
 }
 
 /// A listener for one service of ours, on one worker.
@@ -330,8 +366,9 @@ async fn build_target(config: &RouteConfig) -> Result<Target, BootError> {
 
 impl Platform {
     /// Stops in order: readiness turns first, then the gateway drains, then what it needs goes.
-    pub(crate) async fn shutdown(self, deadline: Duration) -> usize {
+    pub(crate) async fn shutdown(self, delay: Duration, deadline: Duration) -> usize {
         self.readiness.set(false);
+        tokio::time::sleep(delay).await;
         let left = self.gateway.shutdown(deadline).await;
         for server in self.inner {
             server.shutdown(Duration::from_millis(200)).await;

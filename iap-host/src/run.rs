@@ -49,12 +49,13 @@ fn environment() -> Environment {
 
 fn load(file: &Path, environment: &Environment) -> Result<Config, BoxError> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    let bytes = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{name}: not UTF-8 text: save it as UTF-8"))?;
     Ok(config::parse(&name, &text, environment)?)
 }
 
 fn serve(config: Config, environment: &Environment, demo: Option<&DemoArgs>) -> Result<ExitCode, BoxError> {
-    let apm = boot::open_apm(&config.apm)?;
+    let apm = logging::early(&config.log, || boot::open_apm(&config.apm))??;
     logging::init(&config.log, apm.as_ref())?;
     // Applications, admin and background work run here; connections have runtimes of their own.
     let runtime = Runtime::new()?;
@@ -64,11 +65,21 @@ fn serve(config: Config, environment: &Environment, demo: Option<&DemoArgs>) -> 
         let mut interrupt = signal(SignalKind::interrupt())?;
         let platform = boot::boot(&config, environment, apm, handle).await?;
         let addresses = platform.addresses;
-        tracing::info!(http = %addresses.http, admin = %addresses.admin, "ready");
+        tracing::info!(
+            http = %addresses.http,
+            https = addresses.https.map(tracing::field::display),
+            admin = %addresses.admin,
+            session_api = addresses.session_api.map(tracing::field::display),
+            otlp = addresses.otlp.map(tracing::field::display),
+            "ready"
+        );
+        if config.routes.is_empty() {
+            tracing::warn!("there are no routes: every request is answered with 404");
+        }
         let load = demo.filter(|args| !args.no_load).map(|_| Load::start(addresses.http));
         let greeting = async {
-            if let (Some(_), Some(apm)) = (demo, &platform.apm) {
-                demo::greet(&addresses, apm).await;
+            if let (Some(args), Some(apm)) = (demo, &platform.apm) {
+                demo::greet(&addresses, apm, !args.no_load).await;
             }
             std::future::pending::<()>().await;
         };
@@ -81,10 +92,11 @@ fn serve(config: Config, environment: &Environment, demo: Option<&DemoArgs>) -> 
         if let Some(load) = load {
             load.stop();
         }
-        let left = platform.shutdown(config.server.drain.0).await;
+        let left = platform.shutdown(config.server.drain_delay.0, config.server.drain.0).await;
         if left > 0 {
             tracing::warn!(connections = left, "closed before they were done");
         }
+        tracing::info!("stopped");
         Ok::<_, BoxError>(ExitCode::SUCCESS)
     });
     runtime.shutdown_background();

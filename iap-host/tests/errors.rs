@@ -201,3 +201,36 @@ fn a_term_signal_drains_and_ends_with_success() {
     let status = common::eventually("the host ends", || host.process.0.try_wait().unwrap());
     assert!(status.success(), "{status}");
 }
+
+#[test]
+fn a_damaged_history_is_told_and_set_aside() {
+    let directory = tempfile::tempdir().unwrap();
+    let history = directory.path().join("history");
+    std::fs::create_dir(&history).unwrap();
+    std::fs::write(history.join("apm-00000001-00000.db"), "noise ".repeat(10_000)).unwrap();
+    // Fails at the next step, after the history was opened, and so ends by itself.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = format!(
+        "server: {{listen: '{}'}}\nadmin: {{listen: 127.0.0.1:0}}\nsessions: {{enabled: false}}\n\
+         apm: {{otlp: 127.0.0.1:0, history: history}}\n",
+        taken.local_addr().unwrap()
+    );
+    std::fs::write(directory.path().join("iap.yaml"), config).unwrap();
+    let output = host_command(directory.path()).args(["run", "-c", "iap.yaml"]).output().unwrap();
+    assert_fails(&output, &["server.listen", "in use"]);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("WARN") && log.contains("apm-00000001-00000.db"), "{log}");
+    assert!(listing(&history).iter().any(|name| name.to_str().unwrap().ends_with(".damaged")));
+}
+
+#[test]
+fn readiness_turns_before_the_drain_begins() {
+    let config = "server: {listen: 127.0.0.1:0, drain_delay: 60s}\nadmin: {listen: 127.0.0.1:0}\n\
+                  apm: {otlp: 127.0.0.1:0, history: null}\nlog: {format: json}\nsessions: {enabled: false}\n\
+                  routes:\n  - {name: a, respond: {status: 200}}\n";
+    let host = Host::start_with(config);
+    assert_eq!(get(host.admin, "/readyz").status, 200);
+    host.signal("-TERM");
+    common::eventually("readiness turns", || (get(host.admin, "/readyz").status == 503).then_some(()));
+    assert_eq!(get(host.http, "/").status, 200, "requests are still served");
+}

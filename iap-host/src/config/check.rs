@@ -1,5 +1,7 @@
 //! Checks across settings, which types alone cannot make.
 
+use std::net::SocketAddr;
+
 use iap_core::upstream::UpstreamSettings;
 use iap_core::{Route, RouteTable, Target, Upstream};
 
@@ -17,22 +19,36 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     if config.server.workers == Some(0) {
         return general("server.workers: at least one worker is needed");
     }
+    if config.server.max_connections == 0 {
+        return general("server.max_connections: at least one connection is needed");
+    }
+    if !is_log_filter(&config.log.level) {
+        return general(
+            "log.level: write off, error, warn, info, debug or trace, or a list like `info,iap_core=debug`",
+        );
+    }
+    if config.apm.history.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        return general("apm.history: write a directory, or null to keep the history in memory");
+    }
+    if config.admin.hosts.iter().any(|host| host.is_empty() || !host.bytes().all(is_host_byte)) {
+        return general("admin.hosts: write host names like `ops.example`, without scheme, port or `*`");
+    }
     check_durations(config)?;
     check_addresses(config)?;
     if config.sessions.enabled {
         check_sessions(config)?;
     }
-    let mut seen = Vec::new();
     for (index, route) in config.routes.iter().enumerate() {
-        let wrong = |message| Problem { route: Some(index), message };
-        check_route(route).map_err(wrong)?;
-        seen.push(route);
-        // Building the table again for each route keeps the place of the error; configurations
-        // are short and this runs once.
-        RouteTable::new(seen.iter().map(|route| placeholder(route)))
-            .map_err(|error| wrong(error.to_string()))?;
+        check_route(route).map_err(|message| Problem { route: Some(index), message })?;
     }
-    Ok(())
+    match RouteTable::new(config.routes.iter().map(placeholder)) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            // Of two routes with one name the second is to blame.
+            let place = config.routes.iter().rposition(|route| route.name == **error.route());
+            Err(Problem { route: place, message: error.to_string() })
+        }
+    }
 }
 
 /// A time of zero would end everything at once; none of these means "no limit" by it.
@@ -60,14 +76,43 @@ fn check_addresses(config: &Config) -> Result<(), Problem> {
     addresses.extend(config.sessions.enabled.then_some(("sessions.api", config.sessions.api)));
     addresses.extend(config.apm.enabled.then_some(("apm.otlp", config.apm.otlp)));
     for (index, (name, address)) in addresses.iter().enumerate() {
-        let same = addresses[..index].iter().find(|(_, other)| other == address && address.port() != 0);
+        let same = addresses[..index].iter().find(|(_, other)| overlap(*address, *other));
         if let Some((first, _)) = same {
-            let message = format!("{name} and {first} are both {address}: each needs an address of its own");
+            let port = address.port();
+            let message = format!("{name} and {first} both listen on port {port}: each needs one of its own");
             return Err(Problem { route: None, message });
         }
     }
     Ok(())
 }
+
+/// Whether two listeners would fight for a port: the same address, or one of them on all addresses.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let all = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && (all || a.ip() == b.ip())
+}
+
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_')
+}
+
+/// A level, or `target=level`, or a list of them. The filter's own parser takes any word for a
+/// target, and so a mistyped level for "nothing at all".
+fn is_log_filter(filter: &str) -> bool {
+    let is_level = |level: &str| {
+        matches!(level.to_ascii_lowercase().as_str(), "off" | "error" | "warn" | "info" | "debug" | "trace")
+    };
+    let is_target =
+        |target: &str| !target.is_empty() && target.bytes().all(|byte| is_host_byte(byte) || byte == b':');
+    filter.split(',').map(str::trim).all(|part| match part.split_once('=') {
+        None => is_level(part),
+        Some((target, level)) => is_target(target) && is_level(level),
+    })
+}
+
+/// The kinds of Redis that [`iap_session::RedisConfig`] knows.
+const REDIS_SCHEMES: [&str; 6] =
+    ["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"];
 
 fn check_sessions(config: &Config) -> Result<(), Problem> {
     let sessions = &config.sessions;
@@ -84,6 +129,21 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
         }
         _ => {}
     }
+    if let Some(redis) = &sessions.redis {
+        let scheme = redis.url.split_once("://").map(|(scheme, _)| scheme);
+        if !scheme.is_some_and(|scheme| REDIS_SCHEMES.contains(&scheme)) {
+            return wrong(
+                "sessions.redis.url: write redis://host:port, rediss:// for TLS, redis-cluster:// or \
+                 redis-sentinel://",
+            );
+        }
+        if redis.username.is_some() && redis.password.is_none() {
+            return wrong("sessions.redis.username needs a sessions.redis.password");
+        }
+    }
+    if sessions.api.ip().is_unspecified() {
+        return wrong("sessions.api: applications are told this address, so it must be one they can reach");
+    }
     let authority = sessions.redis.as_ref().map(|redis| redis.url.split('/').nth(2).unwrap_or_default());
     if authority.is_some_and(|authority| authority.contains('@')) {
         return wrong(
@@ -99,8 +159,8 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     }
     let name = &sessions.cookie.name;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || !name.chars().all(is_token) {
-        return wrong("sessions.cookie.name is not a valid cookie name");
+    if name.is_empty() || !name.chars().all(is_token) || name.starts_with("__") {
+        return wrong("sessions.cookie.name is no cookie name (`__Host-` is put before it over TLS)");
     }
     Ok(())
 }
@@ -133,9 +193,10 @@ fn check_route(route: &RouteConfig) -> Result<(), String> {
             return Err(format!("route `{name}`: a time-out must be longer than zero, like `60s`"));
         }
     }
-    if let Some(respond) = &route.respond {
-        http::StatusCode::from_u16(respond.status)
-            .map_err(|_| format!("route `{name}`: {} is not a status code", respond.status))?;
+    if let Some(status) = route.respond.as_ref().map(|respond| respond.status)
+        && !(200..600).contains(&status)
+    {
+        return Err(format!("route `{name}`: {status} is not a final status code"));
     }
     Ok(())
 }

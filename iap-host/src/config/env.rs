@@ -1,51 +1,81 @@
 //! Overrides from the environment: `IAP_SERVER__LISTEN=0.0.0.0:80` sets `server.listen`.
 //!
-//! Two underscores part the levels. Lists and routes cannot be set this way. A variable that
-//! names no setting is an error, so that a typing mistake does not pass unseen; variables with one
-//! level only (`IAP_SESSION_SECRET`) are left alone, since secrets are often named so.
+//! Two underscores part the levels; a list is written with commas, `null` clears a setting. Routes
+//! cannot be set this way. A variable that names no setting is an error, so that a typing mistake
+//! does not pass unseen; others (`IAP_SESSION_SECRET`) are left alone, since secrets are often
+//! named so.
 
 use serde_json::Value;
 
 use super::{Config, Environment};
 
 const PREFIX: &str = "IAP_";
+const SECTIONS: [&str; 6] = ["SERVER", "ADMIN", "SESSIONS", "APM", "LOG", "ROUTES"];
 
 /// Lays the environment over `config`.
 pub(super) fn apply(config: Config, environment: &Environment) -> Result<Config, String> {
-    let overrides: Vec<_> = environment
-        .iter()
-        .filter_map(|(name, text)| Some((name, name.strip_prefix(PREFIX)?, text)))
-        .filter(|(_, path, _)| path.contains("__"))
-        .collect();
+    let mut overrides = Vec::new();
+    for (name, text) in environment {
+        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        if path.contains("__") {
+            overrides.push((name, path.to_ascii_lowercase(), text));
+        } else if let Some(section) = section_of(path) {
+            let rest = &path[section.len()..];
+            return Err(format!("{name}: settings need two underscores, like IAP_{section}_{rest}"));
+        }
+    }
     if overrides.is_empty() {
         return Ok(config);
     }
     let mut value = serde_json::to_value(config).map_err(|error| error.to_string())?;
+    // A block that was absent may be whole only when all of its settings are there.
+    let mut unfinished = None;
     for (name, path, text) in overrides {
-        value =
-            set(value, &path.to_ascii_lowercase(), text).map_err(|message| format!("{name}: {message}"))?;
+        let problem = set(&mut value, &path, text).map_err(|message| format!("{name}: {message}"))?;
+        unfinished = unfinished.or(problem.map(|problem| format!("{name}: {problem}")));
     }
-    serde_json::from_value(value).map_err(|error| error.to_string())
+    serde_json::from_value(value).map_err(|error| unfinished.unwrap_or_else(|| error.to_string()))
 }
 
-/// Sets one leaf: as a number or a truth value where that fits, else as text.
-fn set(root: Value, path: &str, text: &str) -> Result<Value, String> {
-    let as_text = Value::String(text.to_owned());
-    let scalar =
-        serde_json::from_str(text).ok().filter(|value: &Value| value.is_number() || value.is_boolean());
-    let mut last = String::new();
-    for candidate in scalar.into_iter().chain([as_text]) {
-        let mut changed = root.clone();
-        *leaf(&mut changed, path).ok_or("there is no such setting")? = candidate;
-        match serde_json::from_value::<Config>(changed.clone()) {
-            Ok(_) => return Ok(changed),
-            Err(error) => last = error.to_string(),
+/// The section that a name with a single underscore probably means.
+fn section_of(path: &str) -> Option<&'static str> {
+    SECTIONS.into_iter().find(|section| {
+        path.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })
+}
+
+/// Sets one leaf: to null, a number, a truth value or a list where that fits, else to the text.
+/// Answers what is wrong with the configuration then, if anything.
+fn set(root: &mut Value, path: &str, text: &str) -> Result<Option<String>, String> {
+    let is_list = leaf(root, path).ok_or("there is no such setting")?.is_array();
+    let list = || text.split(',').map(|item| Value::String(item.trim().to_owned())).collect();
+    let scalar = serde_json::from_str(text).ok().filter(|value: &Value| !value.is_object());
+    let plain = if is_list { list() } else { Value::String(text.to_owned()) };
+    let mut problem = None;
+    for candidate in scalar.into_iter().chain([plain]) {
+        *leaf(root, path).ok_or("there is no such setting")? = candidate;
+        match serde_json::from_value::<Config>(root.clone()) {
+            Ok(_) => return Ok(None),
+            Err(error) if error.to_string().starts_with("unknown field") => {
+                return Err("there is no such setting".to_owned());
+            }
+            Err(error) => problem = Some(error.to_string()),
         }
     }
-    Err(last)
+    Ok(problem)
 }
 
+/// The place of a setting; blocks that are absent come into being on the way.
 fn leaf<'a>(root: &'a mut Value, path: &str) -> Option<&'a mut Value> {
-    let found = path.split("__").try_fold(root, |node, key| node.as_object_mut()?.get_mut(key))?;
-    (!found.is_object() && !found.is_array()).then_some(found)
+    let (parents, last) = path.rsplit_once("__")?;
+    let mut node = root;
+    for key in parents.split("__") {
+        node = node.as_object_mut()?.get_mut(key)?;
+        if node.is_null() {
+            *node = Value::Object(serde_json::Map::new());
+        }
+    }
+    let found = node.as_object_mut()?.entry(last).or_insert(Value::Null);
+    let is_routes = path.starts_with("routes");
+    (!found.is_object() && !is_routes).then_some(found)
 }

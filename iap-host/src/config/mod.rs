@@ -37,7 +37,9 @@ pub(crate) struct ServerConfig {
     pub(crate) tls: Option<ServerTlsConfig>,
     /// Worker threads; one a core when absent.
     pub(crate) workers: Option<usize>,
-    /// How long running requests may go on after SIGTERM.
+    /// How long `/readyz` says no before the drain begins, so that a load balancer looks elsewhere.
+    pub(crate) drain_delay: Span,
+    /// How long running requests may go on after that.
     pub(crate) drain: Span,
     pub(crate) max_connections: usize,
     pub(crate) max_body: ByteSize,
@@ -68,6 +70,7 @@ impl Default for ServerConfig {
             listen: ([127, 0, 0, 1], 8080).into(),
             tls: None,
             workers: None,
+            drain_delay: Span::seconds(0),
             drain: Span::seconds(30),
             max_connections: 65_536,
             max_body: ByteSize(64 << 20),
@@ -250,7 +253,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// One route. Exactly one of `upstream`, `files`, `respond` and `demo` says where it leads.
+/// One route. Exactly one of `upstream`, `files`, `respond` and `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RouteConfig {

@@ -30,9 +30,26 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// The largest file that is read.
+const MAX_BYTES: usize = 4 << 20;
+
+/// What the parser says, and what it means to somebody who writes a configuration.
+const PLAIN_WORDS: [(&str, &str); 7] = [
+    ("invalid socket address", "not an address: write an IP address and a port, like 127.0.0.1:8080"),
+    ("expected mapping start", "a block of settings is expected here, each on a line of its own"),
+    ("expected sequence start", "a list is expected here, like [first, second]"),
+    ("invalid u", "a whole number is expected here"),
+    ("invalid usize", "a whole number is expected here"),
+    ("duplicate", "a duplicate key: each setting stands once in its block"),
+    ("multiple YAML documents", "more than one document: remove the line `---`"),
+];
+
 /// Parses a configuration, lays the environment over it and checks it whole.
 pub(crate) fn parse(file: &str, text: &str, environment: &Environment) -> Result<Config, ConfigError> {
     let at = |place, message| ConfigError { file: file.to_owned(), place, message };
+    if text.len() > MAX_BYTES {
+        return Err(at(None, format!("larger than {} MiB: this is no configuration", MAX_BYTES >> 20)));
+    }
     let config = if is_blank(text) {
         Config::default()
     } else {
@@ -61,6 +78,9 @@ fn describe(error: &serde_saphyr::Error) -> String {
         None => text,
     };
     let text = text.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | ' ')).to_owned();
+    if let Some((_, plain)) = PLAIN_WORDS.iter().find(|(raw, _)| text.contains(raw)) {
+        return (*plain).to_owned();
+    }
     match nearest_key(&text) {
         Some(key) => format!("{text}; did you mean `{key}`?"),
         None => text,

@@ -20,7 +20,31 @@ fn errors_name_the_place_and_the_remedy() {
         ("server:\n  lisen: 127.0.0.1:1\n", "iap.yaml:2:3: unknown field `lisen`", "did you mean `listen`?"),
         ("server:\n  drain: soon\n", "iap.yaml:2:10: ", "`soon` is not a duration"),
         ("server:\n  max_body: 5 parsecs\n", "iap.yaml:2:13: ", "is not a size"),
-        ("server:\n  listen: here\n", "iap.yaml:2:11: ", "socket address"),
+        ("server:\n  listen: here\n", "iap.yaml:2:11: ", "like 127.0.0.1:8080"),
+        ("server:\n  workers: two\n", "iap.yaml:2:12: ", "a whole number"),
+        ("server: {}\n---\nadmin: {}\n", "iap.yaml:", "more than one document"),
+        ("server: fast\n", "iap.yaml:1:9: ", "a block of settings"),
+        ("admin:\n  hosts: ops\n", "iap.yaml:2:10: ", "a list is expected"),
+        ("server: {max_connections: 0}\n", "iap.yaml: ", "at least one connection"),
+        ("log: {level: loud}\n", "iap.yaml: ", "log.level: write off"),
+        ("log: {level: 'info,iap_core=loud'}\n", "iap.yaml: ", "log.level: write off"),
+        ("apm: {history: ''}\n", "iap.yaml: ", "apm.history: write a directory"),
+        ("admin: {hosts: ['https://ops.example/']}\n", "iap.yaml: ", "without scheme"),
+        ("routes:\n  - {name: a, files: x, host: 'x.org:80'}\n", "iap.yaml:2:5: ", "is no host name"),
+        ("sessions: {api: '0.0.0.0:9901'}\n", "iap.yaml: ", "one they can reach"),
+        ("sessions: {cookie: {name: __Host-x}}\n", "iap.yaml: ", "is no cookie name"),
+        (
+            "sessions: {store: redis, secret: {env: S}, redis: {url: 'tls://h:1'}}\n",
+            "iap.yaml: ",
+            "rediss:// for TLS",
+        ),
+        (
+            "sessions: {store: redis, secret: {env: S}, redis: {url: 'redis://h:1', username: u}}\n",
+            "iap.yaml: ",
+            "needs a sessions.redis.password",
+        ),
+        ("server: {listen: '0.0.0.0:9900'}\n", "iap.yaml: ", "both listen on port 9900"),
+        ("routes:\n  - {name: a, respond: {status: 101}}\n", "iap.yaml:2:5: ", "not a final status code"),
         ("server:\n  drain: 1s\n  drain: 2s\n", "iap.yaml:3:3: ", "duplicate"),
         ("server: [\n", "iap.yaml:", ""),
         ("routes:\n  - name: a\n    path: /\n", "iap.yaml:2:5: ", "leads nowhere"),
@@ -40,7 +64,7 @@ fn errors_name_the_place_and_the_remedy() {
             "iap.yaml:2:5: ",
             "is not a server address",
         ),
-        ("routes:\n  - {name: a, respond: {status: 99}}\n", "iap.yaml:2:5: ", "not a status code"),
+        ("routes:\n  - {name: a, respond: {status: 99}}\n", "iap.yaml:2:5: ", "not a final status code"),
         (
             "server:\n  timeouts: {write: 0s}\n",
             "iap.yaml: ",
@@ -52,7 +76,7 @@ fn errors_name_the_place_and_the_remedy() {
             "longer than zero",
         ),
         ("sessions:\n  store: redis\n", "iap.yaml: ", "sessions.redis.url"),
-        ("admin:\n  listen: 127.0.0.1:8080\n", "iap.yaml: ", "both 127.0.0.1:8080"),
+        ("admin:\n  listen: 127.0.0.1:8080\n", "iap.yaml: ", "both listen on port 8080"),
     ];
     for (text, place, remedy) in cases {
         let message = error(text);
@@ -87,10 +111,44 @@ fn the_environment_lies_over_the_file() {
     assert_eq!(config.server.workers, Some(3));
     assert_eq!(config.server.drain, Span::seconds(5));
     assert!(!config.apm.enabled);
+    let config = set(&[
+        ("IAP_SESSIONS__STORE", "redis"),
+        ("IAP_SESSIONS__REDIS__URL", "redis://db:6379"),
+        ("IAP_SESSIONS__SECRET__ENV", "IAP_SESSION_SECRET"),
+        ("IAP_ADMIN__HOSTS", "ops.example, console.example"),
+        ("IAP_APM__HISTORY", "null"),
+        ("IAP_LOG__LEVEL", "info,iap_core=debug"),
+    ])
+    .unwrap();
+    assert_eq!(config.sessions.redis.unwrap().url, "redis://db:6379");
+    assert_eq!(config.admin.hosts, ["ops.example", "console.example"]);
+    assert_eq!(config.apm.history, None);
+    for (name, part) in [
+        ("IAP_SERVER_LISTEN", "IAP_SERVER__LISTEN"),
+        ("IAP_ROUTES", "two underscores"),
+        ("IAP_ROUTES__0", "no such setting"),
+        ("IAP_SERVER", "two underscores"),
+        ("IAP_SERVER__TLS__PORT", "no such setting"),
+        ("IAP_SERVER__TLS__LISTEN", "missing field"),
+    ] {
+        let message = set(&[(name, "127.0.0.1:1")]).unwrap_err().to_string();
+        assert!(message.contains(name) && message.contains(part), "{message}");
+    }
     let message = set(&[("IAP_SERVER__LISEN", "x")]).unwrap_err().to_string();
     assert!(message.contains("IAP_SERVER__LISEN: there is no such setting"), "{message}");
     let message = set(&[("IAP_SERVER__LISTEN", "x")]).unwrap_err().to_string();
     assert!(message.contains("IAP_SERVER__LISTEN: "), "{message}");
+}
+
+#[test]
+fn many_routes_are_checked_in_one_pass() {
+    let routes: String =
+        (0..5_000).map(|n| format!("  - {{name: r{n}, path: /r{n}, respond: {{status: 200}}}}\n")).collect();
+    let config = parse("iap.yaml", &format!("routes:\n{routes}"), &Environment::new()).unwrap();
+    assert_eq!(config.routes.len(), 5_000);
+    let twice = format!("routes:\n{routes}  - {{name: r7, path: /x, respond: {{status: 200}}}}\n");
+    assert!(error(&twice).starts_with("iap.yaml:5002:5: two routes are named `r7`"), "{}", error(&twice));
+    assert!(error(&"# long\n".repeat(1 << 20)).contains("larger than 4 MiB"));
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub(crate) fn config(
 
 /// Tells the addresses, and shows progress until there is something to see.
 #[allow(clippy::print_stdout)] // What a user of this command reads.
-pub(crate) async fn greet(addresses: &Addresses, apm: &Apm) {
+pub(crate) async fn greet(addresses: &Addresses, apm: &Apm, has_load: bool) {
     println!("\n  The demo runs:");
     println!("    shop      http://{}/", addresses.http);
     println!("    console   http://{}/", addresses.admin);
@@ -61,6 +61,16 @@ pub(crate) async fn greet(addresses: &Addresses, apm: &Apm) {
         println!("    OTLP in   http://{otlp}/v1/traces");
     }
     println!();
+    if has_load {
+        warm_up(apm).await;
+    }
+    println!("\n  Ready. Open the console, click a dot, or ask it: \"what is wrong right now?\"");
+    println!("  Ctrl-C ends everything.");
+}
+
+/// Shows progress until every view has something to show.
+#[allow(clippy::print_stdout)] // What a user of this command reads.
+async fn warm_up(apm: &Apm) {
     let started = tokio::time::Instant::now();
     let interactive = std::io::stdout().is_terminal();
     loop {
@@ -74,10 +84,8 @@ pub(crate) async fn greet(addresses: &Addresses, apm: &Apm) {
             let _ = std::io::stdout().flush();
         }
         if done {
-            break;
+            return;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    println!("\n  Ready. Open the console, click a dot, or ask it: \"what is wrong right now?\"");
-    println!("  Ctrl-C ends everything.");
 }

@@ -44,8 +44,13 @@ log: {format: json}
 impl Host {
     /// Starts the host with [`FREE_PORTS`] and `config` below it, and waits until it is ready.
     pub fn start(config: &str) -> Self {
+        Self::start_with(&format!("{FREE_PORTS}{config}"))
+    }
+
+    /// Starts the host with a whole configuration, which must log JSON.
+    pub fn start_with(config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut process = spawn(directory.path(), &format!("{FREE_PORTS}{config}"));
+        let mut process = spawn(directory.path(), config);
         let stderr = process.0.stderr.take().unwrap();
         let (send, ready) = std::sync::mpsc::channel();
         // Reads on to the end, so that the host never blocks on a full pipe.
