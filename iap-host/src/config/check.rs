@@ -110,10 +110,6 @@ fn is_log_filter(filter: &str) -> bool {
     })
 }
 
-/// The kinds of Redis that [`iap_session::RedisConfig`] knows.
-const REDIS_SCHEMES: [&str; 6] =
-    ["redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"];
-
 fn check_sessions(config: &Config) -> Result<(), Problem> {
     let sessions = &config.sessions;
     let wrong = |message: &str| Err(Problem { route: None, message: message.to_owned() });
@@ -130,12 +126,8 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
         _ => {}
     }
     if let Some(redis) = &sessions.redis {
-        let scheme = redis.url.split_once("://").map(|(scheme, _)| scheme);
-        if !scheme.is_some_and(|scheme| REDIS_SCHEMES.contains(&scheme)) {
-            return wrong(
-                "sessions.redis.url: write redis://host:port, rediss:// for TLS, redis-cluster:// or \
-                 redis-sentinel://",
-            );
+        if let Err(error) = iap_session::RedisConfig::new(&redis.url).check() {
+            return wrong(&format!("sessions.redis.url: {error}"));
         }
         if redis.username.is_some() && redis.password.is_none() {
             return wrong("sessions.redis.username needs a sessions.redis.password");

@@ -38,6 +38,22 @@ pub struct RedisConfig {
     pub unresponsive_after: Duration,
 }
 
+/// Those of Redis and of Valkey; the plural means TLS.
+const SCHEMES: [&str; 12] = [
+    "redis",
+    "rediss",
+    "redis-cluster",
+    "rediss-cluster",
+    "redis-sentinel",
+    "rediss-sentinel",
+    "valkey",
+    "valkeys",
+    "valkey-cluster",
+    "valkeys-cluster",
+    "valkey-sentinel",
+    "valkeys-sentinel",
+];
+
 impl RedisConfig {
     /// The defaults, with a URL.
     pub fn new(url: impl Into<String>) -> Self {
@@ -58,7 +74,22 @@ impl RedisConfig {
         self.parse().map_or_else(|_| "(no valid address)".to_owned(), |config| addresses(&config))
     }
 
+    /// Checks the URL without connecting.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for another kind of URL than those above, so that a mistyped `rediss://` does not
+    /// become a connection in plain text.
+    pub fn check(&self) -> Result<(), StoreError> {
+        self.parse().map(drop)
+    }
+
     pub(super) fn parse(&self) -> Result<Config, StoreError> {
+        let scheme = self.url.split_once("://").map(|(scheme, _)| scheme);
+        if !scheme.is_some_and(|scheme| SCHEMES.contains(&scheme)) {
+            let text = "write redis://host:port, rediss:// for TLS, redis-cluster:// or redis-sentinel://";
+            return Err(StoreError::new(StoreErrorKind::Invalid, text));
+        }
         // The parser's own message may quote the URL, and with it a password.
         let mut config = Config::from_url(&self.url)
             .map_err(|_| StoreError::new(StoreErrorKind::Invalid, "the Redis URL is not valid"))?;
@@ -118,4 +149,27 @@ fn addresses(config: &Config) -> String {
     let hosts = config.server.hosts();
     let hosts: Vec<_> = hosts.iter().map(|server| format!("{}:{}", server.host, server.port)).collect();
     hosts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_known_kinds_of_urls_are_taken() {
+        for scheme in SCHEMES {
+            let url = format!("{scheme}://127.0.0.1:6379?sentinelServiceName=m");
+            let config = RedisConfig::new(url).parse().expect(scheme);
+            assert_eq!(
+                config.tls.is_some(),
+                scheme.starts_with("rediss") || scheme.starts_with("valkeys"),
+                "{scheme}"
+            );
+        }
+        for url in ["tls://h:1", "http://h:1", "redis:h:1", "foo", "", "REDISS://h:1"] {
+            let error = RedisConfig::new(url).check().expect_err(url);
+            assert_eq!(error.kind(), StoreErrorKind::Invalid);
+            assert!(error.to_string().contains("rediss:// for TLS"), "{error}");
+        }
+    }
 }
