@@ -29,6 +29,7 @@ const SLOWER_MIN_US: u64 = 100_000;
 /// What is wrong with a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Problem {
     /// At least 5 % of its transactions failed.
     Failing,

@@ -37,7 +37,7 @@ pub mod question;
 mod sql;
 pub mod telemetry;
 
-pub use assistant::{Answer, Assistant, Limits, Outcome};
+pub use assistant::{Answer, AnswerWindow, Assistant, Outcome};
 pub use blame::{Blame, BlameKind};
 pub use findings::{Culprit, Finding, Findings, Problem};
 pub use question::{Intent, Language, Question};

@@ -12,6 +12,7 @@ const MAX_WINDOW_US: u64 = 24 * 60 * MINUTE_US;
 /// The language of a question, and so of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Language {
     /// Korean: there is Hangul in the question.
     Korean,
@@ -22,6 +23,7 @@ pub enum Language {
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Intent {
     /// What is wrong, and because of what.
     WhatIsWrong,

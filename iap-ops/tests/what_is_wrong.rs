@@ -208,7 +208,7 @@ async fn both_languages_say_the_same() {
                 "[실패] pay: 20건 중 5건 오류(25.0%, 직전 1시간은 0.0%)",
                 "원인: 업스트림 `10.0.0.9:8443` (shop) — 살펴본 5건 중 5건에서 먼저 실패. \"connection refused\"",
                 "[지연] orders: 30건의 p95가 1.49 s (직전 1시간은 40.0 ms)",
-                "원인: SQL `SELECT * FROM orders WHERE customer = ? AND note = ?` (shop) — 평균 1.40 s, 살펴본 20건 시간의 93.3%.",
+                "원인(가장 느린 20건): SQL `SELECT * FROM orders WHERE customer = ? AND note = ?` (shop) — 평균 1.40 s, 그 시간의 93.3%.",
             ],
         ),
         (
@@ -219,7 +219,7 @@ async fn both_languages_say_the_same() {
                 "[failing] pay: 5 of 20 requests failed (25.0%, against 0.0% in the hour before).",
                 "Cause: upstream `10.0.0.9:8443` (shop): failed first in 5 of 5 traces. \"connection refused\"",
                 "[slow] orders: the p95 of 30 requests is 1.49 s (against 40.0 ms in the hour before)",
-                "1.40 s on average, 93.3% of the time of 20 traces.",
+                "Cause in the 20 slowest: SQL `SELECT * FROM orders WHERE customer = ? AND note = ?` (shop): 1.40 s on average, 93.3% of their time.",
             ],
         ),
     ] {
@@ -227,7 +227,7 @@ async fn both_languages_say_the_same() {
             assert!(answer.text.contains(part), "{part}\nis not in\n{}", answer.text);
         }
         assert!(!answer.text.contains("secret"), "no literals of statements");
-        assert!(serde_json::to_value(answer).expect("serializable")["limits"]["tz"] == "Asia/Seoul");
+        assert!(serde_json::to_value(answer).expect("serializable")["window"]["tz"] == "Asia/Seoul");
     }
 }
 
@@ -329,4 +329,23 @@ async fn a_failure_that_no_span_explains_is_explained_by_its_log() {
     let culprit = findings.problems[0].culprit.as_ref().expect("a culprit");
     assert_eq!(culprit.error.as_deref(), Some("the payment service is down"));
     assert!(answer.text.contains("the payment service is down"), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_cause_in_all_requests_is_not_said_to_be_of_the_slowest() {
+    for (question, part) in [
+        (
+            "what is wrong?",
+            "Cause in all 6: SQL `SELECT * FROM carts` (shop): 1.20 s on average, 80.0% of their time.",
+        ),
+        ("뭐가 문제야?", "원인(전체 6건): SQL `SELECT * FROM carts` (shop) — 평균 1.20 s, 그 시간의 80.0%."),
+    ] {
+        let mut load = Load::new();
+        for n in 0..6 {
+            let sql = query("SELECT * FROM carts", 0, 1_200 * MS);
+            load.add("cart", NOW_US - 2 * MINUTE + n * MS, 1_500 * MS, 200, &[sql]);
+        }
+        let answer = load.ask(question).await;
+        assert!(answer.text.contains(part), "{}", answer.text);
+    }
 }

@@ -22,6 +22,7 @@ const HOUR_US: u64 = 3_600_000_000;
 /// How the answer came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outcome {
     /// There are problems.
     Problems,
@@ -35,7 +36,7 @@ pub enum Outcome {
 
 /// The time that an answer is about, as a calendar shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Limits {
+pub struct AnswerWindow {
     /// The window in Unix microseconds.
     #[serde(flatten)]
     pub window: Window,
@@ -55,7 +56,7 @@ pub struct Answer {
     /// How it came out.
     pub outcome: Outcome,
     /// What it is about; `None` for a question that was not understood.
-    pub limits: Option<Limits>,
+    pub window: Option<AnswerWindow>,
     /// What was found.
     pub findings: Option<Findings>,
     /// The trace ids of all findings.
@@ -105,7 +106,7 @@ impl Assistant {
             return Ok(Answer {
                 question,
                 outcome: Outcome::NotUnderstood,
-                limits: None,
+                window: None,
                 findings: None,
                 evidence: Vec::new(),
                 text: wording::help(question.language),
@@ -121,19 +122,19 @@ impl Assistant {
             (_, true) => Outcome::Healthy,
             (_, false) => Outcome::Problems,
         };
-        let limits = self.limits(window);
-        let text = wording::answer(question.language, outcome, &limits, &findings);
+        let window = self.answer_window(window);
+        let text = wording::answer(question.language, outcome, &window, &findings);
         let evidence = findings.problems.iter().flat_map(|finding| finding.evidence.clone()).collect();
-        Ok(Answer { question, outcome, limits: Some(limits), findings: Some(findings), evidence, text })
+        Ok(Answer { question, outcome, window: Some(window), findings: Some(findings), evidence, text })
     }
 
-    fn limits(&self, window: Window) -> Limits {
+    fn answer_window(&self, window: Window) -> AnswerWindow {
         let print = |us: u64| {
             let second = Timestamp::from_second((us / 1_000_000) as i64).unwrap_or(Timestamp::MAX);
             second.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
         };
         let (start, end) = (print(window.from_us), print(window.to_us));
-        Limits { window, start, end, tz: self.zone_name.clone() }
+        AnswerWindow { window, start, end, tz: self.zone_name.clone() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The templates, in Korean and English. Each fact has one sentence in both.
 
-use super::{Limits, Outcome, pick};
+use super::{AnswerWindow, Outcome, pick};
 use crate::blame::BlameKind;
 use crate::findings::{Culprit, Finding, Findings, Problem};
 use crate::question::Language;
@@ -16,8 +16,13 @@ pub(super) fn help(language: Language) -> String {
     .to_owned()
 }
 
-pub(super) fn answer(language: Language, outcome: Outcome, limits: &Limits, findings: &Findings) -> String {
-    let mut lines = vec![window(language, limits)];
+pub(super) fn answer(
+    language: Language,
+    outcome: Outcome,
+    about: &AnswerWindow,
+    findings: &Findings,
+) -> String {
+    let mut lines = vec![window(language, about)];
     match outcome {
         Outcome::NoData => lines.push(no_data(language)),
         Outcome::Healthy => lines.push(healthy(language, findings)),
@@ -39,8 +44,8 @@ pub(super) fn answer(language: Language, outcome: Outcome, limits: &Limits, find
     lines.join("\n")
 }
 
-fn window(language: Language, limits: &Limits) -> String {
-    let Limits { start, end, tz, .. } = limits;
+fn window(language: Language, about: &AnswerWindow) -> String {
+    let AnswerWindow { start, end, tz, .. } = about;
     pick(language, format!("조회 구간: {start} ~ {end} ({tz})"), format!("Window: {start} to {end} ({tz})"))
 }
 
@@ -79,7 +84,7 @@ fn finding(language: Language, finding: &Finding) -> String {
         Problem::Slow => slow(language, finding),
     }];
     if let Some(found) = &finding.culprit {
-        parts.push(culprit(language, finding.problem, found));
+        parts.push(culprit(language, finding, found));
     }
     if finding.sessions > 0 {
         let sessions = finding.sessions;
@@ -124,18 +129,21 @@ fn slow(language: Language, finding: &Finding) -> String {
     )
 }
 
-fn culprit(language: Language, problem: Problem, culprit: &Culprit) -> String {
+fn culprit(language: Language, finding: &Finding, culprit: &Culprit) -> String {
     let thing = thing(language, culprit);
     let Culprit { traces, examined, time_percent, .. } = culprit;
-    match problem {
+    match finding.problem {
         Problem::Slow => {
+            // The slowest are examined first, so only all of them stand for the route.
+            let picked = match (*examined as u64) < finding.count {
+                true => pick(language, format!("가장 느린 {examined}건"), format!("the {examined} slowest")),
+                false => pick(language, format!("전체 {examined}건"), format!("all {examined}")),
+            };
             let mean = duration(culprit.mean_self_us);
             pick(
                 language,
-                format!("원인: {thing} — 평균 {mean}, 살펴본 {examined}건 시간의 {time_percent:.1}%."),
-                format!(
-                    "Cause: {thing}: {mean} on average, {time_percent:.1}% of the time of {examined} traces."
-                ),
+                format!("원인({picked}): {thing} — 평균 {mean}, 그 시간의 {time_percent:.1}%."),
+                format!("Cause in {picked}: {thing}: {mean} on average, {time_percent:.1}% of their time."),
             )
         }
         Problem::Failing => {
