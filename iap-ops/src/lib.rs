@@ -39,6 +39,6 @@ pub mod telemetry;
 
 pub use assistant::{Answer, AnswerWindow, Assistant, Outcome};
 pub use blame::{Blame, BlameKind};
-pub use findings::{Culprit, Finding, Findings, Problem};
+pub use findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers, Scope};
 pub use question::{Intent, Language, Question};
 pub use telemetry::{Live, SessionSource, SessionStats, Telemetry, TelemetryError};

@@ -1,6 +1,10 @@
 //! From a text to what is asked. Tolerant of spaces, punctuation and case; knows a handful of phrasings.
 
+mod subject;
+
 use serde::Serialize;
+
+pub(crate) use self::subject::named_routes;
 
 /// Characters of a question that are read.
 const MAX_CHARS: usize = 500;

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
-use crate::findings::{Findings, look_into};
+use crate::findings::{Findings, Scope, look_into};
 use crate::question::{Intent, Language, Question};
 use crate::telemetry::{Telemetry, TelemetryError};
 
@@ -24,14 +24,29 @@ const HOUR_US: u64 = 3_600_000_000;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
-    /// There are problems.
+    /// There are problems: with routes, or the session store does not answer.
     Problems,
     /// There was traffic, and nothing is wrong with it.
     Healthy,
+    /// No problem is known, but there are [`Findings::unjudged`] routes.
+    TooFew,
     /// Nothing was recorded in the window.
     NoData,
     /// The question was not understood; the text says what can be asked.
     NotUnderstood,
+}
+
+impl Outcome {
+    fn of(findings: &Findings) -> Self {
+        if findings.sessions_unavailable || !findings.problems.is_empty() {
+            return Self::Problems;
+        }
+        match (findings.count, findings.unjudged.is_empty()) {
+            (0, _) => Self::NoData,
+            (_, false) => Self::TooFew,
+            (_, true) => Self::Healthy,
+        }
+    }
 }
 
 /// The time that an answer is about, as a calendar shows it.
@@ -116,14 +131,11 @@ impl Assistant {
         // One more millisecond, so that what just began is in it.
         let window = Window::last(question.window_us, now_us + 1_000);
         let baseline = Window::last(HOUR_US, window.from_us);
-        let findings = look_into(&*self.telemetry, window, baseline).await?;
-        let outcome = match (findings.count, findings.problems.is_empty()) {
-            (0, _) => Outcome::NoData,
-            (_, true) => Outcome::Healthy,
-            (_, false) => Outcome::Problems,
-        };
+        let scope = Scope { window, baseline, until_now: true, question: text };
+        let findings = look_into(&*self.telemetry, scope).await?;
+        let outcome = Outcome::of(&findings);
         let window = self.answer_window(window);
-        let text = wording::answer(question.language, outcome, &window, &findings);
+        let text = wording::answer(question.language, &window, &findings);
         let evidence = findings.problems.iter().flat_map(|finding| finding.evidence.clone()).collect();
         Ok(Answer { question, outcome, window: Some(window), findings: Some(findings), evidence, text })
     }

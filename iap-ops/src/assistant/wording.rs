@@ -1,9 +1,12 @@
 //! The templates, in Korean and English. Each fact has one sentence in both.
 
-use super::{AnswerWindow, Outcome, pick};
+use super::{AnswerWindow, pick};
 use crate::blame::BlameKind;
-use crate::findings::{Culprit, Finding, Findings, Problem};
+use crate::findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers};
 use crate::question::Language;
+
+/// Routes that are named of those with too few requests.
+const MAX_UNJUDGED: usize = 3;
 
 pub(super) fn help(language: Language) -> String {
     pick(
@@ -16,32 +19,49 @@ pub(super) fn help(language: Language) -> String {
     .to_owned()
 }
 
-pub(super) fn answer(
-    language: Language,
-    outcome: Outcome,
-    about: &AnswerWindow,
-    findings: &Findings,
-) -> String {
+pub(super) fn answer(language: Language, about: &AnswerWindow, findings: &Findings) -> String {
     let mut lines = vec![window(language, about)];
-    match outcome {
-        Outcome::NoData => lines.push(no_data(language)),
-        Outcome::Healthy => lines.push(healthy(language, findings)),
-        Outcome::Problems | Outcome::NotUnderstood => {
-            lines.push(totals(language, findings));
-            for (at, problem) in findings.problems.iter().enumerate() {
-                lines.push(format!("{}. {}", at + 1, finding(language, problem)));
-            }
+    lines.extend(subject(language, findings));
+    if findings.count == 0 {
+        lines.push(no_data(language));
+    } else {
+        match (&*findings.problems, &*findings.unjudged, &*findings.subjects) {
+            ([], [], []) => lines.push(healthy(language, findings)),
+            ([], [], _) => {}
+            _ => lines.push(totals(language, findings)),
         }
+        for (at, problem) in findings.problems.iter().enumerate() {
+            lines.push(format!("{}. {}", at + 1, finding(language, problem)));
+        }
+        lines.extend(good(language, findings));
     }
-    if let Some(sessions) = findings.sessions {
-        let active = sessions.active;
-        lines.push(pick(
-            language,
-            format!("현재 세션은 {active}개입니다."),
-            format!("There are {active} sessions now."),
-        ));
-    }
+    lines.extend(unjudged(language, findings));
+    lines.extend(sessions(language, findings));
     lines.join("\n")
+}
+
+fn subject(language: Language, findings: &Findings) -> Option<String> {
+    let names: Vec<&str> = findings.subjects.iter().map(|subject| subject.route.as_str()).collect();
+    let names = names.join(", ");
+    let line = pick(
+        language,
+        format!("질문에 나온 경로만 본 결과: {names}"),
+        format!("Only about what the question names: {names}"),
+    );
+    (!names.is_empty()).then_some(line)
+}
+
+fn sessions(language: Language, findings: &Findings) -> Option<String> {
+    if findings.sessions_unavailable {
+        let text = pick(language, "세션 저장소가 응답하지 않습니다.", "The session store does not answer.");
+        return Some(text.to_owned());
+    }
+    let active = findings.sessions?.active;
+    Some(pick(
+        language,
+        format!("현재 세션은 {active}개입니다."),
+        format!("There are {active} sessions now."),
+    ))
 }
 
 fn window(language: Language, about: &AnswerWindow) -> String {
@@ -67,6 +87,52 @@ fn healthy(language: Language, findings: &Findings) -> String {
         format!("실패하거나 느린 경로가 없습니다. 요청 {count}건, 오류 {errors}건입니다."),
         format!("No route is failing or slow: {count} requests, {errors} errors."),
     )
+}
+
+/// The routes that were asked about and have no other line.
+fn good(language: Language, findings: &Findings) -> Vec<String> {
+    let line = |RouteNumbers { route, count, errors, p95_us }: &RouteNumbers| {
+        let p95 = duration(*p95_us);
+        match count {
+            0 => pick(
+                language,
+                format!("{route}: 이 구간에 요청이 없습니다."),
+                format!("{route}: no requests in this window."),
+            ),
+            _ => pick(
+                language,
+                format!(
+                    "{route}: 실패하거나 느리지 않습니다. 요청 {count}건, 오류 {errors}건, p95 {p95}입니다."
+                ),
+                format!("{route} is neither failing nor slow: {count} requests, {errors} errors, p95 {p95}."),
+            ),
+        }
+    };
+    let told = |subject: &&RouteNumbers| {
+        findings.problems.iter().any(|problem| problem.route == subject.route)
+            || findings.unjudged.contains(subject)
+    };
+    findings.subjects.iter().filter(|subject| !told(subject)).map(line).collect()
+}
+
+/// Names the first ones only.
+fn unjudged(language: Language, findings: &Findings) -> Option<String> {
+    let routes = &findings.unjudged;
+    let one = |RouteNumbers { route, count, errors, .. }: &RouteNumbers| {
+        pick(language, format!("{route} {count}건 중 {errors}건"), format!("{route} {errors} of {count}"))
+    };
+    let mut listed: Vec<_> = routes.iter().take(MAX_UNJUDGED).map(one).collect();
+    let more = routes.len().saturating_sub(MAX_UNJUDGED);
+    if more > 0 {
+        listed.push(pick(language, format!("외 경로 {more}개"), format!("and {more} more routes")));
+    }
+    let listed = listed.join(", ");
+    let line = pick(
+        language,
+        format!("요청이 너무 적어 판단할 수 없는 경로의 오류: {listed}."),
+        format!("Too few requests to judge; failed there: {listed}."),
+    );
+    (!routes.is_empty()).then_some(line)
 }
 
 fn totals(language: Language, findings: &Findings) -> String {
@@ -109,10 +175,28 @@ fn failing(language: Language, finding: &Finding) -> String {
         )
     });
     let before = before.unwrap_or_default();
+    let recent = finding.recent.map(|end| recent(language, finding.failing_now, end)).unwrap_or_default();
     pick(
         language,
-        format!("[실패] {route}: {count}건 중 {errors}건 오류({error_percent:.1}%{before})."),
-        format!("[failing] {route}: {errors} of {count} requests failed ({error_percent:.1}%{before})."),
+        format!("[실패] {route}: {count}건 중 {errors}건 오류({error_percent:.1}%{before}).{recent}"),
+        format!(
+            "[failing] {route}: {errors} of {count} requests failed ({error_percent:.1}%{before}).{recent}"
+        ),
+    )
+}
+
+fn recent(language: Language, failing_now: bool, recent: Recent) -> String {
+    let Recent { count, errors, error_percent, .. } = recent;
+    let seconds = recent.length_us.div_ceil(1_000_000);
+    let now = if failing_now {
+        pick(language, " 지금 실패하고 있습니다:", " It is failing now:")
+    } else {
+        ""
+    };
+    pick(
+        language,
+        format!("{now} 최근 {seconds}초는 {count}건 중 {errors}건({error_percent:.1}%)."),
+        format!("{now} {errors} of {count} ({error_percent:.1}%) in the last {seconds} s."),
     )
 }
 

@@ -1,165 +1,14 @@
 //! "What is wrong?" over a real history with a made-up load.
 
-use std::sync::Arc;
+mod judging;
+mod load;
+mod subjects;
 
-use iap_apm::history::BoxFuture;
-use iap_apm::{
-    Batch, History, Source, Span, SqliteHistory, SqliteOptions, TraceSpans, TransactionSummary, UNROUTED,
-};
-use iap_core::{BoxError, ManualClock, SpanId, TraceId};
-use iap_ops::{Answer, Assistant, BlameKind, Live, Outcome, Problem, SessionSource, SessionStats};
-use serde_json::{Value, json};
+use iap_apm::{TraceSpans, UNROUTED};
+use iap_ops::{BlameKind, Outcome, Problem};
+use serde_json::json;
 
-/// 2026-11-25T04:00:00Z, 13:00 in Seoul.
-const NOW_MS: u64 = 1_795_579_200_000;
-const NOW_US: u64 = NOW_MS * 1_000;
-const MINUTE: u64 = 60_000_000;
-const MS: u64 = 1_000;
-
-struct Load {
-    batch: Batch,
-    next: u64,
-}
-
-impl Load {
-    fn new() -> Self {
-        Self { batch: Batch::default(), next: 1 }
-    }
-
-    /// A transaction whose root span has the given children: (name, kind, start and length in it, attributes,
-    /// error).
-    fn add(
-        &mut self,
-        route: &str,
-        start_us: u64,
-        duration_us: u64,
-        status: u16,
-        children: &[Child<'_>],
-    ) -> String {
-        let n = self.next;
-        self.next += 1;
-        let (trace_id, root) = (TraceId(u128::from(n).to_be_bytes()), SpanId((n << 16).to_be_bytes()));
-        let failed = status >= 500;
-        let mut spans = vec![span(root, None, route, "server", start_us, duration_us, failed, json!({}))];
-        for (at, child) in children.iter().enumerate() {
-            let id = SpanId(((n << 16) + 1 + at as u64).to_be_bytes());
-            let start = start_us + child.at_us;
-            let mut span = span(
-                id,
-                Some(root),
-                child.name,
-                child.kind,
-                start,
-                child.duration_us,
-                child.error.is_some(),
-                child.attributes.clone(),
-            );
-            span.error = child.error.map(str::to_owned);
-            spans.push(span);
-        }
-        self.batch.spans.push(TraceSpans { trace_id, spans });
-        self.batch.transactions.push(TransactionSummary {
-            trace_id,
-            span_id: root,
-            parent_id: None,
-            source: Source::Own,
-            service: "gateway".into(),
-            start_us,
-            duration_us,
-            method: "GET".into(),
-            path: format!("/{route}/{n}"),
-            host: "shop.example".into(),
-            route: route.into(),
-            status,
-            failed,
-            error: None,
-            message: None,
-            user: None,
-            session: Some(format!("s-{}", n % 4)),
-            client: None,
-            bytes_out: 0,
-        });
-        trace_id.to_string()
-    }
-
-    async fn ask(self, question: &str) -> Answer {
-        let history = SqliteHistory::temporary(SqliteOptions::default()).expect("a history");
-        history.append(Arc::new(self.batch)).await.expect("kept");
-        assistant(Live::new(Arc::new(history))).ask(question).await.expect("an answer")
-    }
-}
-
-struct Child<'a> {
-    name: &'a str,
-    kind: &'a str,
-    at_us: u64,
-    duration_us: u64,
-    attributes: Value,
-    error: Option<&'a str>,
-}
-
-#[expect(clippy::too_many_arguments, reason = "the columns of a made-up span")]
-fn span(
-    id: SpanId,
-    parent: Option<SpanId>,
-    name: &str,
-    kind: &str,
-    start_us: u64,
-    duration_us: u64,
-    failed: bool,
-    attributes: Value,
-) -> Span {
-    serde_json::from_value(json!({
-        "span_id": id.to_string(), "parent_id": parent.map(|id| id.to_string()), "name": name,
-        "kind": kind, "service": "shop", "start_us": start_us, "duration_us": duration_us,
-        "status": if failed { "error" } else { "unset" }, "attributes": attributes,
-    }))
-    .expect("a span")
-}
-
-fn assistant(live: Live) -> Assistant {
-    Assistant::new(Arc::new(live)).with_clock(Arc::new(ManualClock::at(NOW_MS)))
-}
-
-fn query(sql: &str, at_us: u64, duration_us: u64) -> Child<'static> {
-    let attributes = json!({ "db.query.text": sql });
-    Child { name: "query", kind: "client", at_us, duration_us, attributes, error: None }
-}
-
-/// An hour of normal traffic on three routes, then five minutes in which `orders` waits for one statement
-/// and `pay` gets errors from an upstream.
-fn incident() -> (Load, Vec<String>) {
-    let mut load = Load::new();
-    for n in 0..60 {
-        let start = NOW_US - 65 * MINUTE + n * MINUTE;
-        load.add("orders", start, 40 * MS, 200, &[query("SELECT * FROM orders WHERE id = 1", MS, 10 * MS)]);
-        load.add("pay", start, 30 * MS, 200, &[]);
-        load.add("home", start, 5 * MS, 200, &[]);
-    }
-    for n in 0..30 {
-        let start = NOW_US - 4 * MINUTE + n * 1_000 * MS;
-        let sql = format!("SELECT *  FROM orders WHERE customer = {n} AND note = 'secret {n}'");
-        let children = [query("SELECT 1", MS, 2 * MS), query(&sql, 10 * MS, 1_400 * MS)];
-        load.add("orders", start, 1_500 * MS, 200, &children);
-        load.add("home", start, 6 * MS, 200, &[]);
-    }
-    let mut failed = Vec::new();
-    for n in 0..20 {
-        let start = NOW_US - 3 * MINUTE + n * 1_000 * MS;
-        let bad = n % 4 == 0;
-        let child = Child {
-            name: "upstream",
-            kind: "client",
-            at_us: MS,
-            duration_us: 20 * MS,
-            attributes: json!({ "server.address": "10.0.0.9:8443" }),
-            error: bad.then_some("connection refused"),
-        };
-        let id = load.add("pay", start, 25 * MS, if bad { 502 } else { 200 }, &[child]);
-        failed.extend(bad.then_some(id));
-    }
-    (load, failed)
-}
+use load::{Child, Load, MINUTE, MS, NOW_US, incident, query};
 
 #[tokio::test]
 async fn the_statement_and_the_upstream_are_found() {
@@ -260,8 +109,13 @@ async fn good_and_rare_requests_are_no_problem() {
     }
     load.add("admin", NOW_US - MINUTE, 9_000 * MS, 500, &[]);
     let answer = load.ask("any problems?").await;
-    assert_eq!(answer.outcome, Outcome::Healthy, "{}", answer.text);
-    assert!(answer.text.contains("101 requests, 1 errors"), "{}", answer.text);
+    assert_eq!(answer.outcome, Outcome::TooFew, "{}", answer.text);
+    assert!(answer.text.contains("101 requests, 1 errors; problems found: 0."), "{}", answer.text);
+    assert!(
+        answer.text.contains("Too few requests to judge; failed there: admin 1 of 1."),
+        "{}",
+        answer.text
+    );
 }
 
 #[tokio::test]
@@ -275,26 +129,6 @@ async fn an_unknown_question_is_answered_with_what_can_be_asked() {
         // What it offers is understood.
         let offered = Load::new().ask(part).await;
         assert_eq!(offered.outcome, Outcome::NoData);
-    }
-}
-
-struct Sessions(Result<SessionStats, &'static str>);
-
-impl SessionSource for Sessions {
-    fn stats(&self) -> BoxFuture<'_, Result<SessionStats, BoxError>> {
-        Box::pin(std::future::ready(self.0.map_err(Into::into)))
-    }
-}
-
-#[tokio::test]
-async fn sessions_are_told_and_their_store_is_not_needed() {
-    let stats = SessionStats { active: 12 };
-    for (source, expected) in [(Ok(stats), Some(stats)), (Err("down"), None)] {
-        let history = Arc::new(SqliteHistory::temporary(SqliteOptions::default()).expect("a history"));
-        let live = Live::new(history).with_sessions(Arc::new(Sessions(source)));
-        let answer = assistant(live).ask("what's wrong?").await.expect("an answer");
-        assert_eq!(answer.findings.expect("findings").sessions, expected);
-        assert_eq!(answer.text.contains("12 sessions now"), expected.is_some());
     }
 }
 
