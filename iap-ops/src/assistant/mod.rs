@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use iap_apm::Window;
 use iap_core::{Clock, SystemClock};
-use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
 use crate::findings::{Findings, Scope, look_into};
-use crate::question::{Intent, Language, Question};
+use crate::question::{AskedTime, Intent, Language, Question};
 use crate::telemetry::{Telemetry, TelemetryError};
 
 /// The zone that windows are printed in unless another one is set.
@@ -32,6 +32,8 @@ pub enum Outcome {
     TooFew,
     /// Nothing was recorded in the window.
     NoData,
+    /// The time in the question was not understood; the text says which forms are.
+    TimeNotUnderstood,
     /// The question was not understood; the text says what can be asked.
     NotUnderstood,
 }
@@ -70,7 +72,7 @@ pub struct Answer {
     pub question: Question,
     /// How it came out.
     pub outcome: Outcome,
-    /// What it is about; `None` for a question that was not understood.
+    /// What it is about; `None` for a question, or a time, that was not understood.
     pub window: Option<AnswerWindow>,
     /// What was found.
     pub findings: Option<Findings>,
@@ -78,6 +80,16 @@ pub struct Answer {
     pub evidence: Vec<String>,
     /// The wording, in the question's language. Every number in it is in the findings.
     pub text: String,
+}
+
+impl Answer {
+    fn without_findings(question: Question, outcome: Outcome) -> Self {
+        let text = match outcome {
+            Outcome::TimeNotUnderstood => wording::times(question.language),
+            _ => wording::help(question.language),
+        };
+        Self { question, outcome, window: None, findings: None, evidence: Vec::new(), text }
+    }
 }
 
 /// Answers questions.
@@ -118,26 +130,40 @@ impl Assistant {
     pub async fn ask(&self, text: &str) -> Result<Answer, TelemetryError> {
         let question = Question::read(text);
         if question.intent == Intent::Unknown {
-            return Ok(Answer {
-                question,
-                outcome: Outcome::NotUnderstood,
-                window: None,
-                findings: None,
-                evidence: Vec::new(),
-                text: wording::help(question.language),
-            });
+            return Ok(Answer::without_findings(question, Outcome::NotUnderstood));
         }
-        let now_us = self.clock.now_ms() * 1_000;
-        // One more millisecond, so that what just began is in it.
-        let window = Window::last(question.window_us, now_us + 1_000);
+        let Some((window, until_now)) = self.window(question.time) else {
+            return Ok(Answer::without_findings(question, Outcome::TimeNotUnderstood));
+        };
         let baseline = Window::last(HOUR_US, window.from_us);
-        let scope = Scope { window, baseline, until_now: true, question: text };
+        let scope = Scope { window, baseline, until_now, question: text };
         let findings = look_into(&*self.telemetry, scope).await?;
         let outcome = Outcome::of(&findings);
         let window = self.answer_window(window);
         let text = wording::answer(question.language, &window, &findings);
         let evidence = findings.problems.iter().flat_map(|finding| finding.evidence.clone()).collect();
         Ok(Answer { question, outcome, window: Some(window), findings: Some(findings), evidence, text })
+    }
+
+    /// The window, and whether it ends now; `None` for a time that is not understood.
+    fn window(&self, time: AskedTime) -> Option<(Window, bool)> {
+        let now_ms = self.clock.now_ms();
+        // One more millisecond, so that what just began is in it.
+        let end_us = (now_ms + 1) * 1_000;
+        let now = Timestamp::from_millisecond(i64::try_from(now_ms).ok()?).ok()?.to_zoned(self.zone.clone());
+        let midnight_us = |day: Zoned| {
+            let midnight = day.start_of_day().ok()?.timestamp().as_microsecond();
+            Some(u64::try_from(midnight).unwrap_or(0))
+        };
+        match time {
+            AskedTime::Last { length_us } => Some((Window::last(length_us, end_us), true)),
+            AskedTime::Today => Some((Window::new(midnight_us(now)?, end_us), true)),
+            AskedTime::Yesterday => {
+                let from_us = midnight_us(now.yesterday().ok()?)?;
+                Some((Window::new(from_us, midnight_us(now)?), false))
+            }
+            AskedTime::NotUnderstood => None,
+        }
     }
 
     fn answer_window(&self, window: Window) -> AnswerWindow {

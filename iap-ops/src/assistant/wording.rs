@@ -19,6 +19,19 @@ pub(super) fn help(language: Language) -> String {
     .to_owned()
 }
 
+pub(super) fn times(language: Language) -> String {
+    pick(
+        language,
+        "질문의 시간을 이해하지 못해서 답하지 않았습니다. 이렇게 쓸 수 있습니다: \"최근 30초\", \"최근 10분\", \
+         \"1시간 30분 동안\", \"2일\", \"이틀\", \"1주\"(최대 31일), \"오늘\", \"어제\". \
+         시간이 없으면 최근 5분을 봅니다.",
+        "I did not understand the time in this question, so it is not answered. These are understood: \
+         \"last 30 seconds\", \"last 10 minutes\", \"1 hour 30 minutes\", \"2 days\", \"1 week\" (at most 31 \
+         days), \"today\", \"yesterday\". Without a time it is the last 5 minutes.",
+    )
+    .to_owned()
+}
+
 pub(super) fn answer(language: Language, about: &AnswerWindow, findings: &Findings) -> String {
     let mut lines = vec![window(language, about)];
     lines.extend(subject(language, findings));
