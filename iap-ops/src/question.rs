@@ -1,6 +1,7 @@
 //! From a text to what is asked. Tolerant of spaces, punctuation and case; knows a handful of phrasings.
 
 mod calendar;
+mod phrases;
 mod subject;
 mod time;
 
@@ -45,50 +46,12 @@ pub struct Question {
     pub time: AskedTime,
 }
 
-/// Compared without spaces and punctuation, in lower case.
-const WHAT_IS_WRONG: [&str; 32] = [
-    "문제의원인",
-    "문제원인",
-    "무엇이문제",
-    "뭐가문제",
-    "뭐가잘못",
-    "무엇이잘못",
-    "무슨문제",
-    "문제가뭐",
-    "문제가무엇",
-    "문제있",
-    "문제가있",
-    "장애원인",
-    "장애의원인",
-    "오류원인",
-    "오류의원인",
-    "에러원인",
-    "원인을알려",
-    "원인이뭐",
-    "왜느",
-    "왜이렇게느",
-    "왜에러",
-    "왜오류",
-    "whatiswrong",
-    "whatswrong",
-    "whatistheproblem",
-    "whatstheproblem",
-    "anythingwrong",
-    "anyproblems",
-    "rootcause",
-    "whyisitslow",
-    "whyiseverythingslow",
-    "whatisfailing",
-];
-
 impl Question {
     /// Reads a question. Never fails: what is not understood is [`Intent::Unknown`].
     pub fn read(text: &str) -> Self {
         let text: String = text.chars().take(MAX_CHARS).collect::<String>().to_lowercase();
         let language = if text.chars().any(is_hangul) { Language::Korean } else { Language::English };
-        let letters: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
-        let known = WHAT_IS_WRONG.iter().any(|phrase| letters.contains(phrase));
-        let intent = if known { Intent::WhatIsWrong } else { Intent::Unknown };
+        let intent = if phrases::ask_what_is_wrong(&text) { Intent::WhatIsWrong } else { Intent::Unknown };
         Self { intent, language, time: time::read(&text) }
     }
 }
@@ -112,12 +75,40 @@ mod tests {
             "what's wrong",
             "WHAT IS   THE PROBLEM",
             "find the root cause, please",
+            "is everything fine",
+            "Is everything OK?",
+            "status",
+            "show me the status",
+            "any errors?",
+            "search is slow, why?",
+            "anything wrong with search?",
+            "why did checkout fail",
+            "why is checkout failing?",
+            "is there an outage",
+            "search가 왜 느려요",
+            "checkout 에러 알려줘",
+            "checkout 오류 보여줘",
+            "느려요",
+            "느린 경로",
+            "장애",
+            "상태 알려줘",
+            "결제가 실패해요",
+            "괜찮아?",
         ];
         for text in known {
             assert_eq!(Question::read(text).intent, Intent::WhatIsWrong, "{text}");
         }
-        for text in ["", "안녕하세요", "hello", "how many sessions are there?", "drop table transactions"]
-        {
+        for text in [
+            "",
+            "안녕하세요",
+            "hello",
+            "how many sessions are there?",
+            "drop table transactions",
+            "statusquo",
+            "slowly",
+            "order status report",
+            "find downtown",
+        ] {
             assert_eq!(Question::read(text).intent, Intent::Unknown, "{text}");
         }
     }

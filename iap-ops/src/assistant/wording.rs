@@ -12,9 +12,10 @@ pub(super) fn help(language: Language) -> String {
     pick(
         language,
         "이 질문은 아직 답할 수 없습니다. 이렇게 물어보세요: \"지금 문제의 원인을 알려줘\", \
-         \"최근 30분 동안 뭐가 문제야?\", \"왜 느려?\"",
+         \"최근 30분 동안 뭐가 문제야?\", \"어제 장애 있었어?\", \"왜 느려?\". 경로 이름을 넣으면 그 경로만 봅니다.",
         "I cannot answer this yet. You can ask: \"what is wrong right now?\", \
-         \"what is the problem in the last 30 minutes?\", \"why is it slow?\"",
+         \"what is the problem in the last 30 minutes?\", \"what was wrong yesterday?\", \"why is it slow?\". \
+         With the name of a route in it, the answer is about that route.",
     )
     .to_owned()
 }

@@ -3,6 +3,7 @@
 mod judging;
 mod load;
 mod subjects;
+mod times;
 
 use iap_apm::{TraceSpans, UNROUTED};
 use iap_ops::{BlameKind, Outcome, Problem};
@@ -77,6 +78,24 @@ async fn both_languages_say_the_same() {
         }
         assert!(!answer.text.contains("secret"), "no literals of statements");
         assert!(serde_json::to_value(answer).expect("serializable")["window"]["tz"] == "Asia/Seoul");
+    }
+}
+
+#[tokio::test]
+async fn the_one_question_has_many_phrasings() {
+    for question in [
+        "is everything fine",
+        "status",
+        "pay is slow, why?",
+        "why did pay fail",
+        "pay 에러 알려줘",
+        "느려요",
+        "장애",
+    ] {
+        let answer = incident().0.ask(question).await;
+        let problems = answer.findings.as_ref().map(|findings| findings.problems.len());
+        let expected = if question.contains("pay") { 1 } else { 2 };
+        assert_eq!((answer.outcome, problems), (Outcome::Problems, Some(expected)), "{question}");
     }
 }
 
