@@ -3,7 +3,7 @@
 use super::time::AskedTime;
 
 /// Times by themselves.
-const ENGLISH: [&str; 31] = [
+const ENGLISH: [&str; 38] = [
     "monday",
     "tuesday",
     "wednesday",
@@ -34,10 +34,24 @@ const ENGLISH: [&str; 31] = [
     "weekend",
     "overnight",
     "fortnight",
+    "o'clock",
+    "tue",
+    "tues",
+    "wed",
+    "thu",
+    "thurs",
+    "fri",
     "earlier",
 ];
 
-/// Times when `this`, `last`, `next` or `previous` comes before.
+/// Dates with a number next to them.
+const MONTHS: [&str; 14] =
+    ["jan", "feb", "mar", "march", "apr", "may", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"];
+
+/// Days after `last`, `on`, `this`, `next` or `since`; they are other words too.
+const SHORT_DAYS: [&str; 3] = ["mon", "sat", "sun"];
+
+/// Times when `this`, `next` or `previous` comes before.
 const PERIODS: [&str; 8] = ["minute", "hour", "day", "week", "month", "quarter", "year", "time"];
 
 /// Times by themselves, with whatever follows in the word.
@@ -102,7 +116,12 @@ pub(super) fn read(words: &[&str], at: usize) -> Option<AskedTime> {
     if ENGLISH.contains(&word) || word.strip_suffix("'s").is_some_and(|word| ENGLISH.contains(&word)) {
         return unknown;
     }
-    // A number before it would have taken it; `last hour` too, but a `last week` is one of the calendar.
+    let numbered = (at > 0 && back(1).is_empty()) || words.get(at + 1).is_some_and(|next| next.is_empty());
+    let dated = matches!(back(1), "last" | "on" | "this" | "next" | "since");
+    if (MONTHS.contains(&word) && numbered) || (SHORT_DAYS.contains(&word) && dated) {
+        return unknown;
+    }
+    // With a number or `last` before it, it is a length.
     if PERIODS.contains(&word.trim_end_matches('s')) && word != "times" && word != "time" {
         let vague = matches!(back(1), "this" | "next" | "previous" | "few" | "several");
         let vague = vague || (back(1) == "of" && matches!(back(2), "couple" | "number"));

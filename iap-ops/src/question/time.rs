@@ -85,15 +85,22 @@ fn one(tokens: &[Token], at: usize) -> (Option<AskedTime>, usize) {
     (super::calendar::read(&words(tokens), at), 1)
 }
 
-/// Whether `10 minutes` from `at` to `end` are such as in `10 minutes ago`: a point, not a length.
+/// Whether `10 minutes` from `at` to `end` are such as in `10 minutes ago`, a point, or in `over 10
+/// seconds`, a duration of requests.
 fn is_a_point(tokens: &[Token], at: usize, end: usize) -> bool {
     let before = |back: usize, words: &[&str]| {
         let token = at.checked_sub(back).and_then(|at| tokens.get(at));
         matches!(token, Some(Token::Word(word)) if words.contains(&word.as_str()))
     };
+    const LONGER: [&str; 5] = ["over", "than", "above", "takes", "took"];
+    let longer = |word: &str| ["이상", "넘", "초과", "걸"].iter().any(|more| word.starts_with(more));
+    if before(1, &LONGER) {
+        return true;
+    }
     match tokens.get(end) {
         Some(Token::Word(word)) if word == "ago" => !before(1, &["since"]),
-        Some(Token::Hangul(word)) => word.starts_with('전') && !word.starts_with("전부터"),
+        Some(Token::Hangul(word)) if longer(word) => true,
+        Some(Token::Hangul(word)) if word.starts_with('전') => !word.starts_with("전부터"),
         _ => match tokens.get(end.saturating_sub(1)) {
             // `10분전`: in the word of the unit.
             Some(Token::Hangul(word)) => {
@@ -104,7 +111,7 @@ fn is_a_point(tokens: &[Token], at: usize, end: usize) -> bool {
                     at.checked_sub(1).and_then(|at| tokens.get(at)),
                     Some(Token::Hangul(word)) if word.ends_with('월')
                 );
-                (tail.starts_with('전') && !tail.starts_with("전부터")) || day || month
+                (tail.starts_with('전') && !tail.starts_with("전부터")) || longer(tail) || day || month
             }
             _ => before(1, &["half", "every", "first"]) || before(2, &["half"]),
         },
@@ -125,6 +132,13 @@ fn length(tokens: &[Token], at: usize) -> Option<(Option<u64>, usize)> {
         }
         (Token::Word(number), Some(Token::Word(word))) if word.len() > 2 => {
             let unit = english_unit(word)?;
+            // `give me a second` is no time, and a last week may be one of the calendar.
+            let short = unit.is_some_and(|unit| unit < HOUR_US);
+            match number.as_str() {
+                "a" | "an" if short => return None,
+                "last" if unit == Some(WEEK_US) => return Some((None, 2)),
+                _ => {}
+            }
             Some((english_number(number)?.and_then(|number| times(number, unit)), 2))
         }
         (Token::Hangul(word), next) => {
@@ -133,8 +147,8 @@ fn length(tokens: &[Token], at: usize) -> Option<(Option<u64>, usize)> {
             }
             let (number, tail) = korean_number(word)?;
             let (unit, used) = match (tail, next) {
-                ("", Some(Token::Hangul(word))) => (korean_unit(word)?.0, 2),
-                _ => (korean_unit(tail)?.0, 1),
+                ("", Some(Token::Hangul(word))) => (counted_unit(word)?, 2),
+                _ => (counted_unit(tail)?, 1),
             };
             Some((number.and_then(|number| times(number, unit)), used))
         }
@@ -144,8 +158,10 @@ fn length(tokens: &[Token], at: usize) -> Option<(Option<u64>, usize)> {
 
 /// The unit that a word begins with, `None` for one that is not understood, and the rest of it.
 fn korean_unit(word: &str) -> Option<(Option<u64>, &str)> {
-    const OTHER: [&str; 11] =
-        ["분기", "분류", "분석", "분의", "주문", "주소", "일반", "초과", "초당", "시도", "월드"];
+    const OTHER: [&str; 18] = [
+        "분기", "분류", "분석", "분의", "주문", "주소", "주는", "주세", "주고", "주어", "주의", "일반",
+        "일때", "초과", "초당", "초기", "시도", "월드",
+    ];
     let units = [
         ("초", Some(SECOND_US)),
         ("분", Some(MINUTE_US)),
@@ -160,11 +176,19 @@ fn korean_unit(word: &str) -> Option<(Option<u64>, &str)> {
         return None;
     }
     // `3시에`: a time of day.
-    let clock = ["시에", "시부터", "시까지", "시쯤", "시경", "시반"];
+    let clock = ["시에", "시부터", "시까지", "시쯤", "시경", "시반", "시이"];
     if word == "시" || clock.iter().any(|clock| word.starts_with(clock)) {
         return Some((None, ""));
     }
     units.iter().find_map(|(name, unit)| Some((*unit, word.strip_prefix(name)?)))
+}
+
+/// The unit after a number in letters: whole words only, since `세일` and `네 주세요` are no times.
+fn counted_unit(word: &str) -> Option<Option<u64>> {
+    const AFTER: [&str; 14] =
+        ["동안", "간", "전", "이내", "내", "안", "부터", "치", "정도", "쯤", "사이", "에", "의", "째"];
+    let (unit, tail) = korean_unit(word).filter(|_| !word.starts_with('일'))?;
+    (tail.is_empty() || AFTER.iter().any(|after| tail.starts_with(after))).then_some(unit)
 }
 
 fn english_unit(word: &str) -> Option<Option<u64>> {
@@ -196,7 +220,6 @@ fn english_number(word: &str) -> Option<Option<u64>> {
 fn korean_number(word: &str) -> Option<(Option<u64>, &str)> {
     let numbers = [
         ("한", Some(1)),
-        ("일", Some(1)),
         ("두", Some(2)),
         ("세", Some(3)),
         ("네", Some(4)),
