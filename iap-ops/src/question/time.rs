@@ -266,12 +266,23 @@ fn tokens(text: &str) -> Vec<Token> {
         match c {
             _ if c.is_ascii_digit() => tokens.extend((!part_of_a_name).then(|| number(&piece)).flatten()),
             _ if is_hangul(c) => tokens.push(Token::Hangul(piece)),
+            // A part of a name says nothing; it keeps its place.
+            _ if c.is_alphabetic() && in_a_name(&chars, at, end) => tokens.push(Token::Word("-".to_owned())),
             _ if c.is_alphabetic() => tokens.push(Token::Word(piece)),
             _ => {}
         }
         at = end;
     }
     tokens
+}
+
+/// Whether a word is a part of one such as `today-deals` or `/last/hour`.
+fn in_a_name(chars: &[char], at: usize, end: usize) -> bool {
+    let joint = |c: Option<&char>| matches!(c, Some('-' | '_' | '/'));
+    let letter = |c: Option<&char>| c.is_some_and(|c| c.is_alphabetic());
+    let back = |by: usize| at.checked_sub(by).and_then(|at| chars.get(at));
+    let after_a_part = joint(back(1)) && (letter(back(2)) || back(1) == Some(&'/'));
+    after_a_part || (joint(chars.get(end)) && letter(chars.get(end + 1)))
 }
 
 /// `1h30m`, `last5minutes`: a number may follow.
