@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_read_or_said_to_be_none() {
+    fn the_time_is_read() {
         let minute = 60_000_000;
         let last = |length_us: u64| AskedTime::Last { length_us };
         let (hour, day) = (60 * minute, 24 * 60 * minute);
@@ -178,6 +178,10 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(Question::read(text).time, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_time_that_is_not_understood_is_known_to_be_one() {
         let unknown = [
             "last Tuesday",
             "last tue",

@@ -5,7 +5,14 @@ use std::collections::BTreeSet;
 use super::{MAX_CHARS, is_hangul};
 
 /// Words of the questions themselves: a route of such a name is meant only as `/status` or in quotes.
-const VOCABULARY: [&str; 40] = [
+const VOCABULARY: [&str; 47] = [
+    "broken",
+    "failed",
+    "fails",
+    "healthy",
+    "incident",
+    "issues",
+    "outage",
     "a",
     "all",
     "any",
