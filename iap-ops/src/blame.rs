@@ -14,6 +14,7 @@ const MAX_NAME: usize = 200;
 /// What kind of thing is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum BlameKind {
     /// An SQL statement.
     Sql,

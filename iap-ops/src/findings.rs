@@ -1,19 +1,22 @@
 //! What is wrong, in types: every number with its unit in its name, every claim with evidence.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod examine;
+mod recent;
 
-use iap_apm::{Order, RouteStats, Trace, TransactionQuery, TransactionSummary, Window};
+use std::collections::BTreeSet;
+
+use iap_apm::{RouteStats, Window};
 use serde::Serialize;
 
-use crate::blame::{Blame, critical_path, error_line, failed_span};
+use self::examine::examine;
+pub use self::recent::Recent;
+use self::recent::Tails;
+use crate::blame::Blame;
+use crate::question::named_routes;
 use crate::telemetry::{SessionStats, Telemetry, TelemetryError};
 
 /// Routes of each problem that are looked into.
 const MAX_FINDINGS: usize = 3;
-/// Traces that are read for each of them.
-const EXAMINED: usize = 20;
-/// Trace ids that are given as evidence.
-const EVIDENCE: usize = 3;
 /// Transactions of a route below which percentages and percentiles say nothing.
 const MIN_COUNT: u64 = 5;
 /// The same for the window that is compared against.
@@ -29,8 +32,9 @@ const SLOWER_MIN_US: u64 = 100_000;
 /// What is wrong with a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Problem {
-    /// At least 5 % of its transactions failed.
+    /// At least 5 % of its transactions failed, or it is [`Finding::failing_now`].
     Failing,
     /// Its p95 is at least a second, or twice that of the hour before and 100 ms.
     Slow,
@@ -73,12 +77,43 @@ pub struct Finding {
     pub baseline_p95_us: Option<u64>,
     /// The same share in the hour before the window.
     pub baseline_error_percent: Option<f64>,
+    /// The end of a window that ends now, if there was enough in it; the last ten seconds where only
+    /// those show a failure.
+    pub recent: Option<Recent>,
+    /// Whether at least a fifth failed there.
+    pub failing_now: bool,
     /// Sessions among the examined transactions.
     pub sessions: usize,
     /// The cause, when the examined traces show one.
     pub culprit: Option<Culprit>,
     /// Traces to look at, as 32 hexadecimal digits.
     pub evidence: Vec<String>,
+}
+
+/// What a route did in the window, whether or not anything is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteNumbers {
+    /// The route.
+    pub route: String,
+    /// Its transactions.
+    pub count: u64,
+    /// Those that failed.
+    pub errors: u64,
+    /// 95 % were at most this long; 0 without transactions.
+    pub p95_us: u64,
+}
+
+/// What to look into.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The time that is asked about.
+    pub window: Window,
+    /// What it is compared against.
+    pub baseline: Window,
+    /// Whether the window ends now: its last minute tells then what is failing at this moment.
+    pub until_now: bool,
+    /// The question: routes that it names are the only ones looked at.
+    pub question: &'a str,
 }
 
 /// All that was found in a window.
@@ -90,30 +125,43 @@ pub struct Findings {
     pub errors: u64,
     /// The sessions at this moment, if known.
     pub sessions: Option<SessionStats>,
-    /// The problems: failing routes by errors, then slow ones by their time.
+    /// Whether there is a session store and it does not answer.
+    pub sessions_unavailable: bool,
+    /// The routes that the question names; all else here is about these only. Empty: about all routes.
+    pub subjects: Vec<RouteNumbers>,
+    /// Routes that had errors, or were named, but too few transactions to judge: most errors first.
+    pub unjudged: Vec<RouteNumbers>,
+    /// The problems: routes that fail now, other failing ones, each by errors, then slow ones by their time.
     pub problems: Vec<Finding>,
 }
 
-/// Looks into a window; `baseline` is what it is compared against.
+/// Looks into a window.
 ///
 /// # Errors
-/// When telemetry cannot be read. Sessions that cannot be read are left out instead: they are not
-/// what was asked for.
-pub async fn look_into(
-    telemetry: &dyn Telemetry,
-    window: Window,
-    baseline: Window,
-) -> Result<Findings, TelemetryError> {
-    let now = telemetry.route_stats(window).await?;
-    let before = telemetry.route_stats(baseline).await?;
+/// When the history cannot be read. Sessions that cannot be read are told in the findings instead.
+pub async fn look_into(telemetry: &dyn Telemetry, scope: Scope<'_>) -> Result<Findings, TelemetryError> {
+    let mut now = telemetry.route_stats(scope.window).await?;
+    let before = telemetry.route_stats(scope.baseline).await?;
+    let known: BTreeSet<&str> = now.iter().chain(&before).map(|route| route.route.as_str()).collect();
+    let named = named_routes(scope.question, &known);
+    let subjects: Vec<_> = named.iter().map(|route| numbers(route, &now)).collect();
+    if !named.is_empty() {
+        now.retain(|route| named.contains(&route.route));
+    }
+    let tails = if scope.until_now { Tails::read(telemetry, scope.window).await? } else { Tails::default() };
+    let sessions = telemetry.sessions().await;
     let mut findings = Findings {
         count: now.iter().map(|route| route.count).sum(),
         errors: now.iter().map(|route| route.errors).sum(),
-        sessions: telemetry.sessions().await.unwrap_or(None),
+        sessions_unavailable: sessions.is_err(),
+        sessions: sessions.unwrap_or(None),
+        unjudged: unjudged(&now, &tails, !named.is_empty()),
+        subjects,
         problems: Vec::new(),
     };
-    for (problem, stats) in candidates(&now, &before) {
+    for (problem, stats) in candidates(&now, &before, &tails) {
         let earlier = before.iter().find(|route| route.route == stats.route).filter(comparable);
+        let (recent, failing_now) = tails.of(&stats.route);
         let mut finding = Finding {
             problem,
             route: stats.route.clone(),
@@ -123,19 +171,44 @@ pub async fn look_into(
             p95_us: stats.p95_us,
             baseline_p95_us: earlier.map(|route| route.p95_us),
             baseline_error_percent: earlier.map(|route| percent(route.errors, route.count)),
+            recent,
+            failing_now,
             sessions: 0,
             culprit: None,
             evidence: Vec::new(),
         };
-        examine(telemetry, window, &mut finding).await?;
+        examine(telemetry, scope.window, &mut finding).await?;
         findings.problems.push(finding);
     }
     Ok(findings)
 }
 
-fn candidates<'a>(now: &'a [RouteStats], before: &[RouteStats]) -> Vec<(Problem, &'a RouteStats)> {
+fn numbers(route: &str, now: &[RouteStats]) -> RouteNumbers {
+    let stats = now.iter().find(|stats| stats.route == route);
+    let (count, errors, p95_us) = stats.map_or((0, 0, 0), |stats| (stats.count, stats.errors, stats.p95_us));
+    RouteNumbers { route: route.to_owned(), count, errors, p95_us }
+}
+
+/// Rare routes that cannot be called well: those with errors, or any of them that was asked about.
+fn unjudged(now: &[RouteStats], tails: &Tails, named: bool) -> Vec<RouteNumbers> {
+    let rare = |route: &&RouteStats| {
+        let asked = named && route.count > 0;
+        route.count < MIN_COUNT && (route.errors > 0 || asked) && !tails.of(&route.route).1
+    };
+    let mut rare: Vec<_> = now.iter().filter(rare).map(|route| numbers(&route.route, now)).collect();
+    rare.sort_by(|a, b| b.errors.cmp(&a.errors).then_with(|| a.route.cmp(&b.route)));
+    rare
+}
+
+fn candidates<'a>(
+    now: &'a [RouteStats],
+    before: &[RouteStats],
+    tails: &Tails,
+) -> Vec<(Problem, &'a RouteStats)> {
+    let failing_now = |route: &RouteStats| tails.of(&route.route).1;
     let failing = |route: &&RouteStats| {
-        route.count >= MIN_COUNT && percent(route.errors, route.count) >= FAILING_PERCENT
+        let over_all = route.count >= MIN_COUNT && percent(route.errors, route.count) >= FAILING_PERCENT;
+        over_all || failing_now(route)
     };
     let slow = |route: &&RouteStats| {
         let earlier = before.iter().find(|other| other.route == route.route).filter(comparable);
@@ -144,7 +217,11 @@ fn candidates<'a>(now: &'a [RouteStats], before: &[RouteStats]) -> Vec<(Problem,
         route.count >= MIN_COUNT && (route.p95_us >= SLOW_US || (slower && route.p95_us >= SLOWER_MIN_US))
     };
     let mut failing: Vec<_> = now.iter().filter(failing).collect();
-    failing.sort_by(|a, b| b.errors.cmp(&a.errors).then_with(|| a.route.cmp(&b.route)));
+    // What fails at this moment before what is over.
+    failing.sort_by(|a, b| {
+        let now = failing_now(b).cmp(&failing_now(a));
+        now.then_with(|| b.errors.cmp(&a.errors)).then_with(|| a.route.cmp(&b.route))
+    });
     let mut slow: Vec<_> = now.iter().filter(slow).collect();
     // By what users waited in all.
     slow.sort_by(|a, b| b.total_us.cmp(&a.total_us).then_with(|| a.route.cmp(&b.route)));
@@ -154,114 +231,6 @@ fn candidates<'a>(now: &'a [RouteStats], before: &[RouteStats]) -> Vec<(Problem,
 
 fn comparable(route: &&RouteStats) -> bool {
     route.count >= MIN_BASELINE
-}
-
-/// Reads the worst transactions of a finding and says what they have in common.
-async fn examine(
-    telemetry: &dyn Telemetry,
-    window: Window,
-    finding: &mut Finding,
-) -> Result<(), TelemetryError> {
-    let failing = finding.problem == Problem::Failing;
-    let query = TransactionQuery {
-        route: Some(finding.route.clone()),
-        errors_only: failing,
-        order: if failing { Order::Newest } else { Order::Slowest },
-        limit: EXAMINED,
-        ..TransactionQuery::new(window)
-    };
-    let rows = telemetry.transactions(&query).await?.items;
-    finding.sessions = rows.iter().filter_map(|row| row.session.as_deref()).collect::<BTreeSet<_>>().len();
-    let mut tally = Tally::default();
-    for row in &rows {
-        if let Some(trace) = telemetry.trace(row.trace_id).await? {
-            tally.add(finding.problem, row, &trace);
-        }
-    }
-    let worst = tally.worst(finding.problem);
-    // Traces that show the cause come first.
-    let shows = |row: &&TransactionSummary| {
-        let hit = worst.as_ref().is_some_and(|culprit| {
-            tally.first.iter().any(|(id, blame)| *id == row.trace_id && *blame == culprit.blame)
-        });
-        !hit
-    };
-    let mut evidence: Vec<&TransactionSummary> = rows.iter().collect();
-    evidence.sort_by_key(shows);
-    finding.evidence = evidence.iter().take(EVIDENCE).map(|row| row.trace_id.to_string()).collect();
-    finding.culprit = worst;
-    Ok(())
-}
-
-/// What was seen in the traces of one finding.
-#[derive(Default)]
-struct Tally {
-    things: BTreeMap<Blame, Seen>,
-    /// The first to blame of each trace.
-    first: Vec<(iap_core::TraceId, Blame)>,
-    total_us: u64,
-}
-
-#[derive(Default)]
-struct Seen {
-    time_us: u64,
-    traces: u64,
-    first: usize,
-    error: Option<String>,
-}
-
-impl Tally {
-    fn add(&mut self, problem: Problem, row: &TransactionSummary, trace: &Trace) {
-        let tree = trace.tree();
-        // The transaction's own span: a trace may hold several transactions.
-        let Some(root) = tree.find(row.span_id).or(tree.roots.first()) else { return };
-        let path = critical_path(root);
-        self.total_us += path.values().sum::<u64>();
-        for (blame, time_us) in &path {
-            let seen = self.things.entry(blame.clone()).or_default();
-            seen.time_us += time_us;
-            seen.traces += 1;
-        }
-        let (first, error) = match problem {
-            Problem::Slow => {
-                (path.iter().max_by_key(|(_, time)| **time).map(|(blame, _)| blame.clone()), None)
-            }
-            Problem::Failing => {
-                let failed = failed_span(&tree).unwrap_or(&root.span);
-                let said = [error_line(&tree, failed), row.message.clone(), row.error.clone()];
-                let error = failed.error.clone().or_else(|| said.into_iter().flatten().next());
-                (Some(Blame::of(failed)), error)
-            }
-        };
-        if let Some(first) = first {
-            let seen = self.things.entry(first.clone()).or_default();
-            seen.first += 1;
-            seen.error = seen.error.take().or(error.map(|text| printable(&text)));
-            self.first.push((row.trace_id, first));
-        }
-    }
-
-    /// For slowness what took most time in all; for failures what failed in most traces.
-    fn worst(&self, problem: Problem) -> Option<Culprit> {
-        let key = |(_, seen): &(&Blame, &Seen)| match problem {
-            Problem::Slow => (seen.time_us, seen.first),
-            Problem::Failing => (seen.first as u64, 0),
-        };
-        // Of equals the first by name, so that the same data gives the same answer.
-        let (blame, seen) = self.things.iter().rev().max_by_key(key).filter(|_| !self.first.is_empty())?;
-        Some(Culprit {
-            blame: blame.clone(),
-            traces: seen.first,
-            examined: self.first.len(),
-            mean_self_us: seen.time_us.checked_div(seen.traces).unwrap_or(0),
-            time_percent: percent(seen.time_us, self.total_us),
-            error: seen.error.clone(),
-        })
-    }
-}
-
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
 
 fn percent(part: u64, whole: u64) -> f64 {

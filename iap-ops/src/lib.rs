@@ -37,8 +37,8 @@ pub mod question;
 mod sql;
 pub mod telemetry;
 
-pub use assistant::{Answer, Assistant, Limits, Outcome};
+pub use assistant::{Answer, AnswerWindow, Assistant, Outcome};
 pub use blame::{Blame, BlameKind};
-pub use findings::{Culprit, Finding, Findings, Problem};
-pub use question::{Intent, Language, Question};
+pub use findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers, Scope};
+pub use question::{AskedTime, Intent, Language, Question};
 pub use telemetry::{Live, SessionSource, SessionStats, Telemetry, TelemetryError};

@@ -1,17 +1,22 @@
 //! From a text to what is asked. Tolerant of spaces, punctuation and case; knows a handful of phrasings.
 
+mod calendar;
+mod phrases;
+mod subject;
+mod time;
+
 use serde::Serialize;
+
+pub(crate) use self::subject::named_routes;
+pub use self::time::AskedTime;
 
 /// Characters of a question that are read.
 const MAX_CHARS: usize = 500;
-const MINUTE_US: u64 = 60_000_000;
-/// Without another one in the question.
-const DEFAULT_WINDOW_US: u64 = 5 * MINUTE_US;
-const MAX_WINDOW_US: u64 = 24 * 60 * MINUTE_US;
 
 /// The language of a question, and so of its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Language {
     /// Korean: there is Hangul in the question.
     Korean,
@@ -22,6 +27,7 @@ pub enum Language {
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Intent {
     /// What is wrong, and because of what.
     WhatIsWrong,
@@ -36,74 +42,18 @@ pub struct Question {
     pub intent: Intent,
     /// In which language to answer.
     pub language: Language,
-    /// How far back to look: from the question (`최근 10분`, `last 2 hours`, at most a day), else five
-    /// minutes.
-    pub window_us: u64,
+    /// Which time it is about.
+    pub time: AskedTime,
 }
-
-/// Compared without spaces and punctuation, in lower case.
-const WHAT_IS_WRONG: [&str; 32] = [
-    "문제의원인",
-    "문제원인",
-    "무엇이문제",
-    "뭐가문제",
-    "뭐가잘못",
-    "무엇이잘못",
-    "무슨문제",
-    "문제가뭐",
-    "문제가무엇",
-    "문제있",
-    "문제가있",
-    "장애원인",
-    "장애의원인",
-    "오류원인",
-    "오류의원인",
-    "에러원인",
-    "원인을알려",
-    "원인이뭐",
-    "왜느",
-    "왜이렇게느",
-    "왜에러",
-    "왜오류",
-    "whatiswrong",
-    "whatswrong",
-    "whatistheproblem",
-    "whatstheproblem",
-    "anythingwrong",
-    "anyproblems",
-    "rootcause",
-    "whyisitslow",
-    "whyiseverythingslow",
-    "whatisfailing",
-];
 
 impl Question {
     /// Reads a question. Never fails: what is not understood is [`Intent::Unknown`].
     pub fn read(text: &str) -> Self {
         let text: String = text.chars().take(MAX_CHARS).collect::<String>().to_lowercase();
         let language = if text.chars().any(is_hangul) { Language::Korean } else { Language::English };
-        let letters: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
-        let known = WHAT_IS_WRONG.iter().any(|phrase| letters.contains(phrase));
-        let intent = if known { Intent::WhatIsWrong } else { Intent::Unknown };
-        Self { intent, language, window_us: window_us(&letters).unwrap_or(DEFAULT_WINDOW_US) }
+        let intent = if phrases::ask_what_is_wrong(&text) { Intent::WhatIsWrong } else { Intent::Unknown };
+        Self { intent, language, time: time::read(&text) }
     }
-}
-
-/// The first number that is followed by a unit of time.
-fn window_us(letters: &str) -> Option<u64> {
-    let units = [("분", MINUTE_US), ("시간", 60 * MINUTE_US), ("min", MINUTE_US), ("hour", 60 * MINUTE_US)];
-    let mut rest = letters;
-    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
-        rest = &rest[at..];
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let (digits, tail) = rest.split_at(end);
-        let unit = units.iter().find(|(unit, _)| tail.starts_with(unit));
-        if let (Ok(number), Some((_, unit))) = (digits.parse::<u64>(), unit) {
-            return Some(number.saturating_mul(*unit).clamp(MINUTE_US, MAX_WINDOW_US));
-        }
-        rest = tail;
-    }
-    None
 }
 
 fn is_hangul(c: char) -> bool {
@@ -125,12 +75,40 @@ mod tests {
             "what's wrong",
             "WHAT IS   THE PROBLEM",
             "find the root cause, please",
+            "is everything fine",
+            "Is everything OK?",
+            "status",
+            "show me the status",
+            "any errors?",
+            "search is slow, why?",
+            "anything wrong with search?",
+            "why did checkout fail",
+            "why is checkout failing?",
+            "is there an outage",
+            "search가 왜 느려요",
+            "checkout 에러 알려줘",
+            "checkout 오류 보여줘",
+            "느려요",
+            "느린 경로",
+            "장애",
+            "상태 알려줘",
+            "결제가 실패해요",
+            "괜찮아?",
         ];
         for text in known {
             assert_eq!(Question::read(text).intent, Intent::WhatIsWrong, "{text}");
         }
-        for text in ["", "안녕하세요", "hello", "how many sessions are there?", "drop table transactions"]
-        {
+        for text in [
+            "",
+            "안녕하세요",
+            "hello",
+            "how many sessions are there?",
+            "drop table transactions",
+            "statusquo",
+            "slowly",
+            "order status report",
+            "find downtown",
+        ] {
             assert_eq!(Question::read(text).intent, Intent::Unknown, "{text}");
         }
     }
@@ -142,15 +120,118 @@ mod tests {
     }
 
     #[test]
-    fn a_window_is_read_within_bounds() {
-        let minutes = |text: &str| Question::read(text).window_us / MINUTE_US;
-        assert_eq!(minutes("뭐가 문제야"), 5);
-        assert_eq!(minutes("최근 10분 문제 원인"), 10);
-        assert_eq!(minutes("지난 2 시간 동안 뭐가 문제야"), 120);
-        assert_eq!(minutes("what went wrong in the last 30 minutes"), 30);
-        assert_eq!(minutes("status 503 in the last 1 hour"), 60);
-        assert_eq!(minutes("last 0 minutes"), 1);
-        assert_eq!(minutes("last 999999999999999999 hours"), 24 * 60);
-        assert_eq!(minutes("last 99999999999999999999999 hours"), 5, "no number");
+    fn the_time_is_read() {
+        let minute = 60_000_000;
+        let last = |length_us: u64| AskedTime::Last { length_us };
+        let (hour, day) = (60 * minute, 24 * 60 * minute);
+        let cases = [
+            ("뭐가 문제야", last(5 * minute)),
+            ("최근 10분 문제 원인", last(10 * minute)),
+            ("최근10분동안뭐가문제야", last(10 * minute)),
+            ("지난 2 시간 동안 뭐가 문제야", last(2 * hour)),
+            ("1시간 30분 동안", last(90 * minute)),
+            ("한 시간 동안", last(hour)),
+            ("최근 두시간", last(2 * hour)),
+            ("30초", last(minute / 2)),
+            ("최근 30초 동안 뭐가 문제야", last(minute / 2)),
+            ("2일 동안", last(2 * day)),
+            ("이틀 동안 무슨 문제가 있었어", last(2 * day)),
+            ("하루 동안", last(day)),
+            ("지난 1주", last(7 * day)),
+            ("최근 일주일 동안", last(7 * day)),
+            ("2주간", last(14 * day)),
+            ("10분 전부터", last(10 * minute)),
+            ("what went wrong in the last 30 minutes", last(30 * minute)),
+            ("the last 30 seconds", last(minute / 2)),
+            ("last 45s", last(45_000_000)),
+            ("last 1h30m", last(90 * minute)),
+            ("1 hour and 30 minutes", last(90 * minute)),
+            ("in the last hour", last(hour)),
+            ("an hour", last(hour)),
+            ("last 2 days", last(2 * day)),
+            ("two weeks", last(14 * day)),
+            ("since 10 minutes ago", last(10 * minute)),
+            ("status 503 in the last 1 hour", last(hour)),
+            ("is /v2/minutes slow, p95 minutes", last(5 * minute)),
+            ("past week", last(7 * day)),
+            ("a 30-minute window", last(30 * minute)),
+            ("today-deals is slow", last(5 * minute)),
+            ("/last/hour is slow", last(5 * minute)),
+            ("monday_report is slow today", AskedTime::Today),
+            ("세 시간 동안", last(3 * hour)),
+            ("두 주 동안", last(14 * day)),
+            ("세일 페이지가 느려요", last(5 * minute)),
+            ("일시적인 장애", last(5 * minute)),
+            ("일시 장애", last(5 * minute)),
+            ("네 주세요", last(5 * minute)),
+            ("장애 원인을 알려 주세요", last(5 * minute)),
+            ("3분기 보고서가 느려요", last(5 * minute)),
+            ("give me a second: what is wrong", last(5 * minute)),
+            ("it may be slow", last(5 * minute)),
+            ("10.0.0.9:8443 is failing", last(5 * minute)),
+            ("what's wrong today?", AskedTime::Today),
+            ("오늘 뭐가 문제야", AskedTime::Today),
+            ("오늘은?", AskedTime::Today),
+            ("what was wrong yesterday", AskedTime::Yesterday),
+            ("어제 장애 원인", AskedTime::Yesterday),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Question::read(text).time, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_not_understood_is_known_to_be_one() {
+        let unknown = [
+            "last Tuesday",
+            "last tue",
+            "on sat",
+            "last week",
+            "Nov 24",
+            "24 Nov",
+            "3 o'clock",
+            "두 시에",
+            "13시 30분",
+            "1초 이상 걸리는 요청",
+            "slower than 2 seconds",
+            "지난주 화요일",
+            "지난 주",
+            "last week's monday",
+            "this week",
+            "at 3pm",
+            "at 13:00",
+            "2026-11-24",
+            "11/24",
+            "11월 24일",
+            "24일에",
+            "3시에",
+            "오후 3시",
+            "어젯밤",
+            "어제부터",
+            "오늘 아침",
+            "yesterday morning",
+            "since the deploy",
+            "since yesterday",
+            "the day before yesterday",
+            "10 minutes ago",
+            "10분 전에",
+            "10분전",
+            "2 months",
+            "3개월",
+            "몇 분 동안",
+            "a few minutes",
+            "couple of hours",
+            "half an hour",
+            "2.5 hours",
+            "last 0 minutes",
+            "last 32 days",
+            "last 999999999999999999 hours",
+            "last 99999999999999999999999 hours",
+            "today and yesterday",
+            "over 10 seconds in the last 5 minutes",
+        ];
+        for text in unknown {
+            assert_eq!(Question::read(text).time, AskedTime::NotUnderstood, "{text}");
+        }
     }
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use iap_apm::Window;
 use iap_core::{Clock, SystemClock};
-use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
+use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
-use crate::findings::{Findings, look_into};
-use crate::question::{Intent, Language, Question};
+use crate::findings::{Findings, Scope, look_into};
+use crate::question::{AskedTime, Intent, Language, Question};
 use crate::telemetry::{Telemetry, TelemetryError};
 
 /// The zone that windows are printed in unless another one is set.
@@ -22,20 +22,38 @@ const HOUR_US: u64 = 3_600_000_000;
 /// How the answer came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Outcome {
-    /// There are problems.
+    /// There are problems: with routes, or the session store does not answer.
     Problems,
     /// There was traffic, and nothing is wrong with it.
     Healthy,
+    /// No problem is known, but there are [`Findings::unjudged`] routes.
+    TooFew,
     /// Nothing was recorded in the window.
     NoData,
+    /// The time in the question was not understood; the text says which forms are.
+    TimeNotUnderstood,
     /// The question was not understood; the text says what can be asked.
     NotUnderstood,
 }
 
+impl Outcome {
+    fn of(findings: &Findings) -> Self {
+        if findings.sessions_unavailable || !findings.problems.is_empty() {
+            return Self::Problems;
+        }
+        match (findings.count, findings.unjudged.is_empty()) {
+            (0, _) => Self::NoData,
+            (_, false) => Self::TooFew,
+            (_, true) => Self::Healthy,
+        }
+    }
+}
+
 /// The time that an answer is about, as a calendar shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Limits {
+pub struct AnswerWindow {
     /// The window in Unix microseconds.
     #[serde(flatten)]
     pub window: Window,
@@ -54,14 +72,24 @@ pub struct Answer {
     pub question: Question,
     /// How it came out.
     pub outcome: Outcome,
-    /// What it is about; `None` for a question that was not understood.
-    pub limits: Option<Limits>,
+    /// What it is about; `None` for a question, or a time, that was not understood.
+    pub window: Option<AnswerWindow>,
     /// What was found.
     pub findings: Option<Findings>,
     /// The trace ids of all findings.
     pub evidence: Vec<String>,
     /// The wording, in the question's language. Every number in it is in the findings.
     pub text: String,
+}
+
+impl Answer {
+    fn without_findings(question: Question, outcome: Outcome) -> Self {
+        let text = match outcome {
+            Outcome::TimeNotUnderstood => wording::times(question.language),
+            _ => wording::help(question.language),
+        };
+        Self { question, outcome, window: None, findings: None, evidence: Vec::new(), text }
+    }
 }
 
 /// Answers questions.
@@ -102,38 +130,49 @@ impl Assistant {
     pub async fn ask(&self, text: &str) -> Result<Answer, TelemetryError> {
         let question = Question::read(text);
         if question.intent == Intent::Unknown {
-            return Ok(Answer {
-                question,
-                outcome: Outcome::NotUnderstood,
-                limits: None,
-                findings: None,
-                evidence: Vec::new(),
-                text: wording::help(question.language),
-            });
+            return Ok(Answer::without_findings(question, Outcome::NotUnderstood));
         }
-        let now_us = self.clock.now_ms() * 1_000;
-        // One more millisecond, so that what just began is in it.
-        let window = Window::last(question.window_us, now_us + 1_000);
-        let baseline = Window::last(HOUR_US, window.from_us);
-        let findings = look_into(&*self.telemetry, window, baseline).await?;
-        let outcome = match (findings.count, findings.problems.is_empty()) {
-            (0, _) => Outcome::NoData,
-            (_, true) => Outcome::Healthy,
-            (_, false) => Outcome::Problems,
+        let Some((window, until_now)) = self.window(question.time) else {
+            return Ok(Answer::without_findings(question, Outcome::TimeNotUnderstood));
         };
-        let limits = self.limits(window);
-        let text = wording::answer(question.language, outcome, &limits, &findings);
+        let baseline = Window::last(HOUR_US, window.from_us);
+        let scope = Scope { window, baseline, until_now, question: text };
+        let findings = look_into(&*self.telemetry, scope).await?;
+        let outcome = Outcome::of(&findings);
+        let window = self.answer_window(window);
+        let text = wording::answer(question.language, &window, &findings);
         let evidence = findings.problems.iter().flat_map(|finding| finding.evidence.clone()).collect();
-        Ok(Answer { question, outcome, limits: Some(limits), findings: Some(findings), evidence, text })
+        Ok(Answer { question, outcome, window: Some(window), findings: Some(findings), evidence, text })
     }
 
-    fn limits(&self, window: Window) -> Limits {
+    /// The window, and whether it ends now; `None` for a time that is not understood.
+    fn window(&self, time: AskedTime) -> Option<(Window, bool)> {
+        let now_ms = self.clock.now_ms();
+        // One more millisecond, so that what just began is in it.
+        let end_us = (now_ms + 1) * 1_000;
+        let now = Timestamp::from_millisecond(i64::try_from(now_ms).ok()?).ok()?.to_zoned(self.zone.clone());
+        let midnight_us = |day: Zoned| {
+            let midnight = day.start_of_day().ok()?.timestamp().as_microsecond();
+            Some(u64::try_from(midnight).unwrap_or(0))
+        };
+        match time {
+            AskedTime::Last { length_us } => Some((Window::last(length_us, end_us), true)),
+            AskedTime::Today => Some((Window::new(midnight_us(now)?, end_us), true)),
+            AskedTime::Yesterday => {
+                let from_us = midnight_us(now.yesterday().ok()?)?;
+                Some((Window::new(from_us, midnight_us(now)?), false))
+            }
+            AskedTime::NotUnderstood => None,
+        }
+    }
+
+    fn answer_window(&self, window: Window) -> AnswerWindow {
         let print = |us: u64| {
             let second = Timestamp::from_second((us / 1_000_000) as i64).unwrap_or(Timestamp::MAX);
             second.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
         };
         let (start, end) = (print(window.from_us), print(window.to_us));
-        Limits { window, start, end, tz: self.zone_name.clone() }
+        AnswerWindow { window, start, end, tz: self.zone_name.clone() }
     }
 }
 

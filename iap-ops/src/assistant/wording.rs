@@ -1,46 +1,85 @@
 //! The templates, in Korean and English. Each fact has one sentence in both.
 
-use super::{Limits, Outcome, pick};
+use super::{AnswerWindow, pick};
 use crate::blame::BlameKind;
-use crate::findings::{Culprit, Finding, Findings, Problem};
+use crate::findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers};
 use crate::question::Language;
+
+/// Routes that are named of those with too few requests.
+const MAX_UNJUDGED: usize = 3;
 
 pub(super) fn help(language: Language) -> String {
     pick(
         language,
         "이 질문은 아직 답할 수 없습니다. 이렇게 물어보세요: \"지금 문제의 원인을 알려줘\", \
-         \"최근 30분 동안 뭐가 문제야?\", \"왜 느려?\"",
+         \"최근 30분 동안 뭐가 문제야?\", \"어제 장애 있었어?\", \"왜 느려?\". 경로 이름을 넣으면 그 경로만 봅니다.",
         "I cannot answer this yet. You can ask: \"what is wrong right now?\", \
-         \"what is the problem in the last 30 minutes?\", \"why is it slow?\"",
+         \"what is the problem in the last 30 minutes?\", \"what was wrong yesterday?\", \"why is it slow?\". \
+         With the name of a route in it, the answer is about that route.",
     )
     .to_owned()
 }
 
-pub(super) fn answer(language: Language, outcome: Outcome, limits: &Limits, findings: &Findings) -> String {
-    let mut lines = vec![window(language, limits)];
-    match outcome {
-        Outcome::NoData => lines.push(no_data(language)),
-        Outcome::Healthy => lines.push(healthy(language, findings)),
-        Outcome::Problems | Outcome::NotUnderstood => {
-            lines.push(totals(language, findings));
-            for (at, problem) in findings.problems.iter().enumerate() {
-                lines.push(format!("{}. {}", at + 1, finding(language, problem)));
-            }
+pub(super) fn times(language: Language) -> String {
+    pick(
+        language,
+        "질문의 시간을 이해하지 못해서 답하지 않았습니다. 이렇게 쓸 수 있습니다: \"최근 30초\", \"최근 10분\", \
+         \"1시간 30분 동안\", \"2일\", \"이틀\", \"1주\"(최대 31일), \"오늘\", \"어제\". \
+         시간이 없으면 최근 5분을 봅니다.",
+        "I did not understand the time in this question, so it is not answered. These are understood: \
+         \"last 30 seconds\", \"last 10 minutes\", \"1 hour 30 minutes\", \"2 days\", \"1 week\" (at most 31 \
+         days), \"today\", \"yesterday\". Without a time it is the last 5 minutes.",
+    )
+    .to_owned()
+}
+
+pub(super) fn answer(language: Language, about: &AnswerWindow, findings: &Findings) -> String {
+    let mut lines = vec![window(language, about)];
+    lines.extend(subject(language, findings));
+    if findings.count == 0 {
+        lines.push(no_data(language));
+    } else {
+        match (&*findings.problems, &*findings.unjudged, &*findings.subjects) {
+            ([], [], []) => lines.push(healthy(language, findings)),
+            ([], [], _) => {}
+            _ => lines.push(totals(language, findings)),
         }
+        for (at, problem) in findings.problems.iter().enumerate() {
+            lines.push(format!("{}. {}", at + 1, finding(language, problem)));
+        }
+        lines.extend(good(language, findings));
     }
-    if let Some(sessions) = findings.sessions {
-        let active = sessions.active;
-        lines.push(pick(
-            language,
-            format!("현재 세션은 {active}개입니다."),
-            format!("There are {active} sessions now."),
-        ));
-    }
+    lines.extend(unjudged(language, findings));
+    lines.extend(sessions(language, findings));
     lines.join("\n")
 }
 
-fn window(language: Language, limits: &Limits) -> String {
-    let Limits { start, end, tz, .. } = limits;
+fn subject(language: Language, findings: &Findings) -> Option<String> {
+    let names: Vec<&str> = findings.subjects.iter().map(|subject| subject.route.as_str()).collect();
+    let names = names.join(", ");
+    let line = pick(
+        language,
+        format!("질문에 나온 경로만 본 결과: {names}"),
+        format!("Only about what the question names: {names}"),
+    );
+    (!names.is_empty()).then_some(line)
+}
+
+fn sessions(language: Language, findings: &Findings) -> Option<String> {
+    if findings.sessions_unavailable {
+        let text = pick(language, "세션 저장소가 응답하지 않습니다.", "The session store does not answer.");
+        return Some(text.to_owned());
+    }
+    let active = findings.sessions?.active;
+    Some(pick(
+        language,
+        format!("현재 세션은 {active}개입니다."),
+        format!("There are {active} sessions now."),
+    ))
+}
+
+fn window(language: Language, about: &AnswerWindow) -> String {
+    let AnswerWindow { start, end, tz, .. } = about;
     pick(language, format!("조회 구간: {start} ~ {end} ({tz})"), format!("Window: {start} to {end} ({tz})"))
 }
 
@@ -64,6 +103,52 @@ fn healthy(language: Language, findings: &Findings) -> String {
     )
 }
 
+/// The routes that were asked about and have no other line.
+fn good(language: Language, findings: &Findings) -> Vec<String> {
+    let line = |RouteNumbers { route, count, errors, p95_us }: &RouteNumbers| {
+        let p95 = duration(*p95_us);
+        match count {
+            0 => pick(
+                language,
+                format!("{route}: 이 구간에 요청이 없습니다."),
+                format!("{route}: no requests in this window."),
+            ),
+            _ => pick(
+                language,
+                format!(
+                    "{route}: 실패하거나 느리지 않습니다. 요청 {count}건, 오류 {errors}건, p95 {p95}입니다."
+                ),
+                format!("{route} is neither failing nor slow: {count} requests, {errors} errors, p95 {p95}."),
+            ),
+        }
+    };
+    let told = |subject: &&RouteNumbers| {
+        findings.problems.iter().any(|problem| problem.route == subject.route)
+            || findings.unjudged.contains(subject)
+    };
+    findings.subjects.iter().filter(|subject| !told(subject)).map(line).collect()
+}
+
+/// Names the first ones only.
+fn unjudged(language: Language, findings: &Findings) -> Option<String> {
+    let routes = &findings.unjudged;
+    let one = |RouteNumbers { route, count, errors, .. }: &RouteNumbers| {
+        pick(language, format!("{route} {count}건 중 {errors}건"), format!("{route} {errors} of {count}"))
+    };
+    let mut listed: Vec<_> = routes.iter().take(MAX_UNJUDGED).map(one).collect();
+    let more = routes.len().saturating_sub(MAX_UNJUDGED);
+    if more > 0 {
+        listed.push(pick(language, format!("외 경로 {more}개"), format!("and {more} more routes")));
+    }
+    let listed = listed.join(", ");
+    let line = pick(
+        language,
+        format!("요청이 너무 적어 판단할 수 없는 경로의 오류: {listed}."),
+        format!("Too few requests to judge; failed there: {listed}."),
+    );
+    (!routes.is_empty()).then_some(line)
+}
+
 fn totals(language: Language, findings: &Findings) -> String {
     let (count, errors, problems) = (findings.count, findings.errors, findings.problems.len());
     pick(
@@ -79,7 +164,7 @@ fn finding(language: Language, finding: &Finding) -> String {
         Problem::Slow => slow(language, finding),
     }];
     if let Some(found) = &finding.culprit {
-        parts.push(culprit(language, finding.problem, found));
+        parts.push(culprit(language, finding, found));
     }
     if finding.sessions > 0 {
         let sessions = finding.sessions;
@@ -104,10 +189,28 @@ fn failing(language: Language, finding: &Finding) -> String {
         )
     });
     let before = before.unwrap_or_default();
+    let recent = finding.recent.map(|end| recent(language, finding.failing_now, end)).unwrap_or_default();
     pick(
         language,
-        format!("[실패] {route}: {count}건 중 {errors}건 오류({error_percent:.1}%{before})."),
-        format!("[failing] {route}: {errors} of {count} requests failed ({error_percent:.1}%{before})."),
+        format!("[실패] {route}: {count}건 중 {errors}건 오류({error_percent:.1}%{before}).{recent}"),
+        format!(
+            "[failing] {route}: {errors} of {count} requests failed ({error_percent:.1}%{before}).{recent}"
+        ),
+    )
+}
+
+fn recent(language: Language, failing_now: bool, recent: Recent) -> String {
+    let Recent { count, errors, error_percent, .. } = recent;
+    let seconds = recent.length_us.div_ceil(1_000_000);
+    let now = if failing_now {
+        pick(language, " 지금 실패하고 있습니다:", " It is failing now:")
+    } else {
+        ""
+    };
+    pick(
+        language,
+        format!("{now} 최근 {seconds}초는 {count}건 중 {errors}건({error_percent:.1}%)."),
+        format!("{now} {errors} of {count} ({error_percent:.1}%) in the last {seconds} s."),
     )
 }
 
@@ -124,18 +227,21 @@ fn slow(language: Language, finding: &Finding) -> String {
     )
 }
 
-fn culprit(language: Language, problem: Problem, culprit: &Culprit) -> String {
+fn culprit(language: Language, finding: &Finding, culprit: &Culprit) -> String {
     let thing = thing(language, culprit);
     let Culprit { traces, examined, time_percent, .. } = culprit;
-    match problem {
+    match finding.problem {
         Problem::Slow => {
+            // The slowest are examined first, so only all of them stand for the route.
+            let picked = match (*examined as u64) < finding.count {
+                true => pick(language, format!("가장 느린 {examined}건"), format!("the {examined} slowest")),
+                false => pick(language, format!("전체 {examined}건"), format!("all {examined}")),
+            };
             let mean = duration(culprit.mean_self_us);
             pick(
                 language,
-                format!("원인: {thing} — 평균 {mean}, 살펴본 {examined}건 시간의 {time_percent:.1}%."),
-                format!(
-                    "Cause: {thing}: {mean} on average, {time_percent:.1}% of the time of {examined} traces."
-                ),
+                format!("원인({picked}): {thing} — 평균 {mean}, 그 시간의 {time_percent:.1}%."),
+                format!("Cause in {picked}: {thing}: {mean} on average, {time_percent:.1}% of their time."),
             )
         }
         Problem::Failing => {
