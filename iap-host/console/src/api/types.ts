@@ -215,7 +215,7 @@ export interface SessionDetail extends SessionRow {
 }
 
 export interface Answer {
-  question: { intent: string; language: string; window_us: number };
+  question: { intent: string; language: string };
   outcome: string;
   evidence: string[];
   text: string;

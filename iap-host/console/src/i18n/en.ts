@@ -182,7 +182,9 @@ export const en = {
     problems: "Problems found",
     healthy: "Nothing is wrong",
     no_data: "No data in this window",
+    too_few: "Too few requests to judge",
     not_understood: "Not understood",
+    time_not_understood: "Time not understood",
   },
 };
 

@@ -180,6 +180,8 @@ export const ko: Dictionary = {
     problems: "문제 발견",
     healthy: "문제 없음",
     no_data: "이 기간에 데이터가 없음",
+    too_few: "요청이 적어 판단할 수 없음",
     not_understood: "이해하지 못함",
+    time_not_understood: "시간 표현을 이해하지 못함",
   },
 };
