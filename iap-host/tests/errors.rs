@@ -106,16 +106,11 @@ fn a_running_host_answers_each_fault_clearly_and_goes_on() {
     let dead = free_port();
     let config = format!(
         "
-sessions:
-  api: 127.0.0.1:0
-  store: redis
-  redis: {{url: '{}'}}
-  secret: {{env: IAP_SESSION_SECRET}}
-routes:
+{}routes:
   - {{name: shop, path: /, service: demo-shop}}
   - {{name: dead, path: /dead, upstream: {{servers: ['http://127.0.0.1:{dead}']}}}}
 ",
-        redis.url()
+        common::redis_sessions(&redis)
     );
     let host = Host::start(&config);
     let mut browser = Browser::default();

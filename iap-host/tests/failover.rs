@@ -27,15 +27,10 @@ fn killing_a_gateway_under_load_loses_no_session() {
     let redis = RedisServer::start();
     let config = format!(
         "
-sessions:
-  api: 127.0.0.1:0
-  store: redis
-  redis: {{url: '{}'}}
-  secret: {{env: IAP_SESSION_SECRET}}
-routes:
+{}routes:
   - {{name: shop, path: /, service: demo-shop}}
 ",
-        redis.url()
+        common::redis_sessions(&redis)
     );
     let (mut first, second) = (Host::start(&config), Host::start(&config));
     let gateways = [first.http, second.http];

@@ -12,18 +12,13 @@ use serde_json::Value;
 fn config(redis: &RedisServer, tomcat: u16, flask: u16) -> String {
     format!(
         "
-sessions:
-  api: 127.0.0.1:0
-  store: redis
-  redis: {{url: '{}'}}
-  secret: {{env: IAP_SESSION_SECRET}}
-routes:
+{}routes:
   - {{name: shop, path: /, service: demo-shop}}
   - {{name: tomcat, path: /app, upstream: {{servers: ['http://127.0.0.1:{tomcat}']}}}}
   - {{name: examples, path: /examples, upstream: {{servers: ['http://127.0.0.1:{tomcat}']}}}}
   - {{name: flask, path: /flask, upstream: {{servers: ['http://127.0.0.1:{flask}']}}}}
 ",
-        redis.url()
+        common::redis_sessions(redis)
     )
 }
 

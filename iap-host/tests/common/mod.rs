@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use iap_session::testing::RedisServer;
 use serde_json::Value;
 
 /// How long something may take to come up or to happen.
@@ -40,6 +41,14 @@ admin: {listen: 127.0.0.1:0}
 apm: {otlp: 127.0.0.1:0}
 log: {format: json}
 ";
+
+/// The settings of sessions in a Redis server.
+pub fn redis_sessions(redis: &RedisServer) -> String {
+    format!(
+        "sessions: {{api: 127.0.0.1:0, store: redis, redis: {{url: '{}'}}, secret: {{env: IAP_SESSION_SECRET}}}}\n",
+        redis.url()
+    )
+}
 
 impl Host {
     /// Starts the host with [`FREE_PORTS`] and `config` below it, and waits until it is ready.
