@@ -29,7 +29,7 @@ const PRODUCTS: [(&str, i64); 6] = [
 ];
 
 /// How long a slow search takes, about.
-const SLOW: Duration = Duration::from_millis(1_300);
+const SLOW: Duration = Duration::from_millis(1_800);
 /// Spellings that are tried to find out how fast this machine is.
 const SAMPLE: i64 = 20_000;
 
