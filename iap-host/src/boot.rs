@@ -314,8 +314,10 @@ fn read_secret_file(path: &Path) -> Result<String, String> {
 
 async fn build_routes(configs: &[RouteConfig]) -> Result<RouteTable, BootError> {
     let mut routes = Vec::with_capacity(configs.len());
+    // Several routes may lead to the one shop.
+    let mut shop = None;
     for config in configs {
-        let target = build_target(config).await?;
+        let target = build_target(config, &mut shop).await?;
         let sessions = config.session.unwrap_or(match target {
             Target::Service(_) | Target::Upstream(_) => SessionMode::On,
             _ => SessionMode::Off,
@@ -334,7 +336,7 @@ async fn build_routes(configs: &[RouteConfig]) -> Result<RouteTable, BootError> 
     RouteTable::new(routes).map_err(failed("routes"))
 }
 
-async fn build_target(config: &RouteConfig) -> Result<Target, BootError> {
+async fn build_target(config: &RouteConfig, shop: &mut Option<Target>) -> Result<Target, BootError> {
     if let Some(upstream) = &config.upstream {
         let settings = UpstreamSettings {
             connect_timeout: upstream.connect_timeout.0,
@@ -347,7 +349,10 @@ async fn build_target(config: &RouteConfig) -> Result<Target, BootError> {
         return Ok(Target::Upstream(Arc::new(upstream)));
     }
     if let Some(Builtin::DemoShop) = config.service {
-        return shop::target().await.map_err(failed("routes: the demo shop"));
+        if shop.is_none() {
+            *shop = Some(shop::open().await.map_err(failed("routes: the demo shop"))?);
+        }
+        return shop.clone().ok_or("it was just opened").map_err(failed("routes: the demo shop"));
     }
     if let Some(root) = &config.files {
         if !root.is_dir() {

@@ -192,9 +192,12 @@ fn a_term_signal_drains_and_ends_with_success() {
     let mut host =
         Host::start("sessions: {api: 127.0.0.1:0}\nroutes:\n  - {name: shop, path: /, service: demo-shop}\n");
     assert_eq!(get(host.http, "/products").status, 200);
+    assert!(host.files().iter().any(|name| name.starts_with("iap-demo-")), "the shop's database is there");
     host.signal("-TERM");
     let status = common::eventually("the host ends", || host.process.0.try_wait().unwrap());
     assert!(status.success(), "{status}");
+    let left = host.files();
+    assert!(!left.iter().any(|name| name.starts_with("iap-demo-")), "the shop's database is gone: {left:?}");
 }
 
 #[test]

@@ -17,7 +17,6 @@ use serde::Deserialize;
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{Row, SqlitePool};
-use tokio::sync::OnceCell;
 
 const PRODUCTS: [(&str, i64); 6] = [
     ("Espresso cup", 900),
@@ -42,15 +41,8 @@ struct Shop {
     _directory: Arc<tempfile::TempDir>,
 }
 
-/// The one shop of this process; several routes may lead to it.
-static SHOP: OnceCell<Target> = OnceCell::const_new();
-
-/// The shop as a target, with a fresh database.
-pub(crate) async fn target() -> Result<Target, iap_core::BoxError> {
-    SHOP.get_or_try_init(open).await.cloned()
-}
-
-async fn open() -> Result<Target, iap_core::BoxError> {
+/// The shop as a target, with a fresh database that goes with it.
+pub(crate) async fn open() -> Result<Target, iap_core::BoxError> {
     let directory = Arc::new(tempfile::Builder::new().prefix("iap-demo-").tempdir()?);
     let options =
         SqliteConnectOptions::new().filename(directory.path().join("shop.db")).create_if_missing(true);

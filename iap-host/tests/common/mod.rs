@@ -85,6 +85,12 @@ impl Host {
         http::get(self.admin, path).json()
     }
 
+    /// What is in the host's directory.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.directory.path()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.process.0.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
@@ -102,7 +108,11 @@ fn spawn(directory: &Path, config: &str) -> Process {
 /// The host's binary, in a directory of its own and without the caller's settings.
 pub fn host_command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_iap-host"));
-    command.current_dir(directory).env("IAP_SESSION_SECRET", "a secret of the tests, long enough");
+    // What a killed host leaves behind goes with the directory.
+    command
+        .current_dir(directory)
+        .env("TMPDIR", directory)
+        .env("IAP_SESSION_SECRET", "a secret of the tests, long enough");
     command
 }
 
