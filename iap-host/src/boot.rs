@@ -90,7 +90,13 @@ struct SessionParts {
 }
 
 /// The history is opened before the log is set up, so that the log can flow into it.
-pub(crate) fn open_apm(config: &ApmConfig) -> Result<Option<Apm>, BootError> {
+///
+/// A history in memory is one in a temporary directory. That goes when the caller drops
+/// `temporary`: the log's bridge keeps the APM itself until the process ends.
+pub(crate) fn open_apm(
+    config: &ApmConfig,
+    temporary: &mut Option<tempfile::TempDir>,
+) -> Result<Option<Apm>, BootError> {
     if !config.enabled {
         return Ok(None);
     }
@@ -99,7 +105,11 @@ pub(crate) fn open_apm(config: &ApmConfig) -> Result<Option<Apm>, BootError> {
         SqliteOptions { max_age: config.max_age.0, max_bytes: config.max_size.0, ..SqliteOptions::default() };
     let history = match &config.history {
         Some(directory) => SqliteHistory::open(directory, options),
-        None => SqliteHistory::temporary(options),
+        None => {
+            let made = tempfile::Builder::new().prefix("iap-history-").tempdir();
+            let directory = temporary.insert(made.map_err(failed("apm.history"))?);
+            SqliteHistory::open(directory.path(), options)
+        }
     };
     let history = history.map_err(|error| {
         let place = config.history.as_ref().map(|path| format!("{}: ", path.display()));

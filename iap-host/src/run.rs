@@ -55,7 +55,8 @@ fn load(file: &Path, environment: &Environment) -> Result<Config, BoxError> {
 }
 
 fn serve(config: Config, environment: &Environment, demo: Option<&DemoArgs>) -> Result<ExitCode, BoxError> {
-    let apm = logging::early(&config.log, || boot::open_apm(&config.apm))??;
+    let mut temporary = None;
+    let apm = logging::early(&config.log, || boot::open_apm(&config.apm, &mut temporary))??;
     logging::init(&config.log, apm.as_ref())?;
     // Applications, admin and background work run here; connections have runtimes of their own.
     let runtime = Runtime::new()?;

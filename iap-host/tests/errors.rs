@@ -188,16 +188,21 @@ fn the_admin_side_keeps_other_sites_out() {
 }
 
 #[test]
-fn a_term_signal_drains_and_ends_with_success() {
-    let mut host =
-        Host::start("sessions: {api: 127.0.0.1:0}\nroutes:\n  - {name: shop, path: /, service: demo-shop}\n");
+fn a_term_signal_drains_ends_with_success_and_leaves_nothing() {
+    let config = "server: {listen: 127.0.0.1:0}\nadmin: {listen: 127.0.0.1:0}\nsessions: {api: 127.0.0.1:0}\n\
+                  apm: {otlp: 127.0.0.1:0, history: null}\nlog: {format: json}\n\
+                  routes:\n  - {name: shop, path: /, service: demo-shop}\n";
+    let mut host = Host::start_with(config);
     assert_eq!(get(host.http, "/products").status, 200);
-    assert!(host.files().iter().any(|name| name.starts_with("iap-demo-")), "the shop's database is there");
+    let temporary = |host: &Host| -> Vec<String> {
+        let names = host.files().into_iter();
+        names.filter(|name| name.starts_with("iap-demo-") || name.starts_with("iap-history-")).collect()
+    };
+    assert_eq!(temporary(&host).len(), 2, "the shop's database and the history: {:?}", host.files());
     host.signal("-TERM");
     let status = common::eventually("the host ends", || host.process.0.try_wait().unwrap());
     assert!(status.success(), "{status}");
-    let left = host.files();
-    assert!(!left.iter().any(|name| name.starts_with("iap-demo-")), "the shop's database is gone: {left:?}");
+    assert!(temporary(&host).is_empty(), "{:?}", host.files());
 }
 
 #[test]
