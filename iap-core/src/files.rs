@@ -10,6 +10,7 @@ use tower_http::services::ServeDir;
 
 use crate::body::Body;
 use crate::error::{Error, Kind, Origin};
+use crate::gate;
 
 /// The files below one directory. A path that leads out of it, by a symbolic link, is not found.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl Files {
 
     /// The gate has made the path canonical; what is left to check is where links lead.
     async fn check_inside(&self, path: &str) -> Result<(), Error> {
-        let decoded = percent_decode(path).ok_or_else(not_found)?;
+        let decoded = gate::percent_decode(path).ok_or_else(not_found)?;
         let file = self.root.join(decoded.trim_start_matches('/'));
         let root = self.root.clone();
         let inside = tokio::task::spawn_blocking(move || {
@@ -78,20 +79,4 @@ impl Files {
 
 fn not_found() -> Error {
     Error::new(Kind::NotFound, Origin::Client, "there is no such file")
-}
-
-fn percent_decode(path: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte == b'%' {
-            let hex = std::str::from_utf8(rest.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(hex, 16).ok()?);
-            rest = &rest[2..];
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }

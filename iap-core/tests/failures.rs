@@ -119,12 +119,7 @@ fn a_body_that_panics_is_broken_off_and_noted() {
         });
         Ok::<_, Infallible>(Response::new(http_body_util::StreamBody::new(IterStream(frames))))
     });
-    let server = Server::builder()
-        .hooks(hooks.clone())
-        .listen(ANY.parse().unwrap())
-        .routes(single(Target::service("s", service)))
-        .start()
-        .unwrap();
+    let server = hooks.watch(single(Target::service("s", service)));
     let mut client = Client::connect(server.addresses()[0]);
     client.send("GET / HTTP/1.1\r\nhost: t\r\n\r\n");
     let mut all = Vec::new();
@@ -146,12 +141,7 @@ async fn a_request_that_is_given_up_before_its_answer_is_finished() {
         std::future::pending::<Result<Response<Body>, Infallible>>()
     });
     let hooks = Recording::default();
-    let server = Server::builder()
-        .hooks(hooks.clone())
-        .listen(ANY.parse().unwrap())
-        .routes(single(Target::service("never", never)))
-        .start()
-        .unwrap();
+    let server = hooks.watch(single(Target::service("never", never)));
     let mut sender = connect_h2(&server).await;
     let request = tokio::spawn(sender.send_request(get("/")));
     soon(entered.notified()).await;

@@ -207,12 +207,7 @@ where
 fn an_observer_sees_each_moment_once_and_in_order() {
     let origin = common::Origin::fixed("hello");
     let hooks = Recording::default();
-    let server = Server::builder()
-        .hooks(hooks.clone())
-        .listen(ANY.parse().unwrap())
-        .routes(common::proxy_to([origin.address.to_string()]))
-        .start()
-        .unwrap();
+    let server = hooks.watch(common::proxy_to([origin.address.to_string()]));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let observed = |client: &mut Client, request: &str| {
         let response = client.request(request);
@@ -244,12 +239,7 @@ fn a_client_that_leaves_in_the_middle_is_noted() {
         let body = http_body_util::StreamBody::new(IterStream(frames));
         Ok::<_, Infallible>(Response::new(body))
     });
-    let server = Server::builder()
-        .hooks(hooks.clone())
-        .listen(ANY.parse().unwrap())
-        .routes(single(Target::service("endless", endless)))
-        .start()
-        .unwrap();
+    let server = hooks.watch(single(Target::service("endless", endless)));
     let mut client = Client::connect(server.addresses()[0]);
     client.send("GET / HTTP/1.1\r\nhost: t\r\n\r\n");
     std::io::Read::read_exact(&mut client.0, &mut [0; 1000]).unwrap();

@@ -93,6 +93,23 @@ fn paths_have_one_form() {
     }
 }
 
+#[test]
+fn escapes_are_decoded_strictly() {
+    let cases = [
+        ("a%20b", Some("a b")),
+        ("%C3%a9", Some("\u{e9}")),
+        ("plain", Some("plain")),
+        ("%", None),
+        ("%2", None),
+        ("%zz", None),
+        ("%+1", None),
+        ("%ff", None),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(percent_decode(text).as_deref(), expected, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn canonical_paths_stay_as_they_are(path in "/[a-z%2eEfF0-9/.;\\\\~-]{0,40}") {

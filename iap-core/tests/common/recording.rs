@@ -4,12 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iap_core::hooks::{Begin, Field, Finish, Hooks, Recorder, SpanEnd, Stage};
-use iap_core::{Connection, Kind, SpanId, TraceContext, Transaction};
+use iap_core::{Connection, Kind, RouteTable, RunningServer, Server, SpanId, TraceContext, Transaction};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 #[derive(Clone, Default)]
 pub struct Recording(pub Arc<Mutex<Vec<String>>>, pub Arc<Notify>);
+
+impl Recording {
+    /// A server that this observer watches, with all of `routes`.
+    pub fn watch(&self, routes: RouteTable) -> RunningServer {
+        let listen = super::ANY.parse().unwrap();
+        Server::builder().hooks(self.clone()).listen(listen).routes(routes).start().unwrap()
+    }
+}
 
 impl Hooks for Recording {
     const ENABLED: bool = true;

@@ -29,7 +29,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use iap_core::{Body, Error, Kind, Origin};
+use iap_core::{Body, Error, Kind, Origin, gate};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -123,7 +123,7 @@ impl SessionApi {
                     "the attribute name is not percent-encoded UTF-8",
                 )
             };
-            let name = percent_decode(name).ok_or_else(bad_name)?;
+            let name = gate::percent_decode(name).ok_or_else(bad_name)?;
             let value = session.value(&name).await?;
             let absent = || Error::new(Kind::NotFound, Origin::Client, "the session has no such attribute");
             return Ok(json(&value.ok_or_else(absent)?));
@@ -220,22 +220,6 @@ fn respond(status: StatusCode, body: Body) -> Response<Body> {
     *response.status_mut() = status;
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        if *byte != b'%' {
-            bytes.push(*byte);
-            rest = after;
-            continue;
-        }
-        let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
-        bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-        rest = &after[2..];
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
