@@ -91,3 +91,8 @@ impl<'de> Deserialize<'de> for ByteSize {
         Ok(Self(bytes))
     }
 }
+
+/// The default of most time-outs.
+pub(super) fn one_minute() -> Span {
+    Span::seconds(60)
+}

@@ -1,32 +1,26 @@
 //! From a checked configuration to a running platform, in the order in which things depend on
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
+mod routes;
+mod secret;
+mod sessions;
+
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use iap_apm::{Apm, SqliteHistory, SqliteOptions};
 use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, StartError, Timeouts, TlsConfig};
-use iap_core::upstream::UpstreamSettings;
-use iap_core::{BoxError, Route, RouteTable, Server, Target, Upstream};
-use iap_session::{
-    CookieConfig, Expiry, LoginPolicy, MemoryConfig, MemoryStore, Mode, RedisStore, SecureCookie, SessionApi,
-    SessionConfig, SessionIds, SessionLayer, SessionPolicy, SessionStore, Sessions, TokenRegistry, WhenFull,
-};
+use iap_core::{BoxError, Route, RouteTable, Server, Target};
+use iap_session::SessionLayer;
 use tokio::runtime::Handle;
 
+use self::routes::build_routes;
+use self::sessions::start_sessions;
 use crate::admin::{self, AdminState, Facts};
-use crate::config::{
-    ApmConfig, Builtin, Config, Environment, OnLimit, RedisConfig, RouteConfig, SecretRef, Secure,
-    SessionMode, SessionsConfig, StoreKind,
-};
-use crate::demo::shop;
-
-/// How many requests may hold a session token at once.
-const MAX_TOKENS: usize = 100_000;
+use crate::config::{ApmConfig, Config, Environment};
 
 /// Why the platform did not start: which setting, what, and how to mend it.
 #[derive(Debug)]
@@ -80,13 +74,6 @@ pub(crate) struct Addresses {
     pub(crate) admin: SocketAddr,
     pub(crate) session_api: Option<SocketAddr>,
     pub(crate) otlp: Option<SocketAddr>,
-}
-
-/// The sessions of a platform.
-struct SessionParts {
-    layer: SessionLayer,
-    facade: Sessions,
-    api: RunningServer,
 }
 
 /// The history is opened before the log is set up, so that the log can flow into it.
@@ -224,159 +211,6 @@ where
     let routes = RouteTable::new([Route::new(name, "/", Target::service(name, service))])
         .expect("one route contradicts nothing");
     Server::builder().listen(address).workers(1).routes(routes).application(runtime.clone()).start()
-}
-
-async fn start_sessions(
-    config: &SessionsConfig,
-    environment: &Environment,
-    runtime: &Handle,
-) -> Result<SessionParts, BootError> {
-    iap_session::describe_metrics();
-    let ids = match &config.secret {
-        Some(reference) => {
-            let secret = read_secret(reference, environment).map_err(failed("sessions.secret"))?;
-            SessionIds::new(secret.as_bytes()).map_err(failed("sessions.secret"))?
-        }
-        None => SessionIds::ephemeral(),
-    };
-    let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
-        (StoreKind::Redis, Some(redis)) => Arc::new(connect_redis(redis, ids, environment).await?),
-        _ => {
-            let limits = MemoryConfig {
-                max_sessions: config.max_count,
-                max_bytes: config.max_memory.0 as usize,
-                ..MemoryConfig::default()
-            };
-            Arc::new(MemoryStore::with_config(ids, limits))
-        }
-    };
-    let registry = TokenRegistry::new(MAX_TOKENS);
-    let api = serve_inner(config.api, "session-api", SessionApi::new(registry.clone()), runtime)
-        .map_err(failed("sessions.api"))?;
-    let url = format!("http://{}", api.addresses()[0]);
-    let layer = SessionLayer::with_config(store.clone(), session_config(config))
-        .and_then(|layer| layer.with_forwarding(registry, &url))
-        .map_err(failed("sessions"))?;
-    Ok(SessionParts { layer, facade: Sessions::new(store), api })
-}
-
-fn session_config(config: &SessionsConfig) -> SessionConfig {
-    SessionConfig {
-        expiry: Expiry { idle: config.idle.0, absolute: config.absolute.0 },
-        login: LoginPolicy {
-            max: config.login.max_per_user,
-            when_full: match config.login.on_limit {
-                OnLimit::EvictOldest => WhenFull::EvictOldest,
-                OnLimit::RefuseNew => WhenFull::RefuseNew,
-            },
-        },
-        cookie: CookieConfig {
-            secure_name: format!("__Host-{}", config.cookie.name),
-            plain_name: config.cookie.name.clone(),
-            secure: match config.cookie.secure {
-                Secure::Auto => SecureCookie::Auto,
-                Secure::Always => SecureCookie::Always,
-                Secure::Never => SecureCookie::Never,
-            },
-        },
-        ..SessionConfig::default()
-    }
-}
-
-async fn connect_redis(
-    config: &RedisConfig,
-    ids: SessionIds,
-    environment: &Environment,
-) -> Result<RedisStore, BootError> {
-    let mut url = config.url.clone();
-    if let Some(reference) = &config.password {
-        let password = read_secret(reference, environment).map_err(failed("sessions.redis.password"))?;
-        let user = config.username.as_deref().unwrap_or_default();
-        let login = format!("://{}:{}@", percent_encode(user), percent_encode(&password));
-        url = url.replacen("://", &login, 1);
-    }
-    let attempt = RedisStore::connect(ids, iap_session::RedisConfig::new(url));
-    attempt.await.map_err(failed("sessions.redis"))
-}
-
-fn percent_encode(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    let encode = |byte: u8| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
-}
-
-/// Reads a secret where its reference leads. Errors name the place, never the value.
-fn read_secret(reference: &SecretRef, environment: &Environment) -> Result<String, String> {
-    let value = match reference {
-        SecretRef::Env(name) => environment
-            .get(name)
-            .cloned()
-            .ok_or_else(|| format!("the environment variable `{name}` is not set"))?,
-        SecretRef::File(path) => read_secret_file(path)?,
-    };
-    if value.is_empty() { Err("the secret is empty".to_owned()) } else { Ok(value) }
-}
-
-fn read_secret_file(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-async fn build_routes(configs: &[RouteConfig]) -> Result<RouteTable, BootError> {
-    let mut routes = Vec::with_capacity(configs.len());
-    // Several routes may lead to the one shop.
-    let mut shop = None;
-    for config in configs {
-        let target = build_target(config, &mut shop).await?;
-        let sessions = config.session.unwrap_or(match target {
-            Target::Service(_) | Target::Upstream(_) => SessionMode::On,
-            _ => SessionMode::Off,
-        });
-        let policy = SessionPolicy {
-            mode: if sessions == SessionMode::On { Mode::On } else { Mode::Off },
-            forward: matches!(target, Target::Upstream(_)),
-            ..SessionPolicy::default()
-        };
-        let route = Route::new(config.name.as_str(), config.path.as_str(), target).with_policy(policy);
-        routes.push(match &config.host {
-            Some(host) => route.host(host),
-            None => route,
-        });
-    }
-    RouteTable::new(routes).map_err(failed("routes"))
-}
-
-async fn build_target(config: &RouteConfig, shop: &mut Option<Target>) -> Result<Target, BootError> {
-    if let Some(upstream) = &config.upstream {
-        let settings = UpstreamSettings {
-            connect_timeout: upstream.connect_timeout.0,
-            response_timeout: upstream.response_timeout.0,
-            body_idle: upstream.body_timeout.0,
-            ..UpstreamSettings::default()
-        };
-        let upstream =
-            Upstream::new(config.name.as_str(), &upstream.servers, settings).map_err(failed("routes"))?;
-        return Ok(Target::Upstream(Arc::new(upstream)));
-    }
-    if let Some(Builtin::DemoShop) = config.service {
-        if shop.is_none() {
-            *shop = Some(shop::open().await.map_err(failed("routes: the demo shop"))?);
-        }
-        return shop.clone().ok_or("it was just opened").map_err(failed("routes: the demo shop"));
-    }
-    if let Some(root) = &config.files {
-        if !root.is_dir() {
-            return Err(failed("routes")(format!(
-                "route `{}`: {} is not a directory",
-                config.name,
-                root.display()
-            )));
-        }
-        return Ok(Target::files(root));
-    }
-    let respond = config.respond.clone().ok_or("a route leads nowhere").map_err(failed("routes"))?;
-    let status = http::StatusCode::from_u16(respond.status).map_err(failed("routes"))?;
-    Ok(Target::respond(status, respond.body))
 }
 
 impl Platform {

@@ -1,0 +1,103 @@
+//! The session store, its layer and its API, from their settings.
+
+use std::sync::Arc;
+
+use iap_core::server::RunningServer;
+use iap_session::{
+    CookieConfig, Expiry, LoginPolicy, MemoryConfig, MemoryStore, RedisStore, SecureCookie, SessionApi,
+    SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
+};
+use tokio::runtime::Handle;
+
+use super::secret::read_secret;
+use super::{BootError, failed, serve_inner};
+use crate::config::{Environment, OnLimit, RedisConfig, Secure, SessionsConfig, StoreKind};
+
+/// How many requests may hold a session token at once.
+const MAX_TOKENS: usize = 100_000;
+
+/// The sessions of a platform.
+pub(super) struct SessionParts {
+    pub(super) layer: SessionLayer,
+    pub(super) facade: Sessions,
+    pub(super) api: RunningServer,
+}
+
+pub(super) async fn start_sessions(
+    config: &SessionsConfig,
+    environment: &Environment,
+    runtime: &Handle,
+) -> Result<SessionParts, BootError> {
+    iap_session::describe_metrics();
+    let ids = match &config.secret {
+        Some(reference) => {
+            let secret = read_secret(reference, environment).map_err(failed("sessions.secret"))?;
+            SessionIds::new(secret.as_bytes()).map_err(failed("sessions.secret"))?
+        }
+        None => SessionIds::ephemeral(),
+    };
+    let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
+        (StoreKind::Redis, Some(redis)) => Arc::new(connect_redis(redis, ids, environment).await?),
+        _ => {
+            let limits = MemoryConfig {
+                max_sessions: config.max_count,
+                max_bytes: config.max_memory.0 as usize,
+                ..MemoryConfig::default()
+            };
+            Arc::new(MemoryStore::with_config(ids, limits))
+        }
+    };
+    let registry = TokenRegistry::new(MAX_TOKENS);
+    let api = serve_inner(config.api, "session-api", SessionApi::new(registry.clone()), runtime)
+        .map_err(failed("sessions.api"))?;
+    let url = format!("http://{}", api.addresses()[0]);
+    let layer = SessionLayer::with_config(store.clone(), session_config(config))
+        .and_then(|layer| layer.with_forwarding(registry, &url))
+        .map_err(failed("sessions"))?;
+    Ok(SessionParts { layer, facade: Sessions::new(store), api })
+}
+
+fn session_config(config: &SessionsConfig) -> SessionConfig {
+    SessionConfig {
+        expiry: Expiry { idle: config.idle.0, absolute: config.absolute.0 },
+        login: LoginPolicy {
+            max: config.login.max_per_user,
+            when_full: match config.login.on_limit {
+                OnLimit::EvictOldest => WhenFull::EvictOldest,
+                OnLimit::RefuseNew => WhenFull::RefuseNew,
+            },
+        },
+        cookie: CookieConfig {
+            secure_name: format!("__Host-{}", config.cookie.name),
+            plain_name: config.cookie.name.clone(),
+            secure: match config.cookie.secure {
+                Secure::Auto => SecureCookie::Auto,
+                Secure::Always => SecureCookie::Always,
+                Secure::Never => SecureCookie::Never,
+            },
+        },
+        ..SessionConfig::default()
+    }
+}
+
+async fn connect_redis(
+    config: &RedisConfig,
+    ids: SessionIds,
+    environment: &Environment,
+) -> Result<RedisStore, BootError> {
+    let mut url = config.url.clone();
+    if let Some(reference) = &config.password {
+        let password = read_secret(reference, environment).map_err(failed("sessions.redis.password"))?;
+        let user = config.username.as_deref().unwrap_or_default();
+        let login = format!("://{}:{}@", percent_encode(user), percent_encode(&password));
+        url = url.replacen("://", &login, 1);
+    }
+    let attempt = RedisStore::connect(ids, iap_session::RedisConfig::new(url));
+    attempt.await.map_err(failed("sessions.redis"))
+}
+
+fn percent_encode(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    let encode = |byte: u8| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
+}

@@ -1,0 +1,110 @@
+//! The session cluster.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ByteSize, SecretRef, Span};
+
+/// The session cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SessionsConfig {
+    pub(crate) enabled: bool,
+    pub(crate) store: StoreKind,
+    pub(crate) redis: Option<RedisConfig>,
+    /// The key that session ids are hashed with; the same on all nodes of a cluster.
+    pub(crate) secret: Option<SecretRef>,
+    pub(crate) cookie: CookieConfig,
+    /// A session ends after this long without a request.
+    pub(crate) idle: Span,
+    /// A session ends after this long whatever happens.
+    pub(crate) absolute: Span,
+    pub(crate) login: LoginConfig,
+    /// Where applications in other languages reach their session.
+    pub(crate) api: SocketAddr,
+    /// Most sessions in the memory store.
+    pub(crate) max_count: usize,
+    /// Most bytes in the memory store.
+    pub(crate) max_memory: ByteSize,
+}
+
+impl Default for SessionsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            store: StoreKind::Memory,
+            redis: None,
+            secret: None,
+            cookie: CookieConfig::default(),
+            idle: Span::seconds(30 * 60),
+            absolute: Span::seconds(12 * 3600),
+            login: LoginConfig::default(),
+            api: ([127, 0, 0, 1], 9901).into(),
+            max_count: 100_000,
+            max_memory: ByteSize(256 << 20),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StoreKind {
+    Memory,
+    Redis,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RedisConfig {
+    /// `redis://host:port[/db]`, `rediss://`, `redis-cluster://`, `redis-sentinel://`; no password in it.
+    pub(crate) url: String,
+    #[serde(default)]
+    pub(crate) username: Option<String>,
+    #[serde(default)]
+    pub(crate) password: Option<SecretRef>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CookieConfig {
+    pub(crate) name: String,
+    pub(crate) secure: Secure,
+}
+
+impl Default for CookieConfig {
+    fn default() -> Self {
+        Self { name: "iap-session".into(), secure: Secure::Auto }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Secure {
+    /// Over TLS.
+    Auto,
+    /// Always: TLS ends in front of us.
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LoginConfig {
+    /// Sessions that one user may have at once.
+    pub(crate) max_per_user: u32,
+    pub(crate) on_limit: OnLimit,
+}
+
+impl Default for LoginConfig {
+    fn default() -> Self {
+        Self { max_per_user: 100, on_limit: OnLimit::EvictOldest }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnLimit {
+    EvictOldest,
+    RefuseNew,
+}
