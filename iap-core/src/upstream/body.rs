@@ -36,6 +36,9 @@ impl PooledBody {
 
     fn give_back(&mut self) {
         let Some((mut pooled, pool)) = self.connection.take() else { return };
+        if pooled.is_spent {
+            return;
+        }
         if pooled.sender.is_ready() || !self.had_upload {
             pool.put(pooled);
             return;

@@ -41,6 +41,8 @@ pub(super) async fn connect(upstream: &Upstream, server: &Server) -> Result<Pool
         .map_err(|error| unavailable().with_source(error))?;
     // The driver ends by itself when the sender is dropped or the server closes. Its errors reach
     // the request that runs on the connection.
-    tokio::spawn(connection);
-    Ok(Pooled::new(sender, upstream.settings.body_idle))
+    let driver = tokio::spawn(async move {
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(Pooled::new(sender, driver, upstream.settings.body_idle))
 }

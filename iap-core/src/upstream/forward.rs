@@ -1,12 +1,13 @@
 //! One request through an upstream.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{Method, Request, Response, Uri, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
@@ -14,8 +15,10 @@ use tokio::time::timeout;
 use super::Upstream;
 use super::body::PooledBody;
 use super::connect::connect;
+use super::informational::Listener;
 use super::pool::Pooled;
 use super::server::Server;
+use super::tunnel::Wish;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::error::{Error, Kind, Origin};
@@ -28,19 +31,33 @@ pub(crate) async fn forward<H: Hooks>(
     upstream: &Arc<Upstream>,
     hooks: &H,
     transaction: &H::Transaction,
-    connection: &Connection,
+    connection: &Arc<Connection>,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, Error> {
     let span = hooks.start(transaction, Stage::Upstream, None);
     let parent = hooks.span_id(&span);
+    let wish = Wish::find(&mut request);
     headers::prepare_request(request.headers_mut(), connection);
+    if wish.is_some() {
+        Wish::express(request.headers_mut());
+    }
     propagate(
         hooks.context(transaction).zip(parent).map(|(context, id)| context.with_span(id)),
         &mut request,
     );
+    let listener = Listener::attach(&mut request, connection);
     make_origin_form(&mut request);
 
-    let mut exchange = Exchange { upstream, hooks, transaction, span: parent, server: None };
+    let mut exchange = Exchange {
+        upstream,
+        hooks,
+        transaction,
+        span: parent,
+        server: None,
+        client: connection,
+        wish,
+        listener,
+    };
     let had_upload = !request.body().is_end_stream();
     let result = exchange.send_until_answered(request, had_upload).await;
     if H::ENABLED {
@@ -78,6 +95,9 @@ struct Exchange<'a, H: Hooks> {
     transaction: &'a H::Transaction,
     span: Option<crate::trace_context::SpanId>,
     server: Option<usize>,
+    client: &'a Connection,
+    wish: Option<Wish>,
+    listener: Option<Listener>,
 }
 
 impl<H: Hooks> Exchange<'_, H> {
@@ -105,9 +125,9 @@ impl<H: Hooks> Exchange<'_, H> {
             }
             match self.connect(server).await {
                 Ok(fresh) => {
-                    let sent = send(fresh, request, upstream.settings.response_timeout).await;
+                    let sent = self.send(fresh, request).await;
                     let (response, pooled) = sent.map_err(|(error, _)| error)?;
-                    return finish(server, response, pooled, had_upload);
+                    return self.finish(server, response, pooled, had_upload);
                 }
                 Err(error) => last = Some(error),
             }
@@ -118,15 +138,15 @@ impl<H: Hooks> Exchange<'_, H> {
     /// An idle connection may have been closed by the server a moment ago. What was certainly not
     /// read by it is sent again; a safe request without a body is so, once, over a new connection.
     async fn send_over_idle(
-        &self,
+        &mut self,
         server: &Server,
         pooled: Pooled,
         request: Request<Body>,
         had_upload: bool,
     ) -> Sent {
         let copy = (!had_upload && is_repeatable(request.method())).then(|| copy_head(&request));
-        match send(pooled, request, self.upstream.settings.response_timeout).await {
-            Ok((response, pooled)) => match finish(server, response, pooled, had_upload) {
+        match self.send(pooled, request).await {
+            Ok((response, pooled)) => match self.finish(server, response, pooled, had_upload) {
                 Ok(response) => Sent::Answered(response),
                 Err(error) => Sent::Failed(error),
             },
@@ -151,6 +171,41 @@ impl<H: Hooks> Exchange<'_, H> {
         result
     }
 
+    async fn send(
+        &self,
+        pooled: Pooled,
+        request: Request<Body>,
+    ) -> Result<(Response<Incoming>, Pooled), SendError> {
+        let mut sent = std::pin::pin!(send(pooled, request, self.upstream.settings.response_timeout));
+        std::future::poll_fn(|cx| {
+            if let Some(listener) = &self.listener {
+                listener.wait(cx);
+            }
+            sent.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// The answer, or the tunnel that it opens.
+    fn finish(
+        &mut self,
+        server: &Server,
+        response: Response<Incoming>,
+        mut pooled: Pooled,
+        had_upload: bool,
+    ) -> Result<Response<Body>, Error> {
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            pooled.is_spent = self.listener.as_ref().is_some_and(Listener::holds_body);
+            return finish(server, response, pooled, had_upload);
+        }
+        // Where it was not asked for, the origin is not to be trusted.
+        let granted = self.wish.take().and_then(|wish| wish.grant(response));
+        let (tunnel, response) = granted.ok_or_else(|| invalid("the upstream switches protocols"))?;
+        pooled.detach();
+        self.client.set_tunnel(tunnel);
+        Ok(response)
+    }
+
     fn span_end(&self, result: &Result<Response<Body>, Error>) -> SpanEnd {
         SpanEnd {
             status: result.as_ref().ok().map(Response::status),
@@ -167,11 +222,8 @@ fn finish(
     pooled: Pooled,
     had_upload: bool,
 ) -> Result<Response<Body>, Error> {
-    let invalid =
-        |why: &'static str| Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why);
-    // The request for an upgrade does not go on, so this answer was not asked for.
     if response.status().is_informational() {
-        return Err(invalid("the upstream switches protocols"));
+        return Err(invalid("an informational response ends nothing"));
     }
     headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
     // The version is that of one hop; the server side adapts to its client.
@@ -181,6 +233,10 @@ fn finish(
         let body = PooledBody::new(body, pooled, pool, had_upload);
         if body.is_end_stream() { Body::empty() } else { Body::pooled(body) }
     }))
+}
+
+fn invalid(why: &'static str) -> Error {
+    Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why)
 }
 
 const INVALID_RESPONSE: &str = "the upstream did not answer with a valid response";

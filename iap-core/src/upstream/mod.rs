@@ -7,12 +7,16 @@
 //! | `connect` | how a new connection is made |
 //! | `forward` | one request through an upstream |
 //! | `body` | the response body that returns its connection |
+//! | `informational` | 103 on to the client, 100 for a body that waits for it |
+//! | `tunnel` | WebSocket: connections that switch protocols |
 
 mod body;
 mod connect;
 mod forward;
+mod informational;
 mod pool;
 mod server;
+mod tunnel;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,7 +27,9 @@ pub use body::PooledBody;
 pub use pool::PoolStats;
 
 pub(crate) use forward::forward;
+pub(crate) use informational::Gate;
 use server::Server;
+pub(crate) use tunnel::Tunnel;
 
 /// A group of equal servers that requests are proxied to, over HTTP/1.1.
 ///

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1::SendRequest;
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 
 use super::UpstreamSettings;
 use crate::body::Body;
@@ -24,13 +25,40 @@ pub(super) struct Pooled {
     pub(super) uploaded: Arc<AtomicU64>,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
     pub(super) body_idle: IdleTimer,
+    /// Whether what it still has to send will never come.
+    pub(super) is_spent: bool,
     idle_since: Instant,
+    driver: Driver,
 }
 
 impl Pooled {
-    pub(super) fn new(sender: SendRequest<Body>, body_idle: Duration) -> Self {
-        let body_idle = IdleTimer::new(Some(body_idle));
-        Self { sender, uploaded: Arc::default(), body_idle, idle_since: Instant::now() }
+    /// `driver`: the task of the connection, which ends with it.
+    pub(super) fn new(sender: SendRequest<Body>, driver: JoinHandle<()>, body_idle: Duration) -> Self {
+        Self {
+            sender,
+            uploaded: Arc::default(),
+            body_idle: IdleTimer::new(Some(body_idle)),
+            is_spent: false,
+            idle_since: Instant::now(),
+            driver: Driver(Some(driver)),
+        }
+    }
+
+    /// Leaves the connection to what it has switched to.
+    pub(super) fn detach(mut self) {
+        self.driver.0 = None;
+    }
+}
+
+/// The task of a connection. Without its sender it would go on as long as a body is on its way.
+#[derive(Debug)]
+struct Driver(Option<JoinHandle<()>>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 
