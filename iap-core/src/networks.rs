@@ -33,6 +33,13 @@ impl Networks {
         Self::parse(own).expect("these are networks")
     }
 
+    /// These networks and those.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
     /// Whether the address lies in one of the networks.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
