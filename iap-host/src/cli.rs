@@ -21,7 +21,9 @@ Examples:
   IAP_SERVER__LISTEN=0.0.0.0:80 iap-host run -c iap.yaml
                                        the same, with one setting from the environment
 
-SIGTERM or Ctrl-C drains: running requests finish, then the process ends.";
+SIGTERM or Ctrl-C drains: running requests finish, then the process ends.
+SIGHUP reads the configuration again; one that is not valid changes nothing.
+SIGUSR2 starts the program anew on the same sockets; this process drains once that one is ready.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

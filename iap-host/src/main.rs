@@ -5,8 +5,11 @@ mod boot;
 mod cli;
 mod config;
 mod demo;
+mod events;
+mod handover;
 mod logging;
 mod run;
+mod running;
 
 use std::process::ExitCode;
 

@@ -5,12 +5,15 @@ use std::process::ExitCode;
 
 use iap_core::BoxError;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admin::Reloads;
+use crate::boot::Platform;
 use crate::cli::{DemoArgs, loopback};
 use crate::config::{self, Config, Environment};
 use crate::demo::{self, Load};
-use crate::{boot, logging};
+use crate::events::{Event, Events};
+use crate::running::Running;
+use crate::{boot, handover, logging};
 
 /// `validate`: reads the one file and nothing else.
 #[allow(clippy::print_stdout)] // The answer of the command.
@@ -24,7 +27,7 @@ pub(crate) fn validate(file: &Path) -> Result<ExitCode, BoxError> {
 pub(crate) fn run(file: &Path) -> Result<ExitCode, BoxError> {
     let environment = environment();
     let config = load(file, &environment)?;
-    serve(config, &environment, None)
+    serve(config, &environment, Origin::File(file))
 }
 
 /// `demo`: the same platform with a shop.
@@ -32,7 +35,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, BoxError> {
     let [http, admin, session_api, otlp] =
         [args.port, args.admin_port, args.session_port, args.otlp_port].map(loopback);
     let config = demo::config(http, admin, session_api, otlp);
-    let result = serve(config, &Environment::new(), Some(args));
+    let result = serve(config, &Environment::new(), Origin::Demo(args));
     result.map_err(|error| match error.to_string() {
         text if text.contains("in use") => {
             format!("{text} (--port, --admin-port, --session-port, --otlp-port)").into()
@@ -47,14 +50,22 @@ fn environment() -> Environment {
         .collect()
 }
 
-fn load(file: &Path, environment: &Environment) -> Result<Config, BoxError> {
+pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, BoxError> {
     let name = file.display().to_string();
     let bytes = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("{name}: not UTF-8 text: save it as UTF-8"))?;
     Ok(config::parse(&name, &text, environment)?)
 }
 
-fn serve(config: Config, environment: &Environment, demo: Option<&DemoArgs>) -> Result<ExitCode, BoxError> {
+/// Where a configuration has come from.
+#[derive(Clone, Copy)]
+enum Origin<'a> {
+    File(&'a Path),
+    Demo(&'a DemoArgs),
+}
+
+fn serve(config: Config, environment: &Environment, origin: Origin<'_>) -> Result<ExitCode, BoxError> {
+    let sockets = handover::inherited()?;
     let mut temporary = None;
     let apm = logging::early(&config.log, || boot::open_apm(&config.apm, &mut temporary))??;
     logging::init(&config.log, apm.as_ref())?;
@@ -62,9 +73,10 @@ fn serve(config: Config, environment: &Environment, demo: Option<&DemoArgs>) -> 
     let runtime = Runtime::new()?;
     let handle = runtime.handle().clone();
     let code = runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let platform = boot::boot(&config, environment, apm, handle).await?;
+        let (reloads, requests) = Reloads::new();
+        // Before anything else: a signal that comes early must not end the process.
+        let events = Events::new(requests)?;
+        let platform = boot::boot(&config, environment, apm, sockets, reloads.clone(), handle).await?;
         let addresses = platform.addresses;
         tracing::info!(
             http = %addresses.http,
@@ -77,29 +89,34 @@ fn serve(config: Config, environment: &Environment, demo: Option<&DemoArgs>) -> 
         if config.routes.is_empty() {
             tracing::warn!("there are no routes: every request is answered with 404");
         }
-        let load = demo.filter(|args| !args.no_load).map(|_| Load::start(addresses.http));
-        let greeting = async {
-            if let (Some(args), Some(apm)) = (demo, &platform.apm) {
-                demo::greet(&addresses, apm, !args.no_load).await;
+        handover::notify_ready();
+        match origin {
+            Origin::File(file) => {
+                Running { platform, reloads, file, environment }.until_stopped(events).await
             }
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = greeting => {}
-        }
-        tracing::info!("draining");
-        if let Some(load) = load {
-            load.stop();
-        }
-        let left = platform.shutdown(config.server.drain_delay.0, config.server.drain.0).await;
-        if left > 0 {
-            tracing::warn!(connections = left, "closed before they were done");
+            Origin::Demo(args) => run_demo(platform, args, events).await,
         }
         tracing::info!("stopped");
         Ok::<_, BoxError>(ExitCode::SUCCESS)
     });
     runtime.shutdown_background();
     code
+}
+
+async fn run_demo(platform: Platform, args: &DemoArgs, mut events: Events) {
+    let load = (!args.no_load).then(|| Load::start(platform.addresses.http));
+    if let Some(apm) = &platform.apm {
+        demo::greet(&platform.addresses, apm, !args.no_load).await;
+    }
+    loop {
+        match events.next().await {
+            Event::Stop => break,
+            Event::Reload(reply) => reply.answer(Err("the demo has no configuration file".to_owned())),
+            Event::HandOver => tracing::warn!("the demo is not handed over"),
+        }
+    }
+    if let Some(load) = load {
+        load.stop();
+    }
+    platform.stop().await;
 }

@@ -12,7 +12,7 @@ use super::error::ApiError;
 /// Runs before every handler.
 pub(super) async fn guard(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let host = header_text(&request, "host").unwrap_or_default();
-    if !is_known_host(host, &state.0.hosts) {
+    if !is_known_host(host, &state.0.hosts.load()) {
         let text = "this host name is not served here: add it to `admin.hosts`";
         return ApiError::forbidden(text).into_response();
     }

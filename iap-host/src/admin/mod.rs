@@ -9,17 +9,18 @@ mod error;
 mod guard;
 mod health;
 mod params;
+mod reload;
 mod sessions;
 mod telemetry;
 
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::time::SystemTime;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Json;
-use axum::routing::get;
+use axum::routing::{get, post};
 use iap_apm::Apm;
 use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
@@ -30,6 +31,7 @@ use crate::boot::Addresses;
 use crate::config::Config;
 
 pub(crate) use health::Readiness;
+pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -40,11 +42,12 @@ struct Inner {
     sessions: Option<Sessions>,
     assistant: Option<Assistant>,
     readiness: Readiness,
-    hosts: Vec<String>,
-    facts: OnceLock<Facts>,
+    hosts: ArcSwap<Vec<String>>,
+    facts: ArcSwapOption<Facts>,
+    reloads: Reloads,
 }
 
-/// What does not change while the platform runs.
+/// What changes with the configuration alone.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Facts {
     version: &'static str,
@@ -86,6 +89,7 @@ impl AdminState {
         sessions: Option<Sessions>,
         readiness: Readiness,
         hosts: Vec<String>,
+        reloads: Reloads,
     ) -> Self {
         let assistant = apm.as_ref().map(|apm| {
             let telemetry = Live::new(apm.history().clone());
@@ -94,13 +98,26 @@ impl AdminState {
                 None => telemetry,
             }))
         });
-        Self(Arc::new(Inner { apm, sessions, assistant, readiness, hosts, facts: OnceLock::new() }))
+        let hosts = ArcSwap::from_pointee(hosts);
+        Self(Arc::new(Inner {
+            apm,
+            sessions,
+            assistant,
+            readiness,
+            hosts,
+            facts: ArcSwapOption::empty(),
+            reloads,
+        }))
     }
 
-    /// Makes the facts visible, once they are known.
+    /// Makes the facts visible, once they are known and whenever they have changed.
     pub(crate) fn publish(&self, facts: Facts) {
-        // The first set of facts stays; there is only one start.
-        let _ = self.0.facts.set(facts);
+        self.0.facts.store(Some(Arc::new(facts)));
+    }
+
+    /// Changes the host names that are served.
+    pub(crate) fn set_hosts(&self, hosts: Vec<String>) {
+        self.0.hosts.store(Arc::new(hosts));
     }
 }
 
@@ -120,13 +137,15 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/{key}", get(sessions::one).delete(sessions::revoke))
         .route("/api/ask", get(ask::ask))
+        .route("/api/config/reload", post(reload::reload))
         .fallback(console::serve)
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
         .with_state(state)
 }
 
 async fn status(State(state): State<AdminState>) -> Json<Value> {
-    let facts = state.0.facts.get();
+    let facts = state.0.facts.load_full();
     let dropped = state.0.apm.as_ref().map(Apm::dropped);
-    Json(json!({ "facts": facts, "dropped": dropped, "ready": state.0.readiness.get() }))
+    Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "ready": state.0.readiness.get(),
+                 "config": state.0.reloads.state() }))
 }

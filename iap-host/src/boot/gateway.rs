@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use iap_apm::Apm;
 use iap_core::pipeline::{Limits, RequestIds};
-use iap_core::server::{ClientAuth, Listener, RunningServer, StartError, Timeouts, TlsConfig, TlsError};
+use iap_core::server::{
+    ClientAuth, Listener, RunningServer, Sockets, StartError, Timeouts, TlsConfig, TlsError,
+};
 use iap_core::{RouteTable, Server};
 use iap_session::SessionLayer;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::{BootError, failed};
 use crate::config::{ClientCertificates, Config, ServerConfig, ServerTlsConfig, TlsVersion, networks};
@@ -15,19 +18,38 @@ use crate::config::{ClientCertificates, Config, ServerConfig, ServerTlsConfig, T
 /// How often certificate files are looked at. A renewed one is in use within twice that time.
 const CERTIFICATES_EVERY: Duration = Duration::from_secs(2);
 
+/// The public server, with what runs beside it.
+pub(super) struct Gateway {
+    pub(super) server: RunningServer,
+    certificates: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Drains; the number of connections that had to be closed hard.
+    pub(super) async fn shutdown(self, deadline: Duration) -> usize {
+        if let Some(watch) = &self.certificates {
+            watch.abort();
+        }
+        self.server.shutdown(deadline).await
+    }
+}
+
+/// Starts it, on `sockets` that are there already where they fit.
 pub(super) fn start_gateway(
     config: &Config,
     routes: RouteTable,
     sessions: Option<SessionLayer>,
     apm: Option<&Apm>,
+    sockets: Sockets,
     runtime: &Handle,
-) -> Result<RunningServer, BootError> {
+) -> Result<Gateway, BootError> {
     let server = &config.server;
     let limits = Limits { request_body: server.max_body.0, request_body_idle: server.timeouts.body.0 };
     let (head, write, tunnel) = (server.timeouts.head.0, server.timeouts.write.0, server.timeouts.tunnel.0);
     let timeouts = Timeouts { first_byte: head, head, write, tunnel, ..Timeouts::default() };
     let mut builder = Server::builder()
         .listener(listener(server, server.listen)?)
+        .sockets(sockets)
         .routes(routes)
         .limits(limits)
         .timeouts(timeouts)
@@ -43,10 +65,11 @@ pub(super) fn start_gateway(
     if let Some(ids) = request_ids(server)? {
         builder = builder.request_ids(ids);
     }
+    let mut watched = None;
     if let Some(tls) = &server.tls {
         let built = build_tls(tls).map_err(failed("server.tls"))?;
         builder = builder.listener(listener(server, tls.listen)?.tls(built.clone()));
-        watch_certificates(built, runtime);
+        watched = Some(built);
     }
     // Four servers, each compiled for what it does: what is off costs nothing.
     let started = match (apm, sessions) {
@@ -56,7 +79,8 @@ pub(super) fn start_gateway(
         (Some(apm), Some(layer)) => builder.hooks(apm.hooks()).layer(layer).start(),
     };
     let tls = server.tls.as_ref().map(|tls| tls.listen);
-    started.map_err(|error| match error {
+    let certificates = watched.map(|tls| watch_certificates(tls, runtime));
+    started.map(|server| Gateway { server, certificates }).map_err(|error| match error {
         StartError::Busy(address) | StartError::Bind { address, .. } if Some(address) == tls => {
             failed("server.tls.listen")(error)
         }
@@ -103,8 +127,8 @@ fn build_tls(config: &ServerTlsConfig) -> Result<TlsConfig, TlsError> {
 }
 
 /// Takes up renewed certificates while the server runs. A pair that does not fit is refused, once, and
-/// what was in use stays. The task ends with the runtime.
-fn watch_certificates(tls: TlsConfig, runtime: &Handle) {
+/// what was in use stays.
+fn watch_certificates(tls: TlsConfig, runtime: &Handle) -> JoinHandle<()> {
     runtime.spawn(async move {
         let mut last_error = None;
         loop {
@@ -125,5 +149,5 @@ fn watch_certificates(tls: TlsConfig, runtime: &Handle) {
             }
             last_error = None;
         }
-    });
+    })
 }

@@ -2,6 +2,7 @@
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
 mod gateway;
+mod reload;
 mod routes;
 mod secret;
 mod sessions;
@@ -12,15 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iap_apm::{Apm, SqliteHistory, SqliteOptions};
-use iap_core::server::{RunningServer, StartError};
+use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
-use self::gateway::start_gateway;
+use self::gateway::{Gateway, start_gateway};
 use self::routes::build_routes;
-use self::sessions::start_sessions;
+use self::sessions::{SessionCore, start_sessions};
 use crate::admin::{self, AdminState, Facts};
 use crate::config::{ApmConfig, Config, Environment};
+use crate::handover;
 
 /// Why the platform did not start: which setting, what, and how to mend it.
 #[derive(Debug)]
@@ -58,12 +61,18 @@ fn failed<E: Into<BoxError>>(setting: &'static str) -> impl FnOnce(E) -> BootErr
 
 /// Everything that runs.
 pub(crate) struct Platform {
-    pub(crate) gateway: RunningServer,
+    config: Config,
+    gateway: Gateway,
+    /// Gateways of earlier settings that still finish what they have begun.
+    draining: Vec<JoinHandle<usize>>,
     /// Inner listeners: admin, session API, OTLP.
-    pub(crate) inner: Vec<RunningServer>,
+    inner: Vec<RunningServer>,
+    sessions: Option<SessionCore>,
+    admin: AdminState,
+    runtime: Handle,
     pub(crate) addresses: Addresses,
     pub(crate) apm: Option<Apm>,
-    pub(crate) readiness: admin::Readiness,
+    readiness: admin::Readiness,
 }
 
 /// Where the platform listens; ports of 0 are resolved.
@@ -111,39 +120,56 @@ pub(crate) async fn boot(
     config: &Config,
     environment: &Environment,
     apm: Option<Apm>,
+    mut sockets: Sockets,
+    reloads: admin::Reloads,
     runtime: Handle,
 ) -> Result<Platform, BootError> {
     let sessions = match config.sessions.enabled {
-        true => Some(start_sessions(&config.sessions, environment, &runtime).await?),
+        true => Some(start_sessions(&config.sessions, environment, &mut sockets, &runtime).await?),
         false => None,
     };
     let otlp = match &apm {
         Some(apm) => {
-            Some(serve_inner(config.apm.otlp, "otlp", apm.otlp(), &runtime).map_err(failed("apm.otlp"))?)
+            let started = serve_inner(config.apm.otlp, "otlp", apm.otlp(), &mut sockets, &runtime);
+            Some(started.map_err(failed("apm.otlp"))?)
         }
         None => None,
     };
+    let admin_sockets = sockets.take(config.admin.listen);
     let routes = build_routes(&config.routes).await?;
     let layer = sessions.as_ref().map(|parts| parts.layer.clone());
-    let gateway = start_gateway(config, routes, layer, apm.as_ref(), &runtime)?;
+    let gateway = start_gateway(config, routes, layer, apm.as_ref(), sockets, &runtime)?;
 
     let mut addresses = Addresses {
-        http: gateway.addresses()[0],
-        https: gateway.addresses().get(1).copied(),
+        http: gateway.server.addresses()[0],
+        https: gateway.server.addresses().get(1).copied(),
         admin: config.admin.listen,
         session_api: sessions.as_ref().map(|parts| parts.api.addresses()[0]),
         otlp: otlp.as_ref().map(|server| server.addresses()[0]),
     };
     let readiness = admin::Readiness::default();
+    let core = sessions.as_ref().map(|parts| parts.core.clone());
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
-    let state = AdminState::new(apm.clone(), facade, readiness.clone(), config.admin.hosts.clone());
-    let admin = serve_inner(config.admin.listen, "admin", admin::router(state.clone()), &runtime)
+    let hosts = config.admin.hosts.clone();
+    let state = AdminState::new(apm.clone(), facade, readiness.clone(), hosts, reloads);
+    let (service, mut own) = (admin::router(state.clone()), admin_sockets);
+    let admin = serve_inner(config.admin.listen, "admin", service, &mut own, &runtime)
         .map_err(failed("admin.listen"))?;
     addresses.admin = admin.addresses()[0];
     state.publish(Facts::new(config, addresses));
     readiness.set(true);
-    let inner = [Some(admin), api, otlp].into_iter().flatten().collect();
-    Ok(Platform { gateway, inner, addresses, apm, readiness })
+    Ok(Platform {
+        config: config.clone(),
+        gateway,
+        draining: Vec::new(),
+        inner: [Some(admin), api, otlp].into_iter().flatten().collect(),
+        sessions: core,
+        admin: state,
+        runtime,
+        addresses,
+        apm,
+        readiness,
+    })
 }
 
 /// A listener for one service of ours, on one worker.
@@ -151,6 +177,7 @@ fn serve_inner<S, B>(
     address: SocketAddr,
     name: &str,
     service: S,
+    sockets: &mut Sockets,
     runtime: &Handle,
 ) -> Result<RunningServer, StartError>
 where
@@ -166,15 +193,40 @@ where
 {
     let routes = RouteTable::new([Route::new(name, "/", Target::service(name, service))])
         .expect("one route contradicts nothing");
-    Server::builder().listen(address).workers(1).routes(routes).application(runtime.clone()).start()
+    let builder = Server::builder().listen(address).sockets(sockets.take(address)).workers(1);
+    builder.routes(routes).application(runtime.clone()).start()
 }
 
 impl Platform {
+    /// All listening sockets once more, for a process that takes over.
+    pub(crate) fn sockets(&self) -> std::io::Result<Sockets> {
+        let mut sockets = self.gateway.server.sockets()?;
+        for server in &self.inner {
+            sockets.extend(server.sockets()?);
+        }
+        Ok(sockets)
+    }
+
+    /// Drains and stops, as the settings say.
+    pub(crate) async fn stop(self) {
+        handover::notify_stopping();
+        tracing::info!("draining");
+        let server = &self.config.server;
+        let (delay, deadline) = (server.drain_delay.0, server.drain.0);
+        let left = self.shutdown(delay, deadline).await;
+        if left > 0 {
+            tracing::warn!(connections = left, "closed before they were done");
+        }
+    }
+
     /// Stops in order: readiness turns first, then the gateway drains, then what it needs goes.
-    pub(crate) async fn shutdown(self, delay: Duration, deadline: Duration) -> usize {
+    async fn shutdown(self, delay: Duration, deadline: Duration) -> usize {
         self.readiness.set(false);
         tokio::time::sleep(delay).await;
-        let left = self.gateway.shutdown(deadline).await;
+        let mut left = self.gateway.shutdown(deadline).await;
+        for earlier in self.draining {
+            left += earlier.await.unwrap_or_default();
+        }
         for server in self.inner {
             server.shutdown(Duration::from_millis(200)).await;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use iap_core::server::RunningServer;
+use iap_core::server::{RunningServer, Sockets};
 use iap_session::{
     CookieConfig, Expiry, LoginPolicy, MemoryConfig, MemoryStore, RedisStore, SecureCookie, SessionApi,
     SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
@@ -21,11 +21,29 @@ pub(super) struct SessionParts {
     pub(super) layer: SessionLayer,
     pub(super) facade: Sessions,
     pub(super) api: RunningServer,
+    pub(super) core: SessionCore,
+}
+
+/// What stays when the settings of sessions change: their store, and the tokens of running requests.
+#[derive(Clone)]
+pub(super) struct SessionCore {
+    store: Arc<dyn SessionStore>,
+    registry: Arc<TokenRegistry>,
+    url: String,
+}
+
+impl SessionCore {
+    pub(super) fn layer(&self, config: &SessionsConfig) -> Result<SessionLayer, BootError> {
+        SessionLayer::with_config(self.store.clone(), session_config(config))
+            .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
+            .map_err(failed("sessions"))
+    }
 }
 
 pub(super) async fn start_sessions(
     config: &SessionsConfig,
     environment: &Environment,
+    sockets: &mut Sockets,
     runtime: &Handle,
 ) -> Result<SessionParts, BootError> {
     iap_session::describe_metrics();
@@ -48,13 +66,12 @@ pub(super) async fn start_sessions(
         }
     };
     let registry = TokenRegistry::new(MAX_TOKENS);
-    let api = serve_inner(config.api, "session-api", SessionApi::new(registry.clone()), runtime)
-        .map_err(failed("sessions.api"))?;
+    let service = SessionApi::new(registry.clone());
+    let api =
+        serve_inner(config.api, "session-api", service, sockets, runtime).map_err(failed("sessions.api"))?;
     let url = format!("http://{}", api.addresses()[0]);
-    let layer = SessionLayer::with_config(store.clone(), session_config(config))
-        .and_then(|layer| layer.with_forwarding(registry, &url))
-        .map_err(failed("sessions"))?;
-    Ok(SessionParts { layer, facade: Sessions::new(store), api })
+    let core = SessionCore { store: store.clone(), registry, url };
+    Ok(SessionParts { layer: core.layer(config)?, facade: Sessions::new(store), api, core })
 }
 
 fn session_config(config: &SessionsConfig) -> SessionConfig {

@@ -1,0 +1,112 @@
+//! A changed configuration takes the place of the one that runs, whole or not at all.
+//!
+//! | what has changed | what happens |
+//! |---|---|
+//! | routes and upstreams alone | the route table is swapped; connections stay |
+//! | `server`, the policies of `sessions` | a new server takes over the listening sockets, the old one drains |
+//! | `admin.hosts`, `log.level` | swapped |
+//! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
+
+use iap_core::RouteTable;
+
+use super::gateway::start_gateway;
+use super::routes::build_routes;
+use super::{BootError, Platform, failed};
+use crate::admin::Facts;
+use crate::config::Config;
+use crate::logging;
+
+impl Platform {
+    /// Takes over a checked configuration. Returns the sections that have changed. On an error nothing
+    /// has changed.
+    pub(crate) async fn reload(&mut self, new: Config) -> Result<Vec<&'static str>, BootError> {
+        let old = &self.config;
+        if let Some(setting) = fixed(old, &new) {
+            let text =
+                "this cannot change while the process runs: let a new one take over (SIGUSR2), or restart";
+            return Err(failed(setting)(text));
+        }
+        let changed = changes(old, &new);
+        if changed.is_empty() {
+            return Ok(changed);
+        }
+        let has = |section| changed.contains(&section);
+
+        // All that can fail comes first.
+        let routes = build_routes(&new.routes).await?;
+        let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
+        if has("server") || has("sessions") {
+            self.replace_gateway(&new, routes)?;
+        } else {
+            self.gateway.server.set_routes(routes);
+        }
+
+        // From here on nothing can fail.
+        logging::set(filter);
+        self.admin.set_hosts(new.admin.hosts.clone());
+        self.addresses.http = self.gateway.server.addresses()[0];
+        self.addresses.https = self.gateway.server.addresses().get(1).copied();
+        self.admin.publish(Facts::new(&new, self.addresses));
+        self.config = new;
+        Ok(changed)
+    }
+
+    /// A new server takes over; the old one finishes what it has begun.
+    fn replace_gateway(&mut self, new: &Config, routes: RouteTable) -> Result<(), BootError> {
+        let layer = self.sessions.as_ref().map(|core| core.layer(&new.sessions)).transpose()?;
+        let sockets = self.gateway.server.sockets().map_err(failed("server.listen"))?;
+        // A port that the system has chosen stays.
+        let mut bound = new.clone();
+        if new.server.listen == self.config.server.listen {
+            bound.server.listen = self.addresses.http;
+        }
+        if let (Some(tls), Some(before), Some(address)) =
+            (&mut bound.server.tls, &self.config.server.tls, self.addresses.https)
+            && tls.listen == before.listen
+        {
+            tls.listen = address;
+        }
+        let next = start_gateway(&bound, routes, layer, self.apm.as_ref(), sockets, &self.runtime)?;
+        let old = std::mem::replace(&mut self.gateway, next);
+        let deadline = self.config.server.drain.0;
+        self.draining.retain(|earlier| !earlier.is_finished());
+        self.draining.push(self.runtime.spawn(async move {
+            let left = old.shutdown(deadline).await;
+            if left > 0 {
+                tracing::warn!(connections = left, "connections of the settings before were closed");
+            }
+            left
+        }));
+        Ok(())
+    }
+}
+
+/// The sections that differ.
+fn changes(old: &Config, new: &Config) -> Vec<&'static str> {
+    let sections = [
+        ("server", old.server != new.server),
+        ("sessions", old.sessions != new.sessions),
+        ("admin", old.admin != new.admin),
+        ("log", old.log != new.log),
+        ("routes", old.routes != new.routes),
+    ];
+    sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
+/// The first setting that differs and that the process hangs on.
+fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
+    let (before, after) = (&old.sessions, &new.sessions);
+    let settings = [
+        ("admin.listen", old.admin.listen != new.admin.listen),
+        ("apm", old.apm != new.apm),
+        ("log.format", old.log.format != new.log.format),
+        ("sessions.enabled", before.enabled != after.enabled),
+        ("sessions.store", before.store != after.store),
+        ("sessions.redis", before.redis != after.redis),
+        ("sessions.secret", before.secret != after.secret),
+        ("sessions.api", before.api != after.api),
+        ("sessions.max_count", before.max_count != after.max_count),
+        ("sessions.max_memory", before.max_memory != after.max_memory),
+    ];
+    settings.into_iter().find(|(_, differs)| *differs).map(|(name, _)| name)
+}

@@ -1,0 +1,62 @@
+//! What a running process is asked to do, by signals and by the admin API.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::admin::{ReloadRequest, ReloadResult};
+
+/// Something to do.
+pub(crate) enum Event {
+    /// SIGTERM, Ctrl-C: drain and end.
+    Stop,
+    /// SIGHUP, the admin API: read the configuration again.
+    Reload(Reply),
+    /// SIGUSR2: let a new process take over.
+    HandOver,
+}
+
+/// Whoever waits for the outcome, if anybody does.
+pub(crate) struct Reply(Option<oneshot::Sender<ReloadResult>>);
+
+impl Reply {
+    pub(crate) fn answer(self, result: ReloadResult) {
+        if let Some(reply) = self.0 {
+            // The client may have gone; what was done stays.
+            let _ = reply.send(result);
+        }
+    }
+}
+
+/// The sources of events.
+pub(crate) struct Events {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    user: Signal,
+    requests: mpsc::Receiver<ReloadRequest>,
+}
+
+impl Events {
+    /// From here on none of the signals ends the process by itself.
+    pub(crate) fn new(requests: mpsc::Receiver<ReloadRequest>) -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user: signal(SignalKind::user_defined2())?,
+            requests,
+        })
+    }
+
+    pub(crate) async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::Stop,
+            _ = self.interrupt.recv() => Event::Stop,
+            _ = self.hangup.recv() => Event::Reload(Reply(None)),
+            _ = self.user.recv() => Event::HandOver,
+            Some(ReloadRequest(reply)) = self.requests.recv() => Event::Reload(Reply(Some(reply))),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A new process takes over from this one: it gets the listening sockets, says when it is ready, and only
+//! then does this one drain. Where it does not get that far, nothing has happened.
+//!
+//! The protocol is systemd's own: sockets by `LISTEN_FDS` (so socket activation works the same way), and
+//! readiness by `NOTIFY_SOCKET`.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use command_fds::{CommandFdExt, FdMapping};
+use iap_core::BoxError;
+use iap_core::server::Sockets;
+use listenfd::ListenFd;
+use sd_notify::NotifyState;
+use tokio::net::UnixDatagram;
+
+/// How long the new process may take until it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// The first file descriptor that is passed on (sd_listen_fds(3)).
+const FIRST_FD: i32 = 3;
+
+/// The sockets that were passed to this process, by systemd or by the process before it. To be called
+/// once, early.
+pub(crate) fn inherited() -> Result<Sockets, BoxError> {
+    let mut passed = ListenFd::from_env();
+    let mut sockets = Vec::new();
+    for index in 0..passed.len() {
+        let socket = passed.take_tcp_listener(index);
+        sockets.extend(socket.map_err(|error| format!("LISTEN_FDS: socket {index}: {error}"))?);
+    }
+    Ok(Sockets::new(sockets))
+}
+
+/// Tells whoever started this process that it serves.
+pub(crate) fn notify_ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// Tells that it is on its way out.
+pub(crate) fn notify_stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
+}
+
+/// Starts this program anew, from where it lies now, on the same sockets. Returns once it is ready.
+pub(crate) async fn hand_over(sockets: Sockets) -> Result<(), BoxError> {
+    let directory = tempfile::Builder::new().prefix("iap-handover-").tempdir()?;
+    let path = directory.path().join("ready");
+    let readiness = UnixDatagram::bind(&path)?;
+    let mut child = start(sockets.into_vec(), path)?;
+    let ready = tokio::time::timeout(READY_WITHIN, wait_until_ready(&readiness, &mut child)).await;
+    match ready {
+        Ok(Ok(())) => {
+            notify(&[NotifyState::MainPid(child.id())]);
+            Ok(())
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(format!("the new process was not ready within {READY_WITHIN:?}").into())
+        }
+    }
+}
+
+fn start(sockets: Vec<TcpListener>, notify: PathBuf) -> Result<Child, BoxError> {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().ok_or("this process does not know its own name")?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+        .env("LISTEN_FDS", sockets.len().to_string())
+        .env_remove("LISTEN_PID")
+        .env("NOTIFY_SOCKET", notify);
+    let mappings = sockets.into_iter().zip(FIRST_FD..);
+    let mappings =
+        mappings.map(|(socket, child_fd)| FdMapping { parent_fd: OwnedFd::from(socket), child_fd });
+    command.fd_mappings(mappings.collect())?;
+    Ok(command.spawn()?)
+}
+
+async fn wait_until_ready(readiness: &UnixDatagram, child: &mut Child) -> Result<(), BoxError> {
+    let mut message = [0; 256];
+    loop {
+        // The child is looked at now and then: it may end without a word.
+        let received = tokio::time::timeout(Duration::from_millis(100), readiness.recv(&mut message)).await;
+        if let Ok(length) = received
+            && message[..length?].split(|byte| *byte == b'\n').any(|line| line == b"READY=1")
+        {
+            return Ok(());
+        }
+        if let Some(status) = child.try_wait()? {
+            return Err(format!("the new process ended before it was ready: {status}").into());
+        }
+    }
+}

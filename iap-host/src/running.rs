@@ -1,0 +1,55 @@
+//! The life of a platform after its start: reloads, a hand-over, the end.
+
+use std::path::Path;
+
+use crate::admin::{ReloadResult, Reloads};
+use crate::boot::Platform;
+use crate::config::Environment;
+use crate::events::{Event, Events};
+use crate::{handover, run};
+
+/// A platform that runs from a file.
+pub(crate) struct Running<'a> {
+    pub(crate) platform: Platform,
+    pub(crate) reloads: Reloads,
+    pub(crate) file: &'a Path,
+    pub(crate) environment: &'a Environment,
+}
+
+impl Running<'_> {
+    /// Does what it is asked to until it is asked to stop, or another process has taken over.
+    pub(crate) async fn until_stopped(mut self, mut events: Events) {
+        loop {
+            match events.next().await {
+                Event::Stop => break,
+                Event::Reload(reply) => reply.answer(self.reload().await),
+                Event::HandOver => match self.hand_over().await {
+                    Ok(()) => break,
+                    Err(error) => tracing::error!(%error, "no process has taken over: this one goes on"),
+                },
+            }
+        }
+        self.platform.stop().await;
+    }
+
+    async fn reload(&mut self) -> ReloadResult {
+        let result = match run::load(self.file, self.environment) {
+            Ok(config) => self.platform.reload(config).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match &result {
+            Ok(changed) if changed.is_empty() => tracing::info!("the configuration has not changed"),
+            Ok(changed) => tracing::info!(changed = changed.join(", "), "the new configuration runs"),
+            Err(error) => tracing::error!(%error, "the new configuration was refused: nothing has changed"),
+        }
+        self.reloads.note(&result);
+        result
+    }
+
+    async fn hand_over(&self) -> Result<(), iap_core::BoxError> {
+        tracing::info!("a new process is to take over");
+        handover::hand_over(self.platform.sockets()?).await?;
+        tracing::info!("it is ready");
+        Ok(())
+    }
+}
