@@ -26,26 +26,36 @@ pub enum TlsError {
     /// The file holds no certificate.
     #[error("{0}: no certificate in it")]
     NoCertificate(String),
+    /// The system has no authorities to verify servers by.
+    #[error("the system has no certificate authorities: name a file with them")]
+    NoSystemRoots,
+    /// A name that no certificate can be for.
+    #[error("`{0}` is no name of a server")]
+    BadServerName(String),
     /// The certificate and the key do not fit each other, or are not usable.
     #[error("the certificate or its key cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+}
+
+impl TlsError {
+    /// For a file that could not be read as PEM.
+    pub(crate) fn pem(file: &Path) -> impl FnOnce(rustls_pki_types::pem::Error) -> Self + use<> {
+        let what = file.display().to_string();
+        move |source| Self::Pem { what, source }
+    }
 }
 
 impl TlsConfig {
     /// Reads a chain (leaf first) and its private key from PEM files.
     pub fn from_pem_files(certificate: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
         let (certificate, key) = (certificate.as_ref(), key.as_ref());
-        let pem = |path: &Path| {
-            let what = path.display().to_string();
-            move |source| TlsError::Pem { what, source }
-        };
         let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
             .and_then(Iterator::collect)
-            .map_err(pem(certificate))?;
+            .map_err(TlsError::pem(certificate))?;
         if chain.is_empty() {
             return Err(TlsError::NoCertificate(certificate.display().to_string()));
         }
-        let key = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
+        let key = PrivateKeyDer::from_pem_file(key).map_err(TlsError::pem(key))?;
         Self::from_der(chain, key)
     }
 
