@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `settings`, `address` | what an upstream is made of |
 //! | `forward` | one request through an upstream: **start reading here** |
+//! | `exchange` | server after server, connection after connection, until it is answered |
 //! | `choose` | which server a request goes to next |
 //! | `balance` | the ways to spread requests over servers |
 //! | `sticky` | keeping a client with one server |
@@ -21,6 +22,7 @@ mod balance;
 mod body;
 mod choose;
 mod connect;
+mod exchange;
 mod forward;
 mod h2;
 mod health;
