@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use crate::error::{BoxError, Error, Kind, Origin};
 use crate::idle::IdleTimer;
 use crate::target::panicked;
-use crate::upstream::PooledBody;
+use crate::upstream::{Gate, PooledBody};
 
 /// A request or response body.
 ///
@@ -27,6 +27,13 @@ pub struct Body {
     inner: Inner,
     /// Counts frames for whoever waits for the body to be sent.
     progress: Option<Arc<AtomicU64>>,
+    held: Option<Box<Held>>,
+}
+
+/// A body that waits to be asked for.
+struct Held {
+    gate: Arc<Gate>,
+    patience: IdleTimer,
 }
 
 #[derive(Default)]
@@ -79,12 +86,27 @@ impl Body {
         self.progress = Some(progress);
     }
 
+    /// Lets nothing be taken before `gate` opens, or `patience` is over.
+    pub(crate) fn hold(&mut self, gate: Arc<Gate>, patience: Duration) {
+        if !self.is_end_stream() {
+            self.held = Some(Box::new(Held { gate, patience: IdleTimer::new(Some(patience)) }));
+        }
+    }
+
     /// Lets at most `bytes` come from the client; the next one is an error of kind `TooLarge`. A
     /// pause longer than `pause` is one of kind `Timeout`.
     pub(crate) fn limit(&mut self, bytes: u64, pause: Duration) {
         if let Inner::Incoming { left, idle, .. } = &mut self.inner {
             *left = bytes;
             *idle = IdleTimer::new(Some(pause));
+        }
+    }
+
+    /// The bytes of a body that is there as a whole; nothing of any other.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self.inner {
+            Inner::Full(bytes) => bytes.unwrap_or_default(),
+            _ => Bytes::new(),
         }
     }
 
@@ -121,7 +143,7 @@ fn too_slow() -> Error {
 
 impl From<Inner> for Body {
     fn from(inner: Inner) -> Self {
-        Self { inner, progress: None }
+        Self { inner, progress: None, held: None }
     }
 }
 
@@ -152,6 +174,13 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if let Some(held) = &mut this.held {
+            if held.gate.poll_open(cx).is_pending() {
+                ready!(held.patience.poll_over(cx));
+                held.gate.open();
+            }
+            this.held = None;
+        }
         let frame = this.inner.poll_frame(cx);
         if let Some(progress) = this.progress.as_ref().filter(|_| frame.is_ready()) {
             progress.fetch_add(1, Ordering::Relaxed);

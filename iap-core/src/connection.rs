@@ -1,31 +1,104 @@
 //! What is known of a client connection; shared by all requests on it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use http::HeaderValue;
+use parking_lot::Mutex;
 
-/// One client connection: created once when it is accepted, shared by its requests.
+use crate::upstream::Tunnel;
+
+/// The client of a request: created when its connection is accepted, shared by its requests. Behind
+/// a trusted proxy each request has one of its own, which says who is behind the proxy.
 #[derive(Debug)]
 pub struct Connection {
     peer: SocketAddr,
     local: SocketAddr,
     tls: bool,
     forwarded_for: HeaderValue,
-    lingers: AtomicBool,
+    is_forwarded: bool,
+    socket: Arc<Socket>,
 }
+
+/// The state of the socket itself, whoever is behind it.
+#[derive(Debug)]
+struct Socket {
+    peer: SocketAddr,
+    is_tls: bool,
+    tls: OnceLock<TlsInfo>,
+    lingers: AtomicBool,
+    has_switched: AtomicBool,
+    has_hints: AtomicBool,
+    hints: Mutex<Vec<u8>>,
+    tunnel: Mutex<Option<Tunnel>>,
+}
+
+/// What was agreed on in the TLS handshake of a connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TlsInfo {
+    /// The protocol version: `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The host name that the client asked for (SNI, RFC 6066 section 3), in lower case.
+    pub server_name: Option<Box<str>>,
+    /// The client's certificate, DER, where it presented one that our CA has signed.
+    pub client_certificate: Option<Bytes>,
+}
+
+/// The most bytes of informational responses that wait to be sent on one connection.
+const MAX_HINTS: usize = 64 * 1024;
 
 impl Connection {
     /// Describes a connection from `peer` to `local`.
     pub fn new(peer: SocketAddr, local: SocketAddr, tls: bool) -> Self {
-        let forwarded_for = HeaderValue::from_str(&peer.ip().to_canonical().to_string())
-            .expect("an IP address is a valid header value");
-        Self { peer, local, tls, forwarded_for, lingers: AtomicBool::new(false) }
+        Self::accepted(peer, peer, local, tls)
     }
 
-    /// The client's address.
+    /// Describes a connection from `peer`, which is behind `socket_peer` where a proxy has said so.
+    pub(crate) fn accepted(peer: SocketAddr, socket_peer: SocketAddr, local: SocketAddr, tls: bool) -> Self {
+        let socket = Socket {
+            peer: socket_peer,
+            is_tls: tls,
+            tls: OnceLock::new(),
+            lingers: AtomicBool::new(false),
+            has_switched: AtomicBool::new(false),
+            has_hints: AtomicBool::new(false),
+            hints: Mutex::default(),
+            tunnel: Mutex::default(),
+        };
+        Self {
+            peer,
+            local,
+            tls: socket.is_tls,
+            forwarded_for: address_value(peer.ip()),
+            is_forwarded: false,
+            socket: Arc::new(socket),
+        }
+    }
+
+    /// The same socket, with the client that a trusted proxy speaks for: its address, whether it came
+    /// by TLS, and the chain of addresses to send on.
+    pub(crate) fn on_behalf_of(&self, client: IpAddr, tls: bool, chain: HeaderValue) -> Self {
+        Self {
+            peer: SocketAddr::new(client, 0),
+            local: self.local,
+            tls,
+            forwarded_for: chain,
+            is_forwarded: true,
+            socket: self.socket.clone(),
+        }
+    }
+
+    /// The client's address. Behind a trusted proxy it is the one the proxy names, with port 0.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The address at the other end of the socket: the client's, or a proxy's.
+    pub fn socket_peer(&self) -> SocketAddr {
+        self.socket.peer
     }
 
     /// The address of the listener that took the connection.
@@ -38,22 +111,78 @@ impl Connection {
         if self.tls { "https" } else { "http" }
     }
 
-    /// Whether the client speaks TLS to us.
+    /// Whether the client speaks TLS, to us or to a trusted proxy in front of us.
     pub fn is_tls(&self) -> bool {
         self.tls
     }
 
-    /// Notes that the client may still be sending a body that was refused.
-    pub(crate) fn linger(&self) {
-        self.lingers.store(true, Ordering::Relaxed);
+    /// What was agreed on when the socket speaks TLS with us.
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.socket.tls.get()
     }
 
-    pub(crate) fn lingers(&self) -> bool {
-        self.lingers.load(Ordering::Relaxed)
+    /// Notes what the handshake brought, once.
+    pub(crate) fn set_tls(&self, info: TlsInfo) {
+        let _ = self.socket.tls.set(info);
+    }
+
+    /// Whether a trusted proxy has spoken for the client.
+    pub fn is_forwarded(&self) -> bool {
+        self.is_forwarded
     }
 
     /// The value for `X-Forwarded-For`, made once a connection.
     pub fn forwarded_for(&self) -> &HeaderValue {
         &self.forwarded_for
     }
+
+    /// Notes that the client may still be sending a body that was refused.
+    pub(crate) fn linger(&self) {
+        self.socket.lingers.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lingers(&self) -> bool {
+        self.socket.lingers.load(Ordering::Relaxed)
+    }
+
+    /// From here on the connection speaks another protocol than HTTP.
+    pub(crate) fn switch_protocols(&self) {
+        self.socket.has_switched.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_switched(&self) -> bool {
+        self.socket.has_switched.load(Ordering::Relaxed)
+    }
+
+    /// What the connection becomes when its HTTP ends with a switch of protocols.
+    pub(crate) fn set_tunnel(&self, tunnel: Tunnel) {
+        *self.socket.tunnel.lock() = Some(tunnel);
+    }
+
+    pub(crate) fn take_tunnel(&self) -> Option<Tunnel> {
+        self.socket.tunnel.lock().take()
+    }
+
+    /// Queues informational responses, as they are sent. Where too many wait, they are dropped: they
+    /// are hints.
+    pub(crate) fn push_hint(&self, bytes: &[u8]) {
+        let mut hints = self.socket.hints.lock();
+        if hints.len() + bytes.len() <= MAX_HINTS {
+            hints.extend_from_slice(bytes);
+            self.socket.has_hints.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn take_hints(&self) -> Option<Bytes> {
+        if !self.socket.has_hints.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut hints = self.socket.hints.lock();
+        self.socket.has_hints.store(false, Ordering::Relaxed);
+        Some(std::mem::take(&mut *hints).into())
+    }
+}
+
+fn address_value(address: IpAddr) -> HeaderValue {
+    HeaderValue::from_str(&address.to_canonical().to_string()).expect("an IP address is a valid header value")
 }

@@ -43,8 +43,12 @@ pub enum Kind {
     Unauthorized,
     /// The request's body is of a type that is not read here.
     UnsupportedMediaType,
-    /// The request is larger than allowed.
+    /// The request's body is larger than allowed.
     TooLarge,
+    /// The request's head, or one of its fields, is larger than allowed.
+    HeadTooLarge,
+    /// The request's target is longer than allowed.
+    UriTooLong,
     /// The request's state conflicts with another one.
     Conflict,
     /// Something needed is not reachable at the moment.
@@ -70,6 +74,8 @@ impl Kind {
             Self::Unauthorized => "unauthorized",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::TooLarge => "too_large",
+            Self::HeadTooLarge => "head_too_large",
+            Self::UriTooLong => "uri_too_long",
             Self::Conflict => "conflict",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
@@ -88,6 +94,8 @@ impl Kind {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Unavailable if origin == Origin::Upstream => StatusCode::BAD_GATEWAY,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -2,6 +2,8 @@
 //!
 //! Sources: RFC 9110 section 7.6.1 (hop-by-hop fields), RFC 9112 section 6.3 (framing).
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE,
@@ -15,11 +17,17 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+/// RFC 9440 section 2.2.
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+const HOP_BY_HOP: [HeaderName; 5] = [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
 /// What applications read as the word of a proxy. We have nothing to say in them.
-const CLAIMS: [HeaderName; 5] = [
+const CLAIMS: [HeaderName; 7] = [
+    CLIENT_CERT,
+    HeaderName::from_static("client-cert-chain"),
     HeaderName::from_static("forwarded"),
     HeaderName::from_static("x-real-ip"),
-    HeaderName::from_static("x-forwarded-port"),
+    X_FORWARDED_PORT,
     HeaderName::from_static("x-forwarded-prefix"),
     HeaderName::from_static("x-forwarded-ssl"),
 ];
@@ -68,9 +76,19 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(CONNECTION);
     }
-    for name in [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE] {
+    for name in HOP_BY_HOP {
         headers.remove(name);
     }
+}
+
+/// Whether a field belongs to one hop only.
+pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
+    name == CONNECTION || HOP_BY_HOP.contains(name)
+}
+
+/// Whether a field says where a message ends or whom it is for.
+pub(crate) fn frames(name: &HeaderName) -> bool {
+    [CONTENT_LENGTH, HOST].contains(name)
 }
 
 /// Prepares a request's headers for an upstream: hop-by-hop fields go first, so that a client
@@ -85,14 +103,24 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, connection: &Connection) 
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
-    headers.remove(EXPECT);
+    keep_expectation(headers);
+    // A trusted proxy may say under which host and port it was reached.
+    let is_forwarded = connection.is_forwarded();
+    let port = headers.remove(X_FORWARDED_PORT).filter(|_| is_forwarded);
+    let forwarded_host = headers.remove(X_FORWARDED_HOST).filter(|_| is_forwarded);
     for claim in &CLAIMS {
         headers.remove(claim);
     }
     remove_underscored(headers);
+    if let Some(port) = port.filter(|port| port.as_bytes().iter().all(u8::is_ascii_digit)) {
+        headers.insert(X_FORWARDED_PORT, port);
+    }
+    if let Some(certificate) = connection.tls().and_then(|tls| tls.client_certificate.as_ref()) {
+        headers.insert(CLIENT_CERT, client_cert(certificate));
+    }
     headers.insert(X_FORWARDED_FOR, connection.forwarded_for().clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(connection.scheme()));
-    if let Some(host) = headers.get(HOST).cloned() {
+    if let Some(host) = forwarded_host.or_else(|| headers.get(HOST).cloned()) {
         headers.insert(X_FORWARDED_HOST, host);
     }
     join_cookies(headers);
@@ -130,8 +158,24 @@ pub(crate) fn prepare_trailers(headers: &mut HeaderMap) {
     headers.remove(HOST);
 }
 
-fn has_token(value: &HeaderValue, token: &str) -> bool {
+pub(crate) fn has_token(value: &HeaderValue, token: &str) -> bool {
     value.to_str().is_ok_and(|text| text.split(',').any(|part| part.trim().eq_ignore_ascii_case(token)))
+}
+
+/// A structured field of bytes (RFC 9440 section 2.1, RFC 9651 section 3.3.5).
+fn client_cert(der: &[u8]) -> HeaderValue {
+    let text = format!(":{}:", BASE64_STANDARD.encode(der));
+    HeaderValue::from_str(&text).expect("base64 is a valid header value")
+}
+
+/// The one expectation there is (RFC 9110 section 10.1.1) goes on, others are not passed off as known.
+fn keep_expectation(headers: &mut HeaderMap) {
+    let Some(value) = headers.get(EXPECT) else { return };
+    if value.as_bytes().eq_ignore_ascii_case(b"100-continue") {
+        headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
+    } else {
+        headers.remove(EXPECT);
+    }
 }
 
 fn remove_underscored(headers: &mut HeaderMap) {

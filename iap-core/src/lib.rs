@@ -30,7 +30,7 @@
 //! | [`hooks`] | what an observer is told, at no cost without one |
 //! | [`trace_context`] | W3C `traceparent` |
 //! | [`error`] | one error type, one mapping to HTTP |
-//! | [`body`], [`connection`], [`clock`] | shared vocabulary |
+//! | [`body`], [`connection`], [`networks`], [`clock`] | shared vocabulary |
 //!
 //! # Layers
 //!
@@ -47,6 +47,7 @@ pub mod gate;
 mod headers;
 pub mod hooks;
 mod idle;
+pub mod networks;
 pub mod pipeline;
 pub mod route;
 pub mod server;
@@ -60,6 +61,7 @@ pub use connection::Connection;
 pub use error::{BoxError, Error, Kind, Origin};
 pub use hooks::{Hooks, Transaction};
 pub use http;
+pub use networks::Networks;
 pub use pipeline::Pipeline;
 pub use route::{MatchedRoute, Route, RouteTable};
 pub use server::{RunningServer, Server};

@@ -152,8 +152,11 @@ fn interim_responses_do_not_confuse_the_final_one() {
     let gateway = gateway(&origin);
     let mut client = Client::connect(gateway.addresses()[0]);
     for _ in 0..2 {
-        let response = client.get("/");
-        assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("ok"), "{response}");
+        client.send("GET / HTTP/1.1\r\nhost: t\r\n\r\n");
+        let heads: Vec<_> = (0..3).map(|_| common::read_head_only(&mut client.0).unwrap()).collect();
+        assert!(heads[0].starts_with("HTTP/1.1 103") && heads[0].contains("link: </a>"), "{heads:?}");
+        assert!(heads[1].starts_with("HTTP/1.1 103") && heads[2].starts_with("HTTP/1.1 200"), "{heads:?}");
+        client.0.read_exact(&mut [0; 2]).unwrap();
     }
     assert_eq!(origin.connections.load(Ordering::SeqCst), 1);
 }

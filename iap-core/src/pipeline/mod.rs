@@ -1,6 +1,8 @@
 //! The life of a request, in order. Read [`Pipeline::handle`] from top to bottom.
 
+mod forwarded;
 mod layers;
+mod request_id;
 mod tracked;
 mod unfinished;
 
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version};
 use http_body::Body as _;
 
 use crate::body::Body;
@@ -17,10 +19,12 @@ use crate::connection::Connection;
 use crate::error::{Error, Kind, Origin};
 use crate::gate;
 use crate::hooks::{Begin, Hooks};
+use crate::networks::Networks;
 use crate::route::{MatchedRoute, Route, RouteTable};
 use crate::trace_context::TraceContext;
 
 pub use layers::{Dispatch, Stack};
+pub use request_id::RequestIds;
 pub use tracked::TrackedBody;
 use unfinished::Unfinished;
 
@@ -31,6 +35,15 @@ pub struct Pipeline<H: Hooks> {
     routes: Arc<ArcSwap<RouteTable>>,
     stack: Option<Stack<H>>,
     limits: Limits,
+    clients: Clients,
+}
+
+/// How requests and those who send them are identified.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Clients {
+    /// Proxies that are believed when they say who is behind them.
+    pub(crate) trusted_proxies: Networks,
+    pub(crate) request_ids: Option<RequestIds>,
 }
 
 /// Bounds on a single request.
@@ -52,8 +65,14 @@ impl Default for Limits {
 impl<H: Hooks> Pipeline<H> {
     /// A pipeline over a route table that may be swapped while it runs. `stack` holds the
     /// layers between routing and targets, made by [`Stack::new`].
-    pub fn new(hooks: H, routes: Arc<ArcSwap<RouteTable>>, stack: Option<Stack<H>>, limits: Limits) -> Self {
-        Self { hooks, routes, stack, limits }
+    pub(crate) fn new(
+        hooks: H,
+        routes: Arc<ArcSwap<RouteTable>>,
+        stack: Option<Stack<H>>,
+        limits: Limits,
+        clients: Clients,
+    ) -> Self {
+        Self { hooks, routes, stack, limits, clients }
     }
 
     /// The observer.
@@ -62,7 +81,7 @@ impl<H: Hooks> Pipeline<H> {
     }
 
     /// The route table, to be swapped while the pipeline runs.
-    pub fn routes_handle(&self) -> Arc<ArcSwap<RouteTable>> {
+    pub(crate) fn routes_handle(&self) -> Arc<ArcSwap<RouteTable>> {
         self.routes.clone()
     }
 
@@ -72,14 +91,19 @@ impl<H: Hooks> Pipeline<H> {
         connection: &Arc<Connection>,
         mut request: Request<Body>,
     ) -> Response<TrackedBody<H>> {
-        // 1. Transaction: continue the caller's trace, or begin one.
+        // 1. Client: the peer, or who a trusted proxy says is behind it.
+        let behind_proxy = self.behind_proxy(connection, &request);
+        let connection = behind_proxy.as_ref().unwrap_or(connection);
+
+        // 2. Transaction: continue the caller's trace, or begin one; the request gets its id.
         let unfinished = Unfinished::new(&self.hooks, self.begin(connection, &request));
         let transaction = unfinished.transaction();
+        let request_id = self.identify(connection, transaction, &mut request);
         let is_head = request.method() == Method::HEAD;
         let is_http1 = request.version() < Version::HTTP_2;
 
-        // 2. Gate: refuse what two servers could read in two ways; make host and path canonical.
-        // 3. Route: what the access decision, the layers' policies and the target hang on.
+        // 3. Gate: refuse what two servers could read in two ways; make host and path canonical.
+        // 4. Route: what the access decision, the layers' policies and the target hang on.
         let has_body = !request.body().is_end_stream();
         let admitted = self.admit(&mut request);
         // Where a refused message of HTTP/1 ends is not for the next one to rely on.
@@ -88,14 +112,14 @@ impl<H: Hooks> Pipeline<H> {
         let result = match admitted.and_then(|()| self.route(&request)) {
             Ok(route) => {
                 self.hooks.routed(transaction, route.name());
-                // 4. Layers (sessions, a user's own), with the target inside them:
+                // 5. Layers (sessions, a user's own), with the target inside them:
                 //    embedded service | upstream | files | fixed response.
                 self.call(route, connection, transaction, request).await
             }
             Err(error) => Err(error),
         };
 
-        // 5. Errors become problem documents, in one place.
+        // 6. Errors become problem documents, in one place.
         let (mut response, error) = match result {
             Ok(response) => (response, None),
             Err(error) => {
@@ -105,12 +129,34 @@ impl<H: Hooks> Pipeline<H> {
             }
         };
 
+        if let Some((name, id)) = request_id {
+            response.headers_mut().insert(name, id);
+        }
         if closes {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
 
-        // 6. Response: the transaction ends with the last byte, not with the head.
+        // 7. Response: the transaction ends with the last byte, not with the head.
         TrackedBody::track(response, self.hooks.clone(), unfinished.into_transaction(), is_head, error)
+    }
+
+    fn behind_proxy(&self, connection: &Arc<Connection>, request: &Request<Body>) -> Option<Arc<Connection>> {
+        let trusted = &self.clients.trusted_proxies;
+        if trusted.is_empty() { None } else { forwarded::client(connection, request.headers(), trusted) }
+    }
+
+    /// The id of the request, which is put into it.
+    fn identify(
+        &self,
+        connection: &Connection,
+        transaction: &H::Transaction,
+        request: &mut Request<Body>,
+    ) -> Option<(HeaderName, HeaderValue)> {
+        let ids = self.clients.request_ids.as_ref()?;
+        let trace = self.hooks.context(transaction).map(|context| context.trace_id);
+        let id = ids.choose(connection, request.headers().get(&ids.header), trace);
+        request.headers_mut().insert(ids.header.clone(), id.clone());
+        Some((ids.header.clone(), id))
     }
 
     fn begin(&self, connection: &Arc<Connection>, request: &Request<Body>) -> H::Transaction {

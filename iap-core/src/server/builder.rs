@@ -13,14 +13,16 @@ use tokio::sync::watch;
 use tower::layer::util::{Identity, Stack as LayerStack};
 use tower::{Layer, Service};
 
-use super::listener::{self, Bound};
+use super::listener::{self, Bound, Listener};
+use super::per_client::PerClient;
 use super::serve::{Shared, Timeouts};
 use super::tls::TlsConfig;
 use super::{Application, Phase, RunningServer, worker};
 use crate::body::Body;
 use crate::error::BoxError;
 use crate::hooks::Hooks;
-use crate::pipeline::{Dispatch, Limits, Pipeline, Stack};
+use crate::networks::Networks;
+use crate::pipeline::{Clients, Dispatch, Limits, Pipeline, RequestIds, Stack};
 use crate::route::RouteTable;
 
 /// Collects the parts of a server. `start` binds the listeners and spawns the workers.
@@ -29,7 +31,7 @@ pub struct ServerBuilder<H, L = Identity> {
     hooks: H,
     layer: L,
     has_layers: bool,
-    listeners: Vec<(SocketAddr, Option<TlsConfig>)>,
+    listeners: Vec<Listener>,
     routes: RouteTable,
     settings: Settings,
 }
@@ -38,8 +40,10 @@ pub struct ServerBuilder<H, L = Identity> {
 struct Settings {
     workers: usize,
     limits: Limits,
+    clients: Clients,
     timeouts: Timeouts,
     max_connections: usize,
+    max_per_client: usize,
     application: Option<Handle>,
 }
 
@@ -78,8 +82,10 @@ impl<H: Hooks> ServerBuilder<H> {
             settings: Settings {
                 workers,
                 limits: Limits::default(),
+                clients: Clients::default(),
                 timeouts: Timeouts::default(),
                 max_connections: 65_536,
+                max_per_client: usize::MAX,
                 application: None,
             },
         }
@@ -97,14 +103,21 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
     /// Listens on an address for HTTP/1.1 and HTTP/2 with prior knowledge.
     #[must_use]
     pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listeners.push((address, None));
+        self.listeners.push(Listener::new(address));
         self
     }
 
     /// Listens on an address for TLS; ALPN chooses HTTP/2 or HTTP/1.1.
     #[must_use]
     pub fn listen_tls(mut self, address: SocketAddr, tls: TlsConfig) -> Self {
-        self.listeners.push((address, Some(tls)));
+        self.listeners.push(Listener::new(address).tls(tls));
+        self
+    }
+
+    /// Adds a listener with options of its own.
+    #[must_use]
+    pub fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener);
         self
     }
 
@@ -164,6 +177,31 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         self
     }
 
+    /// How many connections one client may have open at once; further ones are closed when accepted. A
+    /// client is an IPv4 address or an IPv6 network of 64 bits. Behind a proxy or a NAT many people
+    /// are one client; trusted proxies are not counted. Default: no limit but the one for all.
+    #[must_use]
+    pub fn max_connections_per_client(mut self, connections: usize) -> Self {
+        self.settings.max_per_client = connections;
+        self
+    }
+
+    /// Believes these peers when they say by `X-Forwarded-For`, `X-Forwarded-Proto` or `Forwarded` (RFC
+    /// 7239) who is behind them: [`Connection::peer`](crate::Connection::peer) is then that client.
+    /// Others can say what they like; upstreams get only what is known. Default: nobody.
+    #[must_use]
+    pub fn trusted_proxies(mut self, proxies: Networks) -> Self {
+        self.settings.clients.trusted_proxies = proxies;
+        self
+    }
+
+    /// Gives each request an id, which targets and clients see in a header field. Default: none.
+    #[must_use]
+    pub fn request_ids(mut self, ids: RequestIds) -> Self {
+        self.settings.clients.request_ids = Some(ids);
+        self
+    }
+
     /// Runs embedded services on a runtime that is there already, which outlives the server. It
     /// needs tokio's timers (`enable_time`), which bound request bodies.
     /// Default: a multi-threaded runtime of the server's own, stopped with it.
@@ -185,7 +223,7 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
     {
         let routes = Arc::new(ArcSwap::from_pointee(self.routes));
         let stack = self.has_layers.then(|| Stack::new(self.hooks.clone(), self.layer));
-        Pipeline::new(self.hooks, routes, stack, self.settings.limits)
+        Pipeline::new(self.hooks, routes, stack, self.settings.limits, self.settings.clients)
     }
 
     /// Binds all listeners and starts the workers. Either all of it happens or nothing.
@@ -204,11 +242,13 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         let workers = self.settings.workers;
         let listeners = std::mem::take(&mut self.listeners)
             .into_iter()
-            .map(|(address, tls)| listener::bind(address, tls, workers))
+            .map(|listener| listener::bind(listener, workers))
             .collect::<Result<Vec<Bound>, _>>()?;
         let addresses = listeners.iter().map(|bound| bound.address).collect();
 
         let (timeouts, max_connections) = (self.settings.timeouts, self.settings.max_connections);
+        let exempt = self.settings.clients.trusted_proxies.clone();
+        let per_client = PerClient::new(self.settings.max_per_client, exempt);
         let application = match self.settings.application.take() {
             Some(handle) => Application::Shared(handle),
             None => Application::own()?,
@@ -216,8 +256,14 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         let pipeline = Arc::new(self.into_pipeline());
         let (drain, phase) = watch::channel(Phase::Run);
         let open = Arc::new(AtomicUsize::new(0));
-        let shared =
-            Shared { pipeline: pipeline.clone(), timeouts, max_connections, open: open.clone(), phase };
+        let shared = Shared {
+            pipeline: pipeline.clone(),
+            timeouts,
+            max_connections,
+            per_client,
+            open: open.clone(),
+            phase,
+        };
         let workers = worker::spawn_all(workers, listeners, &shared, &application.handle())?;
         let routes = pipeline.routes_handle();
         Ok(RunningServer { addresses, routes, drain, open, workers, application })

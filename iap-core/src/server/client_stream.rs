@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
+use super::worker::OpenSlot;
 use crate::connection::Connection;
 use crate::idle::IdleTimer;
 
@@ -25,12 +26,19 @@ pub(super) struct ClientStream {
     connection: Arc<Connection>,
     idle: IdleTimer,
     linger: Option<Pin<Box<Sleep>>>,
+    /// The connection counts as open until its socket goes, whatever it has become.
+    _slot: OpenSlot,
 }
 
 impl ClientStream {
     /// `limit`: how long the client may take nothing of what is written.
-    pub(super) fn new(stream: TcpStream, connection: Arc<Connection>, limit: Duration) -> Self {
-        Self { stream, connection, idle: IdleTimer::new(Some(limit)), linger: None }
+    pub(super) fn new(
+        stream: TcpStream,
+        connection: Arc<Connection>,
+        limit: Duration,
+        slot: OpenSlot,
+    ) -> Self {
+        Self { stream, connection, idle: IdleTimer::new(Some(limit)), linger: None, _slot: slot }
     }
 
     /// Reads and forgets what the client still sends. A socket that is closed with unread bytes

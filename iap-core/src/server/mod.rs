@@ -6,9 +6,13 @@
 //! | `builder` | how a server is put together |
 //! | `listener` | sockets, one a worker, and the check for a busy port |
 //! | `worker` | the thread of one core and its accept loop |
-//! | `serve` | the life of one client connection |
+//! | `serve` | the life of one client connection: who it is, TLS, which HTTP |
+//! | `proxy_protocol` | who is behind a proxy that forwards bytes |
+//! | `h1`, `h2` | HTTP/1.1 and HTTP/2 on one connection |
+//! | `wire` | HTTP/1's bytes below the parser: strict line ends, refusals, early hints |
 //! | `tls` | certificates |
 //! | `client_stream` | the socket of a client: bounds on writing, a close that can be read |
+//! | `per_client` | how many connections each client has |
 //! | `activity` | whether an HTTP/2 connection is in use |
 //!
 //! Why not one multi-threaded runtime: measured as a proxy against nginx, a runtime a core with
@@ -17,9 +21,14 @@
 mod activity;
 mod builder;
 mod client_stream;
+mod h1;
+mod h2;
 mod listener;
+mod per_client;
+mod proxy_protocol;
 mod serve;
 mod tls;
+mod wire;
 pub(crate) mod worker;
 
 use std::net::SocketAddr;
@@ -35,8 +44,10 @@ use tokio::sync::watch;
 use crate::route::RouteTable;
 
 pub use builder::{ServerBuilder, StartError};
+pub use listener::Listener;
 pub use serve::Timeouts;
-pub use tls::{TlsConfig, TlsError};
+pub(crate) use tls::read_chain;
+pub use tls::{Certificate, ClientAuth, TlsBuilder, TlsConfig, TlsError};
 
 /// Entry point: [`Server::builder`].
 #[derive(Debug)]

@@ -1,28 +1,20 @@
-//! The life of one client connection: wait for the first byte, TLS, HTTP/1.1 or HTTP/2, drain.
+//! The life of one client connection: wait for the first byte, who it is, TLS, HTTP/1.1 or HTTP/2, drain.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use http::Request;
-use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::rt::{Read, Write};
-use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::Phase;
-use super::activity::{Activity, Counted};
 use super::client_stream::ClientStream;
-use super::tls::TlsConfig;
+use super::listener::Entry;
+use super::per_client::PerClient;
 use super::worker::OpenSlot;
-use crate::body::Body;
-use crate::connection::Connection;
+use super::{Phase, h1, h2, proxy_protocol};
+use crate::connection::{Connection, TlsInfo};
 use crate::hooks::Hooks;
 use crate::pipeline::Pipeline;
 
@@ -31,12 +23,12 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often the rest of the preface is waited for: 1 ms, 2 ms, 4 ms, and so on.
 const PREFACE_PAUSES: u32 = 10;
 /// Largest request head and read buffer, in bytes.
-const MAX_HEAD: usize = 64 * 1024;
+pub(super) const MAX_HEAD: usize = 64 * 1024;
 /// Largest number of header fields.
-const MAX_HEADERS: usize = 128;
+pub(super) const MAX_HEADERS: usize = 128;
 /// HTTP/2: streams at once, and remotely reset streams that may pile up before a GOAWAY.
-const MAX_STREAMS: u32 = 256;
-const MAX_PENDING_RESETS: usize = 64;
+pub(super) const MAX_STREAMS: u32 = 256;
+pub(super) const MAX_PENDING_RESETS: usize = 64;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +46,9 @@ pub struct Timeouts {
     /// HTTP/2: how long a ping may stay unanswered before the connection is dead; one is sent
     /// in each such interval. Default: 20 s.
     pub ping: Duration,
+    /// How long a tunnel (WebSocket) may carry nothing either way. It is closed after once to twice
+    /// that time. Default: 1 h.
+    pub tunnel: Duration,
 }
 
 impl Default for Timeouts {
@@ -64,6 +59,7 @@ impl Default for Timeouts {
             head: Duration::from_secs(60),
             write: Duration::from_secs(60),
             ping: Duration::from_secs(20),
+            tunnel: Duration::from_secs(3600),
         }
     }
 }
@@ -74,6 +70,7 @@ pub(super) struct Shared<H: Hooks> {
     pub(super) pipeline: Arc<Pipeline<H>>,
     pub(super) timeouts: Timeouts,
     pub(super) max_connections: usize,
+    pub(super) per_client: PerClient,
     pub(super) open: Arc<AtomicUsize>,
     pub(super) phase: watch::Receiver<Phase>,
 }
@@ -84,46 +81,87 @@ impl<H: Hooks> Clone for Shared<H> {
             pipeline: self.pipeline.clone(),
             timeouts: self.timeouts,
             max_connections: self.max_connections,
+            per_client: self.per_client.clone(),
             open: self.open.clone(),
             phase: self.phase.clone(),
         }
     }
 }
 
-/// Serves one connection to its end. `_slot` counts it as open until then.
+/// Serves one connection to its end.
 pub(super) async fn serve<H: Hooks>(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<TlsConfig>,
+    mut stream: TcpStream,
+    socket_peer: SocketAddr,
+    entry: Entry,
     mut shared: Shared<H>,
-    _slot: OpenSlot,
+    slot: OpenSlot,
 ) {
     // An untouched connection costs a task and a socket only: no HTTP state before its first byte.
     let timeouts = shared.timeouts;
     let first = tokio::select! {
-        first = tokio::time::timeout(timeouts.first_byte, starts_with_preface(&stream)) => first,
+        first = tokio::time::timeout(timeouts.first_byte, begin(&mut stream, socket_peer, &entry)) => first,
         _ = shared.phase.wait_for(|phase| *phase != Phase::Run) => return,
     };
-    let Ok(Ok(is_h2)) = first else { return };
+    let Ok(Ok((peer, is_h2))) = first else { return };
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
-    let connection = Arc::new(Connection::new(peer, local, tls.is_some()));
+    let connection = Arc::new(Connection::accepted(peer, socket_peer, local, entry.tls.is_some()));
     let _opened = Opened::new(shared.pipeline.hooks().clone(), connection.clone());
-    let stream = ClientStream::new(stream, connection.clone(), timeouts.write);
-    match tls {
-        None if is_h2 => serve_h2(TokioIo::new(stream), &connection, &mut shared).await,
-        None => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
-        Some(TlsConfig(config)) => {
-            let accept = tokio_rustls::TlsAcceptor::from(config).accept(stream);
+    let stream = ClientStream::new(stream, connection.clone(), timeouts.write, slot);
+    match entry.tls {
+        None if is_h2 => h2::serve(stream, &connection, &mut shared).await,
+        None => h1::serve(stream, &connection, &mut shared).await,
+        Some(tls) => {
+            let accept = tokio_rustls::TlsAcceptor::from(tls.server).accept(stream);
             match tokio::time::timeout(timeouts.handshake, accept).await {
-                Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                    serve_h2(TokioIo::new(stream), &connection, &mut shared).await;
-                }
-                Ok(Ok(stream)) => serve_h1(TokioIo::new(stream), &connection, &mut shared).await,
+                Ok(Ok(stream)) => serve_tls(stream, &connection, &mut shared).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
         }
+    }
+}
+
+/// Finds out who speaks, and whether it is HTTP/2 with prior knowledge.
+async fn begin(
+    stream: &mut TcpStream,
+    socket_peer: SocketAddr,
+    entry: &Entry,
+) -> std::io::Result<(SocketAddr, bool)> {
+    let mut peer = socket_peer;
+    if let Some(proxies) = &entry.proxy_protocol {
+        let header = match proxies.contains(socket_peer.ip()) {
+            true => proxy_protocol::read(stream).await,
+            false => Err(std::io::ErrorKind::PermissionDenied.into()),
+        };
+        let source = header.inspect_err(|_| {
+            metrics::counter!("iap_connections_refused_total", "reason" => "proxy_protocol").increment(1);
+        })?;
+        peer = source.unwrap_or(peer);
+    }
+    Ok((peer, starts_with_preface(stream).await?))
+}
+
+async fn serve_tls<H: Hooks>(
+    stream: tokio_rustls::server::TlsStream<ClientStream>,
+    connection: &Arc<Connection>,
+    shared: &mut Shared<H>,
+) {
+    let tls = stream.get_ref().1;
+    let is_h2 = tls.alpn_protocol() == Some(b"h2");
+    let version = match tls.protocol_version() {
+        Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLSv1.2",
+    };
+    let client = tls.peer_certificates().and_then(<[_]>::first);
+    connection.set_tls(TlsInfo {
+        version,
+        server_name: tls.server_name().map(Into::into),
+        client_certificate: client.map(|certificate| Bytes::copy_from_slice(certificate)),
+    });
+    match is_h2 {
+        true => h2::serve(stream, connection, shared).await,
+        false => h1::serve(stream, connection, shared).await,
     }
 }
 
@@ -166,105 +204,13 @@ async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
     Ok(false)
 }
 
-async fn serve_h1<I, H>(io: I, connection: &Arc<Connection>, shared: &mut Shared<H>)
-where
-    I: Read + Write + Unpin + Send + 'static,
-    H: Hooks,
-{
-    let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (pipeline, client) = (pipeline.clone(), client.clone());
-        async move {
-            let request = request.map(Body::incoming);
-            let has_body = !request.body().is_end_stream();
-            let response = pipeline.handle(&client, request).await;
-            if has_body && (response.status().is_client_error() || response.status().is_server_error()) {
-                client.linger();
-            }
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let mut server = std::pin::pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(shared.timeouts.head)
-            .half_close(true)
-            .max_buf_size(MAX_HEAD)
-            .max_headers(MAX_HEADERS)
-            .serve_connection(io, service)
-    );
-    let mut draining = false;
-    loop {
-        tokio::select! {
-            result = server.as_mut() => return log_end(result),
-            phase = next_phase(&mut shared.phase, draining) => match phase {
-                Phase::Stop => return,
-                _ => {
-                    draining = true;
-                    server.as_mut().graceful_shutdown();
-                }
-            }
-        }
-    }
-}
-
-async fn serve_h2<I, H>(io: I, connection: &Arc<Connection>, shared: &mut Shared<H>)
-where
-    I: Read + Write + Unpin + Send + 'static,
-    H: Hooks,
-{
-    let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
-    let idle_limit = shared.timeouts.head;
-    let activity = Arc::new(Activity::default());
-    let watched = activity.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (pipeline, client) = (pipeline.clone(), client.clone());
-        let running = activity.begin();
-        async move {
-            let response = pipeline.handle(&client, request.map(Body::incoming)).await;
-            Ok::<_, Infallible>(response.map(|body| Counted::new(body, running)))
-        }
-    });
-    let mut server = std::pin::pin!(
-        http2::Builder::new(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-            .max_header_list_size(MAX_HEAD as u32)
-            .keep_alive_interval(shared.timeouts.ping)
-            .keep_alive_timeout(shared.timeouts.ping)
-            .serve_connection(io, service)
-    );
-    let mut draining = false;
-    let mut look = std::pin::pin!(tokio::time::sleep(idle_limit));
-    loop {
-        tokio::select! {
-            result = server.as_mut() => return log_end(result),
-            () = look.as_mut(), if !draining => {
-                if watched.was_idle() {
-                    draining = true;
-                    server.as_mut().graceful_shutdown();
-                }
-                look.as_mut().reset(tokio::time::Instant::now() + idle_limit);
-            }
-            phase = next_phase(&mut shared.phase, draining) => match phase {
-                Phase::Stop => return,
-                _ => {
-                    draining = true;
-                    server.as_mut().graceful_shutdown();
-                }
-            }
-        }
-    }
-}
-
 /// Waits for the next thing a connection is asked to do.
-async fn next_phase(phase: &mut watch::Receiver<Phase>, draining: bool) -> Phase {
+pub(super) async fn next_phase(phase: &mut watch::Receiver<Phase>, draining: bool) -> Phase {
     let changed = phase.wait_for(|phase| *phase == Phase::Stop || (!draining && *phase == Phase::Drain));
     changed.await.map_or(Phase::Stop, |phase| *phase)
 }
 
-fn log_end(result: hyper::Result<()>) {
+pub(super) fn log_end(result: hyper::Result<()>) {
     if let Err(error) = result {
         tracing::debug!(%error, "a client connection ended early");
     }

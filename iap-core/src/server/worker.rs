@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 
 use super::Phase;
-use super::listener::Bound;
+use super::listener::{Bound, Entry};
+use super::per_client::PerClientSlot;
 use super::serve::{Shared, serve};
-use super::tls::TlsConfig;
 use crate::hooks::Hooks;
 
 thread_local! {
@@ -37,11 +37,11 @@ pub(super) fn spawn_all<H: Hooks>(
     shared: &Shared<H>,
     application: &Handle,
 ) -> io::Result<Vec<JoinHandle<()>>> {
-    let mut sockets: Vec<Vec<(std::net::TcpListener, Option<TlsConfig>)>> = Vec::new();
+    let mut sockets: Vec<Vec<(std::net::TcpListener, Entry)>> = Vec::new();
     sockets.resize_with(count, Vec::new);
     for bound in listeners {
         for (worker, socket) in bound.sockets.into_iter().enumerate() {
-            sockets[worker].push((socket, bound.tls.clone()));
+            sockets[worker].push((socket, bound.entry.clone()));
         }
     }
     let spawn = |(index, sockets)| {
@@ -57,10 +57,10 @@ pub(super) fn spawn_all<H: Hooks>(
 }
 
 /// Accepts until asked to drain; then keeps the runtime turning until told to stop.
-async fn run<H: Hooks>(sockets: Vec<(std::net::TcpListener, Option<TlsConfig>)>, mut shared: Shared<H>) {
-    for (socket, tls) in sockets {
+async fn run<H: Hooks>(sockets: Vec<(std::net::TcpListener, Entry)>, mut shared: Shared<H>) {
+    for (socket, entry) in sockets {
         match TcpListener::from_std(socket) {
-            Ok(listener) => drop(tokio::spawn(accept_loop(listener, tls, shared.clone()))),
+            Ok(listener) => drop(tokio::spawn(accept_loop(listener, entry, shared.clone()))),
             Err(error) => tracing::error!(%error, "a listener could not be registered"),
         }
     }
@@ -68,7 +68,7 @@ async fn run<H: Hooks>(sockets: Vec<(std::net::TcpListener, Option<TlsConfig>)>,
     let _ = shared.phase.wait_for(|phase| *phase == Phase::Stop).await;
 }
 
-async fn accept_loop<H: Hooks>(listener: TcpListener, tls: Option<TlsConfig>, mut shared: Shared<H>) {
+async fn accept_loop<H: Hooks>(listener: TcpListener, entry: Entry, mut shared: Shared<H>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -77,12 +77,14 @@ async fn accept_loop<H: Hooks>(listener: TcpListener, tls: Option<TlsConfig>, mu
         match accepted {
             Ok((stream, peer)) => {
                 let open = shared.open.fetch_add(1, Ordering::Relaxed);
-                let slot = OpenSlot(shared.open.clone());
-                if open >= shared.max_connections {
-                    metrics::counter!("iap_connections_refused_total", "reason" => "limit").increment(1);
+                let per_client = shared.per_client.enter(peer.ip());
+                let slot = OpenSlot(shared.open.clone(), per_client);
+                if open >= shared.max_connections || slot.1.is_none() {
+                    let reason = if slot.1.is_none() { "limit_per_client" } else { "limit" };
+                    metrics::counter!("iap_connections_refused_total", "reason" => reason).increment(1);
                     continue;
                 }
-                tokio::spawn(serve(stream, peer, tls.clone(), shared.clone(), slot));
+                tokio::spawn(serve(stream, peer, entry.clone(), shared.clone(), slot));
             }
             Err(error) => {
                 // Out of file descriptors or memory: retrying at once would spin.
@@ -95,7 +97,7 @@ async fn accept_loop<H: Hooks>(listener: TcpListener, tls: Option<TlsConfig>, mu
 
 /// Counts one open connection down when it ends, however it ends.
 #[derive(Debug)]
-pub(super) struct OpenSlot(Arc<std::sync::atomic::AtomicUsize>);
+pub(super) struct OpenSlot(Arc<AtomicUsize>, Option<PerClientSlot>);
 
 impl Drop for OpenSlot {
     fn drop(&mut self) {

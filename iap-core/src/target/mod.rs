@@ -63,7 +63,7 @@ impl Target {
         &self,
         hooks: &H,
         transaction: &H::Transaction,
-        connection: &Connection,
+        connection: &Arc<Connection>,
         prefix: &str,
         request: Request<Body>,
     ) -> Result<Response<Body>, Error> {

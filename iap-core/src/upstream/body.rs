@@ -35,6 +35,9 @@ impl PooledBody {
 
     fn give_back(&mut self) {
         let Some(mut pooled) = self.connection.take() else { return };
+        if pooled.is_spent {
+            return;
+        }
         if pooled.sender.is_ready() || !self.had_upload {
             give_back(pooled);
             return;

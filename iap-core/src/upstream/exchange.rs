@@ -1,18 +1,23 @@
 //! One request on its way: server after server, connection after connection, until it is answered.
 
 use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
 
 use super::Upstream;
 use super::balance::ServerSet;
 use super::connect::connect;
-use super::forward::{copy_head, finish, send};
+use super::forward::{SendError, copy_head, finish, invalid, send};
+use super::informational::Listener;
 use super::pool::Pooled;
 use super::retry::Attempts;
 use super::server::Server;
 use super::ticket::Ticket;
+use super::tunnel::Wish;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::error::{Error, Kind, Origin};
@@ -28,6 +33,8 @@ pub(super) struct Exchange<'a, H: Hooks> {
     hooks: &'a H,
     transaction: &'a H::Transaction,
     connection: &'a Connection,
+    wish: Option<Wish>,
+    listener: Option<Listener>,
     span: Option<SpanId>,
     server: Option<usize>,
     /// Whether the request went out a second time because an idle connection had ended.
@@ -44,7 +51,25 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         connection: &'a Connection,
         span: Option<SpanId>,
     ) -> Self {
-        Self { upstream, hooks, transaction, connection, span, server: None, repeated: false, unprocessed: 0 }
+        Self {
+            upstream,
+            hooks,
+            transaction,
+            connection,
+            wish: None,
+            listener: None,
+            span,
+            server: None,
+            repeated: false,
+            unprocessed: 0,
+        }
+    }
+
+    /// `wish`: what the client would like to switch to; `listener`: who hears what comes before the
+    /// answer.
+    pub(super) fn expecting(mut self, wish: Option<Wish>, listener: Option<Listener>) -> Self {
+        (self.wish, self.listener) = (wish, listener);
+        self
     }
 
     /// Tries servers until one answers. A connection that could not be made leads to the next server
@@ -94,7 +119,10 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let upstream = self.upstream;
         let server = &*upstream.servers[ticket.index()];
         let mut ticket = Some(ticket);
+        // Only a connection of its own can switch protocols.
+        let alone = self.wish.is_some() && server.may_speak_http2();
         while !self.repeated
+            && !alone
             && let Some(mut pooled) = server.pool.take(server)
         {
             pooled.ticket = ticket.take();
@@ -168,8 +196,8 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let is_safe = is_repeatable(request.method()) && !is_fresh;
         let may_repeat = !had_upload && !self.repeated && (is_safe || is_shared);
         let copy = may_repeat.then(|| copy_head(&request));
-        let failed = match send(pooled, request, self.upstream.settings.response_timeout).await {
-            Ok((response, pooled)) => return Sent::Over(finish(response, pooled, had_upload)),
+        let failed = match self.send(pooled, request).await {
+            Ok((response, pooled)) => return Sent::Over(self.finish(response, pooled, had_upload)),
             Err(failed) => failed,
         };
         match failed.unsent {
@@ -190,7 +218,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
 
     async fn connect(&self, server: &Server) -> Result<Pooled, Error> {
         let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
-        let result = connect(self.upstream, server).await;
+        let result = connect(self.upstream, server, self.wish.is_some()).await;
         let attempt = result.as_ref().map(drop);
         server.note(&self.upstream.name, attempt, self.upstream.settings.fail_pause);
         if H::ENABLED {
@@ -199,6 +227,45 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             self.hooks.end(self.transaction, span, SpanEnd { status: None, error, detail });
         }
         result
+    }
+
+    async fn send(
+        &self,
+        pooled: Pooled,
+        request: Request<Body>,
+    ) -> Result<(Response<Incoming>, Pooled), SendError> {
+        if pooled.sender.is_http2()
+            && let Some(listener) = &self.listener
+        {
+            // What comes before the answer is not heard there.
+            listener.release_body();
+        }
+        let mut sent = pin!(send(pooled, request, self.upstream.settings.response_timeout));
+        poll_fn(|cx| {
+            if let Some(listener) = &self.listener {
+                listener.wait(cx);
+            }
+            sent.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// The answer, or the tunnel that it opens.
+    fn finish(
+        &mut self,
+        response: Response<Incoming>,
+        mut pooled: Pooled,
+        had_upload: bool,
+    ) -> Result<Response<Body>, Error> {
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            pooled.is_spent = self.listener.as_ref().is_some_and(Listener::holds_body);
+            return finish(response, pooled, had_upload);
+        }
+        // Where it was not asked for, the origin is not to be trusted.
+        let granted = self.wish.take().and_then(|wish| wish.grant(response, pooled));
+        let (tunnel, response) = granted.ok_or_else(|| invalid("the upstream switches protocols"))?;
+        self.connection.set_tunnel(tunnel);
+        Ok(response)
     }
 
     pub(super) fn span_end(&self, result: &Result<Response<Body>, Error>) -> SpanEnd {

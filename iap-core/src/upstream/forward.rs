@@ -14,8 +14,10 @@ use super::Upstream;
 use super::body::PooledBody;
 use super::exchange::Exchange;
 use super::h2;
+use super::informational::Listener;
 use super::pool::Pooled;
 use super::ticket::Ticket;
+use super::tunnel::Wish;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::error::{Error, Kind, Origin};
@@ -28,19 +30,25 @@ pub(crate) async fn forward<H: Hooks>(
     upstream: &Arc<Upstream>,
     hooks: &H,
     transaction: &H::Transaction,
-    connection: &Connection,
+    connection: &Arc<Connection>,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, Error> {
     let span = hooks.start(transaction, Stage::Upstream, None);
     let parent = hooks.span_id(&span);
+    let wish = Wish::find(&mut request);
     headers::prepare_request(request.headers_mut(), connection);
+    if wish.is_some() {
+        Wish::express(request.headers_mut());
+    }
     propagate(
         hooks.context(transaction).zip(parent).map(|(context, id)| context.with_span(id)),
         &mut request,
     );
+    let listener = Listener::attach(&mut request, connection);
     make_origin_form(&mut request);
 
-    let mut exchange = Exchange::new(upstream, hooks, transaction, connection, parent);
+    let mut exchange =
+        Exchange::new(upstream, hooks, transaction, connection, parent).expecting(wish, listener);
     let had_upload = !request.body().is_end_stream();
     let result = exchange.send_until_answered(request, had_upload).await;
     if H::ENABLED {
@@ -77,11 +85,8 @@ pub(super) fn finish(
     pooled: Pooled,
     had_upload: bool,
 ) -> Result<Response<Body>, Error> {
-    let invalid =
-        |why: &'static str| Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why);
-    // The request for an upgrade does not go on, so this answer was not asked for.
     if response.status().is_informational() {
-        return Err(invalid("the upstream switches protocols"));
+        return Err(invalid("an informational response ends nothing"));
     }
     headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
     // The version is that of one hop; the server side adapts to its client.
@@ -90,6 +95,10 @@ pub(super) fn finish(
         let body = PooledBody::new(body, pooled, had_upload);
         if body.is_end_stream() { Body::empty() } else { Body::pooled(body) }
     }))
+}
+
+pub(super) fn invalid(why: &'static str) -> Error {
+    Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why)
 }
 
 const INVALID_RESPONSE: &str = "the upstream did not answer with a valid response";

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use http::header::{CONNECTION, HOST};
+use http::header::{CONNECTION, EXPECT, HOST, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version};
 use hyper::client::conn::http2::{Builder, SendRequest};
@@ -222,7 +222,10 @@ where
 
 /// Puts the authority where HTTP/2 has it (RFC 9113 section 8.3.1).
 pub(super) fn to_http2(mut request: Request<Body>, scheme: Scheme) -> Request<Body> {
-    request.headers_mut().remove(CONNECTION);
+    // Nothing of a hop of HTTP/1.1 goes on, nor does a question that nobody waits for the answer of.
+    for name in [CONNECTION, UPGRADE, EXPECT] {
+        request.headers_mut().remove(name);
+    }
     let authority = request.headers().get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     let path = request.uri().path_and_query().cloned();
     let target = authority.and_then(|authority| {

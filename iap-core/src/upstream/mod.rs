@@ -15,6 +15,8 @@
 //! | `pool`, `h2`, `sender` | idle connections of HTTP/1.1, shared ones of HTTP/2, and what both can do |
 //! | `connect`, `resolve` | how a new connection is made, and where to |
 //! | `body` | the response body that returns its connection |
+//! | `informational` | 103 on to the client, 100 for a body that waits for it |
+//! | `tunnel` | WebSocket: connections that switch protocols |
 //! | `status`, `metrics` | what operators see and may do |
 
 mod address;
@@ -26,6 +28,7 @@ mod exchange;
 mod forward;
 mod h2;
 mod health;
+mod informational;
 mod limits;
 mod metrics;
 mod pool;
@@ -37,6 +40,7 @@ mod settings;
 mod status;
 mod sticky;
 mod ticket;
+mod tunnel;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -59,10 +63,12 @@ pub use sticky::Sticky;
 
 use balance::Balancer;
 pub(crate) use forward::forward;
+pub(crate) use informational::Gate;
 use limits::Queue;
 use metrics::UpstreamMetrics;
 use retry::Budget;
 use server::Server;
+pub(crate) use tunnel::Tunnel;
 
 /// How many servers an upstream may have.
 pub const MAX_SERVERS: usize = 256;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 
 use super::UpstreamSettings;
 use super::h2::Multiplexer;
@@ -29,27 +30,59 @@ pub(super) struct Pooled {
     pub(super) uploaded: Arc<AtomicU64>,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
     pub(super) body_idle: IdleTimer,
+    /// Whether what it still has to send will never come.
+    pub(super) is_spent: bool,
     idle_since: Instant,
     generation: u32,
-    _open: Option<OpenConnection>,
+    /// Of a connection that is not shared.
+    own: Option<Own>,
+}
+
+/// What ends with a connection that is not shared.
+#[derive(Debug)]
+pub(super) struct Own {
+    driver: Driver,
+    _open: OpenConnection,
+}
+
+impl Own {
+    /// `driver`: the task of the connection, which ends with it.
+    pub(super) fn new(driver: JoinHandle<()>, open: OpenConnection) -> Self {
+        Self { driver: Driver(Some(driver)), _open: open }
+    }
 }
 
 impl Pooled {
-    /// A connection to `server`. `open` counts it, where it is not counted elsewhere.
-    pub(super) fn new(
-        sender: Sender,
-        body_idle: Duration,
-        server: &Server,
-        open: Option<OpenConnection>,
-    ) -> Self {
+    /// A connection to `server`.
+    pub(super) fn new(sender: Sender, body_idle: Duration, server: &Server, own: Option<Own>) -> Self {
         Self {
             sender,
             ticket: None,
             uploaded: Arc::default(),
             body_idle: IdleTimer::new(Some(body_idle)),
+            is_spent: false,
             idle_since: Instant::now(),
             generation: server.pool.generation.load(Ordering::Relaxed),
-            _open: open,
+            own,
+        }
+    }
+
+    /// Leaves the connection to what it has switched to. It still counts until it is dropped.
+    pub(super) fn detach(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.driver.0 = None;
+        }
+    }
+}
+
+/// The task of a connection. Without its sender it would go on as long as a body is on its way.
+#[derive(Debug)]
+struct Driver(Option<JoinHandle<()>>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
         }
     }
 }

@@ -32,19 +32,33 @@ pub struct Origin {
     pub connections: Arc<AtomicUsize>,
 }
 
+/// What an origin does with a whole connection; it writes down what it likes.
+type Conversation = dyn Fn(&mut TcpStream, &Mutex<Vec<String>>) -> Option<()> + Send + Sync;
+
 impl Origin {
     pub fn start(script: impl Fn(usize, &str, &mut TcpStream) -> Next + Send + Sync + 'static) -> Self {
+        let script: Script = Arc::new(script);
+        Self::raw(move |stream, log| {
+            converse(stream, log, &script);
+            Some(())
+        })
+    }
+
+    /// Leaves all of a connection to `conversation`.
+    pub fn raw(
+        conversation: impl Fn(&mut TcpStream, &Mutex<Vec<String>>) -> Option<()> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(ANY).unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(AtomicUsize::new(0));
-        let script: Script = Arc::new(script);
+        let conversation: Arc<Conversation> = Arc::new(conversation);
         let (log, count) = (requests.clone(), connections.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 count.fetch_add(1, Ordering::SeqCst);
-                let (log, script) = (log.clone(), script.clone());
-                std::thread::spawn(move || converse(stream.unwrap(), &log, &script));
+                let (log, conversation) = (log.clone(), conversation.clone());
+                std::thread::spawn(move || conversation(&mut stream.unwrap(), &log));
             }
         });
         Self { address, requests, connections }
@@ -63,14 +77,14 @@ impl Origin {
     }
 }
 
-fn converse(mut stream: TcpStream, log: &Mutex<Vec<String>>, script: &Script) {
-    while let Some(request) = read_message(&mut stream) {
+fn converse(stream: &mut TcpStream, log: &Mutex<Vec<String>>, script: &Script) {
+    while let Some(request) = read_message(stream) {
         let number = {
             let mut log = log.lock();
             log.push(request.clone());
             log.len()
         };
-        if script(number, &request, &mut stream) == Next::Close {
+        if script(number, &request, stream) == Next::Close {
             return;
         }
     }
@@ -111,6 +125,17 @@ fn read_head(stream: &mut impl Read) -> Option<(String, Vec<u8>)> {
         }
         read_some(stream, &mut data)?;
     }
+}
+
+/// Reads a head and not a byte more.
+pub fn read_head_only(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
 }
 
 fn read_some(stream: &mut impl Read, data: &mut Vec<u8>) -> Option<()> {

@@ -1,6 +1,7 @@
 //! From a checked configuration to a running platform, in the order in which things depend on
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
+mod gateway;
 mod routes;
 mod secret;
 mod sessions;
@@ -11,12 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iap_apm::{Apm, SqliteHistory, SqliteOptions};
-use iap_core::pipeline::Limits;
-use iap_core::server::{RunningServer, StartError, Timeouts, TlsConfig};
+use iap_core::server::{RunningServer, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
-use iap_session::SessionLayer;
 use tokio::runtime::Handle;
 
+use self::gateway::start_gateway;
 use self::routes::build_routes;
 use self::sessions::start_sessions;
 use crate::admin::{self, AdminState, Facts};
@@ -144,50 +144,6 @@ pub(crate) async fn boot(
     readiness.set(true);
     let inner = [Some(admin), api, otlp].into_iter().flatten().collect();
     Ok(Platform { gateway, inner, addresses, apm, readiness })
-}
-
-fn start_gateway(
-    config: &Config,
-    routes: RouteTable,
-    sessions: Option<SessionLayer>,
-    apm: Option<&Apm>,
-    runtime: &Handle,
-) -> Result<RunningServer, BootError> {
-    let server = &config.server;
-    let limits = Limits { request_body: server.max_body.0, request_body_idle: server.timeouts.body.0 };
-    let (head, write) = (server.timeouts.head.0, server.timeouts.write.0);
-    let timeouts = Timeouts { first_byte: head, head, write, ..Timeouts::default() };
-    let mut builder = Server::builder()
-        .listen(server.listen)
-        .routes(routes)
-        .limits(limits)
-        .timeouts(timeouts)
-        .max_connections(server.max_connections)
-        .application(runtime.clone());
-    if let Some(workers) = server.workers {
-        builder = builder.workers(workers);
-    }
-    if let Some(tls) = &server.tls {
-        let (certificate, key) = (&tls.certificate, &tls.key);
-        let config = TlsConfig::from_pem_files(certificate, key).map_err(|error| {
-            failed("server.tls")(format!("{} with {}: {error}", certificate.display(), key.display()))
-        })?;
-        builder = builder.listen_tls(tls.listen, config);
-    }
-    // Four servers, each compiled for what it does: what is off costs nothing.
-    let started = match (apm, sessions) {
-        (None, None) => builder.start(),
-        (None, Some(layer)) => builder.layer(layer).start(),
-        (Some(apm), None) => builder.hooks(apm.hooks()).start(),
-        (Some(apm), Some(layer)) => builder.hooks(apm.hooks()).layer(layer).start(),
-    };
-    let tls = server.tls.as_ref().map(|tls| tls.listen);
-    started.map_err(|error| match error {
-        StartError::Busy(address) | StartError::Bind { address, .. } if Some(address) == tls => {
-            failed("server.tls.listen")(error)
-        }
-        error => failed("server.listen")(error),
-    })
 }
 
 /// A listener for one service of ours, on one worker.

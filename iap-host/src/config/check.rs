@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use iap_core::upstream::UpstreamSettings;
 use iap_core::{Route, RouteTable, Target, Upstream};
 
-use super::{Config, RouteConfig, StoreKind};
+use super::{Config, RouteConfig, StoreKind, check_server};
 
 /// What is wrong, and with which route.
 #[derive(Debug)]
@@ -16,12 +16,7 @@ pub(super) struct Problem {
 
 pub(super) fn check(config: &Config) -> Result<(), Problem> {
     let general = |message: &str| Err(Problem { route: None, message: message.to_owned() });
-    if config.server.workers == Some(0) {
-        return general("server.workers: at least one worker is needed");
-    }
-    if config.server.max_connections == 0 {
-        return general("server.max_connections: at least one connection is needed");
-    }
+    check_server::check(&config.server).map_err(|message| Problem { route: None, message })?;
     if !is_log_filter(&config.log.level) {
         return general(
             "log.level: write off, error, warn, info, debug or trace, or a list like `info,iap_core=debug`",
@@ -58,6 +53,7 @@ fn check_durations(config: &Config) -> Result<(), Problem> {
         ("server.timeouts.head", timeouts.head),
         ("server.timeouts.body", timeouts.body),
         ("server.timeouts.write", timeouts.write),
+        ("server.timeouts.tunnel", timeouts.tunnel),
         ("sessions.idle", config.sessions.idle),
         ("sessions.absolute", config.sessions.absolute),
         ("apm.max_age", config.apm.max_age),

@@ -2,6 +2,7 @@
 //! no secrets are read here (an invariant that a test enforces).
 
 mod check;
+mod check_server;
 mod env;
 mod parse;
 mod route;
@@ -17,10 +18,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check_server::networks;
 pub(crate) use parse::parse;
 pub(crate) use route::{Builtin, RouteConfig, SessionMode};
 pub(crate) use secret::SecretRef;
-pub(crate) use server::ServerConfig;
+pub(crate) use server::{ClientCertificates, ServerConfig, ServerTlsConfig, TlsVersion};
 pub(crate) use sessions::{OnLimit, RedisConfig, Secure, SessionsConfig, StoreKind};
 pub(crate) use units::{ByteSize, Span};
 pub(crate) use upstream::UpstreamConfig;

@@ -173,3 +173,21 @@ fn the_sample_shows_the_defaults() {
     assert_eq!(Config { routes: Vec::new(), ..sample.clone() }, Config::default());
     assert_eq!(sample.routes.len(), 1);
 }
+
+#[test]
+fn the_public_side_is_checked() {
+    for (text, remedy) in [
+        ("{trusted_proxies: [10.0.0.0/40]}", "server.trusted_proxies: `10.0.0.0/40` is no network"),
+        ("{proxy_protocol: [lb]}", "server.proxy_protocol: `lb` is no network"),
+        ("{max_connections_per_client: 0}", "leave it out for no limit"),
+        ("{request_id: {header: Cookie}}", "server.request_id.header: `Cookie`"),
+        ("{request_id: {header: 'a b'}}", "server.request_id.header: `a b`"),
+        ("{tls: {listen: '127.0.0.1:1', certificate: a, key: b, min_version: '1.0'}}", "1.2"),
+        ("{timeouts: {tunnel: 0s}}", "server.timeouts.tunnel must be longer than zero"),
+    ] {
+        let error = error(&format!("server: {text}\n"));
+        assert!(error.contains(remedy), "{text}: {error}");
+    }
+    let networks = networks(&["private".to_owned(), "192.0.2.0/24".to_owned()]).unwrap();
+    assert!(networks.contains([10, 1, 1, 1].into()) && networks.contains([192, 0, 2, 1].into()));
+}

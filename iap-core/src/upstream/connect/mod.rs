@@ -8,11 +8,12 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 
 use super::Upstream;
 use super::address::{Place, Scheme};
 use super::h2::{self, Turn};
-use super::pool::Pooled;
+use super::pool::{Own, Pooled};
 use super::sender::Sender;
 use super::server::{OpenConnection, Server};
 use super::settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
@@ -27,15 +28,16 @@ const MAX_BUFFER: usize = 64 * 1024;
 
 /// A connection that nobody uses yet.
 pub(super) enum Fresh {
-    Http1(http1::SendRequest<Body>),
+    Http1(http1::SendRequest<Body>, JoinHandle<()>),
     Http2(h2::Established),
 }
 
 /// Makes a connection to one server, or takes a stream of one that another request has made
-/// meanwhile. Errors are retryable: nothing was sent.
-pub(super) async fn connect(upstream: &Upstream, server: &Server) -> Result<Pooled, Error> {
-    if !server.may_speak_http2() {
-        return establish(upstream, server).await;
+/// meanwhile. `alone` asks for one that is not shared, as far as the server has such ones. Errors
+/// are retryable: nothing was sent.
+pub(super) async fn connect(upstream: &Upstream, server: &Server, alone: bool) -> Result<Pooled, Error> {
+    if alone || !server.may_speak_http2() {
+        return establish(upstream, server, alone).await;
     }
     let connecting = match server.pool.multiplexer.turn().await {
         Turn::Connect(connecting) => connecting,
@@ -46,20 +48,20 @@ pub(super) async fn connect(upstream: &Upstream, server: &Server) -> Result<Pool
     }
     // What the server speaks may be known by now: HTTP/1.1 needs no turns.
     let connecting = server.may_speak_http2().then_some(connecting);
-    let result = establish(upstream, server).await;
+    let result = establish(upstream, server, false).await;
     if let (Err(_), Some(connecting)) = (&result, &connecting) {
         connecting.failed();
     }
     result
 }
 
-async fn establish(upstream: &Upstream, server: &Server) -> Result<Pooled, Error> {
+async fn establish(upstream: &Upstream, server: &Server, alone: bool) -> Result<Pooled, Error> {
     let describe =
         |cause: &dyn std::fmt::Display| format!("{} at {}: {cause}", upstream.name, server.address.shown);
     let open = server.open_connection();
-    let attempt = open_connection(upstream, server);
+    let attempt = open_connection(upstream, server, alone);
     match tokio::time::timeout(upstream.settings.connect_timeout, attempt).await {
-        Ok(Ok(fresh)) => Ok(adopt(upstream, server, fresh, open)),
+        Ok(Ok(fresh)) => Ok(adopt(upstream, server, fresh, open, alone)),
         Ok(Err(error)) => Err(unreachable(Kind::Unavailable, describe(&error))),
         Err(_) => Err(unreachable(Kind::Timeout, describe(&"no connection in time"))),
     }
@@ -69,11 +71,14 @@ fn unreachable(kind: Kind, source: impl Into<BoxError>) -> Error {
     Error::new(kind, Origin::Upstream, "the upstream is not reachable").retryable().with_source(source)
 }
 
-fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, open: OpenConnection) -> Pooled {
+fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, open: OpenConnection, alone: bool) -> Pooled {
     let made = match fresh {
-        Fresh::Http1(sender) => {
-            server.speaks(Protocol::Http1);
-            return Pooled::new(Sender::Http1(sender), upstream.settings.body_idle, server, Some(open));
+        Fresh::Http1(sender, driver) => {
+            if !alone {
+                server.speaks(Protocol::Http1);
+            }
+            let own = Some(Own::new(driver, open));
+            return Pooled::new(Sender::Http1(sender), upstream.settings.body_idle, server, own);
         }
         Fresh::Http2(made) => made,
     };
@@ -82,8 +87,13 @@ fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, open: OpenConnectio
     Pooled::new(Sender::Http2(stream), upstream.settings.body_idle, server, None)
 }
 
-/// Makes a connection that is not in any pool; also what health checks use.
-pub(super) async fn open_connection(upstream: &Upstream, server: &Server) -> Result<Fresh, BoxError> {
+/// Makes a connection that is not in any pool; also what health checks use. `alone` asks for
+/// HTTP/1.1 where the server speaks both.
+pub(super) async fn open_connection(
+    upstream: &Upstream,
+    server: &Server,
+    alone: bool,
+) -> Result<Fresh, BoxError> {
     let http2 = server.is_http2_only(upstream.settings.protocol);
     if let Place::Unix(path) = &server.address.place {
         return handshake(UnixStream::connect(path).await?, http2).await;
@@ -91,7 +101,7 @@ pub(super) async fn open_connection(upstream: &Upstream, server: &Server) -> Res
     let stream = tcp::connect(server).await?;
     let _ = stream.set_nodelay(true);
     let Some(tls) = &server.tls else { return handshake(stream, http2).await };
-    let stream = tls.connect(stream).await?;
+    let stream = tls.connect(stream, alone && !http2).await?;
     let chosen = stream.get_ref().1.alpn_protocol().is_some_and(|chosen| chosen == b"h2");
     if http2 && !chosen {
         return Err("the server does not speak HTTP/2".into());
@@ -110,8 +120,10 @@ where
         http1::Builder::new().max_buf_size(MAX_BUFFER).handshake::<_, Body>(TokioIo::new(stream)).await?;
     // The driver ends by itself when the sender is dropped or the server closes. Its errors reach
     // the request that runs on the connection.
-    tokio::spawn(connection);
-    Ok(Fresh::Http1(sender))
+    let driver = tokio::spawn(async move {
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(Fresh::Http1(sender, driver))
 }
 
 /// TLS for one server, if it is reached over it. What cannot be is an error, and never goes

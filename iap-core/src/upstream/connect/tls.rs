@@ -1,6 +1,6 @@
 //! TLS to upstream servers, by rustls.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -14,7 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::super::settings::Protocol;
-use crate::server::TlsError;
+use crate::server::{TlsError, read_chain};
 
 /// How servers are verified, and who we are to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,12 +41,19 @@ pub struct UpstreamTls {
 #[derive(Debug)]
 pub(in super::super) struct Connector {
     config: Arc<ClientConfig>,
+    /// The same without HTTP/2.
+    http1: Arc<ClientConfig>,
     name: ServerName<'static>,
 }
 
 impl Connector {
-    pub(super) async fn connect(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        TlsConnector::from(self.config.clone()).connect(self.name.clone(), stream).await
+    pub(super) async fn connect(
+        &self,
+        stream: TcpStream,
+        http1: bool,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let config = if http1 { &self.http1 } else { &self.config };
+        TlsConnector::from(config.clone()).connect(self.name.clone(), stream).await
     }
 }
 
@@ -67,8 +74,9 @@ impl UpstreamTls {
         let config = match &settings.client {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let key = PrivateKeyDer::from_pem_file(key).map_err(TlsError::pem(key))?;
-                builder.with_client_auth_cert(certificates(certificate)?, key)?
+                let key = PrivateKeyDer::from_pem_file(key)
+                    .map_err(|source| TlsError::Pem { path: key.clone(), source })?;
+                builder.with_client_auth_cert(read_chain(certificate)?, key)?
             }
         };
         let server_name = settings.server_name.clone().map(ServerName::try_from).transpose();
@@ -79,25 +87,19 @@ impl UpstreamTls {
 
     /// TLS to a server whose own name is `name`.
     pub(super) fn connector(&self, name: ServerName<'static>, protocol: Protocol) -> Connector {
-        let mut config = (*self.config).clone();
-        let (http1, http2) = (b"http/1.1".to_vec(), b"h2".to_vec());
-        config.alpn_protocols = match protocol {
-            Protocol::Auto => vec![http2, http1],
-            Protocol::Http1 => vec![http1],
-            Protocol::Http2 => vec![http2],
+        let speaking = |protocols: &[&[u8]]| {
+            let mut config = (*self.config).clone();
+            config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+            Arc::new(config)
+        };
+        let config = match protocol {
+            Protocol::Auto => speaking(&[b"h2", b"http/1.1"]),
+            Protocol::Http1 => speaking(&[b"http/1.1"]),
+            Protocol::Http2 => speaking(&[b"h2"]),
         };
         let name = self.server_name.clone().unwrap_or(name);
-        Connector { config: Arc::new(config), name }
+        Connector { config, http1: speaking(&[b"http/1.1"]), name }
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Vec<_> =
-        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(TlsError::pem(path))?;
-    if certificates.is_empty() {
-        return Err(TlsError::NoCertificate(path.display().to_string()));
-    }
-    Ok(certificates)
 }
 
 fn verifier(
@@ -110,7 +112,7 @@ fn verifier(
     let mut roots = RootCertStore::empty();
     match &settings.ca {
         Some(path) => {
-            for certificate in certificates(path)? {
+            for certificate in read_chain(path)? {
                 roots.add(certificate)?;
             }
         }

@@ -84,7 +84,7 @@ fn say(upstream: &Upstream, server: &Server, result: Result<(), BoxError>) {
 async fn probe(upstream: &Arc<Upstream>, index: usize, check: &HealthCheck) -> Result<(), BoxError> {
     let server = &upstream.servers[index];
     let attempt = async {
-        let fresh = open_connection(upstream, server).await?;
+        let fresh = open_connection(upstream, server, false).await?;
         let Some(path) = &check.path else { return Ok(()) };
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = path.clone();
@@ -95,7 +95,7 @@ async fn probe(upstream: &Arc<Upstream>, index: usize, check: &HealthCheck) -> R
         request.headers_mut().insert(HOST, host);
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("iap-health-check"));
         let response = match fresh {
-            Fresh::Http1(mut sender) => sender.send_request(request).await?,
+            Fresh::Http1(mut sender, _) => sender.send_request(request).await?,
             Fresh::Http2(mut made) => {
                 let scheme = server.address.uri_scheme();
                 made.sender.send_request(to_http2(request, scheme)).await?

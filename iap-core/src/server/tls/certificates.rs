@@ -1,0 +1,115 @@
+//! Certificates by the name that a client asks for (SNI, RFC 6066 section 3).
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::TlsError;
+
+/// A certificate chain with its key.
+#[derive(Debug, Clone)]
+pub struct Certificate {
+    key: Arc<CertifiedKey>,
+    /// The DNS names in it, in lower case; `*.` before one stands for one more label.
+    names: Vec<String>,
+}
+
+impl Certificate {
+    /// Reads a chain (leaf first) and its private key from PEM files.
+    pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
+        let (chain, key) = (chain.as_ref(), key.as_ref());
+        let certificates = read_chain(chain)?;
+        let private = PrivateKeyDer::from_pem_file(key)
+            .map_err(|source| TlsError::Pem { path: key.to_owned(), source })?;
+        Self::from_der(certificates, private).map_err(|error| match error {
+            TlsError::Unusable(source) => {
+                TlsError::Pair { chain: chain.to_owned(), key: key.to_owned(), source }
+            }
+            other => other,
+        })
+    }
+
+    /// Takes a parsed chain (leaf first) and its key, which must fit it.
+    pub fn from_der(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
+        let Some(leaf) = chain.first() else { return Err(TlsError::Empty) };
+        let bad = |_| rustls::Error::InvalidCertificate(rustls::CertificateError::BadEncoding);
+        let parsed = webpki::EndEntityCert::try_from(leaf).map_err(bad)?;
+        let names = parsed.valid_dns_names().map(str::to_ascii_lowercase).collect();
+        let key = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())?;
+        Ok(Self { key: Arc::new(key), names })
+    }
+
+    /// The DNS names that the certificate is for.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+}
+
+/// The certificates of a PEM file.
+pub(crate) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let pem = |source| TlsError::Pem { path: file.to_owned(), source };
+    let chain: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(pem)?;
+    if chain.is_empty() { Err(TlsError::NoCertificate(file.to_owned())) } else { Ok(chain) }
+}
+
+/// The certificates in use. A handshake that runs keeps what it has begun with.
+#[derive(Debug)]
+pub(super) struct Certificates(ArcSwap<ByName>);
+
+#[derive(Debug)]
+struct ByName {
+    first: Arc<CertifiedKey>,
+    /// Exact names, and `*.domain` as it stands in the certificate.
+    names: HashMap<String, Arc<CertifiedKey>>,
+}
+
+impl ByName {
+    fn new(certificates: Vec<Certificate>) -> Result<Self, TlsError> {
+        let first = certificates.first().ok_or(TlsError::Empty)?.key.clone();
+        let mut names = HashMap::new();
+        for certificate in certificates {
+            for name in certificate.names {
+                names.entry(name).or_insert_with(|| certificate.key.clone());
+            }
+        }
+        Ok(Self { first, names })
+    }
+
+    fn find(&self, name: &str) -> &Arc<CertifiedKey> {
+        let exact = self.names.get(name);
+        let wildcard = || self.names.get(&format!("*.{}", name.split_once('.')?.1));
+        exact.or_else(wildcard).unwrap_or(&self.first)
+    }
+}
+
+impl Certificates {
+    pub(super) fn new(certificates: Vec<Certificate>) -> Result<Self, TlsError> {
+        Ok(Self(ArcSwap::from_pointee(ByName::new(certificates)?)))
+    }
+
+    pub(super) fn replace(&self, certificates: Vec<Certificate>) -> Result<(), TlsError> {
+        self.0.store(Arc::new(ByName::new(certificates)?));
+        Ok(())
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let certificates = self.0.load();
+        let found = match hello.server_name() {
+            // rustls gives the name in lower case.
+            Some(name) => certificates.find(name),
+            None => &certificates.first,
+        };
+        Some(found.clone())
+    }
+}
