@@ -63,8 +63,9 @@ struct Waiter {
 }
 
 impl Queue {
-    pub(super) fn len(&self) -> usize {
-        self.length.load(Ordering::Relaxed)
+    /// How many wait and have not given up.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiters.lock().iter().filter(|waiter| !waiter.place.is_closed()).count()
     }
 }
 

@@ -107,7 +107,7 @@ impl Upstream {
             addresses: server.addresses.list(),
             last_error: server.last_error(),
         });
-        UpstreamStatus { name: self.name.clone(), queued: self.queue.len(), servers: servers.collect() }
+        UpstreamStatus { name: self.name.clone(), queued: self.queue.waiting(), servers: servers.collect() }
     }
 
     /// Sends no new requests to a server, given by its name or address; those that run are

@@ -215,7 +215,7 @@ pub fn gateway_to(upstream: &Arc<Upstream>) -> iap_core::RunningServer {
 }
 
 /// Waits until something holds; fails where it never does.
-pub fn until(what: &str, holds: impl Fn() -> bool) {
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !holds() {
         assert!(start.elapsed() < Duration::from_secs(20), "it never happened: {what}");
