@@ -42,7 +42,6 @@ mod sticky;
 mod ticket;
 mod tunnel;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -111,7 +110,7 @@ impl Upstream {
     ) -> Result<Self, UpstreamError> {
         let name = name.into();
         let servers: Vec<ServerSettings> = servers.into_iter().collect();
-        check(&servers)?;
+        ServerSettings::check(&servers)?;
         let servers: Box<[Arc<Server>]> = servers
             .into_iter()
             .map(|server| Server::new(&name, server, &settings).map(Arc::new))
@@ -162,34 +161,6 @@ impl Upstream {
             idle: sum.idle + one.idle,
         })
     }
-}
-
-/// What no single server can know, and what a cookie or a hash would trip over.
-fn check(servers: &[ServerSettings]) -> Result<(), UpstreamError> {
-    match servers.len() {
-        0 => return Err(UpstreamError::Empty),
-        count if count > MAX_SERVERS => return Err(UpstreamError::TooMany(count)),
-        _ => {}
-    }
-    let mut labels = HashSet::new();
-    for server in servers {
-        let shown = || server.address.shown.to_string();
-        if !(1..=1000).contains(&server.weight) {
-            return Err(UpstreamError::BadWeight(shown()));
-        }
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if let Some(name) = &server.name
-            && (name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain))
-        {
-            return Err(UpstreamError::BadName(name.to_string()));
-        }
-        for label in [Some(&server.address.shown), server.name.as_ref()].into_iter().flatten() {
-            if !labels.insert(label) {
-                return Err(UpstreamError::Duplicate(label.to_string()));
-            }
-        }
-    }
-    Ok(())
 }
 
 impl Drop for Upstream {

@@ -1,5 +1,6 @@
 //! Settings of an upstream and its servers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,6 +119,35 @@ impl ServerSettings {
     pub fn weight(mut self, weight: u32) -> Self {
         self.weight = weight;
         self
+    }
+
+    /// Checks what no single server can know, and what a cookie or a hash would trip over: their
+    /// number, weights, names, and that each is there once.
+    pub fn check(servers: &[Self]) -> Result<(), UpstreamError> {
+        match servers.len() {
+            0 => return Err(UpstreamError::Empty),
+            count if count > super::MAX_SERVERS => return Err(UpstreamError::TooMany(count)),
+            _ => {}
+        }
+        let mut labels = HashSet::new();
+        for server in servers {
+            let shown = || server.address.shown.to_string();
+            if !(1..=1000).contains(&server.weight) {
+                return Err(UpstreamError::BadWeight(shown()));
+            }
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            if let Some(name) = &server.name
+                && (name.is_empty() || name.len() > 64 || !name.bytes().all(is_plain))
+            {
+                return Err(UpstreamError::BadName(name.to_string()));
+            }
+            for label in [Some(&server.address.shown), server.name.as_ref()].into_iter().flatten() {
+                if !labels.insert(label) {
+                    return Err(UpstreamError::Duplicate(label.to_string()));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Whether it is reached over TLS, so that [`UpstreamSettings::tls`] is needed.

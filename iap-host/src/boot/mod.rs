@@ -5,6 +5,7 @@ mod gateway;
 mod routes;
 mod secret;
 mod sessions;
+mod upstreams;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use tokio::runtime::Handle;
 use self::gateway::start_gateway;
 use self::routes::build_routes;
 use self::sessions::start_sessions;
+use self::upstreams::Upstreams;
 use crate::admin::{self, AdminState, Facts};
 use crate::config::{ApmConfig, Config, Environment};
 
@@ -123,7 +125,8 @@ pub(crate) async fn boot(
         }
         None => None,
     };
-    let routes = build_routes(&config.routes).await?;
+    let upstreams = Upstreams::start(config, &runtime)?;
+    let routes = build_routes(&config.routes, &upstreams).await?;
     let layer = sessions.as_ref().map(|parts| parts.layer.clone());
     let gateway = start_gateway(config, routes, layer, apm.as_ref(), &runtime)?;
 
