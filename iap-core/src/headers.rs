@@ -32,6 +32,45 @@ const CLAIMS: [HeaderName; 7] = [
     HeaderName::from_static("x-forwarded-ssl"),
 ];
 
+/// What a message's fields are about, so that one pass tells what there is to do: most often nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen(u8);
+
+impl Seen {
+    const NOTHING: Self = Self(0);
+    const CONNECTION: Self = Self(1);
+    const HOP_BY_HOP: Self = Self(1 << 1);
+    const CLAIM: Self = Self(1 << 2);
+    const UNDERSCORE: Self = Self(1 << 3);
+    const EXPECT: Self = Self(1 << 4);
+    const COOKIE: Self = Self(1 << 5);
+    const LENGTH: Self = Self(1 << 6);
+    const TRANSFER_CODED: Self = Self(1 << 7);
+
+    fn in_fields(headers: &HeaderMap) -> Self {
+        Self(headers.keys().fold(0, |seen, name| seen | Self::of(name.as_str()).0))
+    }
+
+    fn of(name: &str) -> Self {
+        match name {
+            "connection" => Self::CONNECTION,
+            "transfer-encoding" => Self(Self::TRANSFER_CODED.0 | Self::HOP_BY_HOP.0),
+            "te" | "upgrade" | "keep-alive" | "proxy-connection" => Self::HOP_BY_HOP,
+            "expect" => Self::EXPECT,
+            "cookie" => Self::COOKIE,
+            "content-length" => Self::LENGTH,
+            "forwarded" | "x-real-ip" | "client-cert" | "client-cert-chain" => Self::CLAIM,
+            name if name.starts_with("x-forwarded-") => Self::CLAIM,
+            name if name.contains('_') => Self::UNDERSCORE,
+            _ => Self::NOTHING,
+        }
+    }
+
+    fn has(self, any: Self) -> bool {
+        self.0 & any.0 != 0
+    }
+}
+
 /// Takes out the request fields that `Connection` names, before any layer runs: afterwards a client
 /// could name fields that a layer has set. `Connection` keeps the options that have a meaning of
 /// their own. Fields that the message cannot do without stay.
@@ -97,13 +136,37 @@ pub(crate) fn frames(name: &HeaderName) -> bool {
 /// Names with an underscore are dropped: CGI, WSGI and PHP take `x_forwarded_for` for
 /// `x-forwarded-for` (RFC 3875 section 4.1.18), so that a client could speak in our name.
 pub(crate) fn prepare_request(headers: &mut HeaderMap, connection: &Connection) {
-    let wants_trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
-    remove_hop_by_hop(headers);
-    if wants_trailers {
-        headers.insert(TE, HeaderValue::from_static("trailers"));
-        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    let seen = Seen::in_fields(headers);
+    if seen.has(Seen::HOP_BY_HOP) || seen.has(Seen::CONNECTION) {
+        let wants_trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
+        remove_hop_by_hop(headers);
+        if wants_trailers {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
     }
-    keep_expectation(headers);
+    if seen.has(Seen::EXPECT) {
+        keep_expectation(headers);
+    }
+    let host = if seen.has(Seen::CLAIM) { replace_claims(headers, connection) } else { None };
+    if seen.has(Seen::UNDERSCORE) {
+        remove_underscored(headers);
+    }
+    if let Some(certificate) = connection.tls().and_then(|tls| tls.client_certificate.as_ref()) {
+        headers.insert(CLIENT_CERT, client_cert(certificate));
+    }
+    headers.insert(X_FORWARDED_FOR, connection.forwarded_for().clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(connection.scheme()));
+    if let Some(host) = host.or_else(|| headers.get(HOST).cloned()) {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    if seen.has(Seen::COOKIE) {
+        join_cookies(headers);
+    }
+}
+
+/// Takes out what a client says in our name. Returns the host under which a trusted proxy was reached.
+fn replace_claims(headers: &mut HeaderMap, connection: &Connection) -> Option<HeaderValue> {
     // A trusted proxy may say under which host and port it was reached.
     let is_forwarded = connection.is_forwarded();
     let port = headers.remove(X_FORWARDED_PORT).filter(|_| is_forwarded);
@@ -111,29 +174,26 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, connection: &Connection) 
     for claim in &CLAIMS {
         headers.remove(claim);
     }
-    remove_underscored(headers);
     if let Some(port) = port.filter(|port| port.as_bytes().iter().all(u8::is_ascii_digit)) {
         headers.insert(X_FORWARDED_PORT, port);
     }
-    if let Some(certificate) = connection.tls().and_then(|tls| tls.client_certificate.as_ref()) {
-        headers.insert(CLIENT_CERT, client_cert(certificate));
-    }
-    headers.insert(X_FORWARDED_FOR, connection.forwarded_for().clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(connection.scheme()));
-    if let Some(host) = forwarded_host.or_else(|| headers.get(HOST).cloned()) {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
-    join_cookies(headers);
+    forwarded_host
 }
 
 /// Prepares a response's headers for the client: one framing, or none where there is no body.
 /// `Err` where the lengths contradict each other or are none.
 pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> Result<(), &'static str> {
+    let seen = Seen::in_fields(headers);
     // The chunks were what was read by, so the length is only a lie to whoever believes it.
-    if status == StatusCode::NO_CONTENT || headers.contains_key(TRANSFER_ENCODING) {
+    if status == StatusCode::NO_CONTENT || seen.has(Seen::TRANSFER_CODED) {
         headers.remove(CONTENT_LENGTH);
     }
-    remove_hop_by_hop(headers);
+    if seen.has(Seen::HOP_BY_HOP) || seen.has(Seen::CONNECTION) {
+        remove_hop_by_hop(headers);
+    }
+    if !seen.has(Seen::LENGTH) {
+        return Ok(());
+    }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(first) = lengths.next() else { return Ok(()) };
     if first.is_empty() || !first.as_bytes().iter().all(u8::is_ascii_digit) {

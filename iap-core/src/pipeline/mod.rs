@@ -161,7 +161,8 @@ impl<H: Hooks> Pipeline<H> {
 
     fn begin(&self, connection: &Arc<Connection>, request: &Request<Body>) -> H::Transaction {
         let parent = if H::ENABLED { TraceContext::from_headers(request.headers()) } else { None };
-        let host = request.headers().get(http::header::HOST).and_then(|value| value.to_str().ok());
+        let host = if H::ENABLED { request.headers().get(http::header::HOST) } else { None };
+        let host = host.and_then(|value| value.to_str().ok());
         self.hooks.begin(&Begin {
             connection,
             method: request.method(),

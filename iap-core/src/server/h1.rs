@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Phase;
-use super::serve::{MAX_HEAD, MAX_HEADERS, Shared, log_end, next_phase};
+use super::serve::{MAX_HEAD, Shared, log_end, next_phase};
 use super::wire::Wire;
 use crate::body::Body;
 use crate::connection::Connection;
@@ -71,7 +71,7 @@ where
             .header_read_timeout(shared.timeouts.head)
             .half_close(true)
             .max_buf_size(MAX_HEAD)
-            .max_headers(MAX_HEADERS)
+            // hyper's own limit of 100 fields stands: any other is paid for on the heap at each request.
             .serve_connection(io, service)
             .with_upgrades()
     );

@@ -24,8 +24,6 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const PREFACE_PAUSES: u32 = 10;
 /// Largest request head and read buffer, in bytes.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
-/// Largest number of header fields.
-pub(super) const MAX_HEADERS: usize = 128;
 /// HTTP/2: streams at once, and remotely reset streams that may pile up before a GOAWAY.
 pub(super) const MAX_STREAMS: u32 = 256;
 pub(super) const MAX_PENDING_RESETS: usize = 64;
