@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use common::h2::{Identity, ModernOrigin, answer};
@@ -121,6 +122,50 @@ fn a_plain_server_where_tls_was_expected_is_502() {
         origin.requests.lock().iter().all(|request| !request.contains("GET ")),
         "nothing went in the clear"
     );
+}
+
+#[test]
+fn a_websocket_gets_a_connection_of_its_own_where_the_server_prefers_http2() {
+    let identity = Identity::new(&["localhost"]);
+    let mut seen = identity.server(None);
+    let (protocols, offered) = std::sync::mpsc::channel();
+    seen.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let listener = std::net::TcpListener::bind(common::ANY).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let session = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, stream);
+            let request = read_message(&mut stream).unwrap();
+            protocols.send(stream.conn.alpn_protocol().map(<[u8]>::to_vec)).unwrap();
+            assert!(request.to_ascii_lowercase().contains("upgrade: websocket"), "{request}");
+            let switch =
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n";
+            stream.write_all(switch.as_bytes()).unwrap();
+            let mut bytes = [0; 4];
+            stream.read_exact(&mut bytes).unwrap();
+            stream.write_all(&bytes).unwrap();
+        }
+    });
+    let tls = Some(UpstreamTls::load(&trusting(&identity)).unwrap());
+    let settings = UpstreamSettings { tls, ..UpstreamSettings::default() };
+    let upstream = Arc::new(Upstream::new("o", [format!("https://localhost:{port}")], settings).unwrap());
+    let gateway = gateway_to(&upstream);
+    let mut client = Client::connect(gateway.addresses()[0]);
+    client.send("GET / HTTP/1.1\r\nhost: t\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
+    let head = common::read_head_only(&mut client.0).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(offered.recv().unwrap().as_deref(), Some(&b"http/1.1"[..]));
+    client.send("ping");
+    let mut echo = [0; 4];
+    client.0.read_exact(&mut echo).unwrap();
+    assert_eq!(&echo, b"ping");
+    drop(client);
+    common::until("the tunnel counts to its end", || {
+        let server = upstream.status().servers.remove(0);
+        (server.in_flight, server.connections) == (0, 0)
+    });
 }
 
 #[test]

@@ -119,6 +119,27 @@ fn waiting_has_an_end() {
 }
 
 #[test]
+fn those_that_waited_are_spread_over_the_servers() {
+    let ((a, go_a), (b, go_b)) = (held(), held());
+    let limits =
+        InFlightLimits { total: Some(1), queue_timeout: Duration::from_secs(60), ..Default::default() };
+    let (upstream, gateway) = limited(&[&a, &b], limits);
+    let mut clients = vec![begin(&gateway)];
+    until("the first is there", || a.requests.lock().len() + b.requests.lock().len() == 1);
+    clients.extend((0..7).map(|_| begin(&gateway)));
+    until("all others wait", || upstream.status().queued == 7);
+    for _ in 0..8 {
+        go_a.send(()).unwrap();
+        go_b.send(()).unwrap();
+    }
+    for mut client in clients {
+        assert!(client.response().ends_with("done"));
+    }
+    let (a, b) = (a.requests.lock().len(), b.requests.lock().len());
+    assert!(a >= 2 && b >= 2 && a + b == 8, "{a} and {b}");
+}
+
+#[test]
 fn a_full_server_leads_to_the_next_one() {
     let ((a, go_a), (b, go_b)) = (held(), held());
     let (_upstream, gateway) =

@@ -146,6 +146,26 @@ impl Upstream {
         }
     }
 
+    /// Counts a request in at one of the servers that has room, as the balance would.
+    fn enter_any(self: &Arc<Self>, mut accepts: ServerSet) -> Option<Ticket> {
+        let is_open =
+            |accepts: &ServerSet, index| accepts.contains(index) && self.servers[index].is_open(true);
+        // Where servers are chosen by a key, only one is accepted.
+        while let Some(index) = self.balancer.pick(&self.servers, 0, |index| is_open(&accepts, index)) {
+            if let Some(ticket) = self.enter(index) {
+                return Some(ticket);
+            }
+            accepts.remove(index);
+        }
+        None
+    }
+
+    /// Whether no server can take a request, whatever room it has itself.
+    fn is_full(&self) -> bool {
+        let total = self.settings.limits.as_ref().and_then(|limits| limits.total);
+        total.is_some_and(|total| self.queue.in_flight.load(Ordering::SeqCst) >= total)
+    }
+
     /// Gives what is free to those that wait, in their order.
     fn hand_out(self: &Arc<Self>) {
         // Places of those that have given up; dropped without the lock, since that takes it again.
@@ -157,9 +177,10 @@ impl Upstream {
                 waiters.remove(position);
                 continue;
             }
-            let accepted = (0..self.servers.len()).filter(|index| waiter.accepts.contains(*index));
-            let open = accepted.filter(|index| self.servers[*index].is_open(true));
-            match open.into_iter().find_map(|index| self.enter(index)) {
+            if self.is_full() {
+                break;
+            }
+            match self.enter_any(waiter.accepts) {
                 None => position += 1,
                 Some(ticket) => {
                     let waiter = waiters.remove(position);

@@ -1,5 +1,6 @@
 //! One server of an upstream: its address, its connections, and whether requests may go to it.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ pub(super) struct Server {
     pub(super) addresses: Addresses,
     pub(super) outlier: Outlier,
     pub(super) metrics: ServerMetrics,
-    pub(super) in_flight: AtomicUsize,
+    pub(super) in_flight: Apart<AtomicUsize>,
     open: Arc<AtomicUsize>,
     /// What it speaks, as far as is known: 1 or 2; 0 before the first connection.
     speaks: AtomicU8,
@@ -53,6 +54,19 @@ pub(super) struct Server {
     /// When it came back, in milliseconds since [`START`]; 0 for never.
     returned: AtomicU64,
     last_error: Mutex<Option<Arc<str>>>,
+}
+
+/// Keeps what changes with each request off the cache lines of what is only read.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(T);
+
+impl<T> Deref for Apart<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 /// Counts one open connection.
@@ -87,7 +101,7 @@ impl Server {
             pool: Pool::new(settings),
             addresses: Addresses::default(),
             outlier: Outlier::new(settings.ejection.as_ref()),
-            in_flight: AtomicUsize::new(0),
+            in_flight: Apart::default(),
             open: Arc::default(),
             speaks: AtomicU8::new(spoken(address.scheme, settings.protocol)),
             flags: AtomicU8::new(0),

@@ -11,6 +11,10 @@ impl ServerSet {
         self.0[index / 64] |= 1 << (index % 64);
     }
 
+    pub(in super::super) fn remove(&mut self, index: usize) {
+        self.0[index / 64] &= !(1 << (index % 64));
+    }
+
     pub(in super::super) fn contains(&self, index: usize) -> bool {
         self.0[index / 64] >> (index % 64) & 1 == 1
     }
