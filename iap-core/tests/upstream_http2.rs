@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, Response, Version};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use iap_core::Upstream;
-use iap_core::upstream::{Protocol, UpstreamSettings};
+use iap_core::upstream::{InFlightLimits, Protocol, UpstreamSettings};
 use tokio::sync::Semaphore;
 
 fn h2c(origin: &ModernOrigin, settings: UpstreamSettings) -> Arc<Upstream> {
@@ -110,6 +110,36 @@ async fn requests_share_connections_up_to_the_bound_of_streams() {
     }
     assert_eq!(origin.connected(), 3);
     until("all have left", || upstream.status().servers[0].in_flight == 0);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_few_streams_gets_few_connections_and_loses_no_request() {
+    for (streams, connections) in [(2, 1), (1, 1), (2, 16)] {
+        let origin = ModernOrigin::with_streams(streams, None, |_, _| async {
+            tokio::task::yield_now().await;
+            answer("ok")
+        });
+        let limits =
+            InFlightLimits { connections_per_server: Some(connections), ..InFlightLimits::default() };
+        let settings = UpstreamSettings { limits: Some(limits), ..UpstreamSettings::default() };
+        let gateway = gateway_to(&h2c(&origin, settings));
+        let client = connect(gateway.addresses()[0]).await;
+        for _ in 0..3 {
+            let calls: Vec<_> = (0..90)
+                .map(|_| {
+                    let mut client = client.clone();
+                    tokio::spawn(
+                        async move { client.send_request(request("POST", "/", Frames::of(""))).await },
+                    )
+                })
+                .collect();
+            for call in calls {
+                assert_eq!(soon(call).await.unwrap().unwrap().status(), 200);
+            }
+        }
+        assert_eq!(origin.handled(), 270);
+        assert!(origin.connected() <= connections, "{} for {streams} streams", origin.connected());
+    }
 }
 
 #[tokio::test]

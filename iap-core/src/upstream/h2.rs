@@ -29,6 +29,8 @@ const MAX_HEAD: u32 = 64 * 1024;
 /// How many streams are opened before the server's SETTINGS say how many it takes: more could be
 /// refused.
 const STREAMS_BEFORE_SETTINGS: usize = 1;
+/// How many connections to one server a worker makes, before streams wait for their turn.
+const MAX_CONNECTIONS: usize = 16;
 /// How often a connection in use is asked whether it is alive, and how long the answer may take.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_PATIENCE: Duration = Duration::from_secs(10);
@@ -126,28 +128,43 @@ impl Multiplexer {
         &self.shards[worker::index() % self.shards.len()]
     }
 
-    /// A stream of a connection that has room.
-    pub(super) fn take(&self) -> Option<Stream> {
+    /// A stream of a connection that has room. Where no more connections may be made (`is_full`, or
+    /// this worker has many), one of the least busy connection: it waits for its turn there.
+    pub(super) fn take(&self, is_full: impl Fn() -> bool) -> Option<Stream> {
         if !self.is_used.load(Ordering::Relaxed) {
             return None;
         }
-        let mut connections = self.own().connections.lock();
-        connections.retain(|shared| !shared.sender.is_closed() && !self.is_over(shared));
-        let has_room = |shared: &&mut Shared| {
-            let room = match shared.allowed.load(Ordering::Relaxed) {
-                // What the server allows may not be known yet; streams wait in the connection.
-                STREAMS_BEFORE_SETTINGS => self.max_streams,
-                allowed => allowed.min(self.max_streams),
-            };
-            shared.usage.streams.load(Ordering::Relaxed) < room
+        let own = worker::index() % self.shards.len();
+        {
+            let mut connections = self.shards[own].connections.lock();
+            connections.retain(|shared| shared.is_alive() && !self.is_over(shared));
+            if let Some(shared) = connections.iter_mut().find(|shared| self.has_room(shared)) {
+                return Some(shared.stream());
+            }
+            if connections.len() >= MAX_CONNECTIONS {
+                return least_busy(&mut connections);
+            }
+        }
+        if !is_full() {
+            return None;
+        }
+        let count = self.shards.len();
+        let mut shards = (0..count).map(|offset| &self.shards[(own + offset) % count]);
+        shards.find_map(|shard| least_busy(&mut shard.connections.lock()))
+    }
+
+    fn has_room(&self, shared: &Shared) -> bool {
+        let room = match shared.allowed.load(Ordering::Relaxed) {
+            // What the server allows may not be known yet; streams wait in the connection.
+            STREAMS_BEFORE_SETTINGS => self.max_streams,
+            allowed => allowed.min(self.max_streams),
         };
-        connections.iter_mut().find(has_room).map(Shared::stream)
+        shared.usage.streams.load(Ordering::Relaxed) < room
     }
 
     fn is_over(&self, shared: &Shared) -> bool {
         let is_idle = shared.usage.streams.load(Ordering::Relaxed) == 0;
-        shared.usage.is_retired.load(Ordering::Relaxed)
-            || (is_idle && shared.used.elapsed() >= self.idle_timeout)
+        is_idle && shared.used.elapsed() >= self.idle_timeout
     }
 
     /// Waits until this request may make a connection, unless another one failed to meanwhile.
@@ -180,7 +197,16 @@ impl Multiplexer {
     }
 }
 
+fn least_busy(connections: &mut [Shared]) -> Option<Stream> {
+    let alive = connections.iter_mut().filter(|shared| shared.is_alive());
+    alive.min_by_key(|shared| shared.usage.streams.load(Ordering::Relaxed)).map(Shared::stream)
+}
+
 impl Shared {
+    fn is_alive(&self) -> bool {
+        !self.sender.is_closed() && !self.usage.is_retired.load(Ordering::Relaxed)
+    }
+
     fn stream(&mut self) -> Stream {
         self.used = Instant::now();
         self.usage.streams.fetch_add(1, Ordering::Relaxed);

@@ -94,6 +94,7 @@ pub(super) struct Pool {
     pub(super) multiplexer: Multiplexer,
     idle_timeout: Duration,
     max_idle: usize,
+    max_connections: Option<usize>,
     body_idle: Duration,
     /// Changes when connections from before must not be used again.
     generation: AtomicU32,
@@ -124,6 +125,7 @@ impl Pool {
             multiplexer: Multiplexer::new(shards, settings.max_streams, settings.idle_timeout),
             idle_timeout: settings.idle_timeout,
             max_idle: settings.max_idle,
+            max_connections: settings.limits.and_then(|limits| limits.connections_per_server),
             body_idle: settings.body_idle,
             generation: AtomicU32::new(0),
             opened: AtomicU64::new(0),
@@ -148,7 +150,8 @@ impl Pool {
 
     /// A stream of a shared connection.
     pub(super) fn take_stream(&self, server: &Server) -> Option<Pooled> {
-        let stream = self.multiplexer.take()?;
+        let is_full = || self.max_connections.is_some_and(|limit| server.open_connections() >= limit);
+        let stream = self.multiplexer.take(is_full)?;
         Some(Pooled::new(Sender::Http2(stream), self.body_idle, server, None))
     }
 

@@ -71,6 +71,15 @@ impl ModernOrigin {
         F: Fn(usize, Request<Incoming>) -> A + Send + Sync + 'static,
         A: Future<Output = Response<Frames>> + Send + 'static,
     {
+        Self::with_streams(200, tls, handler)
+    }
+
+    /// Takes so many streams of one connection at a time.
+    pub fn with_streams<F, A>(streams: u32, tls: Option<rustls::ServerConfig>, handler: F) -> Self
+    where
+        F: Fn(usize, Request<Incoming>) -> A + Send + Sync + 'static,
+        A: Future<Output = Response<Frames>> + Send + 'static,
+    {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = std::net::TcpListener::bind(super::ANY).unwrap();
@@ -94,10 +103,12 @@ impl ModernOrigin {
                 let (handler, requests, go_away) = (handler.clone(), requests.clone(), go_away.clone());
                 let tls = tls.clone();
                 tokio::spawn(async move {
-                    let Some(tls) = tls else { return serve(stream, true, handler, requests, go_away).await };
+                    let Some(tls) = tls else {
+                        return serve(stream, Some(streams), handler, requests, go_away).await;
+                    };
                     let Ok(stream) = tls.accept(stream).await else { return };
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                    serve(stream, is_http2, handler, requests, go_away).await;
+                    serve(stream, is_http2.then_some(streams), handler, requests, go_away).await;
                 });
             }
         });
@@ -122,7 +133,7 @@ impl Drop for ModernOrigin {
 
 async fn serve<S>(
     stream: S,
-    is_http2: bool,
+    http2: Option<u32>,
     handler: Handler,
     requests: Arc<AtomicUsize>,
     go_away: Arc<Notify>,
@@ -134,12 +145,12 @@ async fn serve<S>(
         async move { Ok::<_, std::convert::Infallible>(answer.await) }
     });
     let io = TokioIo::new(stream);
-    if !is_http2 {
+    let Some(streams) = http2 else {
         let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, service).await;
         return;
-    }
-    let connection =
-        hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service);
+    };
+    let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    let connection = builder.max_concurrent_streams(streams).serve_connection(io, service);
     let mut connection = std::pin::pin!(connection);
     loop {
         tokio::select! {

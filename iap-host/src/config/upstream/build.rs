@@ -157,6 +157,9 @@ impl UpstreamConfig {
         ] {
             limit.map(|limit| at_least_one(name, limit as u64)).transpose()?;
         }
+        if [limits.total, limits.per_server, limits.connections_per_server] == [None; 3] {
+            return Err("limits bounds nothing: set total, per_server or connections_per_server".to_owned());
+        }
         positive("limits.queue_timeout", limits.queue_timeout)?;
         Ok(Some(InFlightLimits {
             total: limits.total,

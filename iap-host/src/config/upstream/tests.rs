@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use iap_core::upstream::{Balance, HashBy, Protocol, Sticky, UpstreamSettings};
+use iap_core::upstream::{Balance, HashBy, InFlightLimits, Protocol, Sticky, UpstreamSettings};
 
 use crate::config::{Config, Environment, TextOr, parse};
 
@@ -13,12 +13,13 @@ fn the_defaults_are_those_of_the_core() {
     let config = read("upstreams:\n  a: {servers: [x]}\n").unwrap();
     let settings = config.upstreams["a"].settings().unwrap();
     assert_eq!(format!("{settings:?}"), format!("{:?}", UpstreamSettings::default()));
-    let blocks = "upstreams:\n  a: {servers: [x], health: {}, ejection: {}, retry: {}, limits: {}}\n";
+    let blocks = "upstreams:\n  a: {servers: [x], health: {}, ejection: {}, retry: {}, limits: {total: 9}}\n";
     let settings = read(blocks).unwrap().upstreams["a"].settings().unwrap();
     assert_eq!(settings.health, Some(Default::default()));
     assert_eq!(settings.ejection, Some(Default::default()));
     assert_eq!(settings.retry, Some(Default::default()));
-    assert_eq!(settings.limits, Some(Default::default()));
+    let limits = InFlightLimits { total: Some(9), ..InFlightLimits::default() };
+    assert_eq!(settings.limits, Some(limits));
 }
 
 #[test]
@@ -118,6 +119,7 @@ fn errors_name_the_place_and_the_remedy() {
         ("{servers: [x], retry: {attempts: 11}}", "3:6: ", "from 1 to 10"),
         ("{servers: [x], retry: {statuses: [200]}}", "3:6: ", "200 is not the status of a failure"),
         ("{servers: [x], limits: {per_server: 0}}", "3:6: ", "limits.per_server must be at least 1"),
+        ("{servers: [x], limits: {queue: 5}}", "3:6: ", "limits bounds nothing"),
         ("{servers: [x], connect_timeout: 0s}", "3:6: ", "connect_timeout must be longer than zero"),
     ] {
         let message = read(&format!("# one\nupstreams:\n  a: {block}\n")).unwrap_err();
