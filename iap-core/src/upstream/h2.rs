@@ -65,7 +65,6 @@ struct Shared {
     scheme: Scheme,
     usage: Arc<Usage>,
     used: Instant,
-    _open: OpenConnection,
 }
 
 /// The right to send one request over a shared connection.
@@ -179,10 +178,9 @@ impl Multiplexer {
     }
 
     /// Adds a connection, and takes its first stream.
-    pub(super) fn add(&self, made: Established, scheme: Scheme, open: OpenConnection) -> Stream {
+    pub(super) fn add(&self, made: Established, scheme: Scheme) -> Stream {
         let Established { sender, allowed } = made;
-        let mut shared =
-            Shared { sender, allowed, scheme, usage: Arc::default(), used: Instant::now(), _open: open };
+        let mut shared = Shared { sender, allowed, scheme, usage: Arc::default(), used: Instant::now() };
         let stream = shared.stream();
         self.own().connections.lock().push(shared);
         self.is_used.store(true, Ordering::Relaxed);
@@ -220,8 +218,8 @@ pub(super) struct Established {
     allowed: Arc<AtomicUsize>,
 }
 
-/// Speaks HTTP/2 over a new connection, which ends with its last sender.
-pub(super) async fn handshake<S>(stream: S) -> hyper::Result<Established>
+/// Speaks HTTP/2 over a new connection, which ends with its last sender; `open` counts it until then.
+pub(super) async fn handshake<S>(stream: S, open: OpenConnection) -> hyper::Result<Established>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -241,6 +239,7 @@ where
     tokio::spawn(poll_fn(move |cx| {
         let polled = Pin::new(&mut connection).poll(cx);
         told.store(connection.current_max_send_streams(), Ordering::Relaxed);
+        let _open = &open;
         polled
     }));
     Ok(Established { sender, allowed })

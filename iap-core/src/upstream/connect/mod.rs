@@ -8,14 +8,13 @@ use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
-use tokio::task::JoinHandle;
 
 use super::Upstream;
 use super::address::{Place, Scheme};
 use super::h2::{self, Turn};
 use super::pool::{Own, Pooled};
 use super::sender::Sender;
-use super::server::{OpenConnection, Server};
+use super::server::Server;
 use super::settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
 use crate::body::Body;
 use crate::error::{BoxError, Error, Kind, Origin};
@@ -28,7 +27,7 @@ const MAX_BUFFER: usize = 64 * 1024;
 
 /// A connection that nobody uses yet.
 pub(super) enum Fresh {
-    Http1(http1::SendRequest<Body>, JoinHandle<()>),
+    Http1(http1::SendRequest<Body>, Own),
     Http2(h2::Established),
 }
 
@@ -58,10 +57,9 @@ pub(super) async fn connect(upstream: &Upstream, server: &Server, alone: bool) -
 async fn establish(upstream: &Upstream, server: &Server, alone: bool) -> Result<Pooled, Error> {
     let describe =
         |cause: &dyn std::fmt::Display| format!("{} at {}: {cause}", upstream.name, server.address.shown);
-    let open = server.open_connection();
     let attempt = open_connection(upstream, server, alone);
     match tokio::time::timeout(upstream.settings.connect_timeout, attempt).await {
-        Ok(Ok(fresh)) => Ok(adopt(upstream, server, fresh, open, alone)),
+        Ok(Ok(fresh)) => Ok(adopt(upstream, server, fresh, alone)),
         Ok(Err(error)) => Err(unreachable(Kind::Unavailable, describe(&error))),
         Err(_) => Err(unreachable(Kind::Timeout, describe(&"no connection in time"))),
     }
@@ -71,19 +69,18 @@ fn unreachable(kind: Kind, source: impl Into<BoxError>) -> Error {
     Error::new(kind, Origin::Upstream, "the upstream is not reachable").retryable().with_source(source)
 }
 
-fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, open: OpenConnection, alone: bool) -> Pooled {
+fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, alone: bool) -> Pooled {
     let made = match fresh {
-        Fresh::Http1(sender, driver) => {
+        Fresh::Http1(sender, own) => {
             if !alone {
                 server.speaks(Protocol::Http1);
             }
-            let own = Some(Own::new(driver, open));
-            return Pooled::new(Sender::Http1(sender), upstream.settings.body_idle, server, own);
+            return Pooled::new(Sender::Http1(sender), upstream.settings.body_idle, server, Some(own));
         }
         Fresh::Http2(made) => made,
     };
     server.speaks(Protocol::Http2);
-    let stream = server.pool.multiplexer.add(made, server.address.uri_scheme(), open);
+    let stream = server.pool.multiplexer.add(made, server.address.uri_scheme());
     Pooled::new(Sender::Http2(stream), upstream.settings.body_idle, server, None)
 }
 
@@ -96,25 +93,26 @@ pub(super) async fn open_connection(
 ) -> Result<Fresh, BoxError> {
     let http2 = server.is_http2_only(upstream.settings.protocol);
     if let Place::Unix(path) = &server.address.place {
-        return handshake(UnixStream::connect(path).await?, http2).await;
+        return handshake(UnixStream::connect(path).await?, http2, server).await;
     }
     let stream = tcp::connect(server).await?;
     let _ = stream.set_nodelay(true);
-    let Some(tls) = &server.tls else { return handshake(stream, http2).await };
+    let Some(tls) = &server.tls else { return handshake(stream, http2, server).await };
     let stream = tls.connect(stream, alone && !http2).await?;
     let chosen = stream.get_ref().1.alpn_protocol().is_some_and(|chosen| chosen == b"h2");
     if http2 && !chosen {
         return Err("the server does not speak HTTP/2".into());
     }
-    handshake(stream, chosen).await
+    handshake(stream, chosen, server).await
 }
 
-async fn handshake<S>(stream: S, http2: bool) -> Result<Fresh, BoxError>
+async fn handshake<S>(stream: S, http2: bool, server: &Server) -> Result<Fresh, BoxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let open = server.open_connection();
     if http2 {
-        return Ok(Fresh::Http2(h2::handshake(stream).await?));
+        return Ok(Fresh::Http2(h2::handshake(stream, open).await?));
     }
     let (sender, connection) =
         http1::Builder::new().max_buf_size(MAX_BUFFER).handshake::<_, Body>(TokioIo::new(stream)).await?;
@@ -123,7 +121,7 @@ where
     let driver = tokio::spawn(async move {
         let _ = connection.with_upgrades().await;
     });
-    Ok(Fresh::Http1(sender, driver))
+    Ok(Fresh::Http1(sender, Own::new(driver, open)))
 }
 
 /// TLS for one server, if it is reached over it. What cannot be is an error, and never goes
