@@ -299,9 +299,19 @@ async fn http1_clients_reach_http2_servers() {
         let mut client = Client::connect(address);
         let sized = client.request("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 3\r\n\r\nabc");
         let chunked = "POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
-        [sized, client.request(chunked)]
+        let chunked = client.request(chunked);
+        client.send("POST / HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n");
+        let go_on = common::read_head_only(&mut client.0).unwrap();
+        assert!(go_on.starts_with("HTTP/1.1 100 "), "{go_on}");
+        client.send("abc");
+        let large = format!("{}abc", "x".repeat(3 << 20));
+        let expected = client.response();
+        client.send(&format!("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: {}\r\n\r\n{large}", large.len()));
+        let echoed = client.response();
+        assert!(echoed.len() > 3 << 20);
+        [sized, chunked, expected, echoed]
     });
     for answer in answers.await.unwrap() {
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("abc"), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("abc"), "{:.100}", answer);
     }
 }
