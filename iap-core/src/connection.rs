@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::upstream::Tunnel;
 
@@ -28,6 +29,9 @@ struct Socket {
     peer: SocketAddr,
     is_tls: bool,
     tls: OnceLock<TlsInfo>,
+    has_begun: AtomicBool,
+    /// Told once, when the first request begins.
+    first_request: Notify,
     lingers: AtomicBool,
     has_switched: AtomicBool,
     has_hints: AtomicBool,
@@ -62,6 +66,8 @@ impl Connection {
             peer: socket_peer,
             is_tls: tls,
             tls: OnceLock::new(),
+            has_begun: AtomicBool::new(false),
+            first_request: Notify::new(),
             lingers: AtomicBool::new(false),
             has_switched: AtomicBool::new(false),
             has_hints: AtomicBool::new(false),
@@ -134,6 +140,22 @@ impl Connection {
     /// The value for `X-Forwarded-For`, made once a connection.
     pub fn forwarded_for(&self) -> &HeaderValue {
         &self.forwarded_for
+    }
+
+    /// Notes that a request has begun.
+    pub(crate) fn begin_request(&self) {
+        if !self.socket.has_begun.load(Ordering::Relaxed)
+            && !self.socket.has_begun.swap(true, Ordering::Relaxed)
+        {
+            self.socket.first_request.notify_one();
+        }
+    }
+
+    /// Waits for the first request to begin, if none has.
+    pub(crate) async fn first_request(&self) {
+        if !self.socket.has_begun.load(Ordering::Relaxed) {
+            self.socket.first_request.notified().await;
+        }
     }
 
     /// Notes that the client may still be sending a body that was refused.

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tower::layer::util::{Identity, Stack as LayerStack};
 use tower::{Layer, Service};
 
-use super::listener::{self, Bound, Listener};
+use super::listener::{self, Bound, Listener, Sockets};
 use super::per_client::PerClient;
 use super::serve::{Shared, Timeouts};
 use super::tls::TlsConfig;
@@ -32,6 +32,7 @@ pub struct ServerBuilder<H, L = Identity> {
     layer: L,
     has_layers: bool,
     listeners: Vec<Listener>,
+    sockets: Sockets,
     routes: RouteTable,
     settings: Settings,
 }
@@ -78,6 +79,7 @@ impl<H: Hooks> ServerBuilder<H> {
             layer: Identity::new(),
             has_layers: false,
             listeners: Vec::new(),
+            sockets: Sockets::default(),
             routes: RouteTable::default(),
             settings: Settings {
                 workers,
@@ -94,8 +96,8 @@ impl<H: Hooks> ServerBuilder<H> {
     /// Sets the observer. Comes before [`ServerBuilder::layer`], since layers are built around it.
     #[must_use]
     pub fn hooks<N: Hooks>(self, hooks: N) -> ServerBuilder<N> {
-        let Self { layer, has_layers, listeners, routes, settings, .. } = self;
-        ServerBuilder { hooks, layer, has_layers, listeners, routes, settings }
+        let Self { layer, has_layers, listeners, sockets, routes, settings, .. } = self;
+        ServerBuilder { hooks, layer, has_layers, listeners, sockets, routes, settings }
     }
 }
 
@@ -121,6 +123,14 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         self
     }
 
+    /// Listens with sockets that are there already, where their address is one of the listeners'. Others
+    /// are bound anew; sockets that no listener asks for are closed.
+    #[must_use]
+    pub fn sockets(mut self, sockets: Sockets) -> Self {
+        self.sockets = sockets;
+        self
+    }
+
     /// Sets the routes.
     #[must_use]
     pub fn routes(mut self, routes: RouteTable) -> Self {
@@ -143,9 +153,9 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
     /// that is an [`Error`](crate::Error) becomes its own answer, any other 500; so does a panic.
     #[must_use]
     pub fn layer<N>(self, layer: N) -> ServerBuilder<H, LayerStack<N, L>> {
-        let Self { hooks, layer: outer, listeners, routes, settings, .. } = self;
+        let Self { hooks, layer: outer, listeners, sockets, routes, settings, .. } = self;
         let layer = LayerStack::new(layer, outer);
-        ServerBuilder { hooks, layer, has_layers: true, listeners, routes, settings }
+        ServerBuilder { hooks, layer, has_layers: true, listeners, sockets, routes, settings }
     }
 
     /// How many workers, each with a thread and sockets of its own. Default: one a core.
@@ -242,9 +252,10 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         let workers = self.settings.workers;
         let listeners = std::mem::take(&mut self.listeners)
             .into_iter()
-            .map(|listener| listener::bind(listener, workers))
+            .map(|listener| listener::bind(listener, &mut self.sockets, workers))
             .collect::<Result<Vec<Bound>, _>>()?;
         let addresses = listeners.iter().map(|bound| bound.address).collect();
+        let sockets = listeners.iter().map(Bound::duplicates).collect::<std::io::Result<Vec<_>>>()?;
 
         let (timeouts, max_connections) = (self.settings.timeouts, self.settings.max_connections);
         let exempt = self.settings.clients.trusted_proxies.clone();
@@ -255,17 +266,19 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         };
         let pipeline = Arc::new(self.into_pipeline());
         let (drain, phase) = watch::channel(Phase::Run);
-        let open = Arc::new(AtomicUsize::new(0));
+        let (open, accepting) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let shared = Shared {
             pipeline: pipeline.clone(),
             timeouts,
             max_connections,
             per_client,
             open: open.clone(),
+            accepting: accepting.clone(),
             phase,
         };
         let workers = worker::spawn_all(workers, listeners, &shared, &application.handle())?;
         let routes = pipeline.routes_handle();
-        Ok(RunningServer { addresses, routes, drain, open, workers, application })
+        let sockets = sockets.into_iter().flatten().collect();
+        Ok(RunningServer { addresses, sockets, routes, drain, open, accepting, workers, application })
     }
 }

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Phase;
-use super::serve::{MAX_HEAD, Shared, log_end, next_phase};
+use super::serve::{FIRST_REQUEST_GRACE, MAX_HEAD, Shared, log_end, next_phase};
 use super::wire::Wire;
 use crate::body::Body;
 use crate::connection::Connection;
@@ -45,6 +45,7 @@ where
     let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (pipeline, client) = (pipeline.clone(), client.clone());
+        client.begin_request();
         async move {
             let request = request.map(Body::incoming);
             let has_body = !request.body().is_end_stream();
@@ -75,7 +76,7 @@ where
             .serve_connection(io, service)
             .with_upgrades()
     );
-    let mut draining = false;
+    let (mut draining, mut told) = (false, false);
     loop {
         tokio::select! {
             result = server.as_mut() => {
@@ -84,10 +85,12 @@ where
             }
             phase = next_phase(&mut shared.phase, draining) => match phase {
                 Phase::Stop => return Phase::Stop,
-                _ => {
-                    draining = true;
-                    server.as_mut().graceful_shutdown();
-                }
+                _ => draining = true,
+            },
+            // Before its first request hyper would close the connection at once.
+            _ = tokio::time::timeout(FIRST_REQUEST_GRACE, connection.first_request()), if draining && !told => {
+                told = true;
+                server.as_mut().graceful_shutdown();
             }
         }
     }

@@ -49,28 +49,90 @@ impl Listener {
     }
 }
 
-/// The sockets of one listener.
+/// Listening sockets that are there already: passed on by systemd, by the process before this one, or by
+/// a server that this one takes over from. Connections that wait in them are not lost.
+#[derive(Debug, Default)]
+pub struct Sockets(Vec<TcpListener>);
+
+impl Sockets {
+    /// Takes sockets that listen.
+    pub fn new(sockets: Vec<TcpListener>) -> Self {
+        Self(sockets)
+    }
+
+    /// Adds those of another listener.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
+    /// The addresses that they listen on.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let mut addresses: Vec<_> = self.0.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+
+    /// Takes out those that listen on `address`.
+    pub fn take(&mut self, address: SocketAddr) -> Self {
+        let is_there = |socket: &mut TcpListener| socket.local_addr().is_ok_and(|local| local == address);
+        Self(self.0.extract_if(.., is_there).collect())
+    }
+
+    /// The sockets themselves, to pass them on.
+    pub fn into_vec(self) -> Vec<TcpListener> {
+        self.0
+    }
+}
+
+/// The sockets of one listener, by worker.
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) address: SocketAddr,
-    pub(super) sockets: Vec<TcpListener>,
+    pub(super) sockets: Vec<Vec<TcpListener>>,
     pub(super) entry: Entry,
 }
 
-pub(super) fn bind(listener: Listener, count: usize) -> Result<Bound, StartError> {
+impl Bound {
+    /// The same sockets once more.
+    pub(super) fn duplicates(&self) -> io::Result<Vec<TcpListener>> {
+        self.sockets.iter().flatten().map(TcpListener::try_clone).collect()
+    }
+}
+
+pub(super) fn bind(listener: Listener, present: &mut Sockets, workers: usize) -> Result<Bound, StartError> {
     let Listener { address, entry } = listener;
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::AddrInUse => StartError::Busy(address),
         _ => StartError::Bind { address, source },
     };
+    let present = present.take(address).into_vec();
+    if !present.is_empty() {
+        let sockets = spread(present, workers).map_err(failed)?;
+        return Ok(Bound { address, sockets, entry });
+    }
     // With SO_REUSEPORT a second server of the same user would bind without an error and take
     // half of the connections; a plain bind tells whether the port is free.
     let probe = socket(address, false).map_err(failed)?;
     let address = probe.local_addr().map_err(failed)?;
     drop(probe);
     let sockets =
-        (0..count).map(|_| socket(address, true)).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        (0..workers).map(|_| Ok(vec![socket(address, true)?])).collect::<io::Result<_>>().map_err(failed)?;
     Ok(Bound { address, sockets, entry })
+}
+
+/// Gives each socket a worker and each worker a socket; nobody else would accept from one left over.
+fn spread(sockets: Vec<TcpListener>, workers: usize) -> io::Result<Vec<Vec<TcpListener>>> {
+    let mut spread: Vec<Vec<TcpListener>> = Vec::new();
+    spread.resize_with(workers, Vec::new);
+    for worker in sockets.len()..workers {
+        spread[worker].push(sockets[worker % sockets.len()].try_clone()?);
+    }
+    for (index, socket) in sockets.into_iter().enumerate() {
+        socket.set_nonblocking(true)?;
+        spread[index % workers].push(socket);
+    }
+    Ok(spread)
 }
 
 fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {

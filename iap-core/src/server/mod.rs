@@ -31,7 +31,7 @@ mod tls;
 mod wire;
 pub(crate) mod worker;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -44,7 +44,7 @@ use tokio::sync::watch;
 use crate::route::RouteTable;
 
 pub use builder::{ServerBuilder, StartError};
-pub use listener::Listener;
+pub use listener::{Listener, Sockets};
 pub use serve::Timeouts;
 pub(crate) use tls::read_chain;
 pub use tls::{Certificate, ClientAuth, TlsBuilder, TlsConfig, TlsError};
@@ -64,9 +64,11 @@ impl Server {
 #[derive(Debug)]
 pub struct RunningServer {
     addresses: Vec<SocketAddr>,
+    sockets: Vec<TcpListener>,
     routes: Arc<ArcSwap<RouteTable>>,
     drain: watch::Sender<Phase>,
     open: Arc<AtomicUsize>,
+    accepting: Arc<AtomicUsize>,
     workers: Vec<JoinHandle<()>>,
     application: Application,
 }
@@ -121,6 +123,13 @@ impl RunningServer {
         &self.addresses
     }
 
+    /// The listening sockets once more, for a server that takes over: start it with them
+    /// ([`ServerBuilder::sockets`]), then shut this one down. No connection is refused or lost on the
+    /// way. An error where there are no file descriptors left.
+    pub fn sockets(&self) -> std::io::Result<Sockets> {
+        self.sockets.iter().map(TcpListener::try_clone).collect::<Result<_, _>>().map(Sockets::new)
+    }
+
     /// Replaces all routes at once. Requests that run go on with the old ones.
     pub fn set_routes(&self, routes: RouteTable) {
         self.routes.store(Arc::new(routes));
@@ -139,9 +148,13 @@ impl RunningServer {
     /// Drains: stops accepting, lets running requests finish (HTTP/2 clients get a GOAWAY), and
     /// closes what is left after `deadline`. Returns how many connections had to be closed hard.
     pub async fn shutdown(mut self, deadline: Duration) -> usize {
+        // A socket that is open somewhere goes on taking connections which nobody would accept.
+        self.sockets.clear();
         self.drain.send_replace(Phase::Drain);
         let started = tokio::time::Instant::now();
-        while self.open_connections() > 0 && started.elapsed() < deadline {
+        // A worker that has not heard of it yet may still accept one.
+        let is_busy = || self.accepting.load(Ordering::Acquire) > 0 || self.open_connections() > 0;
+        while is_busy() && started.elapsed() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let left = self.open_connections();
@@ -150,6 +163,7 @@ impl RunningServer {
     }
 
     fn stop(&mut self) {
+        self.sockets.clear();
         self.drain.send_replace(Phase::Stop);
         for worker in self.workers.drain(..) {
             // A worker that panicked has said so on standard error already.

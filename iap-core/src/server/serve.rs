@@ -22,6 +22,8 @@ use crate::pipeline::Pipeline;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How often the rest of the preface is waited for: 1 ms, 2 ms, 4 ms, and so on.
 const PREFACE_PAUSES: u32 = 10;
+/// How long a connection may still begin once the drain has.
+pub(super) const FIRST_REQUEST_GRACE: Duration = Duration::from_secs(1);
 /// Largest request head and read buffer, in bytes.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 /// HTTP/2: streams at once, and remotely reset streams that may pile up before a GOAWAY.
@@ -70,6 +72,8 @@ pub(super) struct Shared<H: Hooks> {
     pub(super) max_connections: usize,
     pub(super) per_client: PerClient,
     pub(super) open: Arc<AtomicUsize>,
+    /// How many sockets are accepted from.
+    pub(super) accepting: Arc<AtomicUsize>,
     pub(super) phase: watch::Receiver<Phase>,
 }
 
@@ -81,6 +85,7 @@ impl<H: Hooks> Clone for Shared<H> {
             max_connections: self.max_connections,
             per_client: self.per_client.clone(),
             open: self.open.clone(),
+            accepting: self.accepting.clone(),
             phase: self.phase.clone(),
         }
     }
@@ -98,7 +103,7 @@ pub(super) async fn serve<H: Hooks>(
     let timeouts = shared.timeouts;
     let first = tokio::select! {
         first = tokio::time::timeout(timeouts.first_byte, begin(&mut stream, socket_peer, &entry)) => first,
-        _ = shared.phase.wait_for(|phase| *phase != Phase::Run) => return,
+        () = grace_over(&mut shared.phase) => return,
     };
     let Ok(Ok((peer, is_h2))) = first else { return };
     let _ = stream.set_nodelay(true);
@@ -117,6 +122,16 @@ pub(super) async fn serve<H: Hooks>(
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
         }
+    }
+}
+
+/// Ends some time after the drain has begun. Whoever has just connected is about to ask something, and has
+/// no reason to think that nobody would answer.
+async fn grace_over(phase: &mut watch::Receiver<Phase>) {
+    // An error means that the server is gone.
+    if phase.wait_for(|phase| *phase != Phase::Run).await.is_ok() {
+        let stopped = phase.wait_for(|phase| *phase == Phase::Stop);
+        let _ = tokio::time::timeout(FIRST_REQUEST_GRACE, stopped).await;
     }
 }
 

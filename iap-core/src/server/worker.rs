@@ -40,8 +40,8 @@ pub(super) fn spawn_all<H: Hooks>(
     let mut sockets: Vec<Vec<(std::net::TcpListener, Entry)>> = Vec::new();
     sockets.resize_with(count, Vec::new);
     for bound in listeners {
-        for (worker, socket) in bound.sockets.into_iter().enumerate() {
-            sockets[worker].push((socket, bound.entry.clone()));
+        for (worker, own) in bound.sockets.into_iter().enumerate() {
+            sockets[worker].extend(own.into_iter().map(|socket| (socket, bound.entry.clone())));
         }
     }
     let spawn = |(index, sockets)| {
@@ -60,7 +60,9 @@ pub(super) fn spawn_all<H: Hooks>(
 async fn run<H: Hooks>(sockets: Vec<(std::net::TcpListener, Entry)>, mut shared: Shared<H>) {
     for (socket, entry) in sockets {
         match TcpListener::from_std(socket) {
-            Ok(listener) => drop(tokio::spawn(accept_loop(listener, entry, shared.clone()))),
+            Ok(listener) => {
+                drop(tokio::spawn(accept_loop(listener, entry, shared.clone(), Accepting::new(&shared))))
+            }
             Err(error) => tracing::error!(%error, "a listener could not be registered"),
         }
     }
@@ -68,7 +70,12 @@ async fn run<H: Hooks>(sockets: Vec<(std::net::TcpListener, Entry)>, mut shared:
     let _ = shared.phase.wait_for(|phase| *phase == Phase::Stop).await;
 }
 
-async fn accept_loop<H: Hooks>(listener: TcpListener, entry: Entry, mut shared: Shared<H>) {
+async fn accept_loop<H: Hooks>(
+    listener: TcpListener,
+    entry: Entry,
+    mut shared: Shared<H>,
+    _accepting: Accepting,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -92,6 +99,22 @@ async fn accept_loop<H: Hooks>(listener: TcpListener, entry: Entry, mut shared: 
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+}
+
+/// Counts one socket that is still accepted from.
+struct Accepting(Arc<AtomicUsize>);
+
+impl Accepting {
+    fn new<H: Hooks>(shared: &Shared<H>) -> Self {
+        shared.accepting.fetch_add(1, Ordering::Relaxed);
+        Self(shared.accepting.clone())
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Release);
     }
 }
 
