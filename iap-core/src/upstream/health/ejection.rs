@@ -11,7 +11,8 @@ use super::super::Upstream;
 use super::super::server::now_ms;
 
 /// When a server is taken out because of failed requests. A failure is an answer of 5xx, a broken
-/// or late one, or a connection that could not be made.
+/// or late one, or a connection that could not be made. What breaks after the response head, and what
+/// a client breaks, does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ejection {
     /// After how many failures in a row. Default: 5.
