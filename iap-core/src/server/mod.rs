@@ -46,6 +46,7 @@ use crate::route::RouteTable;
 pub use builder::{ServerBuilder, StartError};
 pub use listener::{Listener, Sockets};
 pub use serve::Timeouts;
+pub(crate) use tls::read_chain;
 pub use tls::{Certificate, ClientAuth, TlsBuilder, TlsConfig, TlsError};
 
 /// Entry point: [`Server::builder`].

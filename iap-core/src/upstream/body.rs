@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::pool::{Pool, Pooled};
+use super::pool::Pooled;
 use crate::error::{Error, Kind, Origin};
 use crate::headers;
 
@@ -20,14 +19,14 @@ const UPLOAD_GRACE: Duration = Duration::from_secs(5);
 /// The body of an upstream's response. Dropped before its end, it closes the connection.
 pub struct PooledBody {
     body: Incoming,
-    connection: Option<(Pooled, Arc<Pool>)>,
+    connection: Option<Pooled>,
     had_upload: bool,
 }
 
 impl PooledBody {
     /// `had_upload`: the request had a body, which may still be on its way.
-    pub(super) fn new(body: Incoming, connection: Pooled, pool: Arc<Pool>, had_upload: bool) -> Self {
-        let mut this = Self { body, connection: Some((connection, pool)), had_upload };
+    pub(super) fn new(body: Incoming, connection: Pooled, had_upload: bool) -> Self {
+        let mut this = Self { body, connection: Some(connection), had_upload };
         if this.body.is_end_stream() {
             this.give_back();
         }
@@ -35,19 +34,26 @@ impl PooledBody {
     }
 
     fn give_back(&mut self) {
-        let Some((mut pooled, pool)) = self.connection.take() else { return };
+        let Some(mut pooled) = self.connection.take() else { return };
         if pooled.is_spent {
             return;
         }
         if pooled.sender.is_ready() || !self.had_upload {
-            pool.put(pooled);
+            give_back(pooled);
             return;
         }
         tokio::spawn(async move {
             if let Ok(Ok(())) = tokio::time::timeout(UPLOAD_GRACE, pooled.sender.ready()).await {
-                pool.put(pooled);
+                give_back(pooled);
             }
         });
+    }
+}
+
+fn give_back(mut pooled: Pooled) {
+    if let Some(ticket) = pooled.ticket.take() {
+        // First the connection, then the place: the next request may be let in only if it finds it.
+        ticket.server().pool.put(pooled);
     }
 }
 
@@ -62,7 +68,7 @@ impl HttpBody for PooledBody {
         let mut frame = match Pin::new(&mut self.body).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                let Some((pooled, _)) = &mut self.connection else { return Poll::Pending };
+                let Some(pooled) = &mut self.connection else { return Poll::Pending };
                 ready!(pooled.body_idle.poll_over(cx));
                 self.connection = None;
                 return Poll::Ready(Some(Err(Error::new(
@@ -72,7 +78,7 @@ impl HttpBody for PooledBody {
                 ))));
             }
         };
-        if let Some((pooled, _)) = &mut self.connection {
+        if let Some(pooled) = &mut self.connection {
             pooled.body_idle.progress();
         }
         if let Some(Ok(frame)) = &mut frame

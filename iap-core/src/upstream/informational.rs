@@ -59,6 +59,13 @@ impl Listener {
         self.0.gate.as_ref().is_some_and(|gate| !gate.is_open())
     }
 
+    /// Lets the body go without being asked for.
+    pub(super) fn release_body(&self) {
+        if let Some(gate) = &self.0.gate {
+            gate.open();
+        }
+    }
+
     /// To be called when the answer is waited for.
     pub(super) fn wait(&self, cx: &Context<'_>) {
         let mut waiting = self.0.waiting.lock();

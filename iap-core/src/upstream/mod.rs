@@ -2,108 +2,148 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `pool` | idle connections, one shard a worker |
-//! | `server` | one server: its address, its pool, whether it is passed over |
-//! | `connect` | how a new connection is made |
-//! | `forward` | one request through an upstream |
+//! | `settings`, `address` | what an upstream is made of |
+//! | `forward` | one request through an upstream: **start reading here** |
+//! | `exchange` | server after server, connection after connection, until it is answered |
+//! | `choose` | which server a request goes to next |
+//! | `balance` | the ways to spread requests over servers |
+//! | `sticky` | keeping a client with one server |
+//! | `limits`, `ticket` | bounds on requests at a time, and the queue before them |
+//! | `retry` | what is sent again, and how much of it |
+//! | `server` | one server: its connections, whether requests may go to it |
+//! | `health` | active checks, outlier ejection |
+//! | `pool`, `h2`, `sender` | idle connections of HTTP/1.1, shared ones of HTTP/2, and what both can do |
+//! | `connect`, `resolve` | how a new connection is made, and where to |
 //! | `body` | the response body that returns its connection |
 //! | `informational` | 103 on to the client, 100 for a body that waits for it |
 //! | `tunnel` | WebSocket: connections that switch protocols |
+//! | `status`, `metrics` | what operators see and may do |
 
+mod address;
+mod balance;
 mod body;
+mod choose;
 mod connect;
+mod exchange;
 mod forward;
+mod h2;
+mod health;
 mod informational;
+mod limits;
+mod metrics;
 mod pool;
+mod resolve;
+mod retry;
+mod sender;
 mod server;
+mod settings;
+mod status;
+mod sticky;
+mod ticket;
 mod tunnel;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+pub use balance::{Balance, HashBy};
 pub use body::PooledBody;
+pub use connect::{UpstreamTls, UpstreamTlsSettings};
+pub use health::{Ejection, HealthCheck};
+pub use limits::InFlightLimits;
 pub use pool::PoolStats;
+pub use retry::Retry;
+pub use settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
+pub use status::{ServerState, ServerStatus, UpstreamStatus};
+pub use sticky::Sticky;
 
+use balance::Balancer;
 pub(crate) use forward::forward;
 pub(crate) use informational::Gate;
+use limits::Queue;
+use metrics::UpstreamMetrics;
+use retry::Budget;
 use server::Server;
 pub(crate) use tunnel::Tunnel;
 
-/// A group of equal servers that requests are proxied to, over HTTP/1.1.
+/// How many servers an upstream may have.
+pub const MAX_SERVERS: usize = 256;
+
+/// A group of equal servers that requests are proxied to.
 ///
-/// Requests go round robin over the servers; one that cannot be connected to is passed over for
-/// [`UpstreamSettings::fail_pause`], unless no other is left.
+/// A server that cannot be connected to is passed over for [`UpstreamSettings::fail_pause`], unless
+/// no other is left. One that is drained, ejected or said to be unwell by its health checks gets no
+/// requests at all; with none left the answer is 503.
 pub struct Upstream {
     name: Arc<str>,
-    servers: Box<[Server]>,
-    next: AtomicUsize,
+    servers: Box<[Arc<Server>]>,
+    balancer: Balancer,
     settings: UpstreamSettings,
-}
-
-/// Times and limits of an [`Upstream`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UpstreamSettings {
-    /// How long making a connection may take. Default: 5 s.
-    pub connect_timeout: Duration,
-    /// How long the upstream may take to its response head. It counts anew as long as the request
-    /// body moves, so that an upload may take its time. Default: 60 s.
-    pub response_timeout: Duration,
-    /// How long the upstream may send nothing in the middle of a body, before the response is broken
-    /// off. Default: 60 s.
-    pub body_idle: Duration,
-    /// How long a server that could not be connected to is passed over. Default: 2 s.
-    pub fail_pause: Duration,
-    /// How long an idle connection is kept. Default: 30 s.
-    pub idle_timeout: Duration,
-    /// How many idle connections one worker keeps. Default: 256.
-    pub max_idle: usize,
-}
-
-impl Default for UpstreamSettings {
-    fn default() -> Self {
-        Self {
-            connect_timeout: Duration::from_secs(5),
-            response_timeout: Duration::from_secs(60),
-            body_idle: Duration::from_secs(60),
-            fail_pause: Duration::from_secs(2),
-            idle_timeout: Duration::from_secs(30),
-            max_idle: 256,
-        }
-    }
-}
-
-/// Why an upstream was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum UpstreamError {
-    /// No server was given.
-    #[error("an upstream needs at least one server")]
-    Empty,
-    /// A server is not `http://host:port` or `host:port`.
-    #[error("`{0}` is not a server address: write `http://host:port`")]
-    BadAddress(String),
-    /// TLS to upstreams is not there yet.
-    #[error("`{0}`: https to an upstream is not supported yet: use http")]
-    Https(String),
+    queue: Queue,
+    budget: Option<Budget>,
+    metrics: UpstreamMetrics,
+    /// Held while a server is ejected.
+    ejecting: Mutex<()>,
+    tasks: Mutex<Vec<AbortHandle>>,
 }
 
 impl Upstream {
-    /// An upstream of `servers`, each `http://host[:port]` or `host:port`.
+    /// An upstream of `servers`, each in a form that [`ServerSettings::parse`] knows. Does no I/O.
     pub fn new<S: AsRef<str>>(
         name: impl Into<Arc<str>>,
         servers: impl IntoIterator<Item = S>,
         settings: UpstreamSettings,
     ) -> Result<Self, UpstreamError> {
-        let servers: Box<[Server]> = servers
+        let servers = servers.into_iter().map(|server| ServerSettings::parse(server.as_ref()));
+        let servers = servers.collect::<Result<Vec<_>, _>>()?;
+        Self::with_servers(name, servers, settings)
+    }
+
+    /// An upstream of servers that have names or weights. Does no I/O.
+    pub fn with_servers(
+        name: impl Into<Arc<str>>,
+        servers: impl IntoIterator<Item = ServerSettings>,
+        settings: UpstreamSettings,
+    ) -> Result<Self, UpstreamError> {
+        let name = name.into();
+        let servers: Vec<ServerSettings> = servers.into_iter().collect();
+        ServerSettings::check(&servers)?;
+        let servers: Box<[Arc<Server>]> = servers
             .into_iter()
-            .map(|server| Server::parse(server.as_ref(), settings))
+            .map(|server| Server::new(&name, server, &settings).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        if servers.is_empty() {
-            return Err(UpstreamError::Empty);
+        Ok(Self {
+            balancer: Balancer::new(&settings.balance, &servers, settings.slow_start.is_some()),
+            queue: Queue::default(),
+            budget: settings.retry.as_ref().map(Budget::new),
+            metrics: UpstreamMetrics::new(&name),
+            ejecting: Mutex::default(),
+            tasks: Mutex::default(),
+            name,
+            servers,
+            settings,
+        })
+    }
+
+    /// Begins what runs in the background on `runtime`: health checks, and resolving names. It ends
+    /// with the upstream. A second call does nothing.
+    pub fn start(self: &Arc<Self>, runtime: &Handle) {
+        let mut tasks = self.tasks.lock();
+        if !tasks.is_empty() {
+            return;
         }
-        Ok(Self { name: name.into(), servers, next: AtomicUsize::new(0), settings })
+        for index in 0..self.servers.len() {
+            if let Some(check) = &self.settings.health {
+                let watch = health::watch(Arc::downgrade(self), index, check.clone());
+                tasks.push(runtime.spawn(watch).abort_handle());
+            }
+            if let Some(refresh) = resolve::refresh(self, index) {
+                tasks.push(runtime.spawn(refresh).abort_handle());
+            }
+        }
     }
 
     /// The upstream's name.
@@ -121,29 +161,13 @@ impl Upstream {
             idle: sum.idle + one.idle,
         })
     }
+}
 
-    /// The servers in the order in which this request tries them: round robin, those that are
-    /// passed over at the end.
-    fn candidates(&self) -> impl Iterator<Item = (usize, &Server)> {
-        let count = self.servers.len();
-        let first = if count == 1 { 0 } else { self.next.fetch_add(1, Ordering::Relaxed) };
-        // Looked at once, so that a server that fails meanwhile does not come up again. Servers
-        // beyond the 64th are taken for up.
-        let down = match count {
-            1 => 0,
-            _ => self
-                .servers
-                .iter()
-                .take(64)
-                .enumerate()
-                .fold(0, |bits, (index, server)| bits | u64::from(server.is_down()) << index),
-        };
-        let order = move |wanted: bool| {
-            (0..count)
-                .map(move |offset| first.wrapping_add(offset) % count)
-                .filter(move |index| (*index < 64 && down >> index & 1 == 1) == wanted)
-        };
-        order(false).chain(order(true)).map(|index| (index, &self.servers[index]))
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        for task in self.tasks.get_mut() {
+            task.abort();
+        }
     }
 }
 
@@ -161,17 +185,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn server_addresses_are_checked() {
-        let parse = |text: &str| {
-            Server::parse(text, UpstreamSettings::default()).map(|server| server.address.to_string())
+    fn servers_that_contradict_each_other_are_refused() {
+        let check = |servers: &[(&str, &'static str, u32)]| {
+            let parse = |(address, name, weight): &(&str, &'static str, u32)| {
+                let server = ServerSettings::parse(address).unwrap().weight(*weight);
+                if name.is_empty() { server } else { server.name(*name) }
+            };
+            Upstream::with_servers("u", servers.iter().map(parse), UpstreamSettings::default()).err()
         };
-        assert_eq!(parse("http://127.0.0.1:8080").unwrap(), "127.0.0.1:8080");
-        assert_eq!(parse("app.internal").unwrap(), "app.internal:80");
-        assert_eq!(parse("http://[::1]:81/").unwrap(), "[::1]:81");
-        assert_eq!(parse("http://u:secret@h"), Err(UpstreamError::BadAddress("...@h".to_owned())));
-        for bad in ["", "http://", "http://a/b", "h:99999", "ftp://x"] {
-            assert_eq!(parse(bad), Err(UpstreamError::BadAddress(bad.to_owned())), "{bad}");
-        }
-        assert!(matches!(parse("https://a"), Err(UpstreamError::Https(_))));
+        assert_eq!(check(&[("a", "x", 1), ("b", "y", 1000), ("c", "", 1)]), None);
+        assert_eq!(check(&[]), Some(UpstreamError::Empty));
+        assert_eq!(check(&[("a", "", 0)]), Some(UpstreamError::BadWeight("a:80".into())));
+        assert_eq!(check(&[("a", "", 1001)]), Some(UpstreamError::BadWeight("a:80".into())));
+        assert_eq!(check(&[("a", "x;y", 1)]), Some(UpstreamError::BadName("x;y".into())));
+        assert_eq!(
+            check(&[("a", "", 1), ("http://a:80", "", 1)]),
+            Some(UpstreamError::Duplicate("a:80".into()))
+        );
+        assert_eq!(check(&[("a", "x", 1), ("b", "x", 1)]), Some(UpstreamError::Duplicate("x".into())));
+        assert_eq!(check(&[("https://a", "", 1)]), Some(UpstreamError::NeedsTls("a:443".into())));
+        let many: Vec<String> = (0..257).map(|n| format!("h{n}")).collect();
+        assert!(matches!(
+            Upstream::new("u", many, UpstreamSettings::default()),
+            Err(UpstreamError::TooMany(257))
+        ));
     }
 }

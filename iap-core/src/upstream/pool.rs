@@ -2,25 +2,30 @@
 //!
 //! A worker takes from its own shard, whose lock nobody else contends for, and from the others
 //! only when its own is empty: otherwise the reuse rate would drop with the number of cores.
+//! Connections of HTTP/2 are never idle in this sense; they are shared, see `h2`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::SendRequest;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::UpstreamSettings;
-use crate::body::Body;
+use super::h2::Multiplexer;
+use super::sender::Sender;
+use super::server::{OpenConnection, Server};
+use super::ticket::Ticket;
 use crate::idle::IdleTimer;
 use crate::server::worker;
 
-/// A connection that can send requests.
+/// A connection that can send requests, or a stream of one.
 #[derive(Debug)]
 pub(super) struct Pooled {
-    pub(super) sender: SendRequest<Body>,
+    pub(super) sender: Sender,
+    /// What the request that runs on it counts for.
+    pub(super) ticket: Option<Ticket>,
     /// Counts the frames of request bodies.
     pub(super) uploaded: Arc<AtomicU64>,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
@@ -28,25 +33,45 @@ pub(super) struct Pooled {
     /// Whether what it still has to send will never come.
     pub(super) is_spent: bool,
     idle_since: Instant,
+    generation: u32,
+    /// Of a connection that is not shared.
+    own: Option<Own>,
+}
+
+/// What ends with a connection that is not shared.
+#[derive(Debug)]
+pub(super) struct Own {
     driver: Driver,
+    _open: OpenConnection,
+}
+
+impl Own {
+    /// `driver`: the task of the connection, which ends with it.
+    pub(super) fn new(driver: JoinHandle<()>, open: OpenConnection) -> Self {
+        Self { driver: Driver(Some(driver)), _open: open }
+    }
 }
 
 impl Pooled {
-    /// `driver`: the task of the connection, which ends with it.
-    pub(super) fn new(sender: SendRequest<Body>, driver: JoinHandle<()>, body_idle: Duration) -> Self {
+    /// A connection to `server`.
+    pub(super) fn new(sender: Sender, body_idle: Duration, server: &Server, own: Option<Own>) -> Self {
         Self {
             sender,
+            ticket: None,
             uploaded: Arc::default(),
             body_idle: IdleTimer::new(Some(body_idle)),
             is_spent: false,
             idle_since: Instant::now(),
-            driver: Driver(Some(driver)),
+            generation: server.pool.generation.load(Ordering::Relaxed),
+            own,
         }
     }
 
-    /// Leaves the connection to what it has switched to.
-    pub(super) fn detach(mut self) {
-        self.driver.0 = None;
+    /// Leaves the connection to what it has switched to. It still counts until it is dropped.
+    pub(super) fn detach(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.driver.0 = None;
+        }
     }
 }
 
@@ -66,7 +91,13 @@ impl Drop for Driver {
 pub(super) struct Pool {
     /// In the order of their return: the one that is idle longest is at the front.
     shards: Box<[Mutex<VecDeque<Pooled>>]>,
-    settings: UpstreamSettings,
+    pub(super) multiplexer: Multiplexer,
+    idle_timeout: Duration,
+    max_idle: usize,
+    max_connections: Option<usize>,
+    body_idle: Duration,
+    /// Changes when connections from before must not be used again.
+    generation: AtomicU32,
     opened: AtomicU64,
     failed: AtomicU64,
     reused: AtomicU64,
@@ -87,26 +118,41 @@ pub struct PoolStats {
 }
 
 impl Pool {
-    pub(super) fn new(settings: UpstreamSettings) -> Self {
+    pub(super) fn new(settings: &UpstreamSettings) -> Self {
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
-            settings,
+            multiplexer: Multiplexer::new(shards, settings.max_streams, settings.idle_timeout),
+            idle_timeout: settings.idle_timeout,
+            max_idle: settings.max_idle,
+            max_connections: settings.limits.and_then(|limits| limits.connections_per_server),
+            body_idle: settings.body_idle,
+            generation: AtomicU32::new(0),
             opened: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             reused: AtomicU64::new(0),
         }
     }
 
-    /// The most recently used live connection: the caller's own first, then any other's.
-    pub(super) fn take(&self) -> Option<Pooled> {
-        let own = worker::index();
-        let count = self.shards.len();
-        let found = (0..count).find_map(|offset| self.take_from((own + offset) % count));
+    /// A stream of a shared connection, or the most recently used idle connection that is alive:
+    /// the caller's own first, then any other's.
+    pub(super) fn take(&self, server: &Server) -> Option<Pooled> {
+        let found = self.take_stream(server).or_else(|| {
+            let own = worker::index();
+            let count = self.shards.len();
+            (0..count).find_map(|offset| self.take_from((own + offset) % count))
+        });
         if found.is_some() {
             self.reused.fetch_add(1, Ordering::Relaxed);
         }
         found
+    }
+
+    /// A stream of a shared connection.
+    pub(super) fn take_stream(&self, server: &Server) -> Option<Pooled> {
+        let is_full = || self.max_connections.is_some_and(|limit| server.open_connections() >= limit);
+        let stream = self.multiplexer.take(is_full)?;
+        Some(Pooled::new(Sender::Http2(stream), self.body_idle, server, None))
     }
 
     fn take_from(&self, shard: usize) -> Option<Pooled> {
@@ -120,26 +166,36 @@ impl Pool {
     }
 
     fn is_over(&self, pooled: &Pooled) -> bool {
-        pooled.sender.is_closed() || pooled.idle_since.elapsed() >= self.settings.idle_timeout
+        pooled.sender.is_closed() || pooled.idle_since.elapsed() >= self.idle_timeout
     }
 
     /// Keeps a connection for the next request. Those that nobody has taken for too long go, and
     /// the oldest where there are too many.
     pub(super) fn put(&self, mut pooled: Pooled) {
-        if pooled.sender.is_closed() {
+        let is_old = pooled.generation != self.generation.load(Ordering::Relaxed);
+        if pooled.sender.is_http2() || pooled.sender.is_closed() || is_old {
             return;
         }
         pooled.idle_since = Instant::now();
         let mut idle = self.shards[worker::index() % self.shards.len()].lock();
         // At most two, more than one put can add: what ends then is not paid for by one request.
         for _ in 0..2 {
-            if idle.len() >= self.settings.max_idle || idle.front().is_some_and(|oldest| self.is_over(oldest))
-            {
+            if idle.len() >= self.max_idle || idle.front().is_some_and(|oldest| self.is_over(oldest)) {
                 idle.pop_front();
             }
         }
-        if idle.len() < self.settings.max_idle {
+        if idle.len() < self.max_idle {
             idle.push_back(pooled);
+        }
+    }
+
+    /// Lets go of all connections: idle ones now, those in use after their request.
+    pub(super) fn clear(&self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.multiplexer.clear();
+        for shard in &self.shards {
+            let idle = std::mem::take(&mut *shard.lock());
+            drop(idle);
         }
     }
 

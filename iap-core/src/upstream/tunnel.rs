@@ -15,6 +15,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
+use super::pool::Pooled;
 use crate::body::Body;
 use crate::headers;
 
@@ -47,7 +48,12 @@ impl Wish {
 
     /// The upstream has switched: the tunnel, and the answer for the client. `None` where it has
     /// switched to something that was not asked for.
-    pub(super) fn grant(self, mut response: Response<Incoming>) -> Option<(Tunnel, Response<Body>)> {
+    /// `pooled` is the connection that it came by.
+    pub(super) fn grant(
+        self,
+        mut response: Response<Incoming>,
+        mut pooled: Pooled,
+    ) -> Option<(Tunnel, Response<Body>)> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS || !is_websocket(response.headers()) {
             return None;
         }
@@ -57,7 +63,8 @@ impl Wish {
         response.headers_mut().remove(CONTENT_LENGTH);
         Self::express(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
-        Some((Tunnel { client: self.client, upstream }, response))
+        pooled.detach();
+        Some((Tunnel { client: self.client, upstream, pooled }, response))
     }
 }
 
@@ -72,12 +79,15 @@ fn is_websocket(headers: &HeaderMap) -> bool {
 pub(crate) struct Tunnel {
     client: OnUpgrade,
     upstream: OnUpgrade,
+    /// Counts at the upstream as long as the tunnel is there.
+    pooled: Pooled,
 }
 
 impl Tunnel {
     /// Carries bytes both ways until both sides have ended, one breaks, or nothing has moved for `idle`.
     pub(crate) async fn run(self, idle: Duration) {
-        let (Ok(client), Ok(upstream)) = tokio::join!(self.client, self.upstream) else { return };
+        let Self { client, upstream, pooled: _pooled } = self;
+        let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
         let _open = Open::new();
         let moved = Arc::new(AtomicU64::new(0));
         let mut client = Watched { stream: TokioIo::new(client), moved: moved.clone() };

@@ -1,6 +1,7 @@
 //! A raw client and a recording origin: both speak bytes, so that nothing tidies them up.
 #![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
 
+pub mod h2;
 pub mod recording;
 
 use std::io::{Read, Write};
@@ -89,13 +90,13 @@ fn converse(stream: &mut TcpStream, log: &Mutex<Vec<String>>, script: &Script) {
     }
 }
 
-pub fn respond(stream: &mut TcpStream, body: &str) {
+pub fn respond(stream: &mut impl Write, body: &str) {
     let text = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(text.as_bytes()).unwrap();
 }
 
 /// Reads one message with `Content-Length`, chunked or no body.
-pub fn read_message(stream: &mut TcpStream) -> Option<String> {
+pub fn read_message(stream: &mut impl Read) -> Option<String> {
     let (head, mut data) = read_head(stream)?;
     let head_end = head.len();
     let head = head.to_ascii_lowercase();
@@ -116,7 +117,7 @@ pub fn read_message(stream: &mut TcpStream) -> Option<String> {
 }
 
 /// Reads up to the end of a head; returns it and all bytes read.
-fn read_head(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+fn read_head(stream: &mut impl Read) -> Option<(String, Vec<u8>)> {
     let mut data = Vec::new();
     loop {
         if let Some(at) = find(&data, b"\r\n\r\n") {
@@ -137,7 +138,7 @@ pub fn read_head_only(stream: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-fn read_some(stream: &mut TcpStream, data: &mut Vec<u8>) -> Option<()> {
+fn read_some(stream: &mut impl Read, data: &mut Vec<u8>) -> Option<()> {
     let mut chunk = [0; 4096];
     match stream.read(&mut chunk) {
         Ok(read) if read > 0 => {
@@ -205,4 +206,19 @@ pub fn dead_address() -> SocketAddr {
 
 pub fn status(response: &str) -> &str {
     response.split(' ').nth(1).unwrap_or_default()
+}
+
+/// A gateway with one worker and one route to that upstream.
+pub fn gateway_to(upstream: &Arc<Upstream>) -> iap_core::RunningServer {
+    let routes = single(Target::Upstream(upstream.clone()));
+    iap_core::Server::builder().listen(ANY.parse().unwrap()).workers(1).routes(routes).start().unwrap()
+}
+
+/// Waits until something holds; fails where it never does.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it never happened: {what}");
+        std::thread::yield_now();
+    }
 }

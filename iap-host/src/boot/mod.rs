@@ -6,6 +6,7 @@ mod reload;
 mod routes;
 mod secret;
 mod sessions;
+mod upstreams;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 use self::gateway::{Gateway, start_gateway};
 use self::routes::build_routes;
 use self::sessions::{SessionCore, start_sessions};
+use self::upstreams::Upstreams;
 use crate::admin::{self, AdminState, Facts};
 use crate::config::{ApmConfig, Config, Environment};
 use crate::handover;
@@ -68,6 +70,9 @@ pub(crate) struct Platform {
     /// Inner listeners: admin, session API, OTLP.
     inner: Vec<RunningServer>,
     sessions: Option<SessionCore>,
+    upstreams: Upstreams,
+    /// The demo shop, where a route leads to it.
+    shop: Option<Target>,
     admin: AdminState,
     runtime: Handle,
     pub(crate) addresses: Addresses,
@@ -136,7 +141,9 @@ pub(crate) async fn boot(
         None => None,
     };
     let admin_sockets = sockets.take(config.admin.listen);
-    let routes = build_routes(&config.routes).await?;
+    let upstreams = Upstreams::start(config, None, &runtime)?;
+    let mut shop = None;
+    let routes = build_routes(&config.routes, &upstreams, &mut shop).await?;
     let layer = sessions.as_ref().map(|parts| parts.layer.clone());
     let gateway = start_gateway(config, routes, layer, apm.as_ref(), sockets, &runtime)?;
 
@@ -164,6 +171,8 @@ pub(crate) async fn boot(
         draining: Vec::new(),
         inner: [Some(admin), api, otlp].into_iter().flatten().collect(),
         sessions: core,
+        upstreams,
+        shop,
         admin: state,
         runtime,
         addresses,

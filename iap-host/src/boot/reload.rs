@@ -2,7 +2,7 @@
 //!
 //! | what has changed | what happens |
 //! |---|---|
-//! | routes and upstreams alone | the route table is swapped; connections stay |
+//! | routes and upstreams alone | the route table is swapped; connections stay, those to upstreams as well whose settings have not changed |
 //! | `server`, the policies of `sessions` | a new server takes over the listening sockets, the old one drains |
 //! | `admin.hosts`, `log.level` | swapped |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
@@ -11,6 +11,7 @@ use iap_core::RouteTable;
 
 use super::gateway::start_gateway;
 use super::routes::build_routes;
+use super::upstreams::Upstreams;
 use super::{BootError, Platform, failed};
 use crate::admin::Facts;
 use crate::config::Config;
@@ -33,7 +34,8 @@ impl Platform {
         let has = |section| changed.contains(&section);
 
         // All that can fail comes first.
-        let routes = build_routes(&new.routes).await?;
+        let upstreams = Upstreams::start(&new, Some(&self.upstreams), &self.runtime)?;
+        let routes = build_routes(&new.routes, &upstreams, &mut self.shop).await?;
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
         if has("server") || has("sessions") {
             self.replace_gateway(&new, routes)?;
@@ -42,6 +44,7 @@ impl Platform {
         }
 
         // From here on nothing can fail.
+        self.upstreams = upstreams;
         logging::set(filter);
         self.admin.set_hosts(new.admin.hosts.clone());
         self.addresses.http = self.gateway.server.addresses()[0];
@@ -88,6 +91,7 @@ fn changes(old: &Config, new: &Config) -> Vec<&'static str> {
         ("sessions", old.sessions != new.sessions),
         ("admin", old.admin != new.admin),
         ("log", old.log != new.log),
+        ("upstreams", old.upstreams != new.upstreams),
         ("routes", old.routes != new.routes),
     ];
     sections.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()

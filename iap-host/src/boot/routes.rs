@@ -1,21 +1,22 @@
 //! Routes and their targets, from their settings.
 
-use std::sync::Arc;
-
-use iap_core::upstream::UpstreamSettings;
-use iap_core::{Route, RouteTable, Target, Upstream};
+use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
 
+use super::upstreams::Upstreams;
 use super::{BootError, failed};
 use crate::config::{Builtin, RouteConfig, SessionMode};
 use crate::demo::shop;
 
-pub(super) async fn build_routes(configs: &[RouteConfig]) -> Result<RouteTable, BootError> {
-    let mut routes = Vec::with_capacity(configs.len());
+pub(super) async fn build_routes(
+    configs: &[RouteConfig],
+    upstreams: &Upstreams,
     // Several routes may lead to the one shop.
-    let mut shop = None;
+    shop: &mut Option<Target>,
+) -> Result<RouteTable, BootError> {
+    let mut routes = Vec::with_capacity(configs.len());
     for config in configs {
-        let target = build_target(config, &mut shop).await?;
+        let target = build_target(config, upstreams, shop).await?;
         let sessions = config.session.unwrap_or(match target {
             Target::Service(_) | Target::Upstream(_) => SessionMode::On,
             _ => SessionMode::Off,
@@ -34,17 +35,13 @@ pub(super) async fn build_routes(configs: &[RouteConfig]) -> Result<RouteTable, 
     RouteTable::new(routes).map_err(failed("routes"))
 }
 
-async fn build_target(config: &RouteConfig, shop: &mut Option<Target>) -> Result<Target, BootError> {
+async fn build_target(
+    config: &RouteConfig,
+    upstreams: &Upstreams,
+    shop: &mut Option<Target>,
+) -> Result<Target, BootError> {
     if let Some(upstream) = &config.upstream {
-        let settings = UpstreamSettings {
-            connect_timeout: upstream.connect_timeout.0,
-            response_timeout: upstream.response_timeout.0,
-            body_idle: upstream.body_timeout.0,
-            ..UpstreamSettings::default()
-        };
-        let upstream =
-            Upstream::new(config.name.as_str(), &upstream.servers, settings).map_err(failed("routes"))?;
-        return Ok(Target::Upstream(Arc::new(upstream)));
+        return Ok(Target::Upstream(upstreams.of_route(&config.name, upstream)?));
     }
     if let Some(Builtin::DemoShop) = config.service {
         if shop.is_none() {

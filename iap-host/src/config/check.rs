@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 
-use iap_core::upstream::UpstreamSettings;
-use iap_core::{Route, RouteTable, Target, Upstream};
+use iap_core::{Route, RouteTable, Target};
 
-use super::{Config, RouteConfig, StoreKind, check_server};
+use super::{Config, RouteConfig, StoreKind, TextOr, check_server};
 
 /// What is wrong, and with which route.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         check_sessions(config)?;
     }
     for (index, route) in config.routes.iter().enumerate() {
-        check_route(route).map_err(|message| Problem { route: Some(index), message })?;
+        check_route(config, route).map_err(|message| Problem { route: Some(index), message })?;
     }
     match RouteTable::new(config.routes.iter().map(placeholder)) {
         Ok(_) => Ok(()),
@@ -153,7 +152,7 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     Ok(())
 }
 
-fn check_route(route: &RouteConfig) -> Result<(), String> {
+fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     let name = &route.name;
     if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
         return Err("a route needs a name of 1 to 64 printable characters".to_owned());
@@ -173,13 +172,18 @@ fn check_route(route: &RouteConfig) -> Result<(), String> {
             ));
         }
     }
-    if let Some(upstream) = &route.upstream {
-        Upstream::new(name.as_str(), &upstream.servers, UpstreamSettings::default())
-            .map_err(|error| format!("route `{name}`: {error}"))?;
-        let times = [upstream.connect_timeout, upstream.response_timeout, upstream.body_timeout];
-        if times.iter().any(|span| span.0.is_zero()) {
-            return Err(format!("route `{name}`: a time-out must be longer than zero, like `60s`"));
+    match &route.upstream {
+        Some(TextOr::Block(upstream)) => {
+            upstream.check().map_err(|message| format!("route `{name}`: {message}"))?;
         }
+        Some(TextOr::Text(upstream)) if !config.upstreams.contains_key(upstream) => {
+            let known: Vec<String> = config.upstreams.keys().map(|known| format!("`{known}`")).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(format!(
+                "route `{name}`: there is no upstream `{upstream}` in upstreams, only {known}"
+            ));
+        }
+        _ => {}
     }
     if let Some(status) = route.respond.as_ref().map(|respond| respond.status)
         && !(200..600).contains(&status)

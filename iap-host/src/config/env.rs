@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Config, Environment};
 
 const PREFIX: &str = "IAP_";
-const SECTIONS: [&str; 6] = ["SERVER", "ADMIN", "SESSIONS", "APM", "LOG", "ROUTES"];
+const SECTIONS: [&str; 7] = ["SERVER", "ADMIN", "SESSIONS", "APM", "LOG", "UPSTREAMS", "ROUTES"];
 
 /// Lays the environment over `config`.
 pub(super) fn apply(config: Config, environment: &Environment) -> Result<Config, String> {
@@ -76,6 +76,6 @@ fn leaf<'a>(root: &'a mut Value, path: &str) -> Option<&'a mut Value> {
         }
     }
     let found = node.as_object_mut()?.entry(last).or_insert(Value::Null);
-    let is_routes = path.starts_with("routes");
-    (!found.is_object() && !is_routes).then_some(found)
+    let is_named = path.starts_with("routes") || path.starts_with("upstreams");
+    (!found.is_object() && !is_named).then_some(found)
 }

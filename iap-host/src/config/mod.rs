@@ -25,7 +25,7 @@ pub(crate) use secret::SecretRef;
 pub(crate) use server::{ClientCertificates, ServerConfig, ServerTlsConfig, TlsVersion};
 pub(crate) use sessions::{OnLimit, RedisConfig, Secure, SessionsConfig, StoreKind};
 pub(crate) use units::{ByteSize, Span};
-pub(crate) use upstream::UpstreamConfig;
+pub(crate) use upstream::{TextOr, UpstreamConfig, UpstreamRef};
 
 /// A whole configuration. Unknown keys are errors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) sessions: SessionsConfig,
     pub(crate) apm: ApmConfig,
     pub(crate) log: LogConfig,
+    /// Upstreams that routes refer to by name.
+    pub(crate) upstreams: BTreeMap<String, UpstreamConfig>,
     pub(crate) routes: Vec<RouteConfig>,
 }
 

@@ -1,12 +1,13 @@
 //! YAML to [`Config`], with a place for each error.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
-use super::{Config, Environment, check, env};
+use super::{Config, Environment, check, env, upstream};
 
 /// What is wrong with a configuration, where, and how to mend it. Never quotes the file itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +60,14 @@ pub(crate) fn parse(file: &str, text: &str, environment: &Environment) -> Result
         })?
     };
     let config = env::apply(config, environment).map_err(|message| at(None, message))?;
+    upstream::check(&config)
+        .map_err(|(name, message)| at(place_of(text, |places| places.upstreams.get(&name)), message))?;
     match check::check(&config) {
         Ok(()) => Ok(config),
-        Err(problem) => Err(at(problem.route.and_then(|index| route_place(text, index)), problem.message)),
+        Err(problem) => {
+            let place = problem.route.and_then(|index| place_of(text, |places| places.routes.get(index)));
+            Err(at(place, problem.message))
+        }
     }
 }
 
@@ -112,13 +118,18 @@ fn edit_distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// Finds where the route at `index` stands; asked only for an error message.
-fn route_place(text: &str, index: usize) -> Option<(u64, u64)> {
-    #[derive(Deserialize)]
-    struct Routes {
-        routes: Vec<Spanned<IgnoredAny>>,
-    }
-    let routes: Routes = serde_saphyr::from_str(text).ok()?;
-    let location = routes.routes.get(index)?.referenced;
+/// Where the blocks that can be wrong as a whole stand.
+#[derive(Deserialize)]
+struct Places {
+    #[serde(default)]
+    upstreams: BTreeMap<String, Spanned<IgnoredAny>>,
+    #[serde(default)]
+    routes: Vec<Spanned<IgnoredAny>>,
+}
+
+/// Finds where a block stands; asked only for an error message.
+fn place_of(text: &str, find: impl Fn(&Places) -> Option<&Spanned<IgnoredAny>>) -> Option<(u64, u64)> {
+    let places: Places = serde_saphyr::from_str(text).ok()?;
+    let location = find(&places)?.referenced;
     Some((location.line(), location.column()))
 }

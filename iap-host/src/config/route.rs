@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::UpstreamConfig;
+use super::UpstreamRef;
 
 /// One route. Exactly one of `upstream`, `files`, `respond` and `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,8 +15,9 @@ pub(crate) struct RouteConfig {
     pub(crate) host: Option<String>,
     #[serde(default = "root")]
     pub(crate) path: String,
+    /// The name of an upstream, or one of its own.
     #[serde(default)]
-    pub(crate) upstream: Option<UpstreamConfig>,
+    pub(crate) upstream: Option<UpstreamRef>,
     #[serde(default)]
     pub(crate) files: Option<PathBuf>,
     #[serde(default)]

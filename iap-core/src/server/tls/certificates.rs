@@ -55,7 +55,7 @@ impl Certificate {
 }
 
 /// The certificates of a PEM file.
-pub(super) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let pem = |source| TlsError::Pem { path: file.to_owned(), source };
     let chain: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(pem)?;
     if chain.is_empty() { Err(TlsError::NoCertificate(file.to_owned())) } else { Ok(chain) }

@@ -41,6 +41,12 @@ pub enum TlsError {
     /// A certificate, or its key, is not usable.
     #[error("the certificate or its key cannot be used: {0}")]
     Unusable(#[from] rustls::Error),
+    /// The system has no authorities to verify servers by.
+    #[error("the system has no certificate authorities: name a file with them")]
+    NoSystemRoots,
+    /// A name that no certificate can be for.
+    #[error("`{0}` is no name of a server")]
+    BadServerName(String),
     /// The CA for clients is not usable.
     #[error("the CA for client certificates cannot be used: {0}")]
     ClientCa(rustls::server::VerifierBuilderError),

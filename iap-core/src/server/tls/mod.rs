@@ -13,7 +13,8 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use certificates::Certificate;
-use certificates::{Certificates, read_chain};
+use certificates::Certificates;
+pub(crate) use certificates::read_chain;
 pub use error::TlsError;
 
 /// What a TLS listener presents. Cheap to clone; clones share their certificates.

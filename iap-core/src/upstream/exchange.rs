@@ -1,0 +1,301 @@
+//! One request on its way: server after server, connection after connection, until it is answered.
+
+use std::borrow::Cow;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+
+use super::Upstream;
+use super::balance::ServerSet;
+use super::connect::connect;
+use super::forward::{SendError, copy_head, finish, invalid, send};
+use super::informational::Listener;
+use super::pool::Pooled;
+use super::retry::Attempts;
+use super::server::Server;
+use super::ticket::Ticket;
+use super::tunnel::Wish;
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::error::{Error, Kind, Origin};
+use crate::hooks::{Hooks, SpanEnd, Stage};
+use crate::trace_context::SpanId;
+
+/// How often one request may meet the end of a shared connection.
+const MAX_UNPROCESSED: u32 = 8;
+
+/// The state of one request on its way through one upstream.
+pub(super) struct Exchange<'a, H: Hooks> {
+    upstream: &'a Arc<Upstream>,
+    hooks: &'a H,
+    transaction: &'a H::Transaction,
+    connection: &'a Connection,
+    wish: Option<Wish>,
+    listener: Option<Listener>,
+    span: Option<SpanId>,
+    server: Option<usize>,
+    /// Whether the request went out a second time because an idle connection had ended.
+    repeated: bool,
+    /// How often the server said that it has not looked at the request.
+    unprocessed: u32,
+}
+
+impl<'a, H: Hooks> Exchange<'a, H> {
+    pub(super) fn new(
+        upstream: &'a Arc<Upstream>,
+        hooks: &'a H,
+        transaction: &'a H::Transaction,
+        connection: &'a Connection,
+        span: Option<SpanId>,
+    ) -> Self {
+        Self {
+            upstream,
+            hooks,
+            transaction,
+            connection,
+            wish: None,
+            listener: None,
+            span,
+            server: None,
+            repeated: false,
+            unprocessed: 0,
+        }
+    }
+
+    /// `wish`: what the client would like to switch to; `listener`: who hears what comes before the
+    /// answer.
+    pub(super) fn expecting(mut self, wish: Option<Wish>, listener: Option<Listener>) -> Self {
+        (self.wish, self.listener) = (wish, listener);
+        self
+    }
+
+    /// Tries servers until one answers. A connection that could not be made leads to the next server
+    /// in any case, a failure after that only where the settings say so.
+    pub(super) async fn send_until_answered(
+        &mut self,
+        mut request: Request<Body>,
+        had_upload: bool,
+    ) -> Result<Response<Body>, Error> {
+        let upstream = self.upstream;
+        let affinity = upstream.affinity(&request, self.connection);
+        let rule = upstream.settings.retry.as_ref().zip(upstream.budget.as_ref());
+        let mut attempts = Attempts::new(rule, &request, had_upload);
+        let (mut tried, mut repeats, mut last) = (ServerSet::default(), false, None);
+        loop {
+            let mut admitted = upstream.admit(&affinity, &tried).await?;
+            if admitted.is_none() && repeats {
+                // All have had their turn: the second attempt may go where the first one went.
+                tried = ServerSet::default();
+                admitted = upstream.admit(&affinity, &tried).await?;
+            }
+            let Some(ticket) = admitted else { return Err(last.unwrap_or_else(no_server)) };
+            let index = ticket.index();
+            self.server = Some(index);
+            tried.insert(index);
+            let copy = attempts.copy(&request);
+            let result = match self.try_server(ticket, request, had_upload).await {
+                Tried::Over(result) => result,
+                Tried::Unconnected(error, unsent) => {
+                    (request, last) = (unsent, Some(error));
+                    continue;
+                }
+            };
+            let outcome = result.as_ref().map(Response::status);
+            match copy.filter(|_| attempts.again(outcome)) {
+                Some(copy) => {
+                    upstream.metrics.retries.increment(1);
+                    (request, repeats, last) = (copy, true, result.err());
+                }
+                None => return result.map(|response| self.bind(response, affinity.bound)),
+            }
+        }
+    }
+
+    /// One server: idle connections until one turns out to be alive, then a new one.
+    async fn try_server(&mut self, ticket: Ticket, mut request: Request<Body>, had_upload: bool) -> Tried {
+        let upstream = self.upstream;
+        let server = &*upstream.servers[ticket.index()];
+        let mut ticket = Some(ticket);
+        // Only a connection of its own can switch protocols.
+        let alone = self.wish.is_some() && server.may_speak_http2();
+        while !self.repeated
+            && !alone
+            && let Some(mut pooled) = server.pool.take(server)
+        {
+            pooled.ticket = ticket.take();
+            match self.attempt(pooled, false, request, had_upload).await {
+                Sent::Over(result) => return self.over(result),
+                Sent::Again(again, place) => (request, ticket) = (again, place),
+            }
+        }
+        for _ in 0..=MAX_UNPROCESSED {
+            let mut fresh = match self.connect(server).await {
+                Ok(fresh) => fresh,
+                Err(error) => {
+                    self.note(&Err(&error));
+                    return Tried::Unconnected(error, request);
+                }
+            };
+            fresh.ticket = ticket.take();
+            match self.attempt(fresh, true, request, had_upload).await {
+                Sent::Over(result) => return self.over(result),
+                Sent::Again(again, place) => (request, ticket) = (again, place),
+            }
+        }
+        self.over(Err(Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection")))
+    }
+
+    fn over(&self, result: Result<Response<Body>, Error>) -> Tried {
+        self.note(&result.as_ref().map(Response::status));
+        Tried::Over(result)
+    }
+
+    /// Counts how a request to the current server went.
+    fn note(&self, outcome: &Result<StatusCode, &Error>) {
+        let Some(index) = self.server else { return };
+        let server = &self.upstream.servers[index];
+        let (counter, well) = match outcome {
+            Ok(status) if status.is_server_error() => (&server.metrics.server_error, false),
+            Ok(_) => (&server.metrics.answered, true),
+            Err(error) if error.origin() == Origin::Upstream => {
+                server.note_error(error);
+                (&server.metrics.failed, false)
+            }
+            // The client's doing.
+            Err(_) => return,
+        };
+        counter.increment(1);
+        self.upstream.note_outcome(index, well);
+    }
+
+    /// Binds the client to the server that has answered, where that is wanted.
+    fn bind(&self, mut response: Response<Body>, bound: Option<usize>) -> Response<Body> {
+        if let (Some(sticky), Some(index)) = (&self.upstream.settings.sticky, self.server)
+            && bound != Some(index)
+        {
+            sticky.bind(&mut response, &self.upstream.servers[index], self.connection.is_tls());
+        }
+        response
+    }
+
+    /// Sends over one connection. A reused one may have been closed by the server a moment ago: what
+    /// was certainly not read by it is sent again; a safe request without a body is so, once, over a
+    /// new connection.
+    async fn attempt(
+        &mut self,
+        pooled: Pooled,
+        is_fresh: bool,
+        request: Request<Body>,
+        had_upload: bool,
+    ) -> Sent {
+        // A connection of HTTP/2 may be another request's, and end, as soon as it is there.
+        let is_shared = pooled.sender.is_http2();
+        let is_safe = is_repeatable(request.method()) && !is_fresh;
+        let may_repeat = !had_upload && !self.repeated && (is_safe || is_shared);
+        let copy = may_repeat.then(|| copy_head(&request));
+        let failed = match self.send(pooled, request).await {
+            Ok((response, pooled)) => return Sent::Over(self.finish(response, pooled, had_upload)),
+            Err(failed) => failed,
+        };
+        match failed.unsent {
+            Some(unsent) if is_shared || !is_fresh => return Sent::Again(*unsent, failed.ticket),
+            _ => {}
+        }
+        let is_lost = failed.error.kind() == Kind::BadGateway && !failed.is_reset;
+        let Some(copy) = copy else { return Sent::Over(Err(failed.error)) };
+        if failed.is_unprocessed && self.unprocessed < MAX_UNPROCESSED {
+            self.unprocessed += 1;
+        } else if is_safe && is_lost {
+            self.repeated = true;
+        } else {
+            return Sent::Over(Err(failed.error));
+        }
+        Sent::Again(copy, failed.ticket)
+    }
+
+    async fn connect(&self, server: &Server) -> Result<Pooled, Error> {
+        let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
+        let result = connect(self.upstream, server, self.wish.is_some()).await;
+        let attempt = result.as_ref().map(drop);
+        server.note(&self.upstream.name, attempt, self.upstream.settings.fail_pause);
+        if H::ENABLED {
+            let error = result.as_ref().err().map(|error| error.to_string().into());
+            let detail = Some(server.address.shown.clone());
+            self.hooks.end(self.transaction, span, SpanEnd { status: None, error, detail });
+        }
+        result
+    }
+
+    async fn send(
+        &self,
+        pooled: Pooled,
+        request: Request<Body>,
+    ) -> Result<(Response<Incoming>, Pooled), SendError> {
+        if pooled.sender.is_http2()
+            && let Some(listener) = &self.listener
+        {
+            // What comes before the answer is not heard there.
+            listener.release_body();
+        }
+        let mut sent = pin!(send(pooled, request, self.upstream.settings.response_timeout));
+        poll_fn(|cx| {
+            if let Some(listener) = &self.listener {
+                listener.wait(cx);
+            }
+            sent.as_mut().poll(cx)
+        })
+        .await
+    }
+
+    /// The answer, or the tunnel that it opens.
+    fn finish(
+        &mut self,
+        response: Response<Incoming>,
+        mut pooled: Pooled,
+        had_upload: bool,
+    ) -> Result<Response<Body>, Error> {
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            pooled.is_spent = self.listener.as_ref().is_some_and(Listener::holds_body);
+            return finish(response, pooled, had_upload);
+        }
+        // Where it was not asked for, the origin is not to be trusted.
+        let granted = self.wish.take().and_then(|wish| wish.grant(response, pooled));
+        let (tunnel, response) = granted.ok_or_else(|| invalid("the upstream switches protocols"))?;
+        self.connection.set_tunnel(tunnel);
+        Ok(response)
+    }
+
+    pub(super) fn span_end(&self, result: &Result<Response<Body>, Error>) -> SpanEnd {
+        SpanEnd {
+            status: result.as_ref().ok().map(Response::status),
+            error: result.as_ref().err().map(|error| Cow::Owned(error.to_string())),
+            detail: self.server.map(|index| self.upstream.servers[index].address.shown.clone()),
+        }
+    }
+}
+
+/// How an attempt with one server went.
+enum Tried {
+    Over(Result<Response<Body>, Error>),
+    /// Nothing was sent.
+    Unconnected(Error, Request<Body>),
+}
+
+/// How an attempt with one connection went. What goes on keeps its place at the server.
+enum Sent {
+    Over(Result<Response<Body>, Error>),
+    /// It may be sent over another one.
+    Again(Request<Body>, Option<Ticket>),
+}
+
+fn no_server() -> Error {
+    Error::new(Kind::Unavailable, Origin::Internal, "no server of the upstream is available").retryable()
+}
+
+/// Safe methods (RFC 9110 section 9.2.1): repeating them has no effect on the server.
+fn is_repeatable(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}

@@ -1,0 +1,130 @@
+//! What an operator sees of an upstream and may do to it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Upstream;
+use super::pool::PoolStats;
+use super::server::Server;
+
+/// An upstream at one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Requests that wait for a place.
+    pub queued: usize,
+    /// Its servers, in the order of the configuration.
+    pub servers: Vec<ServerStatus>,
+}
+
+/// One server at one moment.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerStatus {
+    /// `host:port` or `unix:/path`.
+    pub address: Arc<str>,
+    /// Its name, where it has one.
+    pub name: Option<Arc<str>>,
+    /// Whether requests go to it.
+    pub state: ServerState,
+    /// Its weight, as it was set.
+    pub weight: u32,
+    /// Requests at it, counted to the end of their responses.
+    pub in_flight: usize,
+    /// Open connections.
+    pub connections: usize,
+    /// How its connections are used.
+    pub pool: PoolStats,
+    /// The addresses of its name, once it was resolved in the background.
+    pub addresses: Vec<SocketAddr>,
+    /// The last failure, if there was one since the start. For operators: it names addresses.
+    pub last_error: Option<Arc<str>>,
+}
+
+/// Whether requests go to a server, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ServerState {
+    /// Requests go to it.
+    Up,
+    /// It could not be connected to a moment ago; requests go to it only if no other is left.
+    Unreachable,
+    /// Its health checks fail.
+    Unhealthy,
+    /// It was ejected after failures in a row.
+    Ejected,
+    /// It was ejected, and is tried out now.
+    Probing,
+    /// An operator has taken it out.
+    Draining,
+}
+
+impl ServerState {
+    /// The stable name, in snake case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Unreachable => "unreachable",
+            Self::Unhealthy => "unhealthy",
+            Self::Ejected => "ejected",
+            Self::Probing => "probing",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+impl Server {
+    fn state(&self) -> ServerState {
+        if self.is_draining() {
+            return ServerState::Draining;
+        }
+        if self.is_unhealthy() {
+            return ServerState::Unhealthy;
+        }
+        match self.outlier.ejected() {
+            Some(true) => ServerState::Probing,
+            Some(false) => ServerState::Ejected,
+            None if self.is_down() => ServerState::Unreachable,
+            None => ServerState::Up,
+        }
+    }
+}
+
+impl Upstream {
+    /// How it is at the moment. Takes locks for an instant, so it is not for each request.
+    pub fn status(&self) -> UpstreamStatus {
+        let servers = self.servers.iter().map(|server| ServerStatus {
+            address: server.address.shown.clone(),
+            name: server.name.clone(),
+            state: server.state(),
+            weight: server.weight(),
+            in_flight: server.in_flight.load(Ordering::Relaxed),
+            connections: server.open_connections(),
+            pool: server.pool.stats(),
+            addresses: server.addresses.list(),
+            last_error: server.last_error(),
+        });
+        UpstreamStatus { name: self.name.clone(), queued: self.queue.waiting(), servers: servers.collect() }
+    }
+
+    /// Sends no new requests to a server, given by its name or address; those that run are
+    /// finished. With `keep_bound`, requests of clients that are bound to it still go there
+    /// ([`Sticky`](super::Sticky)), so that their sessions may come to an end. False when there is
+    /// no such server.
+    pub fn drain(&self, server: &str, keep_bound: bool) -> bool {
+        self.with(server, |server| server.drain(keep_bound))
+    }
+
+    /// Undoes [`Upstream::drain`]. False when there is no such server.
+    pub fn undrain(&self, server: &str) -> bool {
+        self.with(server, Server::undrain)
+    }
+
+    fn with(&self, name: &str, act: impl Fn(&Server)) -> bool {
+        let is_meant = |server: &&Arc<Server>| &**server.label() == name || &*server.address.shown == name;
+        self.servers.iter().find(is_meant).map(|server| act(server)).is_some()
+    }
+}

@@ -1,0 +1,195 @@
+//! TLS and sockets of the file system to upstreams.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use common::h2::{Identity, ModernOrigin, answer};
+use common::{Client, Origin, gateway_to, read_message, respond, status};
+use http::HeaderValue;
+use iap_core::Upstream;
+use iap_core::server::TlsError;
+use iap_core::upstream::{Protocol, UpstreamSettings, UpstreamTls, UpstreamTlsSettings};
+
+/// Says what it speaks and which name it was asked for.
+fn secure(identity: &Identity, client: Option<&Identity>) -> ModernOrigin {
+    ModernOrigin::start(Some(identity.server(client)), |_, request| async move {
+        let mut response = answer("ok");
+        let seen = format!("{:?}", request.version());
+        response.headers_mut().insert("x-seen", HeaderValue::from_str(&seen).unwrap());
+        response
+    })
+}
+
+fn ask(origin: &ModernOrigin, host: &str, protocol: Protocol, tls: &UpstreamTlsSettings) -> String {
+    let tls = Some(UpstreamTls::load(tls).unwrap());
+    let settings = UpstreamSettings { protocol, tls, ..UpstreamSettings::default() };
+    let server = format!("https://{host}:{}", origin.address.port());
+    let upstream = Arc::new(Upstream::new("o", [server], settings).unwrap());
+    let gateway = gateway_to(&upstream);
+    let response = Client::connect(gateway.addresses()[0]).get("/");
+    match upstream.status().servers[0].last_error.clone() {
+        Some(error) => {
+            assert!(!response.contains(&*error), "the cause is not for clients: {response}");
+            format!("{} {error}", status(&response))
+        }
+        None => response,
+    }
+}
+
+fn trusting(identity: &Identity) -> UpstreamTlsSettings {
+    UpstreamTlsSettings { ca: Some(identity.certificate.path().into()), ..Default::default() }
+}
+
+#[test]
+fn servers_are_verified_and_speak_what_was_agreed() {
+    let identity = Identity::new(&["localhost", "127.0.0.1"]);
+    let origin = secure(&identity, None);
+    let trusting = trusting(&identity);
+    for (protocol, seen) in
+        [(Protocol::Auto, "HTTP/2.0"), (Protocol::Http1, "HTTP/1.1"), (Protocol::Http2, "HTTP/2.0")]
+    {
+        for host in ["localhost", "127.0.0.1"] {
+            let response = ask(&origin, host, protocol, &trusting);
+            assert!(response.contains(&format!("x-seen: {seen}")), "{protocol:?}: {response}");
+        }
+    }
+    // By anybody else's authority.
+    let stranger = Identity::new(&["localhost"]);
+    let wrong = UpstreamTlsSettings { ca: Some(stranger.certificate.path().into()), ..Default::default() };
+    let response = ask(&origin, "localhost", Protocol::Auto, &wrong);
+    assert!(response.starts_with("502 ") && response.contains("certificate"), "{response}");
+    let blind = UpstreamTlsSettings { insecure_skip_verify: true, ..Default::default() };
+    assert!(ask(&origin, "localhost", Protocol::Auto, &blind).contains("200 OK"));
+    assert_eq!(origin.handled(), 7, "nothing is sent before the server is verified");
+}
+
+#[test]
+fn a_name_of_its_own_can_be_asked_for() {
+    let identity = Identity::new(&["shop.internal"]);
+    let origin = secure(&identity, None);
+    let response = ask(&origin, "localhost", Protocol::Auto, &trusting(&identity));
+    assert!(response.starts_with("502 ") && response.contains("not valid for name"), "{response}");
+    let named = UpstreamTlsSettings { server_name: Some("shop.internal".into()), ..trusting(&identity) };
+    assert!(ask(&origin, "localhost", Protocol::Auto, &named).contains("200 OK"));
+}
+
+#[test]
+fn a_client_certificate_is_shown_to_servers_that_ask() {
+    let (identity, client) = (Identity::new(&["localhost"]), Identity::new(&["gateway"]));
+    let origin = secure(&identity, Some(&client));
+    for protocol in [Protocol::Auto, Protocol::Http1] {
+        assert!(ask(&origin, "localhost", protocol, &trusting(&identity)).starts_with("502 "));
+        let shown = UpstreamTlsSettings {
+            client: Some((client.certificate.path().into(), client.key.path().into())),
+            ..trusting(&identity)
+        };
+        assert!(ask(&origin, "localhost", protocol, &shown).contains("200 OK"));
+    }
+}
+
+#[test]
+fn bad_files_and_names_are_refused_at_once() {
+    let identity = Identity::new(&["localhost"]);
+    let load = |settings| UpstreamTls::load(&settings).unwrap_err();
+    let missing = UpstreamTlsSettings { ca: Some("/nowhere.pem".into()), ..Default::default() };
+    assert!(load(missing).to_string().starts_with("/nowhere.pem: "));
+    let key = UpstreamTlsSettings { ca: Some(identity.key.path().into()), ..Default::default() };
+    assert!(matches!(load(key), TlsError::NoCertificate(_)));
+    let name = UpstreamTlsSettings { server_name: Some("a b".into()), ..trusting(&identity) };
+    assert!(matches!(load(name), TlsError::BadServerName(_)));
+    let other = Identity::new(&["gateway"]);
+    let pair = (identity.certificate.path().into(), other.key.path().into());
+    let mixed = UpstreamTlsSettings { client: Some(pair), ..trusting(&identity) };
+    assert!(matches!(load(mixed), TlsError::Unusable(_)));
+}
+
+#[test]
+fn a_plain_server_where_tls_was_expected_is_502() {
+    let origin = Origin::fixed("plain");
+    let tls = Some(
+        UpstreamTls::load(&UpstreamTlsSettings { insecure_skip_verify: true, ..Default::default() }).unwrap(),
+    );
+    let connect_timeout = std::time::Duration::from_millis(300);
+    let settings = UpstreamSettings { tls, connect_timeout, ..UpstreamSettings::default() };
+    let upstream = Arc::new(Upstream::new("o", [format!("https://{}", origin.address)], settings).unwrap());
+    let gateway = gateway_to(&upstream);
+    // The origin waits for the end of a head, so it is the handshake's own time that ends.
+    let response = Client::connect(gateway.addresses()[0]).get("/");
+    assert!(["502", "504"].contains(&status(&response)), "{response}");
+    assert!(
+        origin.requests.lock().iter().all(|request| !request.contains("GET ")),
+        "nothing went in the clear"
+    );
+}
+
+#[test]
+fn a_websocket_gets_a_connection_of_its_own_where_the_server_prefers_http2() {
+    let identity = Identity::new(&["localhost"]);
+    let mut seen = identity.server(None);
+    let (protocols, offered) = std::sync::mpsc::channel();
+    seen.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let listener = std::net::TcpListener::bind(common::ANY).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(seen);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let session = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(session, stream);
+            let request = read_message(&mut stream).unwrap();
+            protocols.send(stream.conn.alpn_protocol().map(<[u8]>::to_vec)).unwrap();
+            assert!(request.to_ascii_lowercase().contains("upgrade: websocket"), "{request}");
+            let switch =
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n";
+            stream.write_all(switch.as_bytes()).unwrap();
+            let mut bytes = [0; 4];
+            stream.read_exact(&mut bytes).unwrap();
+            stream.write_all(&bytes).unwrap();
+        }
+    });
+    let tls = Some(UpstreamTls::load(&trusting(&identity)).unwrap());
+    let settings = UpstreamSettings { tls, ..UpstreamSettings::default() };
+    let upstream = Arc::new(Upstream::new("o", [format!("https://localhost:{port}")], settings).unwrap());
+    let gateway = gateway_to(&upstream);
+    let mut client = Client::connect(gateway.addresses()[0]);
+    client.send("GET / HTTP/1.1\r\nhost: t\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
+    let head = common::read_head_only(&mut client.0).unwrap();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(offered.recv().unwrap().as_deref(), Some(&b"http/1.1"[..]));
+    client.send("ping");
+    let mut echo = [0; 4];
+    client.0.read_exact(&mut echo).unwrap();
+    assert_eq!(&echo, b"ping");
+    drop(client);
+    common::until("the tunnel counts to its end", || {
+        let server = upstream.status().servers.remove(0);
+        (server.in_flight, server.connections) == (0, 0)
+    });
+}
+
+#[test]
+fn a_server_behind_a_socket_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            while let Some(request) = read_message(&mut stream) {
+                assert!(request.starts_with("GET /a HTTP/1.1\r\n") && request.contains("host: test\r\n"));
+                respond(&mut stream, "by file");
+            }
+        }
+    });
+    let server = format!("unix:{}", path.display());
+    let upstream = Arc::new(Upstream::new("o", [&server], UpstreamSettings::default()).unwrap());
+    let gateway = gateway_to(&upstream);
+    let mut client = Client::connect(gateway.addresses()[0]);
+    for _ in 0..3 {
+        assert!(client.get("/a").ends_with("by file"));
+    }
+    let status = upstream.status();
+    assert_eq!(*status.servers[0].address, *server);
+    assert_eq!((status.servers[0].pool.opened, status.servers[0].pool.reused), (1, 2));
+}
