@@ -19,6 +19,8 @@ use tokio::net::UnixDatagram;
 
 /// How long the new process may take until it is ready.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Set for a process that takes over from another one.
+const TAKES_OVER: &str = "IAP_TAKES_OVER";
 /// The first file descriptor that is passed on (sd_listen_fds(3)).
 const FIRST_FD: i32 = 3;
 
@@ -32,6 +34,11 @@ pub(crate) fn inherited() -> Result<Sockets, BoxError> {
         sockets.extend(socket.map_err(|error| format!("LISTEN_FDS: socket {index}: {error}"))?);
     }
     Ok(Sockets::new(sockets))
+}
+
+/// Whether another process runs until this one is ready.
+pub(crate) fn takes_over() -> bool {
+    std::env::var_os(TAKES_OVER).is_some()
 }
 
 /// Tells whoever started this process that it serves.
@@ -80,6 +87,7 @@ fn start(sockets: Vec<TcpListener>, notify: PathBuf) -> Result<Child, BoxError> 
         .env("LISTEN_FDS", sockets.len().to_string())
         .env_remove("LISTEN_PID")
         .env("NOTIFY_SOCKET", notify);
+    command.env(TAKES_OVER, "1");
     let mappings = sockets.into_iter().zip(FIRST_FD..);
     let mappings =
         mappings.map(|(socket, child_fd)| FdMapping { parent_fd: OwnedFd::from(socket), child_fd });

@@ -51,6 +51,7 @@ struct Inner {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Facts {
     version: &'static str,
+    pid: u32,
     started_ms: u64,
     addresses: Addresses,
     sessions: Option<Value>,
@@ -74,6 +75,7 @@ impl Facts {
         });
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
             started_ms: started.as_millis() as u64,
             addresses,
             sessions,

@@ -96,6 +96,7 @@ pub(crate) struct Addresses {
 /// `temporary`: the log's bridge keeps the APM itself until the process ends.
 pub(crate) fn open_apm(
     config: &ApmConfig,
+    takes_over: bool,
     temporary: &mut Option<tempfile::TempDir>,
 ) -> Result<Option<Apm>, BootError> {
     if !config.enabled {
@@ -105,6 +106,8 @@ pub(crate) fn open_apm(
     let options =
         SqliteOptions { max_age: config.max_age.0, max_bytes: config.max_size.0, ..SqliteOptions::default() };
     let history = match &config.history {
+        // The process before this one owns it until it has drained.
+        Some(directory) if takes_over => SqliteHistory::open_when_free(directory, options),
         Some(directory) => SqliteHistory::open(directory, options),
         None => {
             let made = tempfile::Builder::new().prefix("iap-history-").tempdir();

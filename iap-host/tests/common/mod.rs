@@ -85,6 +85,11 @@ impl Host {
         http::get(self.admin, path).json()
     }
 
+    /// Writes a file into the host's directory.
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
     /// What is in the host's directory.
     pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.directory.path()).unwrap();

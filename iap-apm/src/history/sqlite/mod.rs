@@ -16,7 +16,8 @@ mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use iap_core::{Clock, SystemClock, TraceId};
@@ -33,6 +34,8 @@ pub use self::files::Evicted;
 
 /// Batches that may wait for the writer; beyond, [`HistoryErrorKind::Overloaded`].
 const QUEUE: usize = 64;
+/// How often a directory is looked at that another history owns.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Queries that run at the same time; the others wait.
 const READERS: usize = 4;
 
@@ -67,13 +70,21 @@ impl std::fmt::Debug for SqliteOptions {
 ///
 /// A directory has one owner at a time; a lock file in it, which ends with the process, sees to that.
 pub struct SqliteHistory {
-    files: Arc<Files>,
+    /// Set once the directory is ours.
+    owned: Arc<OnceLock<Owned>>,
     jobs: std::sync::mpsc::SyncSender<Job>,
     readers: Arc<Semaphore>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
-    /// Held for as long as the directory is owned.
-    _lock: File,
+    /// Tells a thread that still waits for the directory to give up.
+    stopped: Arc<AtomicBool>,
     temporary: Option<PathBuf>,
+}
+
+/// A directory that is ours.
+struct Owned {
+    files: Files,
+    /// Held for as long as it is.
+    _lock: File,
 }
 
 impl SqliteHistory {
@@ -85,25 +96,57 @@ impl SqliteHistory {
     /// history owns it.
     pub fn open(directory: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, HistoryError> {
         let directory = directory.as_ref();
-        create_private(directory).map_err(unavailable("the directory cannot be created"))?;
-        let lock =
-            File::create(directory.join("lock")).map_err(unavailable("the directory cannot be written"))?;
+        let lock = lock_file(directory)?;
         lock.try_lock().map_err(unavailable("another history owns the directory"))?;
-        let files = Arc::new(Files::open(directory, options)?);
+        let owned = Owned { files: Files::open(directory, options)?, _lock: lock };
+        Self::start(move |_| Some(owned))
+    }
+
+    /// Opens a directory that another history may still own, as in a hand-over between two processes:
+    /// it is taken over as soon as it is free. Until then some batches wait, more are refused as
+    /// `Overloaded`, and queries are refused as `Unavailable`.
+    ///
+    /// # Errors
+    /// [`HistoryErrorKind::Unavailable`] when the directory cannot be created.
+    pub fn open_when_free(directory: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, HistoryError> {
+        let directory = directory.as_ref().to_owned();
+        let lock = lock_file(&directory)?;
+        Self::start(move |stopped| {
+            while lock.try_lock().is_err() {
+                if stopped.load(Ordering::Relaxed) {
+                    return None;
+                }
+                std::thread::sleep(LOOK_EVERY);
+            }
+            match Files::open(&directory, options) {
+                Ok(files) => Some(Owned { files, _lock: lock }),
+                Err(error) => {
+                    tracing::error!(%error, "the history could not be taken over: nothing is recorded");
+                    None
+                }
+            }
+        })
+    }
+
+    /// Starts the writer, which gets the directory first.
+    fn start(own: impl FnOnce(&AtomicBool) -> Option<Owned> + Send + 'static) -> Result<Self, HistoryError> {
         let (jobs, queue) = std::sync::mpsc::sync_channel(QUEUE);
-        let worker = files.clone();
+        let (owned, stopped) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
+        let (place, stop, (ready, started)) = (owned.clone(), stopped.clone(), std::sync::mpsc::channel());
         let thread = std::thread::Builder::new()
             .name("iap-history".into())
-            .spawn(move || writer::run(&worker, &queue))
+            .spawn(move || {
+                let own = own(&stop).map(|own| place.get_or_init(|| own));
+                let _ = ready.send(());
+                if let Some(own) = own {
+                    writer::run(&own.files, &queue);
+                }
+            })
             .map_err(unavailable("the writer cannot be started"))?;
-        Ok(Self {
-            files,
-            jobs,
-            readers: Arc::new(Semaphore::new(READERS)),
-            thread: Mutex::new(Some(thread)),
-            _lock: lock,
-            temporary: None,
-        })
+        // What is free is there at once, for whoever asks next.
+        let _ = started.recv_timeout(LOOK_EVERY);
+        let (readers, thread) = (Arc::new(Semaphore::new(READERS)), Mutex::new(Some(thread)));
+        Ok(Self { owned, jobs, readers, thread, stopped, temporary: None })
     }
 
     /// A history in a fresh directory below the system's temporary one, removed again on drop: for
@@ -131,12 +174,12 @@ impl SqliteHistory {
 
     /// How many files were removed and why, since the start.
     pub fn evicted(&self) -> Evicted {
-        self.files.evicted()
+        self.owned.get().map(|own| own.files.evicted()).unwrap_or_default()
     }
 
     /// How many files there are, and their bytes on disk.
     pub fn size(&self) -> (usize, u64) {
-        self.files.size()
+        self.owned.get().map(|own| own.files.size()).unwrap_or_default()
     }
 
     fn send(&self, job: Job) -> Result<(), HistoryError> {
@@ -155,10 +198,12 @@ impl SqliteHistory {
     {
         Box::pin(async move {
             let permit = self.readers.clone().acquire_owned().await.map_err(|_| closed())?;
-            let files = self.files.clone();
+            let owned = self.owned.clone();
             let read = move || {
                 let _permit = permit;
-                query(&files)
+                let not_yet =
+                    || HistoryError::new(HistoryErrorKind::Unavailable, "another history owns the directory");
+                query(&owned.get().ok_or_else(not_yet)?.files)
             };
             tokio::task::spawn_blocking(read).await.map_err(unavailable("the query was broken off"))?
         })
@@ -206,11 +251,14 @@ impl Drop for SqliteHistory {
         // Closing the queue ends the writer once it has written what was accepted.
         let (closed, _) = std::sync::mpsc::sync_channel(0);
         self.jobs = closed;
+        self.stopped.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.get_mut().take() {
             let _ = thread.join();
         }
         if let Some(directory) = self.temporary.take() {
-            self.files.close_readers();
+            if let Some(own) = self.owned.get() {
+                own.files.close_readers();
+            }
             let _ = std::fs::remove_dir_all(directory);
         }
     }
@@ -218,8 +266,14 @@ impl Drop for SqliteHistory {
 
 impl std::fmt::Debug for SqliteHistory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteHistory").field("files", &self.files.size().0).finish_non_exhaustive()
+        f.debug_struct("SqliteHistory").field("files", &self.size().0).finish_non_exhaustive()
     }
+}
+
+/// The file that is locked by the owner of a directory.
+fn lock_file(directory: &Path) -> Result<File, HistoryError> {
+    create_private(directory).map_err(unavailable("the directory cannot be created"))?;
+    File::create(directory.join("lock")).map_err(unavailable("the directory cannot be written"))
 }
 
 /// What users did is in it, so others on the machine must not read it.
