@@ -357,3 +357,26 @@ fn listings_follow_an_index() {
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{plan:?}");
     }
 }
+
+#[tokio::test]
+async fn a_directory_is_taken_over_as_soon_as_its_owner_is_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = SqliteHistory::open(directory.path(), SqliteOptions::default()).unwrap();
+    let error = SqliteHistory::open(directory.path(), SqliteOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("another history owns the directory"), "{error}");
+
+    let next = SqliteHistory::open_when_free(directory.path(), SqliteOptions::default()).unwrap();
+    let waiting = next.append(batch(vec![summary(2, T0, 7)]));
+    let waiting = std::pin::pin!(async { waiting.await.unwrap() });
+    assert_eq!(next.trace(trace_id(1)).await.unwrap_err().kind(), HistoryErrorKind::Unavailable);
+    first.append(batch(vec![summary(1, T0, 7)])).await.unwrap();
+    drop(first);
+    waiting.await;
+    for written in [1, 2] {
+        let found = next.trace(trace_id(written)).await.unwrap();
+        assert!(found.is_some(), "what the first has written and what waited: {written}");
+    }
+
+    // One that never gets its turn can be dropped.
+    drop(SqliteHistory::open_when_free(directory.path(), SqliteOptions::default()).unwrap());
+}
