@@ -25,15 +25,29 @@ use crate::upstream::{Gate, PooledBody};
 #[derive(Default)]
 pub struct Body {
     inner: Inner,
+    upload: Option<Box<Upload>>,
+}
+
+/// What there is to a body that is sent to an upstream.
+#[derive(Default)]
+struct Upload {
     /// Counts frames for whoever waits for the body to be sent.
     progress: Option<Arc<AtomicU64>>,
-    held: Option<Box<Held>>,
+    held: Option<Held>,
 }
 
 /// A body that waits to be asked for.
 struct Held {
     gate: Arc<Gate>,
     patience: IdleTimer,
+}
+
+/// Bounds on what comes from a client.
+struct Bounds {
+    /// Bytes that may still come.
+    left: u64,
+    /// How long it may stand still.
+    idle: IdleTimer,
 }
 
 #[derive(Default)]
@@ -43,10 +57,7 @@ enum Inner {
     Full(Option<Bytes>),
     Incoming {
         body: Incoming,
-        /// Bytes that may still come.
-        left: u64,
-        /// How long it may stand still.
-        idle: IdleTimer,
+        bounds: Option<Box<Bounds>>,
     },
     Pooled(PooledBody),
     Boxed(Pin<Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send>>),
@@ -73,32 +84,28 @@ impl Body {
     }
 
     pub(crate) fn incoming(body: Incoming) -> Self {
-        let inner = if body.is_end_stream() {
-            Inner::Empty
-        } else {
-            Inner::Incoming { body, left: u64::MAX, idle: IdleTimer::new(None) }
-        };
+        let inner = if body.is_end_stream() { Inner::Empty } else { Inner::Incoming { body, bounds: None } };
         inner.into()
     }
 
     /// Adds one to `progress` for each frame that is taken from the body.
     pub(crate) fn report_to(&mut self, progress: Arc<AtomicU64>) {
-        self.progress = Some(progress);
+        self.upload.get_or_insert_default().progress = Some(progress);
     }
 
     /// Lets nothing be taken before `gate` opens, or `patience` is over.
     pub(crate) fn hold(&mut self, gate: Arc<Gate>, patience: Duration) {
         if !self.is_end_stream() {
-            self.held = Some(Box::new(Held { gate, patience: IdleTimer::new(Some(patience)) }));
+            let patience = IdleTimer::new(Some(patience));
+            self.upload.get_or_insert_default().held = Some(Held { gate, patience });
         }
     }
 
     /// Lets at most `bytes` come from the client; the next one is an error of kind `TooLarge`. A
     /// pause longer than `pause` is one of kind `Timeout`.
     pub(crate) fn limit(&mut self, bytes: u64, pause: Duration) {
-        if let Inner::Incoming { left, idle, .. } = &mut self.inner {
-            *left = bytes;
-            *idle = IdleTimer::new(Some(pause));
+        if let Inner::Incoming { bounds, .. } = &mut self.inner {
+            *bounds = Some(Box::new(Bounds { left: bytes, idle: IdleTimer::new(Some(pause)) }));
         }
     }
 
@@ -115,10 +122,16 @@ impl Body {
     }
 }
 
-fn count(frame: Result<Frame<Bytes>, hyper::Error>, left: &mut u64) -> Result<Frame<Bytes>, BoxError> {
+fn count(
+    frame: Result<Frame<Bytes>, hyper::Error>,
+    bounds: Option<&mut Bounds>,
+) -> Result<Frame<Bytes>, BoxError> {
     let frame = frame.map_err(broken_off)?;
-    let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
-    *left = left.checked_sub(bytes).ok_or_else(too_large)?;
+    if let Some(bounds) = bounds {
+        bounds.idle.progress();
+        let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+        bounds.left = bounds.left.checked_sub(bytes).ok_or_else(too_large)?;
+    }
     Ok(frame)
 }
 
@@ -143,7 +156,7 @@ fn too_slow() -> Error {
 
 impl From<Inner> for Body {
     fn from(inner: Inner) -> Self {
-        Self { inner, progress: None, held: None }
+        Self { inner, upload: None }
     }
 }
 
@@ -174,15 +187,16 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        if let Some(held) = &mut this.held {
+        let Some(upload) = &mut this.upload else { return this.inner.poll_frame(cx) };
+        if let Some(held) = &mut upload.held {
             if held.gate.poll_open(cx).is_pending() {
                 ready!(held.patience.poll_over(cx));
                 held.gate.open();
             }
-            this.held = None;
+            upload.held = None;
         }
         let frame = this.inner.poll_frame(cx);
-        if let Some(progress) = this.progress.as_ref().filter(|_| frame.is_ready()) {
+        if let Some(progress) = upload.progress.as_ref().filter(|_| frame.is_ready()) {
             progress.fetch_add(1, Ordering::Relaxed);
         }
         frame
@@ -214,12 +228,14 @@ impl Inner {
         match self {
             Inner::Empty => Poll::Ready(None),
             Inner::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Inner::Incoming { body, left, idle } => match Pin::new(body).poll_frame(cx) {
-                Poll::Ready(frame) => {
-                    idle.progress();
-                    Poll::Ready(frame.map(|frame| count(frame, left)))
+            Inner::Incoming { body, bounds } => match (Pin::new(body).poll_frame(cx), bounds) {
+                (Poll::Ready(frame), bounds) => {
+                    Poll::Ready(frame.map(|frame| count(frame, bounds.as_deref_mut())))
                 }
-                Poll::Pending => idle.poll_over(cx).map(|()| Some(Err(too_slow().into()))),
+                (Poll::Pending, Some(bounds)) => {
+                    bounds.idle.poll_over(cx).map(|()| Some(Err(too_slow().into())))
+                }
+                (Poll::Pending, None) => Poll::Pending,
             },
             Inner::Pooled(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             Inner::Boxed(body) => {

@@ -68,7 +68,9 @@ impl Target {
         request: Request<Body>,
     ) -> Result<Response<Body>, Error> {
         match self {
-            Self::Upstream(upstream) => forward(upstream, hooks, transaction, connection, request).await,
+            Self::Upstream(upstream) => {
+                forward(upstream, hooks, transaction, connection, Box::new(request)).await
+            }
             Self::Service(service) => {
                 let span = hooks.start(transaction, Stage::Handler, None);
                 let handle = if H::ENABLED { hooks.handle(transaction) } else { None };
@@ -79,7 +81,7 @@ impl Target {
             }
             Self::Files(files) => {
                 let span = hooks.start(transaction, Stage::Files, None);
-                let result = files.serve(prefix, request).await;
+                let result = Box::pin(files.serve(prefix, request)).await;
                 end(hooks, transaction, span, files.name(), &result);
                 result
             }

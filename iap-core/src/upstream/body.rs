@@ -19,13 +19,13 @@ const UPLOAD_GRACE: Duration = Duration::from_secs(5);
 /// The body of an upstream's response. Dropped before its end, it closes the connection.
 pub struct PooledBody {
     body: Incoming,
-    connection: Option<Pooled>,
+    connection: Option<Box<Pooled>>,
     had_upload: bool,
 }
 
 impl PooledBody {
     /// `had_upload`: the request had a body, which may still be on its way.
-    pub(super) fn new(body: Incoming, connection: Pooled, had_upload: bool) -> Self {
+    pub(super) fn new(body: Incoming, connection: Box<Pooled>, had_upload: bool) -> Self {
         let mut this = Self { body, connection: Some(connection), had_upload };
         if this.body.is_end_stream() {
             this.give_back();
@@ -50,7 +50,7 @@ impl PooledBody {
     }
 }
 
-fn give_back(mut pooled: Pooled) {
+fn give_back(mut pooled: Box<Pooled>) {
     if let Some(ticket) = pooled.ticket.take() {
         // First the connection, then the place: the next request may be let in only if it finds it.
         ticket.server().pool.put(pooled);

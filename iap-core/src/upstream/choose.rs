@@ -69,7 +69,7 @@ impl Upstream {
             }
         }
         match &self.settings.limits {
-            Some(limits) if !full.is_empty() => self.wait(limits, full).await.map(Some),
+            Some(limits) if !full.is_empty() => Box::pin(self.wait(limits, full)).await.map(Some),
             _ => Ok(None),
         }
     }

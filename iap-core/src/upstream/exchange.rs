@@ -76,7 +76,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     /// in any case, a failure after that only where the settings say so.
     pub(super) async fn send_until_answered(
         &mut self,
-        mut request: Request<Body>,
+        mut request: Box<Request<Body>>,
         had_upload: bool,
     ) -> Result<Response<Body>, Error> {
         let upstream = self.upstream;
@@ -115,7 +115,12 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     }
 
     /// One server: idle connections until one turns out to be alive, then a new one.
-    async fn try_server(&mut self, ticket: Ticket, mut request: Request<Body>, had_upload: bool) -> Tried {
+    async fn try_server(
+        &mut self,
+        ticket: Ticket,
+        mut request: Box<Request<Body>>,
+        had_upload: bool,
+    ) -> Tried {
         let upstream = self.upstream;
         let server = &*upstream.servers[ticket.index()];
         let mut ticket = Some(ticket);
@@ -186,9 +191,9 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     /// new connection.
     async fn attempt(
         &mut self,
-        pooled: Pooled,
+        pooled: Box<Pooled>,
         is_fresh: bool,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
         had_upload: bool,
     ) -> Sent {
         // A connection of HTTP/2 may be another request's, and end, as soon as it is there.
@@ -201,7 +206,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             Err(failed) => failed,
         };
         match failed.unsent {
-            Some(unsent) if is_shared || !is_fresh => return Sent::Again(*unsent, failed.ticket),
+            Some(unsent) if is_shared || !is_fresh => return Sent::Again(unsent, failed.ticket),
             _ => {}
         }
         let is_lost = failed.error.kind() == Kind::BadGateway && !failed.is_reset;
@@ -216,9 +221,10 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         Sent::Again(copy, failed.ticket)
     }
 
-    async fn connect(&self, server: &Server) -> Result<Pooled, Error> {
+    async fn connect(&self, server: &Server) -> Result<Box<Pooled>, Error> {
         let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
-        let result = connect(self.upstream, server, self.wish.is_some()).await;
+        // Boxed, since it is rare and large: what is not awaited would still be moved with each request.
+        let result = Box::pin(connect(self.upstream, server, self.wish.is_some())).await;
         let attempt = result.as_ref().map(drop);
         server.note(&self.upstream.name, attempt, self.upstream.settings.fail_pause);
         if H::ENABLED {
@@ -231,9 +237,9 @@ impl<'a, H: Hooks> Exchange<'a, H> {
 
     async fn send(
         &self,
-        pooled: Pooled,
-        request: Request<Body>,
-    ) -> Result<(Response<Incoming>, Pooled), SendError> {
+        pooled: Box<Pooled>,
+        request: Box<Request<Body>>,
+    ) -> Result<(Response<Incoming>, Box<Pooled>), SendError> {
         if pooled.sender.is_http2()
             && let Some(listener) = &self.listener
         {
@@ -254,7 +260,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     fn finish(
         &mut self,
         response: Response<Incoming>,
-        mut pooled: Pooled,
+        mut pooled: Box<Pooled>,
         had_upload: bool,
     ) -> Result<Response<Body>, Error> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -281,14 +287,14 @@ impl<'a, H: Hooks> Exchange<'a, H> {
 enum Tried {
     Over(Result<Response<Body>, Error>),
     /// Nothing was sent.
-    Unconnected(Error, Request<Body>),
+    Unconnected(Error, Box<Request<Body>>),
 }
 
 /// How an attempt with one connection went. What goes on keeps its place at the server.
 enum Sent {
     Over(Result<Response<Body>, Error>),
     /// It may be sent over another one.
-    Again(Request<Body>, Option<Ticket>),
+    Again(Box<Request<Body>>, Option<Ticket>),
 }
 
 fn no_server() -> Error {

@@ -31,7 +31,8 @@ pub(crate) async fn forward<H: Hooks>(
     hooks: &H,
     transaction: &H::Transaction,
     connection: &Arc<Connection>,
-    mut request: Request<Body>,
+    // Boxed, since it moves through many hands from here on.
+    mut request: Box<Request<Body>>,
 ) -> Result<Response<Body>, Error> {
     let span = hooks.start(transaction, Stage::Upstream, None);
     let parent = hooks.span_id(&span);
@@ -82,7 +83,7 @@ fn make_origin_form(request: &mut Request<Body>) {
 /// Makes the origin's response ours. Where it is not to be trusted, its connection goes too.
 pub(super) fn finish(
     mut response: Response<Incoming>,
-    pooled: Pooled,
+    pooled: Box<Pooled>,
     had_upload: bool,
 ) -> Result<Response<Body>, Error> {
     if response.status().is_informational() {
@@ -120,18 +121,18 @@ impl SendError {
         Self { error, unsent: None, is_unprocessed: false, is_reset: false, ticket: None }
     }
 
-    fn unsent(error: Error, request: Request<Body>, ticket: Option<Ticket>) -> Self {
-        Self { unsent: Some(Box::new(request)), ticket, ..Self::new(error) }
+    fn unsent(error: Error, request: Box<Request<Body>>, ticket: Option<Ticket>) -> Self {
+        Self { unsent: Some(request), ticket, ..Self::new(error) }
     }
 }
 
 /// Sends over one connection and waits for the answer; `patience` begins anew as long as the body
 /// moves. An error comes with the request where nothing of it was sent.
 pub(super) async fn send(
-    mut pooled: Pooled,
-    mut request: Request<Body>,
+    mut pooled: Box<Pooled>,
+    mut request: Box<Request<Body>>,
     patience: Duration,
-) -> Result<(Response<Incoming>, Pooled), SendError> {
+) -> Result<(Response<Incoming>, Box<Pooled>), SendError> {
     let late = || Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time");
     // A connection out of the pool has nothing left to do, as far as its task has got that far.
     if !matches!(timeout(patience, pooled.sender.ready()).await, Ok(Ok(()))) {
@@ -143,7 +144,7 @@ pub(super) async fn send(
         request.body_mut().report_to(pooled.uploaded.clone());
     }
     let mut seen = pooled.uploaded.load(Ordering::Relaxed);
-    let mut answer = std::pin::pin!(pooled.sender.try_send_request(request));
+    let mut answer = std::pin::pin!(pooled.sender.try_send_request(*request));
     let answer = loop {
         match timeout(patience, answer.as_mut()).await {
             Ok(answer) => break answer,
@@ -178,8 +179,8 @@ fn describe(error: hyper::Error, unsent: bool) -> Error {
     if unsent { described.retryable() } else { described }
 }
 
-pub(super) fn copy_head(request: &Request<Body>) -> Request<Body> {
-    let mut copy = Request::new(Body::empty());
+pub(super) fn copy_head(request: &Request<Body>) -> Box<Request<Body>> {
+    let mut copy = Box::new(Request::new(Body::empty()));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

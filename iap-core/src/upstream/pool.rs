@@ -20,7 +20,8 @@ use super::ticket::Ticket;
 use crate::idle::IdleTimer;
 use crate::server::worker;
 
-/// A connection that can send requests, or a stream of one.
+/// A connection that can send requests, or a stream of one. It is boxed once, since it moves with each
+/// request.
 #[derive(Debug)]
 pub(super) struct Pooled {
     pub(super) sender: Sender,
@@ -54,8 +55,8 @@ impl Own {
 
 impl Pooled {
     /// A connection to `server`.
-    pub(super) fn new(sender: Sender, body_idle: Duration, server: &Server, own: Option<Own>) -> Self {
-        Self {
+    pub(super) fn new(sender: Sender, body_idle: Duration, server: &Server, own: Option<Own>) -> Box<Self> {
+        Box::new(Self {
             sender,
             ticket: None,
             uploaded: Arc::default(),
@@ -64,7 +65,7 @@ impl Pooled {
             idle_since: Instant::now(),
             generation: server.pool.generation.load(Ordering::Relaxed),
             own,
-        }
+        })
     }
 
     /// Leaves the connection to what it has switched to. It still counts until it is dropped.
@@ -90,7 +91,7 @@ impl Drop for Driver {
 #[derive(Debug)]
 pub(super) struct Pool {
     /// In the order of their return: the one that is idle longest is at the front.
-    shards: Box<[Mutex<VecDeque<Pooled>>]>,
+    shards: Box<[Mutex<VecDeque<Box<Pooled>>>]>,
     pub(super) multiplexer: Multiplexer,
     idle_timeout: Duration,
     max_idle: usize,
@@ -136,7 +137,7 @@ impl Pool {
 
     /// A stream of a shared connection, or the most recently used idle connection that is alive:
     /// the caller's own first, then any other's.
-    pub(super) fn take(&self, server: &Server) -> Option<Pooled> {
+    pub(super) fn take(&self, server: &Server) -> Option<Box<Pooled>> {
         let found = self.take_stream(server).or_else(|| {
             let own = worker::index();
             let count = self.shards.len();
@@ -149,13 +150,13 @@ impl Pool {
     }
 
     /// A stream of a shared connection.
-    pub(super) fn take_stream(&self, server: &Server) -> Option<Pooled> {
+    pub(super) fn take_stream(&self, server: &Server) -> Option<Box<Pooled>> {
         let is_full = || self.max_connections.is_some_and(|limit| server.open_connections() >= limit);
         let stream = self.multiplexer.take(is_full)?;
         Some(Pooled::new(Sender::Http2(stream), self.body_idle, server, None))
     }
 
-    fn take_from(&self, shard: usize) -> Option<Pooled> {
+    fn take_from(&self, shard: usize) -> Option<Box<Pooled>> {
         let mut idle = self.shards[shard].lock();
         while let Some(pooled) = idle.pop_back() {
             if !self.is_over(&pooled) {
@@ -171,7 +172,7 @@ impl Pool {
 
     /// Keeps a connection for the next request. Those that nobody has taken for too long go, and
     /// the oldest where there are too many.
-    pub(super) fn put(&self, mut pooled: Pooled) {
+    pub(super) fn put(&self, mut pooled: Box<Pooled>) {
         let is_old = pooled.generation != self.generation.load(Ordering::Relaxed);
         if pooled.sender.is_http2() || pooled.sender.is_closed() || is_old {
             return;

@@ -128,7 +128,7 @@ impl<'a> Attempts<'a> {
     }
 
     /// A copy to be sent again, as long as that is possible.
-    pub(super) fn copy(&self, request: &Request<Body>) -> Option<Request<Body>> {
+    pub(super) fn copy(&self, request: &Request<Body>) -> Option<Box<Request<Body>>> {
         (self.left > 0).then(|| copy_head(request))
     }
 

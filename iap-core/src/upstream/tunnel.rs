@@ -52,7 +52,7 @@ impl Wish {
     pub(super) fn grant(
         self,
         mut response: Response<Incoming>,
-        mut pooled: Pooled,
+        mut pooled: Box<Pooled>,
     ) -> Option<(Tunnel, Response<Body>)> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS || !is_websocket(response.headers()) {
             return None;
@@ -80,7 +80,7 @@ pub(crate) struct Tunnel {
     client: OnUpgrade,
     upstream: OnUpgrade,
     /// Counts at the upstream as long as the tunnel is there.
-    pooled: Pooled,
+    pooled: Box<Pooled>,
 }
 
 impl Tunnel {

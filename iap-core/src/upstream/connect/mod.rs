@@ -34,7 +34,7 @@ pub(super) enum Fresh {
 /// Makes a connection to one server, or takes a stream of one that another request has made
 /// meanwhile. `alone` asks for one that is not shared, as far as the server has such ones. Errors
 /// are retryable: nothing was sent.
-pub(super) async fn connect(upstream: &Upstream, server: &Server, alone: bool) -> Result<Pooled, Error> {
+pub(super) async fn connect(upstream: &Upstream, server: &Server, alone: bool) -> Result<Box<Pooled>, Error> {
     if alone || !server.may_speak_http2() {
         return establish(upstream, server, alone).await;
     }
@@ -54,7 +54,7 @@ pub(super) async fn connect(upstream: &Upstream, server: &Server, alone: bool) -
     result
 }
 
-async fn establish(upstream: &Upstream, server: &Server, alone: bool) -> Result<Pooled, Error> {
+async fn establish(upstream: &Upstream, server: &Server, alone: bool) -> Result<Box<Pooled>, Error> {
     let describe =
         |cause: &dyn std::fmt::Display| format!("{} at {}: {cause}", upstream.name, server.address.shown);
     let attempt = open_connection(upstream, server, alone);
@@ -69,7 +69,7 @@ fn unreachable(kind: Kind, source: impl Into<BoxError>) -> Error {
     Error::new(kind, Origin::Upstream, "the upstream is not reachable").retryable().with_source(source)
 }
 
-fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, alone: bool) -> Pooled {
+fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, alone: bool) -> Box<Pooled> {
     let made = match fresh {
         Fresh::Http1(sender, own) => {
             if !alone {
