@@ -224,6 +224,10 @@ impl<H: Hooks> Pipeline<H> {
         if let Some(answer) = rules.before(&route, connection, &mut request, after).await? {
             return Ok(answer);
         }
+        if self.stack.is_none() {
+            // With layers it comes after them: they find out who asks.
+            rules.late(connection, &request)?;
+        }
         let Some(total) = rules.total() else {
             return self.call(route, connection, transaction, request).await;
         };
@@ -267,7 +271,9 @@ fn insert_extensions<H: Hooks>(
     transaction: &H::Transaction,
     request: &mut Request<Body>,
 ) {
-    let parameters = PathParams::of(route, request.uri().path());
+    // A rewrite has put them there already: the path is another by now.
+    let is_known = request.extensions().get::<PathParams>().is_some();
+    let parameters = if is_known { None } else { PathParams::of(route, request.uri().path()) };
     let extensions = request.extensions_mut();
     extensions.insert(connection.clone());
     if let Some(parameters) = parameters {

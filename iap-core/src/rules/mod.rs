@@ -133,8 +133,8 @@ impl Rules {
     }
 
     /// What waits for the layers: they know who asks.
-    pub(crate) fn late(&self, request: &Request<Body>) -> Result<(), Error> {
-        self.rates.iter().try_for_each(|rate| rate.check_late(request))
+    pub(crate) fn late(&self, connection: &Connection, request: &Request<Body>) -> Result<(), Error> {
+        self.rates.iter().try_for_each(|rate| rate.check_late(connection, request))
     }
 
     /// How long a request may take to its response head.
