@@ -247,7 +247,7 @@ impl<H: Hooks> Pipeline<H> {
         if let Some(stack) = &self.stack {
             return stack.call(&self.hooks, route, connection, transaction, request).await;
         }
-        if matches!(route.target(), crate::target::Target::Service(_)) {
+        if route.target().is_service() {
             insert_extensions(&self.hooks, &route, connection, transaction, &mut request);
         }
         route.target().call(&self.hooks, transaction, connection, &route, request).await

@@ -45,6 +45,7 @@ pub use compression::Compression;
 pub use cors::{Cors, CorsError};
 pub use edits::{EditError, Edits};
 pub use limits::Limits;
+pub(crate) use rate::client_network;
 pub use rate::{RateKey, RateLimit};
 pub use redirect::{Redirect, Rewrite};
 pub use template::{Template, TemplateError};

@@ -144,7 +144,7 @@ fn now() -> u64 {
 }
 
 /// The part of an address that one client has to itself: of IPv6 the network of 64 bits.
-fn client_network(address: IpAddr) -> IpAddr {
+pub(crate) fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,
