@@ -1,5 +1,7 @@
 //! Routes and their targets, from their settings.
 
+use std::sync::Arc;
+
 use iap_core::rules::{Auth, Basic, Bearer, Rules};
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
@@ -7,7 +9,7 @@ use iap_session::{Mode, SessionPolicy};
 use super::secret::read_secret;
 use super::upstreams::Upstreams;
 use super::{BootError, failed};
-use crate::config::{AuthConfig, Builtin, Environment, RouteConfig, SessionMode};
+use crate::config::{AuthConfig, Builtin, Environment, RouteConfig, SessionMode, TextOr};
 use crate::demo::shop;
 
 pub(super) async fn build_routes(
@@ -21,12 +23,12 @@ pub(super) async fn build_routes(
     for config in configs {
         let target = build_target(config, upstreams, shop).await?;
         let sessions = config.session.unwrap_or(match target {
-            Target::Service(_) | Target::Upstream(_) => SessionMode::On,
+            Target::Service(_) | Target::Upstream(_) | Target::Split(_) => SessionMode::On,
             _ => SessionMode::Off,
         });
         let policy = SessionPolicy {
             mode: if sessions == SessionMode::On { Mode::On } else { Mode::Off },
-            forward: matches!(target, Target::Upstream(_)),
+            forward: target.is_proxied(),
             ..SessionPolicy::default()
         };
         let blame = |error: String| failed("routes")(format!("route `{}`: {error}", config.name));
@@ -79,6 +81,14 @@ async fn build_target(
 ) -> Result<Target, BootError> {
     if let Some(upstream) = &config.upstream {
         return Ok(Target::Upstream(upstreams.of_route(&config.name, upstream)?));
+    }
+    if let Some(split) = &config.split {
+        let upstream = |name: &str| {
+            let found = upstreams.of_route(&config.name, &TextOr::Text(name.to_owned()));
+            found.map_err(|error| error.to_string())
+        };
+        let blame = |error: String| failed("routes")(format!("route `{}`: {error}", config.name));
+        return Ok(Target::Split(Arc::new(split.build(&config.name, upstream).map_err(blame)?)));
     }
     if let Some(Builtin::DemoShop) = config.service {
         if shop.is_none() {

@@ -10,6 +10,7 @@ mod rules;
 mod secret;
 mod server;
 mod sessions;
+mod split;
 mod units;
 mod upstream;
 

@@ -8,8 +8,9 @@ use super::UpstreamRef;
 use super::rules::{
     AuthConfig, CompressConfig, CorsConfig, EditsConfig, LimitsConfig, RateConfig, RedirectConfig, WhenConfig,
 };
+use super::split::SplitConfig;
 
-/// One route. Exactly one of `upstream`, `files`, `respond`, `redirect` and `service` says where it leads.
+/// One route. Exactly one of `upstream`, `files`, `respond`, `redirect`, `split` and `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RouteConfig {
@@ -25,6 +26,8 @@ pub(crate) struct RouteConfig {
     pub(crate) files: Option<PathBuf>,
     pub(crate) respond: Option<RespondConfig>,
     pub(crate) redirect: Option<RedirectConfig>,
+    /// Several upstreams, by shares.
+    pub(crate) split: Option<SplitConfig>,
     pub(crate) service: Option<Builtin>,
     /// Whether sessions are used here; on by default, off for files.
     pub(crate) session: Option<SessionMode>,
@@ -53,6 +56,7 @@ impl Default for RouteConfig {
             files: None,
             respond: None,
             redirect: None,
+            split: None,
             service: None,
             session: None,
             allow: Vec::new(),
