@@ -1,5 +1,8 @@
 //! Routes and their targets, from their settings.
 
+use std::sync::Arc;
+
+use iap_core::files::Files;
 use iap_core::rules::{Auth, Basic, Bearer, Rules};
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
@@ -86,7 +89,8 @@ async fn build_target(
         }
         return shop.clone().ok_or("it was just opened").map_err(failed("routes: the demo shop"));
     }
-    if let Some(root) = &config.files {
+    if let Some(files) = &config.files {
+        let root = files.root();
         if !root.is_dir() {
             return Err(failed("routes")(format!(
                 "route `{}`: {} is not a directory",
@@ -94,7 +98,8 @@ async fn build_target(
                 root.display()
             )));
         }
-        return Ok(Target::files(root));
+        let files = Files::with_settings(root, files.settings()).map_err(failed("routes"))?;
+        return Ok(Target::Files(Arc::new(files)));
     }
     if config.redirect.is_some() {
         // Its rule answers before the target is asked.
