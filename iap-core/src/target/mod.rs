@@ -103,9 +103,8 @@ impl Target {
                 result
             }
             Self::Files(files) => {
-                let prefix = route.matched(request.uri().path()).to_owned();
                 let span = hooks.start(transaction, Stage::Files, None);
-                let result = Box::pin(files.serve(&prefix, request)).await;
+                let result = Box::pin(files.serve(route, request)).await;
                 end(hooks, transaction, span, files.name(), &result);
                 result
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use iap_core::files::Files;
 use iap_core::rules::{Auth, Basic, Bearer, Rules};
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
@@ -96,7 +97,8 @@ async fn build_target(
         }
         return shop.clone().ok_or("it was just opened").map_err(failed("routes: the demo shop"));
     }
-    if let Some(root) = &config.files {
+    if let Some(files) = &config.files {
+        let root = files.root();
         if !root.is_dir() {
             return Err(failed("routes")(format!(
                 "route `{}`: {} is not a directory",
@@ -104,7 +106,8 @@ async fn build_target(
                 root.display()
             )));
         }
-        return Ok(Target::files(root));
+        let files = Files::with_settings(root, files.settings()).map_err(failed("routes"))?;
+        return Ok(Target::Files(Arc::new(files)));
     }
     if config.redirect.is_some() {
         // Its rule answers before the target is asked.

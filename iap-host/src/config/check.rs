@@ -193,6 +193,9 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
         split.check().map_err(|message| format!("route `{name}`: {message}"))?;
         split.variants.iter().try_for_each(|variant| check_reference(config, name, &variant.upstream))?;
     }
+    if let Some(files) = &route.files {
+        files.check().map_err(|message| format!("route `{name}`: {message}"))?;
+    }
     if let Some(status) = route.respond.as_ref().map(|respond| respond.status)
         && !(200..600).contains(&status)
     {

@@ -4,6 +4,7 @@
 mod check;
 mod check_server;
 mod env;
+mod files;
 mod parse;
 mod route;
 mod rules;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check_server::networks;
+pub(crate) use files::FilesRef;
 pub(crate) use parse::parse;
 pub(crate) use route::{Builtin, RouteConfig, SessionMode};
 pub(crate) use rules::AuthConfig;

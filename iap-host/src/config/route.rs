@@ -1,14 +1,12 @@
 //! Routes: what they match and where they lead.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::UpstreamRef;
 use super::rules::{
     AuthConfig, CompressConfig, CorsConfig, EditsConfig, LimitsConfig, RateConfig, RedirectConfig, WhenConfig,
 };
 use super::split::SplitConfig;
+use super::{FilesRef, UpstreamRef};
 
 /// One route. Exactly one of `upstream`, `files`, `respond`, `redirect`, `split` and `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,7 +21,8 @@ pub(crate) struct RouteConfig {
     pub(crate) when: WhenConfig,
     /// The name of an upstream, or one of its own.
     pub(crate) upstream: Option<UpstreamRef>,
-    pub(crate) files: Option<PathBuf>,
+    /// A directory, or how it is served.
+    pub(crate) files: Option<FilesRef>,
     pub(crate) respond: Option<RespondConfig>,
     pub(crate) redirect: Option<RedirectConfig>,
     /// Several upstreams, by shares.
