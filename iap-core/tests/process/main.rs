@@ -1,0 +1,2 @@
+//! Managed processes.
+fn main() {}
