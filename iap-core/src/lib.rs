@@ -26,6 +26,7 @@
 //! | [`route`] | host and path to target |
 //! | [`target`] | embedded services, upstreams, files, fixed responses |
 //! | [`upstream`] | the reverse proxy and its connections |
+//! | [`process`] | applications that are started and watched, as servers of an upstream |
 //! | [`files`] | static files |
 //! | [`hooks`] | what an observer is told, at no cost without one |
 //! | [`trace_context`] | W3C `traceparent` |
@@ -49,6 +50,7 @@ pub mod hooks;
 mod idle;
 pub mod networks;
 pub mod pipeline;
+pub mod process;
 pub mod route;
 pub mod server;
 pub mod target;
@@ -63,6 +65,7 @@ pub use hooks::{Hooks, Transaction};
 pub use http;
 pub use networks::Networks;
 pub use pipeline::Pipeline;
+pub use process::Process;
 pub use route::{MatchedRoute, Route, RouteTable};
 pub use server::{RunningServer, Server};
 pub use target::Target;
