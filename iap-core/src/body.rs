@@ -109,6 +109,13 @@ impl Body {
         }
     }
 
+    /// Lets at most `bytes` come, where fewer than so far are to be let through.
+    pub(crate) fn limit_to(&mut self, bytes: u64) {
+        if let Inner::Incoming { bounds: Some(bounds), .. } = &mut self.inner {
+            bounds.left = bounds.left.min(bytes);
+        }
+    }
+
     /// The bytes of a body that is there as a whole; nothing of any other.
     pub(crate) fn into_bytes(self) -> Bytes {
         match self.inner {

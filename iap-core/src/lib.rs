@@ -23,7 +23,8 @@
 //! | [`server`] | listeners, worker threads, TLS, drain |
 //! | [`pipeline`] | **the life of a request, in order: start reading here** |
 //! | [`gate`] | what a request must be before anything looks at it |
-//! | [`route`] | host and path to target |
+//! | [`route`] | host, path and conditions to target |
+//! | [`rules`] | what a route does with its requests on the way: access, logins, rates, redirects, ... |
 //! | [`target`] | embedded services, upstreams, files, fixed responses |
 //! | [`upstream`] | the reverse proxy and its connections |
 //! | [`process`] | applications that are started and watched, as servers of an upstream |
@@ -52,6 +53,7 @@ pub mod networks;
 pub mod pipeline;
 pub mod process;
 pub mod route;
+pub mod rules;
 pub mod server;
 pub mod target;
 pub mod trace_context;
@@ -66,7 +68,7 @@ pub use http;
 pub use networks::Networks;
 pub use pipeline::Pipeline;
 pub use process::Process;
-pub use route::{MatchedRoute, Route, RouteTable};
+pub use route::{MatchedRoute, PathParams, Route, RouteTable};
 pub use server::{RunningServer, Server};
 pub use target::Target;
 pub use trace_context::{SpanId, TraceContext, TraceId};

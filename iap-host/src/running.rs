@@ -34,7 +34,9 @@ impl Running<'_> {
 
     async fn reload(&mut self) -> ReloadResult {
         let result = match run::load(self.file, self.environment) {
-            Ok(config) => self.platform.reload(config).await.map_err(|error| error.to_string()),
+            Ok(config) => {
+                self.platform.reload(config, self.environment).await.map_err(|error| error.to_string())
+            }
             Err(error) => Err(error.to_string()),
         };
         match &result {

@@ -26,6 +26,9 @@ pub use path::{canonical_path, percent_decode};
 /// - without the fields that `Connection` names;
 /// - a canonical path (see [`canonical_path`]), at most `max_body` announced bytes.
 ///
+/// Each refusal has a reason of its own (see [`Error::refused_by`]): `method`, `framing`,
+/// `transfer_coding`, `content_length`, `host`, `target`, `path`.
+///
 /// Errors are of kind `BadRequest`, `MethodNotAllowed` or `TooLarge`, origin `Client`.
 pub fn admit<B>(request: &mut Request<B>, max_body: u64) -> Result<(), Error> {
     check_method(request.method())?;
@@ -47,14 +50,14 @@ pub fn match_host<B>(request: &Request<B>) -> Cow<'_, str> {
     Cow::Borrowed(name)
 }
 
-fn refuse(message: &'static str) -> Error {
-    Error::new(Kind::BadRequest, Origin::Client, message)
+fn refuse(reason: &'static str, message: &'static str) -> Error {
+    Error::new(Kind::BadRequest, Origin::Client, message).reason(reason)
 }
 
 fn check_method(method: &Method) -> Result<(), Error> {
     if method == Method::CONNECT || method == Method::TRACE {
         let error = Error::new(Kind::MethodNotAllowed, Origin::Client, "CONNECT and TRACE are not served");
-        return Err(error.allow("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+        return Err(error.reason("method").allow("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
     Ok(())
 }
@@ -66,15 +69,15 @@ fn check_framing<B>(request: &Request<B>, max_body: u64) -> Result<(), Error> {
     if codings.next().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
         || codings.next().is_some()
     {
-        return Err(refuse("a Transfer-Encoding other than chunked"));
+        return Err(refuse("transfer_coding", "a Transfer-Encoding other than chunked"));
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(()) };
     if lengths.next().is_some() {
-        return Err(refuse("more than one Content-Length"));
+        return Err(refuse("content_length", "more than one Content-Length"));
     }
     if headers.contains_key(TRANSFER_ENCODING) {
-        return Err(refuse("both Content-Length and Transfer-Encoding"));
+        return Err(refuse("framing", "both Content-Length and Transfer-Encoding"));
     }
     let announced = length
         .to_str()
@@ -82,7 +85,7 @@ fn check_framing<B>(request: &Request<B>, max_body: u64) -> Result<(), Error> {
         .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|text| text.parse::<u64>().ok());
     match announced {
-        None => Err(refuse("Content-Length is not a number")),
+        None => Err(refuse("content_length", "Content-Length is not a number")),
         Some(bytes) if bytes > max_body => {
             Err(Error::new(Kind::TooLarge, Origin::Client, "the request body is larger than allowed"))
         }
@@ -95,21 +98,22 @@ fn set_host<B>(request: &mut Request<B>) -> Result<(), Error> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let first = hosts.next();
     if hosts.next().is_some() {
-        return Err(refuse("more than one Host"));
+        return Err(refuse("host", "more than one Host"));
     }
     let needs_host = request.version() < Version::HTTP_2;
     if needs_host && first.is_none() {
-        return Err(refuse("no Host"));
+        return Err(refuse("host", "no Host"));
     }
     if let Some(value) = first {
         check_host(value.as_bytes())?;
     }
     let Some(authority) = request.uri().authority() else {
-        return if first.is_some() { Ok(()) } else { Err(refuse("no authority")) };
+        return if first.is_some() { Ok(()) } else { Err(refuse("host", "no authority")) };
     };
     check_host(authority.as_str().as_bytes())?;
     if first.is_none_or(|value| value.as_bytes() != authority.as_str().as_bytes()) {
-        let value = HeaderValue::from_str(authority.as_str()).map_err(|_| refuse("invalid authority"))?;
+        let value =
+            HeaderValue::from_str(authority.as_str()).map_err(|_| refuse("host", "invalid authority"))?;
         request.headers_mut().insert(HOST, value);
     }
     Ok(())
@@ -129,7 +133,7 @@ fn check_host(value: &[u8]) -> Result<(), Error> {
         std::str::from_utf8(address).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
     });
     let name_ok = is_ip6 || (!name.is_empty() && name.len() <= 253 && name.iter().all(plain));
-    if name_ok && port_ok { Ok(()) } else { Err(refuse("invalid Host")) }
+    if name_ok && port_ok { Ok(()) } else { Err(refuse("host", "invalid Host")) }
 }
 
 fn host_without_port(host: &str) -> &str {
@@ -144,7 +148,7 @@ fn set_target<B>(request: &mut Request<B>) -> Result<(), Error> {
     let uri = request.uri();
     let path = uri.path();
     if !path.starts_with('/') {
-        return Err(refuse("the request target is not a path"));
+        return Err(refuse("target", "the request target is not a path"));
     }
     let canonical = canonical_path(path)?;
     if canonical.is_none() && uri.scheme().is_none() {
@@ -155,7 +159,7 @@ fn set_target<B>(request: &mut Request<B>) -> Result<(), Error> {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    let target = PathAndQuery::try_from(target).map_err(|_| refuse("invalid path"))?;
+    let target = PathAndQuery::try_from(target).map_err(|_| refuse("path", "invalid path"))?;
     *request.uri_mut() = Uri::from(target);
     Ok(())
 }

@@ -17,7 +17,7 @@ pub fn canonical_path(path: &str) -> Result<Option<String>, Error> {
 }
 
 fn refuse(message: &'static str) -> Error {
-    Error::new(Kind::BadRequest, Origin::Client, message)
+    Error::new(Kind::BadRequest, Origin::Client, message).reason("path")
 }
 
 fn is_canonical(path: &[u8]) -> bool {

@@ -73,7 +73,10 @@ impl<H: Hooks> Service<Request<Body>> for Dispatch<H> {
                 ));
             };
             let Carried { route, connection, transaction } = carried;
-            route.target().call(&hooks, &transaction, &connection, route.prefix(), request).await
+            if let Some(rules) = route.rules() {
+                rules.late(&request)?;
+            }
+            route.target().call(&hooks, &transaction, &connection, &route, request).await
         })
     }
 }

@@ -20,7 +20,8 @@ use crate::error::{Error, Kind, Origin};
 use crate::gate;
 use crate::hooks::{Begin, Hooks};
 use crate::networks::Networks;
-use crate::route::{MatchedRoute, Route, RouteTable};
+use crate::route::{MatchedRoute, NoRoute, PathParams, Route, RouteTable};
+use crate::rules::After;
 use crate::trace_context::TraceContext;
 
 pub use layers::{Dispatch, Stack};
@@ -109,26 +110,42 @@ impl<H: Hooks> Pipeline<H> {
         // Where a refused message of HTTP/1 ends is not for the next one to rely on.
         let closes = is_http1
             && admitted.as_ref().is_err_and(|error| has_body || error.kind() == Kind::MethodNotAllowed);
+        let mut after = None;
         let result = match admitted.and_then(|()| self.route(&request)) {
             Ok(route) => {
                 self.hooks.routed(transaction, route.name());
-                // 5. Layers (sessions, a user's own), with the target inside them:
+                // 5. Rules of the route: who may come, how often, what is changed on the way.
+                // 6. Layers (sessions, a user's own), with the target inside them:
                 //    embedded service | upstream | files | fixed response.
-                self.call(route, connection, transaction, request).await
+                match route.rules() {
+                    None => self.call(route, connection, transaction, request).await,
+                    Some(_) => {
+                        let after = after.insert((route.clone(), After::default()));
+                        Box::pin(self.call_by_rules(route, connection, transaction, request, &mut after.1))
+                            .await
+                    }
+                }
             }
             Err(error) => Err(error),
         };
 
-        // 6. Errors become problem documents, in one place.
+        // 7. Errors become problem documents, in one place.
         let (mut response, error) = match result {
             Ok(response) => (response, None),
             Err(error) => {
+                count_refusal(&error);
                 let facts = (error.kind(), H::ENABLED.then(|| error.to_string()));
                 let trace_id = self.hooks.context(transaction).map(|context| context.trace_id);
                 (error.into_response(trace_id), Some(facts))
             }
         };
 
+        // 8. Response: what the rules add to it; the transaction ends with the last byte, not the head.
+        if let Some((route, after)) = after
+            && let Some(rules) = route.rules()
+        {
+            response = Box::pin(rules.after(after, is_head, response)).await;
+        }
         if let Some((name, id)) = request_id {
             response.headers_mut().insert(name, id);
         }
@@ -136,7 +153,6 @@ impl<H: Hooks> Pipeline<H> {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
 
-        // 7. Response: the transaction ends with the last byte, not with the head.
         TrackedBody::track(response, self.hooks.clone(), unfinished.into_transaction(), is_head, error)
     }
 
@@ -183,8 +199,38 @@ impl<H: Hooks> Pipeline<H> {
     fn route(&self, request: &Request<Body>) -> Result<Arc<Route>, Error> {
         let host = gate::match_host(request);
         let routes = self.routes.load();
-        let route = routes.find(&host, request.uri().path());
-        route.cloned().ok_or_else(|| Error::new(Kind::NotFound, Origin::Client, "no route answers here"))
+        let found = routes.find(&host, request.into()).cloned();
+        found.map_err(|none| match none {
+            NoRoute::NotFound => Error::new(Kind::NotFound, Origin::Client, "no route answers here"),
+            NoRoute::WrongMethod(allowed) => {
+                let text = "the method is not served here";
+                Error::new(Kind::MethodNotAllowed, Origin::Client, text).allow_methods(&allowed)
+            }
+        })
+    }
+
+    /// A call with the route's rules around it.
+    async fn call_by_rules(
+        &self,
+        route: Arc<Route>,
+        connection: &Arc<Connection>,
+        transaction: &H::Transaction,
+        mut request: Request<Body>,
+        after: &mut After,
+    ) -> Result<Response<Body>, Error> {
+        let Some(rules) = route.rules() else {
+            return self.call(route, connection, transaction, request).await;
+        };
+        if let Some(answer) = rules.before(&route, connection, &mut request, after).await? {
+            return Ok(answer);
+        }
+        let Some(total) = rules.total() else {
+            return self.call(route, connection, transaction, request).await;
+        };
+        let call = self.call(route, connection, transaction, request);
+        tokio::time::timeout(total, call).await.unwrap_or_else(|_| {
+            Err(Error::new(Kind::Timeout, Origin::Internal, "the answer was not there in time"))
+        })
     }
 
     async fn call(
@@ -200,12 +246,20 @@ impl<H: Hooks> Pipeline<H> {
         if matches!(route.target(), crate::target::Target::Service(_)) {
             insert_extensions(&self.hooks, &route, connection, transaction, &mut request);
         }
-        route.target().call(&self.hooks, transaction, connection, route.prefix(), request).await
+        route.target().call(&self.hooks, transaction, connection, &route, request).await
+    }
+}
+
+/// Counts what the pipeline itself refused, by the rule that did.
+fn count_refusal(error: &Error) {
+    if error.origin() == Origin::Client || error.kind() == Kind::TooManyRequests {
+        metrics::counter!("iap_refused_total", "reason" => error.refused_by()).increment(1);
     }
 }
 
 /// What layers and embedded services find in a request's extensions: the [`Connection`], the
-/// [`MatchedRoute`] and, with an observer, the [`Transaction`](crate::hooks::Transaction).
+/// [`MatchedRoute`], the [`PathParams`] if its path has any and, with an observer, the
+/// [`Transaction`](crate::hooks::Transaction).
 fn insert_extensions<H: Hooks>(
     hooks: &H,
     route: &Arc<Route>,
@@ -213,8 +267,12 @@ fn insert_extensions<H: Hooks>(
     transaction: &H::Transaction,
     request: &mut Request<Body>,
 ) {
+    let parameters = PathParams::of(route, request.uri().path());
     let extensions = request.extensions_mut();
     extensions.insert(connection.clone());
+    if let Some(parameters) = parameters {
+        extensions.insert(parameters);
+    }
     extensions.insert(MatchedRoute(route.clone()));
     if let Some(handle) = hooks.handle(transaction) {
         extensions.insert(handle);

@@ -1,30 +1,78 @@
-//! Routes: which target answers a request. Matching is a pure lookup of host and path.
+//! Routes: which target answers a request. Matching is a pure lookup of host, path and conditions.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `table` | hosts, and the order of precedence |
+//! | `tree` | the paths of one host |
+//! | `conditions` | method, header fields, cookies, query |
+//! | `params` | the values of `{name}` in a path |
 
+mod conditions;
+mod error;
+mod params;
 mod table;
+mod tree;
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::rules::Rules;
 use crate::target::Target;
 
-pub use table::{RouteError, RouteTable};
+pub use conditions::{Conditions, Head, Pattern};
+pub use error::RouteError;
+pub use params::PathParams;
+pub use table::{NoRoute, RouteTable};
 
 /// A route: what it matches, where it leads, and the policies that layers attach to it.
 pub struct Route {
     name: Arc<str>,
     host: Option<Box<str>>,
-    prefix: Box<str>,
+    path: Box<str>,
+    is_exact: bool,
+    /// The names in its path.
+    parameters: Vec<Arc<str>>,
+    conditions: Conditions,
     target: Target,
+    rules: Option<Box<Rules>>,
     policies: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
 }
 
 impl Route {
-    /// A route for all hosts and all paths below `prefix` (whole segments: `/shop` matches
-    /// `/shop` and `/shop/cart`, not `/shopping`).
-    pub fn new(name: impl Into<Arc<str>>, prefix: impl Into<Box<str>>, target: Target) -> Self {
-        Self { name: name.into(), host: None, prefix: prefix.into(), target, policies: HashMap::new() }
+    /// A route for all hosts and all paths below `path` (whole segments: `/shop` matches `/shop` and
+    /// `/shop/cart`, not `/shopping`). A segment `{name}` stands for any; its value is found in
+    /// [`PathParams`].
+    pub fn new(name: impl Into<Arc<str>>, path: impl Into<Box<str>>, target: Target) -> Self {
+        let path = path.into();
+        let names = tree::segments(&path).filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let parameters = names.map(Into::into).collect();
+        Self {
+            name: name.into(),
+            host: None,
+            path,
+            is_exact: false,
+            parameters,
+            conditions: Conditions::default(),
+            target,
+            rules: None,
+            policies: HashMap::new(),
+        }
+    }
+
+    /// Takes the path alone, nothing below it. A slash at the end makes no difference.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        self.is_exact = true;
+        self
+    }
+
+    /// Takes only requests that fulfil these conditions.
+    #[must_use]
+    pub fn when(mut self, conditions: Conditions) -> Self {
+        self.conditions = conditions;
+        self
     }
 
     /// Limits the route to one host name (without port, any case), or to all names below a
@@ -32,6 +80,13 @@ impl Route {
     #[must_use]
     pub fn host(mut self, host: &str) -> Self {
         self.host = Some(host.to_ascii_lowercase().into());
+        self
+    }
+
+    /// Sets the rules for its requests: who may come, how often, what is changed on the way.
+    #[must_use]
+    pub fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = Some(Box::new(rules));
         self
     }
 
@@ -53,9 +108,31 @@ impl Route {
         &self.target
     }
 
-    /// The path prefix it matches.
-    pub fn prefix(&self) -> &str {
-        &self.prefix
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
+    }
+
+    /// The value of a parameter as it stands in a path.
+    pub(crate) fn raw_parameter<'p>(&self, name: &str, path: &'p str) -> Option<&'p str> {
+        let is_it = |own: &str| own.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) == Some(name);
+        let mut pairs = tree::segments(&self.path).zip(tree::segments(path));
+        pairs.find(|(own, _)| is_it(own)).map(|(_, value)| value)
+    }
+
+    /// The path it matches, as it was given.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The part of a request's path that the route's own path stands for, without a slash at its end.
+    pub fn matched<'p>(&self, path: &'p str) -> &'p str {
+        let mut end = 0;
+        for _ in tree::segments(&self.path) {
+            let rest = &path[end..];
+            let skipped = rest.len() - rest.trim_start_matches('/').len();
+            end += skipped + rest[skipped..].find('/').unwrap_or(rest.len() - skipped);
+        }
+        &path[..end]
     }
 }
 
@@ -64,7 +141,7 @@ impl fmt::Debug for Route {
         f.debug_struct("Route")
             .field("name", &self.name)
             .field("host", &self.host)
-            .field("prefix", &self.prefix)
+            .field("path", &self.path)
             .field("target", &self.target)
             .finish_non_exhaustive()
     }
@@ -99,3 +176,6 @@ impl MatchedRoute {
         self.0.policies.get(&TypeId::of::<P>())?.downcast_ref()
     }
 }
+
+#[cfg(test)]
+mod tests;

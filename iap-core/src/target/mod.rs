@@ -16,6 +16,7 @@ use crate::connection::Connection;
 use crate::error::{BoxError, Error};
 use crate::files::Files;
 use crate::hooks::{Hooks, SpanEnd, Stage};
+use crate::route::Route;
 use crate::upstream::{Upstream, forward};
 
 pub use service::{EmbeddedService, Placement};
@@ -64,7 +65,7 @@ impl Target {
         hooks: &H,
         transaction: &H::Transaction,
         connection: &Arc<Connection>,
-        prefix: &str,
+        route: &Route,
         request: Request<Body>,
     ) -> Result<Response<Body>, Error> {
         match self {
@@ -80,8 +81,9 @@ impl Target {
                 result
             }
             Self::Files(files) => {
+                let prefix = route.matched(request.uri().path()).to_owned();
                 let span = hooks.start(transaction, Stage::Files, None);
-                let result = Box::pin(files.serve(prefix, request)).await;
+                let result = Box::pin(files.serve(&prefix, request)).await;
                 end(hooks, transaction, span, files.name(), &result);
                 result
             }

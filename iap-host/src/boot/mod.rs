@@ -146,7 +146,7 @@ pub(crate) async fn boot(
     let admin_sockets = sockets.take(config.admin.listen);
     let upstreams = Upstreams::start(config, None, &runtime)?;
     let mut shop = None;
-    let routes = build_routes(&config.routes, &upstreams, &mut shop).await?;
+    let routes = build_routes(&config.routes, environment, &upstreams, &mut shop).await?;
     let layer = sessions.as_ref().map(|parts| parts.layer.clone());
     let gateway = start_gateway(config, routes, layer, apm.as_ref(), sockets, &runtime)?;
 

@@ -14,13 +14,17 @@ use super::routes::build_routes;
 use super::upstreams::Upstreams;
 use super::{BootError, Platform, failed};
 use crate::admin::Facts;
-use crate::config::Config;
+use crate::config::{Config, Environment};
 use crate::logging;
 
 impl Platform {
     /// Takes over a checked configuration. Returns the sections that have changed. On an error nothing
     /// has changed.
-    pub(crate) async fn reload(&mut self, new: Config) -> Result<Vec<&'static str>, BootError> {
+    pub(crate) async fn reload(
+        &mut self,
+        new: Config,
+        environment: &Environment,
+    ) -> Result<Vec<&'static str>, BootError> {
         let old = &self.config;
         if let Some(setting) = fixed(old, &new) {
             let text =
@@ -35,7 +39,7 @@ impl Platform {
 
         // All that can fail comes first.
         let upstreams = Upstreams::start(&new, Some(&self.upstreams), &self.runtime)?;
-        let routes = build_routes(&new.routes, &upstreams, &mut self.shop).await?;
+        let routes = build_routes(&new.routes, environment, &upstreams, &mut self.shop).await?;
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
         if has("server") || has("sessions") {
             self.replace_gateway(&new, routes)?;

@@ -1,15 +1,18 @@
 //! Routes and their targets, from their settings.
 
+use iap_core::rules::{Auth, Basic, Bearer, Rules};
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
 
+use super::secret::read_secret;
 use super::upstreams::Upstreams;
 use super::{BootError, failed};
-use crate::config::{Builtin, RouteConfig, SessionMode};
+use crate::config::{AuthConfig, Builtin, Environment, RouteConfig, SessionMode};
 use crate::demo::shop;
 
 pub(super) async fn build_routes(
     configs: &[RouteConfig],
+    environment: &Environment,
     upstreams: &Upstreams,
     // Several routes may lead to the one shop.
     shop: &mut Option<Target>,
@@ -26,13 +29,47 @@ pub(super) async fn build_routes(
             forward: matches!(target, Target::Upstream(_)),
             ..SessionPolicy::default()
         };
-        let route = Route::new(config.name.as_str(), config.path.as_str(), target).with_policy(policy);
+        let blame = |error: String| failed("routes")(format!("route `{}`: {error}", config.name));
+        let mut route = Route::new(config.name.as_str(), config.path.as_str(), target).with_policy(policy);
+        if config.exact {
+            route = route.exact();
+        }
+        route = route.when(config.when.conditions().map_err(blame)?);
+        if let Some(rules) = build_rules(config, environment).map_err(blame)? {
+            route = route.with_rules(rules);
+        }
         routes.push(match &config.host {
             Some(host) => route.host(host),
             None => route,
         });
     }
     RouteTable::new(routes).map_err(failed("routes"))
+}
+
+/// The rules of a route, with the secrets that they need.
+fn build_rules(config: &RouteConfig, environment: &Environment) -> Result<Option<Rules>, String> {
+    let Some(mut rules) = config.rules()? else { return Ok(None) };
+    let built = match &config.auth {
+        None => return Ok(Some(rules)),
+        Some(AuthConfig::Basic { users, realm }) => {
+            let text =
+                std::fs::read_to_string(users).map_err(|error| format!("{}: {error}", users.display()))?;
+            let users = Basic::parse(&text).map_err(|error| format!("{}: {error}", users.display()))?;
+            Auth::basic(realm.as_deref().unwrap_or(&config.name), users)
+        }
+        Some(AuthConfig::Bearer { tokens, realm }) => {
+            let mut read = Vec::with_capacity(tokens.len());
+            for (owner, reference) in tokens {
+                let token =
+                    read_secret(reference, environment).map_err(|error| format!("auth: {owner}: {error}"))?;
+                read.push((owner.clone(), token));
+            }
+            Bearer::new(read)
+                .and_then(|tokens| Auth::bearer(realm.as_deref().unwrap_or(&config.name), tokens))
+        }
+    };
+    rules.auth = Some(built.map_err(|error| format!("auth: {error}"))?);
+    Ok(Some(rules))
 }
 
 async fn build_target(
@@ -58,6 +95,10 @@ async fn build_target(
             )));
         }
         return Ok(Target::files(root));
+    }
+    if config.redirect.is_some() {
+        // Its rule answers before the target is asked.
+        return Ok(Target::respond(http::StatusCode::NOT_FOUND, ""));
     }
     let respond = config.respond.clone().ok_or("a route leads nowhere").map_err(failed("routes"))?;
     let status = http::StatusCode::from_u16(respond.status).map_err(failed("routes"))?;

@@ -35,7 +35,11 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     for (index, route) in config.routes.iter().enumerate() {
         check_route(config, route).map_err(|message| Problem { route: Some(index), message })?;
     }
-    match RouteTable::new(config.routes.iter().map(placeholder)) {
+    let mut placeholders = Vec::with_capacity(config.routes.len());
+    for (index, route) in config.routes.iter().enumerate() {
+        placeholders.push(placeholder(route).map_err(|message| Problem { route: Some(index), message })?);
+    }
+    match RouteTable::new(placeholders) {
         Ok(_) => Ok(()),
         Err(error) => {
             // Of two routes with one name the second is to blame.
@@ -157,18 +161,23 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     if name.is_empty() || name.len() > 64 || name.chars().any(char::is_control) {
         return Err("a route needs a name of 1 to 64 printable characters".to_owned());
     }
-    let targets =
-        [route.upstream.is_some(), route.files.is_some(), route.respond.is_some(), route.service.is_some()];
+    let targets = [
+        route.upstream.is_some(),
+        route.files.is_some(),
+        route.respond.is_some(),
+        route.redirect.is_some(),
+        route.service.is_some(),
+    ];
     match targets.iter().filter(|set| **set).count() {
         0 => {
             return Err(format!(
-                "route `{name}` leads nowhere: give it `upstream`, `files`, `respond` or `service`"
+                "route `{name}` leads nowhere: give it `upstream`, `files`, `respond`, `redirect` or `service`"
             ));
         }
         1 => {}
         _ => {
             return Err(format!(
-                "route `{name}` has more than one of `upstream`, `files`, `respond` and `service`"
+                "route `{name}` has more than one of `upstream`, `files`, `respond`, `redirect` and `service`"
             ));
         }
     }
@@ -190,14 +199,24 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     {
         return Err(format!("route `{name}`: {status} is not a final status code"));
     }
+    if route.rewrite.is_some() && route.files.is_some() {
+        return Err(format!(
+            "route `{name}`: files are found below the route's path: `rewrite` has no place here"
+        ));
+    }
+    route.rules().map_err(|message| format!("route `{name}`: {message}"))?;
     Ok(())
 }
 
-fn placeholder(route: &RouteConfig) -> Route {
-    let target = Target::respond(http::StatusCode::OK, "");
-    let built = Route::new(route.name.as_str(), route.path.as_str(), target);
-    match &route.host {
+fn placeholder(route: &RouteConfig) -> Result<Route, String> {
+    let built =
+        Route::new(route.name.as_str(), route.path.as_str(), Target::respond(http::StatusCode::OK, ""));
+    let built = if route.exact { built.exact() } else { built };
+    let conditions =
+        route.when.conditions().map_err(|message| format!("route `{}`: {message}", route.name))?;
+    let built = built.when(conditions);
+    Ok(match &route.host {
         Some(host) => built.host(host),
         None => built,
-    }
+    })
 }

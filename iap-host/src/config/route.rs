@@ -5,32 +5,68 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::UpstreamRef;
+use super::rules::{
+    AuthConfig, CompressConfig, CorsConfig, EditsConfig, LimitsConfig, RateConfig, RedirectConfig, WhenConfig,
+};
 
-/// One route. Exactly one of `upstream`, `files`, `respond` and `service` says where it leads.
+/// One route. Exactly one of `upstream`, `files`, `respond`, `redirect` and `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct RouteConfig {
     pub(crate) name: String,
-    #[serde(default)]
     pub(crate) host: Option<String>,
-    #[serde(default = "root")]
+    /// A prefix of whole segments; `{name}` stands for any segment.
     pub(crate) path: String,
+    /// The path alone, nothing below it.
+    pub(crate) exact: bool,
+    pub(crate) when: WhenConfig,
     /// The name of an upstream, or one of its own.
-    #[serde(default)]
     pub(crate) upstream: Option<UpstreamRef>,
-    #[serde(default)]
     pub(crate) files: Option<PathBuf>,
-    #[serde(default)]
     pub(crate) respond: Option<RespondConfig>,
-    #[serde(default)]
+    pub(crate) redirect: Option<RedirectConfig>,
     pub(crate) service: Option<Builtin>,
     /// Whether sessions are used here; on by default, off for files.
-    #[serde(default)]
     pub(crate) session: Option<SessionMode>,
+    /// Networks that may come, and networks that may not.
+    pub(crate) allow: Vec<String>,
+    pub(crate) deny: Vec<String>,
+    pub(crate) auth: Option<AuthConfig>,
+    pub(crate) cors: Option<CorsConfig>,
+    pub(crate) rate_limits: Vec<RateConfig>,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) rewrite: Option<String>,
+    pub(crate) request_headers: EditsConfig,
+    pub(crate) response_headers: EditsConfig,
+    pub(crate) compress: CompressConfig,
 }
 
-fn root() -> String {
-    "/".into()
+impl Default for RouteConfig {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            host: None,
+            path: "/".into(),
+            exact: false,
+            when: WhenConfig::default(),
+            upstream: None,
+            files: None,
+            respond: None,
+            redirect: None,
+            service: None,
+            session: None,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            auth: None,
+            cors: None,
+            rate_limits: Vec::new(),
+            limits: LimitsConfig::default(),
+            rewrite: None,
+            request_headers: EditsConfig::default(),
+            response_headers: EditsConfig::default(),
+            compress: CompressConfig::default(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

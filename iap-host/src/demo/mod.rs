@@ -38,13 +38,9 @@ pub(crate) fn config(
     for (name, path) in [("shop", "/"), ("search", "/search"), ("cart", "/cart"), ("checkout", "/checkout")] {
         config.routes.push(RouteConfig {
             name: name.into(),
-            host: None,
             path: path.into(),
-            upstream: None,
-            files: None,
-            respond: None,
             service: Some(Builtin::DemoShop),
-            session: None,
+            ..RouteConfig::default()
         });
     }
     config

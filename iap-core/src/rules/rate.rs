@@ -1,0 +1,198 @@
+//! How often one may ask: the generic cell rate algorithm, which keeps one time for each key.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use http::{HeaderName, Request};
+use parking_lot::Mutex;
+
+use super::Identity;
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::error::{Error, Kind, Origin};
+
+const SHARDS: usize = 16;
+/// How many keys a limit remembers; about 24 bytes each.
+const MAX_KEYS: usize = 1 << 18;
+
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Whose requests are counted together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RateKey {
+    /// Those of one address; of IPv6 the network of 64 bits.
+    Client,
+    /// Those with one value of a header field, such as an API key. Without it the client counts.
+    Header(HeaderName),
+    /// Those of one session. Without a session the client counts.
+    Session,
+    /// Those of one user. Who has not logged in counts by the client.
+    User,
+    /// All.
+    Route,
+}
+
+/// A limit of so many requests in a time. Beyond it requests are answered with 429 and `Retry-After`.
+///
+/// The requests of a whole window may come at once; from then on each has to wait for its turn. The limit
+/// holds for one process.
+#[derive(Debug)]
+pub struct RateLimit {
+    key: RateKey,
+    /// The time that one request takes up, in nanoseconds.
+    cost: u64,
+    /// How far ahead of the clock a key may be.
+    tolerance: u64,
+    hasher: RandomState,
+    shards: Box<[Mutex<Shard>]>,
+}
+
+/// When the next request of each key would be due, in nanoseconds since the start.
+#[derive(Debug, Default)]
+struct Shard {
+    due: HashMap<u64, u64>,
+    /// For keys that have no room: they share one limit, so that filling the map wins nobody anything.
+    overflow: u64,
+}
+
+impl RateLimit {
+    /// At most `requests` of one key in `window`. `None` where one of them is zero.
+    pub fn new(key: RateKey, requests: u32, window: Duration) -> Option<Self> {
+        let window = u64::try_from(window.as_nanos()).ok().filter(|window| *window > 0)?;
+        let cost = window.checked_div(requests.into())?.max(1);
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Some(Self { key, cost, tolerance: window - cost.min(window), hasher: RandomState::new(), shards })
+    }
+
+    fn is_late(&self) -> bool {
+        matches!(self.key, RateKey::Session | RateKey::User)
+    }
+
+    /// Before the layers: for keys that the request itself has.
+    pub(super) fn check_early(&self, connection: &Connection, request: &Request<Body>) -> Result<(), Error> {
+        if self.is_late() {
+            return Ok(());
+        }
+        let client = || self.hasher.hash_one(client_of(connection.peer().ip()));
+        let key = match &self.key {
+            RateKey::Route => 0,
+            RateKey::Header(name) => match request.headers().get(name) {
+                Some(value) => self.hasher.hash_one(value.as_bytes()),
+                None => client(),
+            },
+            _ => client(),
+        };
+        self.count(key, now())
+    }
+
+    /// After the layers: for keys that they have found out.
+    pub(super) fn check_late(&self, request: &Request<Body>) -> Result<(), Error> {
+        if !self.is_late() {
+            return Ok(());
+        }
+        let identity = request.extensions().get::<Identity>();
+        let known = identity.and_then(|identity| match self.key {
+            RateKey::Session => identity.session.as_deref(),
+            _ => identity.user.as_deref(),
+        });
+        let key = match (known, request.extensions().get::<std::sync::Arc<Connection>>()) {
+            (Some(known), _) => self.hasher.hash_one(known),
+            (None, Some(connection)) => self.hasher.hash_one(client_of(connection.peer().ip())),
+            (None, None) => 0,
+        };
+        self.count(key, now())
+    }
+
+    fn count(&self, key: u64, now: u64) -> Result<(), Error> {
+        let mut shard = self.shards[key as usize % SHARDS].lock();
+        let due = shard.place(key, now);
+        let start = (*due).max(now);
+        let ahead = start - now;
+        if ahead > self.tolerance {
+            let wait = Duration::from_nanos(ahead - self.tolerance);
+            return Err(Error::new(
+                Kind::TooManyRequests,
+                Origin::Client,
+                "too many requests in a short time",
+            )
+            .reason("rate")
+            .retry_after(wait));
+        }
+        *due = start + self.cost;
+        Ok(())
+    }
+}
+
+impl Shard {
+    fn place(&mut self, key: u64, now: u64) -> &mut u64 {
+        if self.due.len() >= MAX_KEYS / SHARDS && !self.due.contains_key(&key) {
+            // Whose time has passed starts anew anyway.
+            self.due.retain(|_, due| *due > now);
+            if self.due.len() >= MAX_KEYS / SHARDS {
+                return &mut self.overflow;
+            }
+        }
+        self.due.entry(key).or_default()
+    }
+}
+
+fn now() -> u64 {
+    START.elapsed().as_nanos() as u64
+}
+
+fn client_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    #[test]
+    fn a_window_may_be_used_at_once_and_then_each_request_waits_for_its_turn() {
+        let limit = RateLimit::new(RateKey::Client, 4, Duration::from_secs(2)).unwrap();
+        let mut now = 10 * SECOND;
+        assert!((0..4).all(|_| limit.count(1, now).is_ok()));
+        let refused = limit.count(1, now).unwrap_err().into_response(None);
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()["retry-after"]),
+            (429, &"1".parse().unwrap())
+        );
+        assert!(limit.count(2, now).is_ok(), "others have their own");
+        now += SECOND / 2;
+        assert!(limit.count(1, now).is_ok() && limit.count(1, now).is_err(), "one turn");
+        now += 10 * SECOND;
+        assert!(
+            (0..4).all(|_| limit.count(1, now).is_ok()) && limit.count(1, now).is_err(),
+            "no more than a window"
+        );
+        assert!(RateLimit::new(RateKey::Client, 0, Duration::from_secs(1)).is_none());
+        assert!(RateLimit::new(RateKey::Client, 1, Duration::ZERO).is_none());
+    }
+
+    #[test]
+    fn a_full_memory_neither_grows_nor_resets_anybody() {
+        let limit = RateLimit::new(RateKey::Client, 1, Duration::from_secs(60)).unwrap();
+        let now = SECOND;
+        // One shard: keys that are equal modulo their number.
+        let key = |n: usize| (n * SHARDS) as u64;
+        let most = MAX_KEYS / SHARDS;
+        assert!((0..most).all(|n| limit.count(key(n), now).is_ok()));
+        assert!(limit.count(key(most), now).is_ok(), "the first one that has no room");
+        assert!(limit.count(key(most + 1), now).is_err(), "and all others with it");
+        assert!((0..most).all(|n| limit.count(key(n), now).is_err()), "nobody was forgotten");
+        assert_eq!(limit.shards[0].lock().due.len(), most);
+        let later = now + 61 * SECOND;
+        assert!(limit.count(key(most + 1), later).is_ok());
+        assert_eq!(limit.shards[0].lock().due.len(), 1, "whose time has passed goes");
+    }
+}

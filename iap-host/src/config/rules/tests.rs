@@ -1,0 +1,60 @@
+use crate::config::{Environment, parse};
+
+fn error(rules: &str) -> String {
+    let text =
+        format!("routes:\n  - {{name: a, path: '/users/{{id}}', respond: {{status: 200}}, {rules}}}\n");
+    parse("iap.yaml", &text, &Environment::new()).unwrap_err().to_string()
+}
+
+#[test]
+fn each_rule_says_what_is_wrong_with_it_and_how_to_mend_it() {
+    for (rules, remedy) in [
+        ("when: {methods: [get]}", "written in capitals: GET"),
+        ("when: {methods: ['G T']}", "`G T` is no method"),
+        ("when: {headers: {'x y': '*'}}", "`x y` is no field"),
+        ("allow: [here]", "allow: `here` is no network"),
+        ("redirect: {to: /x}", "more than one of"),
+        ("rewrite: '/x/{user}'", "the path has no `{user}`"),
+        ("rewrite: '/x/{'", "write each placeholder as"),
+        ("request_headers: {set: {host: x}}", "request_headers: `host` is not for a rule to change"),
+        ("response_headers: {remove: ['a b']}", "`a b` is no name"),
+        ("cors: {origins: [shop.example]}", "write `https://shop.example`"),
+        ("cors: {origins: ['*'], credentials: true}", "name the origins"),
+        ("rate_limits: [{requests: 0, per: 1m}]", "at least one request"),
+        ("rate_limits: [{requests: 1, per: 1m, by: moon}]", "write client, user, route or"),
+        ("auth: {basic: {users: u, realm: x}, bearer: {tokens: {}}}", ""),
+        ("auth: {bearer: {tokens: {ci: plain}}}", "a secret is given by reference"),
+        ("limits: {in_flight: 0}", "zero would let nothing through"),
+        ("compress: {level: 3}", "unknown field `level`"),
+    ] {
+        let error = error(rules);
+        assert!(error.starts_with("iap.yaml:2:") && error.contains(remedy), "{rules}: {error}");
+        assert!(!error.contains("plain"), "a secret leaked: {error}");
+    }
+}
+
+#[test]
+fn a_route_with_all_rules_is_valid_and_one_without_has_none() {
+    let text = "
+routes:
+  - name: api
+    path: /api/{id}
+    when: {methods: [GET, POST], headers: {x-beta: '*'}, query: {v: '2*'}}
+    upstream: {servers: [http://127.0.0.1:1]}
+    allow: [private]
+    deny: [10.0.0.1]
+    auth: {bearer: {tokens: {ci: {env: CI_TOKEN}}}}
+    cors: {origins: ['https://*.shop.example'], credentials: true}
+    rate_limits: [{requests: 100, per: 1m}, {requests: 5, per: 1s, by: 'header: x-api-key'}]
+    limits: {body: 1MiB, total: 30s, in_flight: 100}
+    rewrite: /v2/{id}{rest}
+    request_headers: {set: {x-env: prod}}
+    response_headers: {remove: [server]}
+    compress: {enabled: true}
+  - {name: old, path: /old, redirect: {to: 'https://{host}/new{rest}{query}'}}
+  - {name: plain, path: /, respond: {status: 200}}
+";
+    let config = parse("iap.yaml", text, &Environment::new()).unwrap();
+    let rules: Vec<_> = config.routes.iter().map(|route| route.rules().unwrap().is_some()).collect();
+    assert_eq!(rules, [true, true, false]);
+}
