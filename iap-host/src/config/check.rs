@@ -163,6 +163,7 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     }
     let targets = [
         route.upstream.is_some(),
+        route.process.is_some(),
         route.files.is_some(),
         route.respond.is_some(),
         route.redirect.is_some(),
@@ -171,13 +172,15 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     match targets.iter().filter(|set| **set).count() {
         0 => {
             return Err(format!(
-                "route `{name}` leads nowhere: give it `upstream`, `files`, `respond`, `redirect` or `service`"
+                "route `{name}` leads nowhere: give it `upstream`, `process`, `files`, `respond`, \
+                 `redirect` or `service`"
             ));
         }
         1 => {}
         _ => {
             return Err(format!(
-                "route `{name}` has more than one of `upstream`, `files`, `respond`, `redirect` and `service`"
+                "route `{name}` has more than one of `upstream`, `process`, `files`, `respond`, \
+                 `redirect` and `service`"
             ));
         }
     }
@@ -193,6 +196,9 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
             ));
         }
         _ => {}
+    }
+    if let Some(process) = &route.process {
+        process.check().map_err(|message| format!("route `{name}`: process: {message}"))?;
     }
     if let Some(status) = route.respond.as_ref().map(|respond| respond.status)
         && !(200..600).contains(&status)

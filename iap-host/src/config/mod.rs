@@ -5,6 +5,7 @@ mod check;
 mod check_server;
 mod env;
 mod parse;
+mod process;
 mod route;
 mod rules;
 mod secret;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check_server::networks;
 pub(crate) use parse::parse;
+pub(crate) use process::ProcessConfig;
 pub(crate) use route::{Builtin, RouteConfig, SessionMode};
 pub(crate) use rules::AuthConfig;
 pub(crate) use secret::SecretRef;

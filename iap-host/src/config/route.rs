@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::UpstreamRef;
 use super::rules::{
     AuthConfig, CompressConfig, CorsConfig, EditsConfig, LimitsConfig, RateConfig, RedirectConfig, WhenConfig,
 };
+use super::{ProcessConfig, UpstreamRef};
 
-/// One route. Exactly one of `upstream`, `files`, `respond`, `redirect` and `service` says where it leads.
+/// One route. Exactly one of `upstream`, `process`, `files`, `respond`, `redirect` and
+/// `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RouteConfig {
@@ -22,6 +23,8 @@ pub(crate) struct RouteConfig {
     pub(crate) when: WhenConfig,
     /// The name of an upstream, or one of its own.
     pub(crate) upstream: Option<UpstreamRef>,
+    /// An application that the host starts itself.
+    pub(crate) process: Option<Box<ProcessConfig>>,
     pub(crate) files: Option<PathBuf>,
     pub(crate) respond: Option<RespondConfig>,
     pub(crate) redirect: Option<RedirectConfig>,
@@ -50,6 +53,7 @@ impl Default for RouteConfig {
             exact: false,
             when: WhenConfig::default(),
             upstream: None,
+            process: None,
             files: None,
             respond: None,
             redirect: None,
