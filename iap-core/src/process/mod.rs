@@ -3,6 +3,26 @@
 //! A [`Process`] runs a command in one or more instances, each on a port or socket of its own. They are
 //! the servers of an ordinary [`Upstream`]: requests go to those that are ready.
 //!
+//! ```no_run
+//! use iap_core::process::{self, Process, ProcessSettings};
+//! use iap_core::upstream::UpstreamSettings;
+//! use iap_core::{Route, RouteTable, Server, Target};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     process::guard(); // first of all
+//!     let runtime = tokio::runtime::Runtime::new()?;
+//!     let settings = ProcessSettings::new(["python3", "app.py", "--port={port}"]);
+//!     let app = Process::start("app", settings, UpstreamSettings::default(), runtime.handle())?;
+//!     let routes = RouteTable::new([Route::new("app", "/", Target::Upstream(app.upstream().clone()))])?;
+//!     let server = Server::builder().listen("127.0.0.1:8080".parse()?).routes(routes);
+//!     let server = server.application(runtime.handle().clone()).start()?;
+//!     runtime.block_on(tokio::signal::ctrl_c())?;
+//!     runtime.block_on(server.shutdown(std::time::Duration::from_secs(30)));
+//!     runtime.block_on(app.stop());
+//!     Ok(())
+//! }
+//! ```
+//!
 //! | file | holds |
 //! |---|---|
 //! | `settings` | what is run, and how |
