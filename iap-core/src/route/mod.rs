@@ -165,8 +165,7 @@ impl MatchedRoute {
         self.0.name()
     }
 
-    /// Where the route leads; `matches!(route.target(), Target::Upstream(_))` tells a proxied
-    /// request from the others.
+    /// Where the route leads; [`Target::is_proxied`] tells a proxied request from the others.
     pub fn target(&self) -> &Target {
         self.0.target()
     }

@@ -13,6 +13,7 @@ mod processes;
 mod reload;
 mod sessions;
 mod telemetry;
+mod upstreams;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -28,6 +29,8 @@ use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use iap_core::Upstream;
 
 use crate::boot::Addresses;
 use crate::config::Config;
@@ -48,6 +51,7 @@ struct Inner {
     facts: ArcSwapOption<Facts>,
     reloads: Reloads,
     processes: ArcSwap<Vec<Arc<Process>>>,
+    upstreams: ArcSwap<Vec<Arc<Upstream>>>,
 }
 
 /// What changes with the configuration alone.
@@ -114,6 +118,7 @@ impl AdminState {
             facts: ArcSwapOption::empty(),
             reloads,
             processes: ArcSwap::default(),
+            upstreams: ArcSwap::default(),
         }))
     }
 
@@ -125,6 +130,11 @@ impl AdminState {
     /// Changes the processes that are shown.
     pub(crate) fn set_processes(&self, processes: Vec<Arc<Process>>) {
         self.0.processes.store(Arc::new(processes));
+    }
+
+    /// Changes which upstreams there are.
+    pub(crate) fn set_upstreams(&self, upstreams: Vec<Arc<Upstream>>) {
+        self.0.upstreams.store(Arc::new(upstreams));
     }
 
     /// Changes the host names that are served.
@@ -152,6 +162,11 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/processes/{name}/restart", post(processes::restart))
         .route("/api/ask", get(ask::ask))
         .route("/api/config/reload", post(reload::reload))
+        .route("/api/upstreams", get(upstreams::list))
+        .route(
+            "/api/upstreams/{name}/servers/{server}/drain",
+            post(upstreams::drain).delete(upstreams::undrain),
+        )
         .fallback(console::serve)
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
         .with_state(state)

@@ -176,6 +176,7 @@ pub(crate) async fn boot(
         .map_err(failed("admin.listen"))?;
     addresses.admin = admin.addresses()[0];
     state.set_processes(processes.list());
+    state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
     readiness.set(true);
     Ok(Platform {

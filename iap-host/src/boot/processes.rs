@@ -69,6 +69,11 @@ impl Processes {
         self.0.iter().map(|managed| managed.process.clone()).collect()
     }
 
+    /// What leads to them.
+    pub(super) fn upstreams(&self) -> Vec<Arc<Upstream>> {
+        self.0.iter().map(|managed| managed.process.upstream().clone()).collect()
+    }
+
     /// Those that run here and not in `next`.
     pub(super) fn without(self, next: &Self) -> Self {
         Self(self.0.into_iter().filter(|managed| !next.has(&managed.process)).collect())

@@ -53,6 +53,7 @@ impl Platform {
 
         // From here on nothing can fail.
         self.upstreams = upstreams;
+        self.admin.set_upstreams([self.upstreams.list(), processes.upstreams()].concat());
         self.replace_processes(processes);
         logging::set(filter);
         self.admin.set_hosts(new.admin.hosts.clone());

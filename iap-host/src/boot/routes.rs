@@ -1,5 +1,7 @@
 //! Routes and their targets, from their settings.
 
+use std::sync::Arc;
+
 use iap_core::rules::{Auth, Basic, Bearer, Rules};
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
@@ -8,7 +10,7 @@ use super::processes::Processes;
 use super::secret::read_secret;
 use super::upstreams::Upstreams;
 use super::{BootError, failed};
-use crate::config::{AuthConfig, Builtin, Environment, RouteConfig, SessionMode};
+use crate::config::{AuthConfig, Builtin, Environment, RouteConfig, SessionMode, TextOr};
 use crate::demo::shop;
 
 pub(super) async fn build_routes(
@@ -23,12 +25,12 @@ pub(super) async fn build_routes(
     for config in configs {
         let target = build_target(config, upstreams, processes, shop).await?;
         let sessions = config.session.unwrap_or(match target {
-            Target::Service(_) | Target::Upstream(_) => SessionMode::On,
+            Target::Service(_) | Target::Upstream(_) | Target::Split(_) => SessionMode::On,
             _ => SessionMode::Off,
         });
         let policy = SessionPolicy {
             mode: if sessions == SessionMode::On { Mode::On } else { Mode::Off },
-            forward: matches!(target, Target::Upstream(_)),
+            forward: target.is_proxied(),
             ..SessionPolicy::default()
         };
         let blame = |error: String| failed("routes")(format!("route `{}`: {error}", config.name));
@@ -85,6 +87,14 @@ async fn build_target(
     }
     if config.process.is_some() {
         return Ok(Target::Upstream(processes.of_route(&config.name)?));
+    }
+    if let Some(split) = &config.split {
+        let upstream = |name: &str| {
+            let found = upstreams.of_route(&config.name, &TextOr::Text(name.to_owned()));
+            found.map_err(|error| error.to_string())
+        };
+        let blame = |error: String| failed("routes")(format!("route `{}`: {error}", config.name));
+        return Ok(Target::Split(Arc::new(split.build(&config.name, upstream).map_err(blame)?)));
     }
     if let Some(Builtin::DemoShop) = config.service {
         if shop.is_none() {

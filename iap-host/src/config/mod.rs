@@ -11,6 +11,7 @@ mod rules;
 mod secret;
 mod server;
 mod sessions;
+mod split;
 mod units;
 mod upstream;
 

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::rules::{
     AuthConfig, CompressConfig, CorsConfig, EditsConfig, LimitsConfig, RateConfig, RedirectConfig, WhenConfig,
 };
+use super::split::SplitConfig;
 use super::{ProcessConfig, UpstreamRef};
 
-/// One route. Exactly one of `upstream`, `process`, `files`, `respond`, `redirect` and
-/// `service` says where it leads.
+/// One route. Exactly one of `upstream`, `process`, `files`, `respond`, `redirect`, `split`
+/// and `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RouteConfig {
@@ -28,6 +29,8 @@ pub(crate) struct RouteConfig {
     pub(crate) files: Option<PathBuf>,
     pub(crate) respond: Option<RespondConfig>,
     pub(crate) redirect: Option<RedirectConfig>,
+    /// Several upstreams, by shares.
+    pub(crate) split: Option<SplitConfig>,
     pub(crate) service: Option<Builtin>,
     /// Whether sessions are used here; on by default, off for files.
     pub(crate) session: Option<SessionMode>,
@@ -57,6 +60,7 @@ impl Default for RouteConfig {
             files: None,
             respond: None,
             redirect: None,
+            split: None,
             service: None,
             session: None,
             allow: Vec::new(),

@@ -167,6 +167,7 @@ impl RouteConfig {
             files: self.files.clone(),
             respond: self.respond.clone(),
             service: self.service,
+            split: self.split.clone(),
             session: self.session,
             ..Self::default()
         };

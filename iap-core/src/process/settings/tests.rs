@@ -1,27 +1,30 @@
 use super::*;
 
+/// What a case does to settings that are fine.
+type Change = fn(&mut ProcessSettings);
+
 #[test]
 fn contradictions_are_named() {
-    let message = |change: &dyn Fn(&mut ProcessSettings)| {
+    let message = |change: Change| {
         let mut settings = ProcessSettings::new(["sh"]);
         change(&mut settings);
         settings.check().map_err(|error| error.to_string()).err().unwrap_or_default()
     };
-    assert_eq!(message(&|_| {}), "");
+    assert_eq!(message(|_| {}), "");
     for good in ["SIGINT", "quit", "Term"] {
-        assert_eq!(message(&|settings| settings.stop.signal = good.into()), "");
+        assert_eq!(message(|settings| settings.stop.signal = good.into()), "");
     }
-    let cases: [(&dyn Fn(&mut ProcessSettings), &str); 10] = [
-        (&|settings| settings.command.clear(), "write a program"),
-        (&|settings| settings.command.push("a\0b".into()), "zero byte"),
-        (&|settings| settings.env.push(("A=B".into(), String::new())), "`A=B` is no name"),
-        (&|settings| settings.env.push((super::super::guard::MARKER.into(), String::new())), "is no name"),
-        (&|settings| settings.instances = 0, "instances: 0"),
-        (&|settings| settings.instances = 65, "from 1 to 64"),
-        (&|settings| settings.command = vec!["{port}".into(), "{socket}".into()], "not on both"),
-        (&|settings| settings.ready.timeout = Duration::ZERO, "ready.timeout"),
-        (&|settings| settings.restart.min = Duration::from_secs(31), "restart.max"),
-        (&|settings| settings.stop.signal = "SIGNAL".into(), "`SIGNAL` is no signal"),
+    let cases: [(Change, &str); 10] = [
+        (|settings| settings.command.clear(), "write a program"),
+        (|settings| settings.command.push("a\0b".into()), "zero byte"),
+        (|settings| settings.env.push(("A=B".into(), String::new())), "`A=B` is no name"),
+        (|settings| settings.env.push((super::super::guard::MARKER.into(), String::new())), "is no name"),
+        (|settings| settings.instances = 0, "instances: 0"),
+        (|settings| settings.instances = 65, "from 1 to 64"),
+        (|settings| settings.command = vec!["{port}".into(), "{socket}".into()], "not on both"),
+        (|settings| settings.ready.timeout = Duration::ZERO, "ready.timeout"),
+        (|settings| settings.restart.min = Duration::from_secs(31), "restart.max"),
+        (|settings| settings.stop.signal = "SIGNAL".into(), "`SIGNAL` is no signal"),
     ];
     for (change, expected) in cases {
         let message = message(change);
