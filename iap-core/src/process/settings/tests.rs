@@ -12,7 +12,7 @@ fn contradictions_are_named() {
     };
     assert_eq!(message(|_| {}), "");
     for good in ["SIGINT", "quit", "Term"] {
-        assert_eq!(message(|settings| settings.stop.signal = good.into()), "");
+        assert!(signal(good).is_ok(), "{good}");
     }
     let cases: [(Change, &str); 10] = [
         (|settings| settings.command.clear(), "write a program"),
