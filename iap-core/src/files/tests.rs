@@ -1,3 +1,5 @@
+#![allow(clippy::single_range_in_vec_init)] // A list of one range is what is meant.
+
 use std::ops::Range;
 
 use http::header::{ACCEPT_ENCODING, RANGE};

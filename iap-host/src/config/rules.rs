@@ -168,6 +168,7 @@ impl RouteConfig {
             respond: self.respond.clone(),
             service: self.service,
             split: self.split.clone(),
+            process: self.process.clone(),
             session: self.session,
             ..Self::default()
         };
