@@ -27,7 +27,7 @@ impl<'de, B: Deserialize<'de>> Visitor<'de> for Either<B> {
     type Value = TextOr<B>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or a block of settings")
+        f.write_str("a text (in quotes if it looks like a number or a truth value), or a block of settings")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<TextOr<B>, E> {
