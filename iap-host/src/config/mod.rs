@@ -4,6 +4,7 @@
 mod check;
 mod check_server;
 mod env;
+mod jwt;
 mod parse;
 mod route;
 mod rules;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check_server::networks;
+pub(crate) use jwt::JwtConfig;
 pub(crate) use parse::parse;
 pub(crate) use route::{Builtin, RouteConfig, SessionMode};
 pub(crate) use rules::AuthConfig;

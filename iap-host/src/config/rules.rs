@@ -10,6 +10,7 @@ use iap_core::rules::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::jwt::JwtConfig;
 use super::{ByteSize, RouteConfig, SecretRef, Span, networks};
 
 /// What a request needs to be the route's, besides host and path. In values `*` stands for any text.
@@ -84,6 +85,8 @@ pub(crate) enum AuthConfig {
     Basic { users: PathBuf, realm: Option<String> },
     /// Tokens by the name of their owner.
     Bearer { tokens: BTreeMap<String, SecretRef>, realm: Option<String> },
+    /// Signed tokens.
+    Jwt(JwtConfig),
 }
 
 /// Limits below those of the server.
@@ -148,6 +151,9 @@ impl RouteConfig {
         rules.cors = self.cors.as_ref().map(cors).transpose()?;
         rules.rates = self.rate_limits.iter().map(rate).collect::<Result<_, _>>()?;
         rules.limits = limits(&self.limits)?;
+        if let Some(AuthConfig::Jwt(jwt)) = &self.auth {
+            jwt.check()?;
+        }
         if self.compress.enabled {
             let mut compression = Compression::default();
             compression.min_size = self.compress.min_size.map_or(compression.min_size, |size| size.0);

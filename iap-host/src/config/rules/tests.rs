@@ -24,6 +24,12 @@ fn each_rule_says_what_is_wrong_with_it_and_how_to_mend_it() {
         ("rate_limits: [{requests: 1, per: 1m, by: moon}]", "write client, user, route or"),
         ("auth: {basic: {users: u, realm: x}, bearer: {tokens: {}}}", ""),
         ("auth: {bearer: {tokens: {ci: plain}}}", "a secret is given by reference"),
+        ("auth: {jwt: {}}", "either `keys`, a file, or"),
+        ("auth: {jwt: {keys: k, secret: {env: S}}}", "either `keys`, a file, or"),
+        ("auth: {jwt: {secret: plain}}", "a secret is given by reference"),
+        ("auth: {jwt: {keys: k, audience: ['']}}", "fits no token"),
+        ("auth: {jwt: {keys: k, leeway: 11m}}", "10m at most"),
+        ("auth: {jwt: {keys: k, algorithm: none}}", "unknown field `algorithm`"),
         ("limits: {in_flight: 0}", "zero would let nothing through"),
         ("compress: {level: 3}", "unknown field `level`"),
     ] {
