@@ -88,3 +88,42 @@ fn a_missing_authority_file_is_named_at_start() {
     assert_eq!(run.status.code(), Some(1));
     assert!(text.contains("upstreams: upstream `shop`: tls: missing.pem: "), "{text}");
 }
+
+#[test]
+fn an_operator_takes_a_server_out_and_back_without_an_error() {
+    let (first, second) = (server().0, server().0);
+    let host = Host::start(&format!(
+        "routes: [{{name: app, path: /, session: off, upstream: {{servers: ['http://{first}', 'http://{second}']}}}}]\n"
+    ));
+    let state = |address: SocketAddr| {
+        let status = host.admin("/api/upstreams");
+        let servers = status["upstreams"][0]["servers"].as_array().unwrap().clone();
+        let found = servers.into_iter().find(|server| server["address"] == address.to_string());
+        let found = found.unwrap();
+        (
+            found["state"].as_str().unwrap().to_owned(),
+            found["opened"].as_u64().unwrap() + found["reused"].as_u64().unwrap(),
+        )
+    };
+    let order = |method: &str, server: &str| {
+        let path = format!("/api/upstreams/app/servers/{server}/drain");
+        common::http::send(host.admin, method, &path, &[], b"").unwrap().status
+    };
+    for _ in 0..4 {
+        assert_eq!(get(host.http, "/").status, 200);
+    }
+    assert_eq!(order("POST", &first.to_string()), 204);
+    let (drained, before) = state(first);
+    assert_eq!(drained, "draining");
+    for _ in 0..10 {
+        assert_eq!(get(host.http, "/").status, 200);
+    }
+    assert_eq!(state(first).1, before, "nothing more goes there");
+    assert_eq!(order("DELETE", &first.to_string()), 204);
+    for _ in 0..4 {
+        assert_eq!(get(host.http, "/").status, 200);
+    }
+    let (back, after) = state(first);
+    assert!(back == "up" && after > before, "{back} {after} {before}");
+    assert_eq!((order("POST", "127.0.0.1:1"), order("POST", "x")), (404, 404));
+}

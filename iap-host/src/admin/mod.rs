@@ -12,6 +12,7 @@ mod params;
 mod reload;
 mod sessions;
 mod telemetry;
+mod upstreams;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -26,6 +27,8 @@ use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use iap_core::Upstream;
 
 use crate::boot::Addresses;
 use crate::config::Config;
@@ -45,6 +48,7 @@ struct Inner {
     hosts: ArcSwap<Vec<String>>,
     facts: ArcSwapOption<Facts>,
     reloads: Reloads,
+    upstreams: ArcSwap<Vec<Arc<Upstream>>>,
 }
 
 /// What changes with the configuration alone.
@@ -109,12 +113,18 @@ impl AdminState {
             hosts,
             facts: ArcSwapOption::empty(),
             reloads,
+            upstreams: ArcSwap::default(),
         }))
     }
 
     /// Makes the facts visible, once they are known and whenever they have changed.
     pub(crate) fn publish(&self, facts: Facts) {
         self.0.facts.store(Some(Arc::new(facts)));
+    }
+
+    /// Changes which upstreams there are.
+    pub(crate) fn set_upstreams(&self, upstreams: Vec<Arc<Upstream>>) {
+        self.0.upstreams.store(Arc::new(upstreams));
     }
 
     /// Changes the host names that are served.
@@ -140,6 +150,11 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/sessions/{key}", get(sessions::one).delete(sessions::revoke))
         .route("/api/ask", get(ask::ask))
         .route("/api/config/reload", post(reload::reload))
+        .route("/api/upstreams", get(upstreams::list))
+        .route(
+            "/api/upstreams/{name}/servers/{server}/drain",
+            post(upstreams::drain).delete(upstreams::undrain),
+        )
         .fallback(console::serve)
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
         .with_state(state)

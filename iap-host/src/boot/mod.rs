@@ -166,6 +166,7 @@ pub(crate) async fn boot(
     let admin = serve_inner(config.admin.listen, "admin", service, &mut own, &runtime)
         .map_err(failed("admin.listen"))?;
     addresses.admin = admin.addresses()[0];
+    state.set_upstreams(upstreams.list());
     state.publish(Facts::new(config, addresses));
     readiness.set(true);
     Ok(Platform {

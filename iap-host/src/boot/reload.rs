@@ -49,6 +49,7 @@ impl Platform {
 
         // From here on nothing can fail.
         self.upstreams = upstreams;
+        self.admin.set_upstreams(self.upstreams.list());
         logging::set(filter);
         self.admin.set_hosts(new.admin.hosts.clone());
         self.addresses.http = self.gateway.server.addresses()[0];

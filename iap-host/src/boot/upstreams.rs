@@ -42,6 +42,13 @@ impl Upstreams {
         named.chain(own).map(start).collect::<Result<_, _>>().map(Self)
     }
 
+    /// All of them, by name.
+    pub(super) fn list(&self) -> Vec<Arc<Upstream>> {
+        let mut all: Vec<_> = self.0.values().map(|(_, upstream)| upstream.clone()).collect();
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        all
+    }
+
     /// The one that a route leads to.
     pub(super) fn of_route(&self, route: &str, upstream: &UpstreamRef) -> Result<Arc<Upstream>, BootError> {
         let key = match upstream {
