@@ -137,6 +137,11 @@ impl Rules {
         self.rates.iter().try_for_each(|rate| rate.check_late(request))
     }
 
+    /// Whether a rule waits for what layers find out.
+    pub(crate) fn ask_identity(&self) -> bool {
+        self.rates.iter().any(RateLimit::is_late)
+    }
+
     /// How long a request may take to its response head.
     pub(crate) fn total(&self) -> Option<Duration> {
         self.limits.total

@@ -11,7 +11,7 @@ use iap_core::rules::{
 use serde::{Deserialize, Serialize};
 
 use super::jwt::JwtConfig;
-use super::{ByteSize, RouteConfig, SecretRef, Span, networks};
+use super::{ByteSize, RouteConfig, SecretRef, SessionMode, Span, networks};
 
 /// What a request needs to be the route's, besides host and path. In values `*` stands for any text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -68,7 +68,7 @@ pub(crate) struct CorsConfig {
 pub(crate) struct RateConfig {
     pub(crate) requests: u32,
     pub(crate) per: Span,
-    /// `client`, `user`, `route`, or `header:` with the name of a field.
+    /// `client`, `session`, `user`, `route`, or `header:` with the name of a field.
     #[serde(default = "by_client")]
     pub(crate) by: String,
 }
@@ -162,6 +162,20 @@ impl RouteConfig {
         Ok(self.has_rules().then_some(rules))
     }
 
+    /// Whether somebody can tell what the rules ask for.
+    pub(crate) fn check_identity(&self, sessions: bool) -> Result<(), String> {
+        let default = self.files.is_none() && self.respond.is_none() && self.redirect.is_none();
+        let has_sessions = sessions && self.session.map_or(default, |mode| mode == SessionMode::On);
+        let wants = |by: &str| self.rate_limits.iter().any(|rate| rate.by == by);
+        if wants("session") && !has_sessions {
+            return Err("rate_limits.by: session needs sessions on this route".to_owned());
+        }
+        if wants("user") && !has_sessions && self.auth.is_none() {
+            return Err("rate_limits.by: user needs `auth`, or sessions on this route".to_owned());
+        }
+        Ok(())
+    }
+
     fn has_rules(&self) -> bool {
         let none = Self {
             name: self.name.clone(),
@@ -237,11 +251,13 @@ fn cors(config: &CorsConfig) -> Result<Cors, String> {
 fn rate(config: &RateConfig) -> Result<RateLimit, String> {
     let key = match config.by.as_str() {
         "client" => RateKey::Client,
+        "session" => RateKey::Session,
         "user" => RateKey::User,
         "route" => RateKey::Route,
         by => {
             let name = by.strip_prefix("header:").and_then(|name| name.trim().parse::<HeaderName>().ok());
-            let name = name.ok_or("rate_limits.by: write client, user, route or `header: x-api-key`")?;
+            let name =
+                name.ok_or("rate_limits.by: write client, session, user, route or `header: x-api-key`")?;
             RateKey::Header(name)
         }
     };
