@@ -238,7 +238,7 @@ impl Facts {
     }
 }
 
-const STAGES: [&str; 8] = [
+const STAGES: [&str; 9] = [
     "session.load",
     "session.commit",
     "upstream",
@@ -246,6 +246,7 @@ const STAGES: [&str; 8] = [
     "handler",
     "files",
     "response",
+    "split",
     "custom",
 ];
 
@@ -258,6 +259,7 @@ fn code(stage: &Stage) -> u8 {
         Stage::Handler => 5,
         Stage::Files => 6,
         Stage::Response => 7,
-        _ => 8,
+        Stage::Split => 8,
+        _ => 9,
     }
 }

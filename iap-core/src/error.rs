@@ -54,6 +54,10 @@ pub enum Kind {
     TooManyRequests,
     /// The request's state conflicts with another one.
     Conflict,
+    /// A condition of the request (RFC 9110 section 13) does not hold.
+    PreconditionFailed,
+    /// Nothing of what is there lies in the range that is asked for.
+    RangeNotSatisfiable,
     /// Something needed is not reachable at the moment.
     Unavailable,
     /// The other side did not answer in time.
@@ -81,6 +85,8 @@ impl Kind {
             Self::UriTooLong => "uri_too_long",
             Self::TooManyRequests => "too_many_requests",
             Self::Conflict => "conflict",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::RangeNotSatisfiable => "range_not_satisfiable",
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
             Self::BadGateway => "bad_gateway",
@@ -102,6 +108,8 @@ impl Kind {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::Unavailable if origin == Origin::Upstream => StatusCode::BAD_GATEWAY,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout if origin == Origin::Client => StatusCode::REQUEST_TIMEOUT,

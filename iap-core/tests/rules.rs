@@ -213,6 +213,26 @@ fn a_limit_by_user_counts_who_the_layers_have_found() {
 }
 
 #[test]
+fn a_limit_by_user_or_session_holds_without_layers_too() {
+    let limit = |key| RateLimit::new(key, 1, Duration::from_secs(3600)).unwrap();
+    let bearer = || Bearer::new([("kim", "kim-0123456789abcdef"), ("lee", "lee-0123456789abcdef")]).unwrap();
+    let server = one("/", ok(), |rules| {
+        rules.auth = Some(Auth::bearer("r", bearer()).unwrap());
+        rules.rates = vec![limit(RateKey::User)];
+    });
+    let as_user = |user: &str| {
+        let field = format!("authorization: Bearer {user}-0123456789abcdef\r\n");
+        status(&ask(&server, "GET", "/", &field)).to_owned()
+    };
+    assert_eq!([as_user("kim"), as_user("kim"), as_user("lee")], ["200", "429", "200"]);
+    for key in [RateKey::User, RateKey::Session] {
+        let server = one("/", ok(), |rules| rules.rates = vec![limit(key)]);
+        let ask = || status(&ask(&server, "GET", "/", "")).to_owned();
+        assert_eq!([ask(), ask()], ["200", "429"], "who is unknown counts by the client");
+    }
+}
+
+#[test]
 fn logins_are_asked_for_and_do_not_go_on() {
     let origin = Origin::fixed("ok");
     // bcrypt of `secret`, cost 4.
@@ -321,6 +341,8 @@ fn texts_are_compressed_for_whom_it_helps() {
         ("image/png", "", "gzip"),
         ("text/event-stream", "", "gzip"),
         ("application/grpc", "", "gzip"),
+        ("application/grpc+json", "", "gzip"),
+        ("application/grpc-web+json", "", "gzip"),
         ("text/html", "content-encoding: gzip", "br"),
         ("text/html", "cache-control: public, no-transform", "gzip"),
         ("text/html", "content-range: bytes 0-1/2", "gzip"),
@@ -352,6 +374,13 @@ fn path_parameters_reach_the_service_and_a_wrong_method_is_405() {
             params.get("id").unwrap().to_owned(),
         )))
     });
+    for rewrite in ["/v2/{id}", "/{id}", "/a/b/c{path}", "/fixed"] {
+        let target = Target::service("user", service);
+        let server = one("/users/{id}", target, |rules| {
+            rules.rewrite = Some(Rewrite::new(Template::new(rewrite).unwrap()));
+        });
+        assert!(ask(&server, "GET", "/users/a%20b", "").ends_with("\r\n\r\na b"), "{rewrite}");
+    }
     let route = Route::new("user", "/users/{id}", Target::service("user", service)).exact();
     let server = serve([route.when(Conditions::new().methods([Method::GET, Method::PUT]))]);
     assert!(ask(&server, "GET", "/users/a%20b", "").ends_with("\r\n\r\na b"));

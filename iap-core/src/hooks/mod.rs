@@ -45,6 +45,8 @@ pub enum Stage {
     Handler,
     /// A static file is opened.
     Files,
+    /// One of the targets of a split runs, up to its response head; the detail is its name.
+    Split,
     /// The response is sent, from its head to its last byte.
     Response,
     /// A stage of a user's own middleware.
@@ -61,6 +63,7 @@ impl Stage {
             Self::UpstreamConnect => "upstream.connect",
             Self::Handler => "handler",
             Self::Files => "files",
+            Self::Split => "split",
             Self::Response => "response",
             Self::Custom(name) => name,
         }

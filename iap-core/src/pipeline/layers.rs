@@ -74,7 +74,7 @@ impl<H: Hooks> Service<Request<Body>> for Dispatch<H> {
             };
             let Carried { route, connection, transaction } = carried;
             if let Some(rules) = route.rules() {
-                rules.late(&request)?;
+                rules.late(&connection, &request)?;
             }
             route.target().call(&hooks, &transaction, &connection, &route, request).await
         })

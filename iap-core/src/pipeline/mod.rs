@@ -224,6 +224,10 @@ impl<H: Hooks> Pipeline<H> {
         if let Some(answer) = rules.before(&route, connection, &mut request, after).await? {
             return Ok(answer);
         }
+        if self.stack.is_none() {
+            // With layers it comes after them: they find out who asks.
+            rules.late(connection, &request)?;
+        }
         let Some(total) = rules.total() else {
             return self.call(route, connection, transaction, request).await;
         };
@@ -243,7 +247,7 @@ impl<H: Hooks> Pipeline<H> {
         if let Some(stack) = &self.stack {
             return stack.call(&self.hooks, route, connection, transaction, request).await;
         }
-        if matches!(route.target(), crate::target::Target::Service(_)) {
+        if route.target().is_service() {
             insert_extensions(&self.hooks, &route, connection, transaction, &mut request);
         }
         route.target().call(&self.hooks, transaction, connection, &route, request).await
@@ -267,7 +271,9 @@ fn insert_extensions<H: Hooks>(
     transaction: &H::Transaction,
     request: &mut Request<Body>,
 ) {
-    let parameters = PathParams::of(route, request.uri().path());
+    // A rewrite has put them there already: the path is another by now.
+    let is_known = request.extensions().get::<PathParams>().is_some();
+    let parameters = if is_known { None } else { PathParams::of(route, request.uri().path()) };
     let extensions = request.extensions_mut();
     extensions.insert(connection.clone());
     if let Some(parameters) = parameters {

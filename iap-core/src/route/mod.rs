@@ -165,16 +165,16 @@ impl MatchedRoute {
         self.0.name()
     }
 
-    /// Where the route leads; `matches!(route.target(), Target::Upstream(_))` tells a proxied
-    /// request from the others.
+    /// Where the route leads; [`Target::is_proxied`] tells a proxied request from the others.
     pub fn target(&self) -> &Target {
         self.0.target()
     }
 
-    /// Whether the route's rules ask who a request is from. A layer that knows, such as one for sessions, then
+    /// Whether the route's rules or its split ask who a request is from. A layer that knows, such as one for sessions, then
     /// puts an [`Identity`](crate::rules::Identity) into the request's extensions; elsewhere it need not look.
     pub fn asks_identity(&self) -> bool {
-        self.0.rules().is_some_and(Rules::ask_identity)
+        let by_user = matches!(self.target(), Target::Split(split) if split.asks_user());
+        by_user || self.0.rules().is_some_and(Rules::ask_identity)
     }
 
     /// The policy of type `P` that was attached with [`Route::with_policy`].

@@ -89,6 +89,7 @@ fn shrinks(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let structured = ["+json", "+xml", "/json", "/xml", "/javascript", "/wasm", "/yaml", "/manifest+json"];
     kind != "text/event-stream"
+        && !kind.starts_with("application/grpc")
         && (kind.starts_with("text/")
             || structured.iter().any(|end| kind.ends_with(end))
             || kind == "font/ttf")

@@ -45,6 +45,7 @@ pub use compression::Compression;
 pub use cors::{Cors, CorsError};
 pub use edits::{EditError, Edits};
 pub use limits::Limits;
+pub(crate) use rate::client_network;
 pub use rate::{RateKey, RateLimit};
 pub use redirect::{Redirect, Rewrite};
 pub use template::{Template, TemplateError};
@@ -133,8 +134,8 @@ impl Rules {
     }
 
     /// What waits for the layers: they know who asks.
-    pub(crate) fn late(&self, request: &Request<Body>) -> Result<(), Error> {
-        self.rates.iter().try_for_each(|rate| rate.check_late(request))
+    pub(crate) fn late(&self, connection: &Connection, request: &Request<Body>) -> Result<(), Error> {
+        self.rates.iter().try_for_each(|rate| rate.check_late(connection, request))
     }
 
     /// Whether a rule waits for what layers find out.

@@ -78,7 +78,7 @@ impl RateLimit {
         if self.is_late() {
             return Ok(());
         }
-        let client = || self.hasher.hash_one(client_of(connection.peer().ip()));
+        let client = || self.hasher.hash_one(client_network(connection.peer().ip()));
         let key = match &self.key {
             RateKey::Route => 0,
             RateKey::Header(name) => match request.headers().get(name) {
@@ -91,7 +91,7 @@ impl RateLimit {
     }
 
     /// After the layers: for keys that they have found out.
-    pub(super) fn check_late(&self, request: &Request<Body>) -> Result<(), Error> {
+    pub(super) fn check_late(&self, connection: &Connection, request: &Request<Body>) -> Result<(), Error> {
         if !self.is_late() {
             return Ok(());
         }
@@ -100,10 +100,9 @@ impl RateLimit {
             RateKey::Session => identity.session.as_deref(),
             _ => identity.user.as_deref(),
         });
-        let key = match (known, request.extensions().get::<std::sync::Arc<Connection>>()) {
-            (Some(known), _) => self.hasher.hash_one(known),
-            (None, Some(connection)) => self.hasher.hash_one(client_of(connection.peer().ip())),
-            (None, None) => 0,
+        let key = match known {
+            Some(known) => self.hasher.hash_one(known),
+            None => self.hasher.hash_one(client_network(connection.peer().ip())),
         };
         self.count(key, now())
     }
@@ -145,7 +144,8 @@ fn now() -> u64 {
     START.elapsed().as_nanos() as u64
 }
 
-fn client_of(address: IpAddr) -> IpAddr {
+/// The part of an address that one client has to itself: of IPv6 the network of 64 bits.
+pub(crate) fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         v4 => v4,

@@ -8,7 +8,7 @@ use super::template::Template;
 use crate::body::Body;
 use crate::error::{Error, Kind, Origin};
 use crate::gate::canonical_path;
-use crate::route::Route;
+use crate::route::{PathParams, Route};
 
 /// Sends clients elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,10 @@ impl Rewrite {
         if let Some(query) = request.uri().query() {
             path.push('?');
             path.push_str(query);
+        }
+        // The parameters are those of the path that was asked for.
+        if let Some(parameters) = PathParams::of(route, request.uri().path()) {
+            request.extensions_mut().insert(parameters);
         }
         let target = PathAndQuery::try_from(path).map_err(|error| invalid().with_source(error))?;
         *request.uri_mut() = Uri::from(target);

@@ -1,6 +1,7 @@
 //! What can answer a request, and how it is called.
 
 mod service;
+mod split;
 
 use std::fmt;
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::upstream::{Upstream, forward};
 
 pub use service::{EmbeddedService, Placement};
 pub(crate) use service::{catch_panic, panicked};
+pub use split::{Split, SplitBy, SplitError, Variant};
 
 /// What answers the requests of a route.
 #[derive(Clone)]
@@ -34,6 +36,8 @@ pub enum Target {
     Files(Arc<Files>),
     /// A fixed response: a maintenance page, a test.
     Respond(StatusCode, Bytes),
+    /// One of several targets, by shares.
+    Split(Arc<Split>),
 }
 
 impl Target {
@@ -59,6 +63,24 @@ impl Target {
         Self::Respond(status, body.into())
     }
 
+    /// Whether servers behind us answer, all requests or some.
+    pub fn is_proxied(&self) -> bool {
+        match self {
+            Self::Upstream(_) => true,
+            Self::Split(split) => split.targets().any(Self::is_proxied),
+            _ => false,
+        }
+    }
+
+    /// Whether embedded services answer, all requests or some.
+    pub(crate) fn is_service(&self) -> bool {
+        match self {
+            Self::Service(_) => true,
+            Self::Split(split) => split.targets().any(Self::is_service),
+            _ => false,
+        }
+    }
+
     /// Answers one request. The only place where targets are told apart.
     pub(crate) async fn call<H: Hooks>(
         &self,
@@ -81,9 +103,8 @@ impl Target {
                 result
             }
             Self::Files(files) => {
-                let prefix = route.matched(request.uri().path()).to_owned();
                 let span = hooks.start(transaction, Stage::Files, None);
-                let result = Box::pin(files.serve(&prefix, request)).await;
+                let result = Box::pin(files.serve(route, request)).await;
                 end(hooks, transaction, span, files.name(), &result);
                 result
             }
@@ -91,6 +112,17 @@ impl Target {
                 let mut response = Response::new(Body::from(body.clone()));
                 *response.status_mut() = *status;
                 Ok(response)
+            }
+            Self::Split(split) => {
+                let choice = split.choose(&request, connection);
+                let span = hooks.start(transaction, Stage::Split, None);
+                let call = choice.target().call(hooks, transaction, connection, route, request);
+                let mut result = Box::pin(call).await;
+                end(hooks, transaction, span, choice.name(), &result);
+                if let Ok(response) = &mut result {
+                    choice.bind(response, connection.is_tls());
+                }
+                result
             }
         }
     }
@@ -117,6 +149,7 @@ impl fmt::Debug for Target {
             Self::Upstream(upstream) => f.debug_tuple("Upstream").field(upstream).finish(),
             Self::Files(files) => f.debug_tuple("Files").field(files.name()).finish(),
             Self::Respond(status, _) => f.debug_tuple("Respond").field(status).finish(),
+            Self::Split(split) => f.debug_tuple("Split").field(split).finish(),
         }
     }
 }

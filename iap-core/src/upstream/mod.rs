@@ -49,6 +49,7 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+pub(crate) use balance::cookie;
 pub use balance::{Balance, HashBy};
 pub use body::PooledBody;
 pub use connect::{UpstreamTls, UpstreamTlsSettings};

@@ -1,5 +1,8 @@
 //! Routes and their targets, from their settings.
 
+use std::sync::Arc;
+
+use iap_core::files::Files;
 use iap_core::rules::{Auth, Basic, Bearer, Jwt, JwtKeys, Rules};
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
@@ -7,7 +10,7 @@ use iap_session::{Mode, SessionPolicy};
 use super::secret::read_secret;
 use super::upstreams::Upstreams;
 use super::{BootError, failed};
-use crate::config::{AuthConfig, Builtin, Environment, JwtConfig, RouteConfig, SessionMode};
+use crate::config::{AuthConfig, Builtin, Environment, JwtConfig, RouteConfig, SessionMode, TextOr};
 use crate::demo::shop;
 
 pub(super) async fn build_routes(
@@ -21,12 +24,12 @@ pub(super) async fn build_routes(
     for config in configs {
         let target = build_target(config, upstreams, shop).await?;
         let sessions = config.session.unwrap_or(match target {
-            Target::Service(_) | Target::Upstream(_) => SessionMode::On,
+            Target::Service(_) | Target::Upstream(_) | Target::Split(_) => SessionMode::On,
             _ => SessionMode::Off,
         });
         let policy = SessionPolicy {
             mode: if sessions == SessionMode::On { Mode::On } else { Mode::Off },
-            forward: matches!(target, Target::Upstream(_)),
+            forward: target.is_proxied(),
             ..SessionPolicy::default()
         };
         let blame = |error: String| failed("routes")(format!("route `{}`: {error}", config.name));
@@ -108,13 +111,22 @@ async fn build_target(
     if let Some(upstream) = &config.upstream {
         return Ok(Target::Upstream(upstreams.of_route(&config.name, upstream)?));
     }
+    if let Some(split) = &config.split {
+        let upstream = |name: &str| {
+            let found = upstreams.of_route(&config.name, &TextOr::Text(name.to_owned()));
+            found.map_err(|error| error.to_string())
+        };
+        let blame = |error: String| failed("routes")(format!("route `{}`: {error}", config.name));
+        return Ok(Target::Split(Arc::new(split.build(&config.name, upstream).map_err(blame)?)));
+    }
     if let Some(Builtin::DemoShop) = config.service {
         if shop.is_none() {
             *shop = Some(shop::open().await.map_err(failed("routes: the demo shop"))?);
         }
         return shop.clone().ok_or("it was just opened").map_err(failed("routes: the demo shop"));
     }
-    if let Some(root) = &config.files {
+    if let Some(files) = &config.files {
+        let root = files.root();
         if !root.is_dir() {
             return Err(failed("routes")(format!(
                 "route `{}`: {} is not a directory",
@@ -122,7 +134,8 @@ async fn build_target(
                 root.display()
             )));
         }
-        return Ok(Target::files(root));
+        let files = Files::with_settings(root, files.settings()).map_err(failed("routes"))?;
+        return Ok(Target::Files(Arc::new(files)));
     }
     if config.redirect.is_some() {
         // Its rule answers before the target is asked.

@@ -166,18 +166,19 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
         route.files.is_some(),
         route.respond.is_some(),
         route.redirect.is_some(),
+        route.split.is_some(),
         route.service.is_some(),
     ];
     match targets.iter().filter(|set| **set).count() {
         0 => {
             return Err(format!(
-                "route `{name}` leads nowhere: give it `upstream`, `files`, `respond`, `redirect` or `service`"
+                "route `{name}` leads nowhere: give it `upstream`, `files`, `respond`, `redirect`, `split` or `service`"
             ));
         }
         1 => {}
         _ => {
             return Err(format!(
-                "route `{name}` has more than one of `upstream`, `files`, `respond`, `redirect` and `service`"
+                "route `{name}` has more than one of `upstream`, `files`, `respond`, `redirect`, `split` and `service`"
             ));
         }
     }
@@ -185,14 +186,15 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
         Some(TextOr::Block(upstream)) => {
             upstream.check().map_err(|message| format!("route `{name}`: {message}"))?;
         }
-        Some(TextOr::Text(upstream)) if !config.upstreams.contains_key(upstream) => {
-            let known: Vec<String> = config.upstreams.keys().map(|known| format!("`{known}`")).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(format!(
-                "route `{name}`: there is no upstream `{upstream}` in upstreams, only {known}"
-            ));
-        }
-        _ => {}
+        Some(TextOr::Text(upstream)) => check_reference(config, name, upstream)?,
+        None => {}
+    }
+    if let Some(split) = &route.split {
+        split.check().map_err(|message| format!("route `{name}`: {message}"))?;
+        split.variants.iter().try_for_each(|variant| check_reference(config, name, &variant.upstream))?;
+    }
+    if let Some(files) = &route.files {
+        files.check().map_err(|message| format!("route `{name}`: {message}"))?;
     }
     if let Some(status) = route.respond.as_ref().map(|respond| respond.status)
         && !(200..600).contains(&status)
@@ -206,6 +208,16 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     }
     route.rules().map_err(|message| format!("route `{name}`: {message}"))?;
     route.check_identity(config.sessions.enabled).map_err(|message| format!("route `{name}`: {message}"))
+}
+
+/// Whether an upstream that a route names is there.
+fn check_reference(config: &Config, route: &str, upstream: &str) -> Result<(), String> {
+    if config.upstreams.contains_key(upstream) {
+        return Ok(());
+    }
+    let known: Vec<String> = config.upstreams.keys().map(|known| format!("`{known}`")).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(format!("route `{route}`: there is no upstream `{upstream}` in upstreams, only {known}"))
 }
 
 fn placeholder(route: &RouteConfig) -> Result<Route, String> {

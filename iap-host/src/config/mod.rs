@@ -4,6 +4,7 @@
 mod check;
 mod check_server;
 mod env;
+mod files;
 mod jwt;
 mod parse;
 mod route;
@@ -11,6 +12,7 @@ mod rules;
 mod secret;
 mod server;
 mod sessions;
+mod split;
 mod units;
 mod upstream;
 
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check_server::networks;
+pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
 pub(crate) use parse::parse;
 pub(crate) use route::{Builtin, RouteConfig, SessionMode};

@@ -1,15 +1,14 @@
 //! Routes: what they match and where they lead.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
-use super::UpstreamRef;
 use super::rules::{
     AuthConfig, CompressConfig, CorsConfig, EditsConfig, LimitsConfig, RateConfig, RedirectConfig, WhenConfig,
 };
+use super::split::SplitConfig;
+use super::{FilesRef, UpstreamRef};
 
-/// One route. Exactly one of `upstream`, `files`, `respond`, `redirect` and `service` says where it leads.
+/// One route. Exactly one of `upstream`, `files`, `respond`, `redirect`, `split` and `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RouteConfig {
@@ -22,9 +21,12 @@ pub(crate) struct RouteConfig {
     pub(crate) when: WhenConfig,
     /// The name of an upstream, or one of its own.
     pub(crate) upstream: Option<UpstreamRef>,
-    pub(crate) files: Option<PathBuf>,
+    /// A directory, or how it is served.
+    pub(crate) files: Option<FilesRef>,
     pub(crate) respond: Option<RespondConfig>,
     pub(crate) redirect: Option<RedirectConfig>,
+    /// Several upstreams, by shares.
+    pub(crate) split: Option<SplitConfig>,
     pub(crate) service: Option<Builtin>,
     /// Whether sessions are used here; on by default, off for files.
     pub(crate) session: Option<SessionMode>,
@@ -53,6 +55,7 @@ impl Default for RouteConfig {
             files: None,
             respond: None,
             redirect: None,
+            split: None,
             service: None,
             session: None,
             allow: Vec::new(),

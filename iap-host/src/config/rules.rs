@@ -170,8 +170,12 @@ impl RouteConfig {
         if wants("session") && !has_sessions {
             return Err("rate_limits.by: session needs sessions on this route".to_owned());
         }
-        if wants("user") && !has_sessions && self.auth.is_none() {
-            return Err("rate_limits.by: user needs `auth`, or sessions on this route".to_owned());
+        if !has_sessions && self.auth.is_none() {
+            let splits = self.split.as_ref().is_some_and(|split| split.by == "user");
+            if splits || wants("user") {
+                let setting = if splits { "split" } else { "rate_limits" };
+                return Err(format!("{setting}.by: user needs `auth`, or sessions on this route"));
+            }
         }
         Ok(())
     }
@@ -187,6 +191,7 @@ impl RouteConfig {
             files: self.files.clone(),
             respond: self.respond.clone(),
             service: self.service,
+            split: self.split.clone(),
             session: self.session,
             ..Self::default()
         };

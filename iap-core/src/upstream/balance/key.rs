@@ -24,7 +24,7 @@ pub(in super::super) fn hash_key(by: &HashBy, request: &Request<Body>, connectio
 }
 
 /// The value of the first cookie of that name.
-pub(in super::super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let fields = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.into_iter().find(|(found, _)| *found == name).map(|(_, value)| value.trim_matches('"'))

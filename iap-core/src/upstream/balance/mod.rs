@@ -22,7 +22,8 @@ use http::HeaderName;
 
 use super::server::Server;
 
-pub(super) use key::{cookie, hash_key};
+pub(crate) use key::cookie;
+pub(super) use key::hash_key;
 pub(super) use set::ServerSet;
 
 /// How requests are spread over the servers of an upstream.

@@ -1,4 +1,5 @@
 use iap_core::rules::{RateKey, RateLimit, Rules};
+use iap_core::target::{Split, SplitBy, Variant};
 
 use super::*;
 
@@ -80,4 +81,20 @@ async fn the_user_of_a_login_at_the_route_stays() {
     let mut request = limited(RateKey::User, get(&kim));
     request.extensions_mut().get_or_insert_default::<Identity>().user = Some("ci".into());
     assert!(told(&send(&app, request).await.unwrap()).ends_with(" ci"));
+}
+
+#[tokio::test]
+async fn a_split_by_user_is_told_too() {
+    let bench = bench();
+    let (app, kim) = (telling(&bench), login(&bench, "kim").await);
+    let told_by = async |by| {
+        let variant = |name: &str| Variant::new(name, 1, Target::respond(StatusCode::OK, ""));
+        let split = Split::new("canary", by, [variant("old"), variant("new")]).unwrap();
+        let mut request = get(&kim);
+        let route = MatchedRoute::new(Route::new("test", "/", Target::Split(Arc::new(split))));
+        request.extensions_mut().insert(route);
+        told(&send(&app, request).await.unwrap()).to_owned()
+    };
+    assert!(told_by(SplitBy::User).await.ends_with(" kim"));
+    assert_eq!(told_by(SplitBy::Client).await, "- -");
 }
