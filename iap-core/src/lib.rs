@@ -27,6 +27,7 @@
 //! | [`rules`] | what a route does with its requests on the way: access, logins, rates, redirects, ... |
 //! | [`target`] | embedded services, upstreams, files, fixed responses |
 //! | [`upstream`] | the reverse proxy and its connections |
+//! | [`process`] | applications that are started and watched, as servers of an upstream |
 //! | [`files`] | static files |
 //! | [`hooks`] | what an observer is told, at no cost without one |
 //! | [`trace_context`] | W3C `traceparent` |
@@ -50,6 +51,7 @@ pub mod hooks;
 mod idle;
 pub mod networks;
 pub mod pipeline;
+pub mod process;
 pub mod route;
 pub mod rules;
 pub mod server;
@@ -65,6 +67,7 @@ pub use hooks::{Hooks, Transaction};
 pub use http;
 pub use networks::Networks;
 pub use pipeline::Pipeline;
+pub use process::Process;
 pub use route::{MatchedRoute, PathParams, Route, RouteTable};
 pub use server::{RunningServer, Server};
 pub use target::Target;

@@ -20,6 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[allow(clippy::print_stderr)] // Errors of the command line.
 fn main() -> ExitCode {
+    // This very program stands guard over the processes that it starts.
+    iap_core::process::guard();
     let result = match cli::Cli::parse().command {
         cli::Command::Run { config } => run::run(&config),
         cli::Command::Validate { config } => run::validate(&config),

@@ -22,7 +22,14 @@ impl Running<'_> {
         loop {
             match events.next().await {
                 Event::Stop => break,
-                Event::Reload(reply) => reply.answer(self.reload().await),
+                Event::Reload(reply) => tokio::select! {
+                    result = self.reload() => reply.answer(result),
+                    // A process may take long to get ready. Nothing has changed yet.
+                    () = events.stop() => {
+                        reply.answer(Err("the process is stopping".to_owned()));
+                        break;
+                    }
+                },
                 Event::HandOver => match self.hand_over().await {
                     Ok(()) => break,
                     Err(error) => tracing::error!(%error, "no process has taken over: this one goes on"),

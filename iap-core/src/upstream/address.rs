@@ -23,6 +23,8 @@ pub(super) enum Place {
     Name { host: Box<str>, port: u16 },
     /// A socket in the file system.
     Unix(PathBuf),
+    /// It has none at the moment.
+    Nowhere,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,13 +78,13 @@ impl Address {
         match &self.place {
             Place::Ip(address) => Some(address.ip().to_string()),
             Place::Name { host, .. } => Some(host.to_string()),
-            Place::Unix(_) => None,
+            Place::Unix(_) | Place::Nowhere => None,
         }
     }
 
     /// What goes into `Host` where no client has said it.
     pub(super) fn authority(&self) -> &str {
-        if matches!(self.place, Place::Unix(_)) { "localhost" } else { &self.shown }
+        if matches!(self.place, Place::Unix(_) | Place::Nowhere) { "localhost" } else { &self.shown }
     }
 
     /// The scheme of requests, for HTTP/2.

@@ -84,6 +84,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let rule = upstream.settings.retry.as_ref().zip(upstream.budget.as_ref());
         let mut attempts = Attempts::new(rule, &request, had_upload);
         let (mut tried, mut repeats, mut last) = (ServerSet::default(), false, None);
+        let mut patience = None;
         loop {
             let mut admitted = upstream.admit(&affinity, &tried).await?;
             if admitted.is_none() && repeats {
@@ -91,7 +92,15 @@ impl<'a, H: Hooks> Exchange<'a, H> {
                 tried = ServerSet::default();
                 admitted = upstream.admit(&affinity, &tried).await?;
             }
-            let Some(ticket) = admitted else { return Err(last.unwrap_or_else(no_server)) };
+            let Some(ticket) = admitted else {
+                // Nothing of it was sent: it may wait for a server to come.
+                if !repeats && Box::pin(upstream.await_server(&mut patience)).await {
+                    tried = ServerSet::default();
+                    continue;
+                }
+                let waited = patience.is_some();
+                return Err(last.filter(|_| !waited).unwrap_or_else(no_server));
+            };
             let index = ticket.index();
             self.server = Some(index);
             tried.insert(index);

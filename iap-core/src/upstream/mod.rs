@@ -16,6 +16,7 @@
 //! | `connect`, `resolve` | how a new connection is made, and where to |
 //! | `body` | the response body that returns its connection |
 //! | `informational` | 103 on to the client, 100 for a body that waits for it |
+//! | `place` | servers that come, go and move at run time |
 //! | `tunnel` | WebSocket: connections that switch protocols |
 //! | `status`, `metrics` | what operators see and may do |
 
@@ -31,6 +32,7 @@ mod health;
 mod informational;
 mod limits;
 mod metrics;
+mod place;
 mod pool;
 mod resolve;
 mod retry;
@@ -55,6 +57,7 @@ pub use body::PooledBody;
 pub use connect::{UpstreamTls, UpstreamTlsSettings};
 pub use health::{Ejection, HealthCheck};
 pub use limits::InFlightLimits;
+pub use place::Departed;
 pub use pool::PoolStats;
 pub use retry::Retry;
 pub use settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
@@ -66,6 +69,7 @@ pub(crate) use forward::forward;
 pub(crate) use informational::Gate;
 use limits::Queue;
 use metrics::UpstreamMetrics;
+use place::Arrivals;
 use retry::Budget;
 use server::Server;
 pub(crate) use tunnel::Tunnel;
@@ -86,6 +90,7 @@ pub struct Upstream {
     queue: Queue,
     budget: Option<Budget>,
     metrics: UpstreamMetrics,
+    arrivals: Arrivals,
     /// Held while a server is ejected.
     ejecting: Mutex<()>,
     tasks: Mutex<Vec<AbortHandle>>,
@@ -121,6 +126,7 @@ impl Upstream {
             queue: Queue::default(),
             budget: settings.retry.as_ref().map(Budget::new),
             metrics: UpstreamMetrics::new(&name),
+            arrivals: Arrivals::default(),
             ejecting: Mutex::default(),
             tasks: Mutex::default(),
             name,

@@ -43,13 +43,13 @@ pub(super) struct Pooled {
 #[derive(Debug)]
 pub(super) struct Own {
     driver: Driver,
-    _open: OpenConnection,
+    open: OpenConnection,
 }
 
 impl Own {
     /// `driver`: the task of the connection, which ends with it.
     pub(super) fn new(driver: JoinHandle<()>, open: OpenConnection) -> Self {
-        Self { driver: Driver(Some(driver)), _open: open }
+        Self { driver: Driver(Some(driver)), open }
     }
 }
 
@@ -63,7 +63,7 @@ impl Pooled {
             body_idle: IdleTimer::new(Some(body_idle)),
             is_spent: false,
             idle_since: Instant::now(),
-            generation: server.pool.generation.load(Ordering::Relaxed),
+            generation: own.as_ref().map_or_else(|| server.pool.generation(), |own| own.open.generation),
             own,
         })
     }
@@ -190,9 +190,14 @@ impl Pool {
         }
     }
 
+    /// Changes with each [`clear`](Self::clear).
+    pub(super) fn generation(&self) -> u32 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
     /// Lets go of all connections: idle ones now, those in use after their request.
     pub(super) fn clear(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.generation.fetch_add(1, Ordering::SeqCst);
         self.multiplexer.clear();
         for shard in &self.shards {
             let idle = std::mem::take(&mut *shard.lock());

@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use super::address::{Address, Scheme};
+use super::address::{Address, Place, Scheme};
 use super::connect::{Connector, connector};
 use super::health::Outlier;
 use super::metrics::ServerMetrics;
+use super::place::Spot;
 use super::pool::Pool;
 use super::resolve::Addresses;
 use super::settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
@@ -25,13 +27,17 @@ const DRAINS: u8 = 1;
 const DRAINS_STICKY: u8 = 2;
 /// Its health checks fail.
 const UNHEALTHY: u8 = 4;
+/// It has no address.
+const ABSENT: u8 = 8;
 
 /// The share that a server in its slow start begins with.
 const FIRST_PERCENT: u64 = 10;
 
 #[derive(Debug)]
 pub(super) struct Server {
+    /// As it was set. Where it is now, `spot` says.
     pub(super) address: Address,
+    spot: ArcSwap<Spot>,
     pub(super) name: Option<Arc<str>>,
     /// Stable across restarts and gateways: what hashes and cookies refer to.
     pub(super) id: u64,
@@ -69,13 +75,26 @@ impl<T> Deref for Apart<T> {
     }
 }
 
-/// Counts one open connection.
+/// Counts one open connection, or one that is being made.
 #[derive(Debug)]
-pub(super) struct OpenConnection(Arc<AtomicUsize>);
+pub(super) struct OpenConnection {
+    all: Arc<AtomicUsize>,
+    spot: Arc<Spot>,
+    /// Of the pool, when it began.
+    pub(super) generation: u32,
+}
+
+impl OpenConnection {
+    /// Where it leads.
+    pub(super) fn place(&self) -> &Place {
+        &self.spot.place
+    }
+}
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.all.fetch_sub(1, Ordering::Relaxed);
+        self.spot.leave();
     }
 }
 
@@ -104,7 +123,8 @@ impl Server {
             in_flight: Apart::default(),
             open: Arc::default(),
             speaks: AtomicU8::new(spoken(address.scheme, settings.protocol)),
-            flags: AtomicU8::new(0),
+            flags: AtomicU8::new(if address.place == Place::Nowhere { ABSENT } else { 0 }),
+            spot: ArcSwap::new(Spot::new(address.place.clone())),
             down_until: AtomicU64::new(0),
             failing: AtomicBool::new(false),
             returned: AtomicU64::new(0),
@@ -134,9 +154,40 @@ impl Server {
         self.speaks.store(if protocol == Protocol::Http2 { 2 } else { 1 }, Ordering::Relaxed);
     }
 
+    /// Counts a connection in, before it is made: whoever moves the server waits for it from then on.
     pub(super) fn open_connection(&self) -> OpenConnection {
         self.open.fetch_add(1, Ordering::Relaxed);
-        OpenConnection(self.open.clone())
+        loop {
+            let (generation, spot) = (self.pool.generation(), self.spot.load_full());
+            spot.enter();
+            if Arc::ptr_eq(&spot, &self.spot.load()) {
+                return OpenConnection { all: self.open.clone(), spot, generation };
+            }
+            spot.leave();
+        }
+    }
+
+    /// Takes it to another place, as a new server. What is on its way to the former one is finished.
+    pub(super) fn move_to(&self, place: Place) -> Arc<Spot> {
+        let is_absent = place == Place::Nowhere;
+        if is_absent {
+            self.flags.fetch_or(ABSENT, Ordering::SeqCst);
+        }
+        let former = self.spot.swap(Spot::new(place));
+        self.pool.clear();
+        if !is_absent {
+            self.outlier.reset();
+            self.down_until.store(0, Ordering::Relaxed);
+            self.failing.store(false, Ordering::Relaxed);
+            self.comes_back();
+            self.flags.fetch_and(!(ABSENT | UNHEALTHY), Ordering::SeqCst);
+        }
+        former
+    }
+
+    /// Whether it has no address.
+    pub(super) fn is_absent(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & ABSENT != 0
     }
 
     pub(super) fn open_connections(&self) -> usize {

@@ -54,6 +54,9 @@ pub struct UpstreamSettings {
     /// How often names are resolved anew; needs [`Upstream::start`](super::Upstream::start), without
     /// which they are resolved at each connect. Default: 30 s.
     pub resolve_every: Duration,
+    /// How long a request waits for a server to come, when there is none that can be connected to: an
+    /// instance of a process that starts anew ([`Upstream::place`](super::Upstream::place)).
+    pub start_wait: Option<Duration>,
 }
 
 /// The version of HTTP that an upstream speaks.
@@ -88,6 +91,7 @@ impl Default for UpstreamSettings {
             retry: None,
             limits: None,
             resolve_every: Duration::from_secs(30),
+            start_wait: None,
         }
     }
 }
@@ -105,6 +109,17 @@ impl ServerSettings {
     /// TLS), `host[:port]` or `unix:/path/to.sock`, with a weight of 1.
     pub fn parse(address: &str) -> Result<Self, UpstreamError> {
         Ok(Self { address: Address::parse(address)?, name: None, weight: 1 })
+    }
+
+    /// A server that has no address yet: [`Upstream::place`](super::Upstream::place) gives it one. No
+    /// requests go to it until then. `name` is its name, `shown` what logs and spans call it.
+    pub fn placed_later(name: impl Into<Arc<str>>, shown: impl Into<Arc<str>>) -> Self {
+        let address = Address {
+            shown: shown.into(),
+            place: super::address::Place::Nowhere,
+            scheme: super::address::Scheme::Http,
+        };
+        Self { address, name: Some(name.into()), weight: 1 }
     }
 
     /// A name for status, drain and sticky cookies: what an application server calls its route.
@@ -181,6 +196,9 @@ pub enum UpstreamError {
     /// Two servers have the same address or name.
     #[error("two servers are called `{0}`")]
     Duplicate(String),
+    /// There is no server of that name.
+    #[error("there is no server `{0}`")]
+    Unknown(String),
     /// A server is reached over TLS, but [`UpstreamSettings::tls`] is `None`.
     #[error("`{0}` is reached over TLS: say how it is verified")]
     NeedsTls(String),

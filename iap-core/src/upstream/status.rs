@@ -60,6 +60,8 @@ pub enum ServerState {
     Probing,
     /// An operator has taken it out.
     Draining,
+    /// It has no address: its process is not ready.
+    Absent,
 }
 
 impl ServerState {
@@ -72,12 +74,16 @@ impl ServerState {
             Self::Ejected => "ejected",
             Self::Probing => "probing",
             Self::Draining => "draining",
+            Self::Absent => "absent",
         }
     }
 }
 
 impl Server {
     fn state(&self) -> ServerState {
+        if self.is_absent() {
+            return ServerState::Absent;
+        }
         if self.is_draining() {
             return ServerState::Draining;
         }
@@ -124,7 +130,12 @@ impl Upstream {
     }
 
     fn with(&self, name: &str, act: impl Fn(&Server)) -> bool {
+        self.find(name).map(|server| act(server)).is_some()
+    }
+
+    /// The server of that name or address.
+    pub(super) fn find(&self, name: &str) -> Option<&Arc<Server>> {
         let is_meant = |server: &&Arc<Server>| &**server.label() == name || &*server.address.shown == name;
-        self.servers.iter().find(is_meant).map(|server| act(server)).is_some()
+        self.servers.iter().find(is_meant)
     }
 }

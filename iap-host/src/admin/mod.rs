@@ -9,6 +9,7 @@ mod error;
 mod guard;
 mod health;
 mod params;
+mod processes;
 mod reload;
 mod sessions;
 mod telemetry;
@@ -23,6 +24,7 @@ use axum::extract::State;
 use axum::response::Json;
 use axum::routing::{get, post};
 use iap_apm::Apm;
+use iap_core::Process;
 use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
 use serde::Serialize;
@@ -48,6 +50,7 @@ struct Inner {
     hosts: ArcSwap<Vec<String>>,
     facts: ArcSwapOption<Facts>,
     reloads: Reloads,
+    processes: ArcSwap<Vec<Arc<Process>>>,
     upstreams: ArcSwap<Vec<Arc<Upstream>>>,
 }
 
@@ -71,6 +74,7 @@ impl Facts {
         let routes = config.routes.iter().map(|route| {
             let target = match route {
                 route if route.upstream.is_some() => "upstream",
+                route if route.process.is_some() => "process",
                 route if route.files.is_some() => "files",
                 route if route.service.is_some() => "service",
                 _ => "respond",
@@ -113,6 +117,7 @@ impl AdminState {
             hosts,
             facts: ArcSwapOption::empty(),
             reloads,
+            processes: ArcSwap::default(),
             upstreams: ArcSwap::default(),
         }))
     }
@@ -120,6 +125,11 @@ impl AdminState {
     /// Makes the facts visible, once they are known and whenever they have changed.
     pub(crate) fn publish(&self, facts: Facts) {
         self.0.facts.store(Some(Arc::new(facts)));
+    }
+
+    /// Changes the processes that are shown.
+    pub(crate) fn set_processes(&self, processes: Vec<Arc<Process>>) {
+        self.0.processes.store(Arc::new(processes));
     }
 
     /// Changes which upstreams there are.
@@ -148,6 +158,8 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/logs", get(telemetry::logs))
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/{key}", get(sessions::one).delete(sessions::revoke))
+        .route("/api/processes", get(processes::list))
+        .route("/api/processes/{name}/restart", post(processes::restart))
         .route("/api/ask", get(ask::ask))
         .route("/api/config/reload", post(reload::reload))
         .route("/api/upstreams", get(upstreams::list))

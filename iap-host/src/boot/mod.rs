@@ -2,6 +2,7 @@
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
 mod gateway;
+mod processes;
 mod reload;
 mod routes;
 mod secret;
@@ -20,6 +21,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use self::gateway::{Gateway, start_gateway};
+use self::processes::Processes;
 use self::routes::build_routes;
 use self::sessions::{SessionCore, start_sessions};
 use self::upstreams::Upstreams;
@@ -65,12 +67,13 @@ fn failed<E: Into<BoxError>>(setting: &'static str) -> impl FnOnce(E) -> BootErr
 pub(crate) struct Platform {
     config: Config,
     gateway: Gateway,
-    /// Gateways of earlier settings that still finish what they have begun.
+    /// Gateways and processes of earlier settings that still finish what they have begun.
     draining: Vec<JoinHandle<usize>>,
     /// Inner listeners: admin, session API, OTLP.
     inner: Vec<RunningServer>,
     sessions: Option<SessionCore>,
     upstreams: Upstreams,
+    processes: Processes,
     /// The demo shop, where a route leads to it.
     shop: Option<Target>,
     admin: AdminState,
@@ -145,8 +148,14 @@ pub(crate) async fn boot(
     };
     let admin_sockets = sockets.take(config.admin.listen);
     let upstreams = Upstreams::start(config, None, &runtime)?;
+    let none = Processes::default();
+    let processes = Processes::start(config, environment, &none, &runtime)?;
+    if handover::takes_over() {
+        // The process before this one still serves: there is time.
+        processes.ready(&none).await?;
+    }
     let mut shop = None;
-    let routes = build_routes(&config.routes, environment, &upstreams, &mut shop).await?;
+    let routes = build_routes(&config.routes, environment, &upstreams, &processes, &mut shop).await?;
     let layer = sessions.as_ref().map(|parts| parts.layer.clone());
     let gateway = start_gateway(config, routes, layer, apm.as_ref(), sockets, &runtime)?;
 
@@ -166,7 +175,8 @@ pub(crate) async fn boot(
     let admin = serve_inner(config.admin.listen, "admin", service, &mut own, &runtime)
         .map_err(failed("admin.listen"))?;
     addresses.admin = admin.addresses()[0];
-    state.set_upstreams(upstreams.list());
+    state.set_processes(processes.list());
+    state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
     readiness.set(true);
     Ok(Platform {
@@ -176,6 +186,7 @@ pub(crate) async fn boot(
         inner: [Some(admin), api, otlp].into_iter().flatten().collect(),
         sessions: core,
         upstreams,
+        processes,
         shop,
         admin: state,
         runtime,
@@ -240,6 +251,8 @@ impl Platform {
         for earlier in self.draining {
             left += earlier.await.unwrap_or_default();
         }
+        // They may use what is inside until their end.
+        self.processes.stop().await;
         for server in self.inner {
             server.shutdown(Duration::from_millis(200)).await;
         }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | routes and upstreams alone | the route table is swapped; connections stay, those to upstreams as well whose settings have not changed |
 //! | `server`, the policies of `sessions` | a new server takes over the listening sockets, the old one drains |
+//! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
 //! | `admin.hosts`, `log.level` | swapped |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
 
 use iap_core::RouteTable;
 
 use super::gateway::start_gateway;
+use super::processes::Processes;
 use super::routes::build_routes;
 use super::upstreams::Upstreams;
 use super::{BootError, Platform, failed};
@@ -39,7 +41,9 @@ impl Platform {
 
         // All that can fail comes first.
         let upstreams = Upstreams::start(&new, Some(&self.upstreams), &self.runtime)?;
-        let routes = build_routes(&new.routes, environment, &upstreams, &mut self.shop).await?;
+        let processes = Processes::start(&new, environment, &self.processes, &self.runtime)?;
+        processes.ready(&self.processes).await?;
+        let routes = build_routes(&new.routes, environment, &upstreams, &processes, &mut self.shop).await?;
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
         if has("server") || has("sessions") {
             self.replace_gateway(&new, routes)?;
@@ -49,7 +53,8 @@ impl Platform {
 
         // From here on nothing can fail.
         self.upstreams = upstreams;
-        self.admin.set_upstreams(self.upstreams.list());
+        self.admin.set_upstreams([self.upstreams.list(), processes.upstreams()].concat());
+        self.replace_processes(processes);
         logging::set(filter);
         self.admin.set_hosts(new.admin.hosts.clone());
         self.addresses.http = self.gateway.server.addresses()[0];
@@ -57,6 +62,19 @@ impl Platform {
         self.admin.publish(Facts::new(&new, self.addresses));
         self.config = new;
         Ok(changed)
+    }
+
+    /// Those that were changed or removed finish what they have begun.
+    fn replace_processes(&mut self, next: Processes) {
+        self.admin.set_processes(next.list());
+        let former = std::mem::replace(&mut self.processes, next).without(&self.processes);
+        if !former.is_empty() {
+            self.draining.retain(|earlier| !earlier.is_finished());
+            self.draining.push(self.runtime.spawn(async move {
+                former.retire().await;
+                0
+            }));
+        }
     }
 
     /// A new server takes over; the old one finishes what it has begun.

@@ -7,6 +7,7 @@ use iap_core::rules::{Auth, Basic, Bearer, Jwt, JwtKeys, Rules};
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
 
+use super::processes::Processes;
 use super::secret::read_secret;
 use super::upstreams::Upstreams;
 use super::{BootError, failed};
@@ -17,12 +18,13 @@ pub(super) async fn build_routes(
     configs: &[RouteConfig],
     environment: &Environment,
     upstreams: &Upstreams,
+    processes: &Processes,
     // Several routes may lead to the one shop.
     shop: &mut Option<Target>,
 ) -> Result<RouteTable, BootError> {
     let mut routes = Vec::with_capacity(configs.len());
     for config in configs {
-        let target = build_target(config, upstreams, shop).await?;
+        let target = build_target(config, upstreams, processes, shop).await?;
         let sessions = config.session.unwrap_or(match target {
             Target::Service(_) | Target::Upstream(_) | Target::Split(_) => SessionMode::On,
             _ => SessionMode::Off,
@@ -106,10 +108,14 @@ fn build_jwt(config: &JwtConfig, environment: &Environment) -> Result<Jwt, Strin
 async fn build_target(
     config: &RouteConfig,
     upstreams: &Upstreams,
+    processes: &Processes,
     shop: &mut Option<Target>,
 ) -> Result<Target, BootError> {
     if let Some(upstream) = &config.upstream {
         return Ok(Target::Upstream(upstreams.of_route(&config.name, upstream)?));
+    }
+    if config.process.is_some() {
+        return Ok(Target::Upstream(processes.of_route(&config.name)?));
     }
     if let Some(split) = &config.split {
         let upstream = |name: &str| {

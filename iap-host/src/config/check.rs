@@ -163,6 +163,7 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     }
     let targets = [
         route.upstream.is_some(),
+        route.process.is_some(),
         route.files.is_some(),
         route.respond.is_some(),
         route.redirect.is_some(),
@@ -172,13 +173,15 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     match targets.iter().filter(|set| **set).count() {
         0 => {
             return Err(format!(
-                "route `{name}` leads nowhere: give it `upstream`, `files`, `respond`, `redirect`, `split` or `service`"
+                "route `{name}` leads nowhere: give it `upstream`, `process`, `files`, `respond`, \
+                 `redirect`, `split` or `service`"
             ));
         }
         1 => {}
         _ => {
             return Err(format!(
-                "route `{name}` has more than one of `upstream`, `files`, `respond`, `redirect`, `split` and `service`"
+                "route `{name}` has more than one of `upstream`, `process`, `files`, `respond`, \
+                 `redirect`, `split` and `service`"
             ));
         }
     }
@@ -195,6 +198,9 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
     }
     if let Some(files) = &route.files {
         files.check().map_err(|message| format!("route `{name}`: {message}"))?;
+    }
+    if let Some(process) = &route.process {
+        process.check().map_err(|message| format!("route `{name}`: process: {message}"))?;
     }
     if let Some(status) = route.respond.as_ref().map(|respond| respond.status)
         && !(200..600).contains(&status)

@@ -108,7 +108,7 @@ mod tests {
         for (files, place, remedy) in [
             ("''", "iap.yaml:2:5: ", "write the directory"),
             ("{root: ''}", "iap.yaml:2:5: ", "write the directory"),
-            ("{index: a.html}", "iap.yaml:3:12: ", "root"),
+            ("{index: a.html}", "iap.yaml:3:13: ", "root"),
             ("{root: www, idnex: a}", "iap.yaml:3:24: ", "did you mean `index`?"),
             ("{root: www, index: a/b}", "iap.yaml:2:5: ", "files.index: `a/b` is not a file name"),
             ("{root: www, fallback: index.html}", "iap.yaml:2:5: ", "like /index.html"),

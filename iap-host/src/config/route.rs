@@ -6,9 +6,10 @@ use super::rules::{
     AuthConfig, CompressConfig, CorsConfig, EditsConfig, LimitsConfig, RateConfig, RedirectConfig, WhenConfig,
 };
 use super::split::SplitConfig;
-use super::{FilesRef, UpstreamRef};
+use super::{FilesRef, ProcessConfig, UpstreamRef};
 
-/// One route. Exactly one of `upstream`, `files`, `respond`, `redirect`, `split` and `service` says where it leads.
+/// One route. Exactly one of `upstream`, `process`, `files`, `respond`, `redirect`, `split`
+/// and `service` says where it leads.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RouteConfig {
@@ -21,6 +22,8 @@ pub(crate) struct RouteConfig {
     pub(crate) when: WhenConfig,
     /// The name of an upstream, or one of its own.
     pub(crate) upstream: Option<UpstreamRef>,
+    /// An application that the host starts itself.
+    pub(crate) process: Option<Box<ProcessConfig>>,
     /// A directory, or how it is served.
     pub(crate) files: Option<FilesRef>,
     pub(crate) respond: Option<RespondConfig>,
@@ -52,6 +55,7 @@ impl Default for RouteConfig {
             exact: false,
             when: WhenConfig::default(),
             upstream: None,
+            process: None,
             files: None,
             respond: None,
             redirect: None,

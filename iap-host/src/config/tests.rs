@@ -54,7 +54,7 @@ fn errors_name_the_place_and_the_remedy() {
             "more than one of",
         ),
         (
-            "routes:\n  - name: a\n    files: x\n  - name: a\n    path: /b\n    files: y\n",
+            "routes:\n  - name: a\n    files: x\n  - name: a\n    path: /b\n    files: z\n",
             "iap.yaml:4:5: ",
             "named `a`",
         ),

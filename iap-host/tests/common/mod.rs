@@ -58,7 +58,13 @@ impl Host {
 
     /// Starts the host with a whole configuration, which must log JSON.
     pub fn start_with(config: &str) -> Self {
+        Self::start_prepared(config, |_| {})
+    }
+
+    /// The same, after `prepare` has put files into its directory.
+    pub fn start_prepared(config: &str, prepare: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        prepare(directory.path());
         let mut process = spawn(directory.path(), config);
         let stderr = process.0.stderr.take().unwrap();
         let (send, ready) = std::sync::mpsc::channel();
@@ -88,6 +94,11 @@ impl Host {
     /// Writes a file into the host's directory.
     pub fn write(&self, name: &str, text: &str) {
         std::fs::write(self.directory.path().join(name), text).unwrap();
+    }
+
+    /// The host's directory.
+    pub fn path(&self) -> &Path {
+        self.directory.path()
     }
 
     /// What is in the host's directory.
@@ -175,28 +186,8 @@ pub struct Tomcat {
 
 impl Tomcat {
     pub fn start() -> Self {
-        let home = Path::new("/usr/share/tomcat10");
-        let examples = Path::new("/usr/share/tomcat10-examples/examples");
-        assert!(home.exists() && examples.exists(), "install the packages tomcat10 and tomcat10-examples");
-        let (base, port) = (tempfile::tempdir().unwrap(), free_port());
-        for name in ["conf", "logs", "temp", "webapps", "work"] {
-            std::fs::create_dir(base.path().join(name)).unwrap();
-        }
-        std::fs::create_dir(base.path().join("webapps/app")).unwrap();
-        std::fs::copy(apps().join("tomcat/iap.jsp"), base.path().join("webapps/app/iap.jsp")).unwrap();
-        std::fs::copy(home.join("etc/web.xml"), base.path().join("conf/web.xml")).unwrap();
-        let server = format!(
-            r#"<Server port="-1"><Service name="Catalina">
-                 <Connector port="{port}" address="127.0.0.1" protocol="HTTP/1.1"/>
-                 <Engine name="Catalina" defaultHost="localhost">
-                   <Host name="localhost" appBase="webapps">
-                     <Context path="/examples" docBase="{}"/>
-                   </Host>
-                 </Engine>
-               </Service></Server>"#,
-            examples.display()
-        );
-        std::fs::write(base.path().join("conf/server.xml"), server).unwrap();
+        let (home, port) = (Path::new(TOMCAT), free_port());
+        let base = tomcat_base(&format!(r#"port="{port}" address="127.0.0.1""#));
         let child = Command::new(home.join("bin/catalina.sh"))
             .arg("run")
             .env("CATALINA_HOME", home)
@@ -210,6 +201,36 @@ impl Tomcat {
         wait_for(port, "/examples/servlets/index.html");
         Self { _process: process, port, _base: base }
     }
+}
+
+/// Where Debian's Tomcat lies.
+const TOMCAT: &str = "/usr/share/tomcat10";
+
+/// A base of its own for a Tomcat whose connector has these attributes.
+pub fn tomcat_base(connector: &str) -> tempfile::TempDir {
+    let home = Path::new(TOMCAT);
+    let examples = Path::new("/usr/share/tomcat10-examples/examples");
+    assert!(home.exists() && examples.exists(), "install the packages tomcat10 and tomcat10-examples");
+    let base = tempfile::tempdir().unwrap();
+    for name in ["conf", "logs", "temp", "webapps", "work"] {
+        std::fs::create_dir(base.path().join(name)).unwrap();
+    }
+    std::fs::create_dir(base.path().join("webapps/app")).unwrap();
+    std::fs::copy(apps().join("tomcat/iap.jsp"), base.path().join("webapps/app/iap.jsp")).unwrap();
+    std::fs::copy(home.join("etc/web.xml"), base.path().join("conf/web.xml")).unwrap();
+    let server = format!(
+        r#"<Server port="-1"><Service name="Catalina">
+             <Connector {connector} protocol="HTTP/1.1"/>
+             <Engine name="Catalina" defaultHost="localhost">
+               <Host name="localhost" appBase="webapps">
+                 <Context path="/examples" docBase="{}"/>
+               </Host>
+             </Engine>
+           </Service></Server>"#,
+        examples.display()
+    );
+    std::fs::write(base.path().join("conf/server.xml"), server).unwrap();
+    base
 }
 
 fn wait_for(port: u16, path: &str) {

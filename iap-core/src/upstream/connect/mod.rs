@@ -14,7 +14,7 @@ use super::address::{Place, Scheme};
 use super::h2::{self, Turn};
 use super::pool::{Own, Pooled};
 use super::sender::Sender;
-use super::server::Server;
+use super::server::{OpenConnection, Server};
 use super::settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
 use crate::body::Body;
 use crate::error::{BoxError, Error, Kind, Origin};
@@ -92,25 +92,25 @@ pub(super) async fn open_connection(
     alone: bool,
 ) -> Result<Fresh, BoxError> {
     let http2 = server.is_http2_only(upstream.settings.protocol);
-    if let Place::Unix(path) = &server.address.place {
-        return handshake(UnixStream::connect(path).await?, http2, server).await;
+    let open = server.open_connection();
+    if let Place::Unix(path) = open.place() {
+        return handshake(UnixStream::connect(path).await?, http2, open).await;
     }
-    let stream = tcp::connect(server).await?;
+    let stream = tcp::connect(server, open.place()).await?;
     let _ = stream.set_nodelay(true);
-    let Some(tls) = &server.tls else { return handshake(stream, http2, server).await };
+    let Some(tls) = &server.tls else { return handshake(stream, http2, open).await };
     let stream = tls.connect(stream, alone && !http2).await?;
     let chosen = stream.get_ref().1.alpn_protocol().is_some_and(|chosen| chosen == b"h2");
     if http2 && !chosen {
         return Err("the server does not speak HTTP/2".into());
     }
-    handshake(stream, chosen, server).await
+    handshake(stream, chosen, open).await
 }
 
-async fn handshake<S>(stream: S, http2: bool, server: &Server) -> Result<Fresh, BoxError>
+async fn handshake<S>(stream: S, http2: bool, open: OpenConnection) -> Result<Fresh, BoxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let open = server.open_connection();
     if http2 {
         return Ok(Fresh::Http2(h2::handshake(stream, open).await?));
     }

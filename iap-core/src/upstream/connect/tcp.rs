@@ -13,8 +13,8 @@ use super::super::server::Server;
 /// How long an address is tried alone, before the next one is tried as well (RFC 8305 section 8).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-pub(super) async fn connect(server: &Server) -> io::Result<TcpStream> {
-    match &server.address.place {
+pub(super) async fn connect(server: &Server, place: &Place) -> io::Result<TcpStream> {
+    match place {
         Place::Ip(address) => TcpStream::connect(address).await,
         Place::Name { host, port } => match server.addresses.next() {
             Some(addresses) => first_of(addresses).await,
@@ -24,7 +24,7 @@ pub(super) async fn connect(server: &Server) -> io::Result<TcpStream> {
                 first_of(found.take(super::super::resolve::MAX_ADDRESSES).collect()).await
             }
         },
-        Place::Unix(_) => Err(io::Error::other("a socket in the file system has no address")),
+        Place::Unix(_) | Place::Nowhere => Err(io::Error::other("the server has no address at the moment")),
     }
 }
 

@@ -57,6 +57,12 @@ pub(in super::super) async fn watch(upstream: Weak<Upstream>, index: usize, chec
         {
             let Some(upstream) = upstream.upgrade() else { return };
             let server = &upstream.servers[index];
+            if server.is_absent() {
+                contrary = 0;
+                drop(upstream);
+                tokio::time::sleep(check.interval).await;
+                continue;
+            }
             let result = probe(&upstream, index, &check).await;
             let healthy = result.is_ok();
             if let Err(error) = &result {

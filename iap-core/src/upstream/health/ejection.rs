@@ -81,6 +81,13 @@ impl Outlier {
         }
     }
 
+    /// Forgets all: another server stands in its place.
+    pub(in super::super) fn reset(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        self.times.store(0, Ordering::Relaxed);
+        self.until.store(0, Ordering::Relaxed);
+    }
+
     pub(in super::super) fn leave(&self) {
         self.probing.fetch_sub(1, Ordering::Relaxed);
     }

@@ -128,6 +128,7 @@ impl UpstreamConfig {
             retry: self.retry.as_ref().map(retry).transpose()?,
             limits: self.limits()?,
             resolve_every: self.resolve_every.0,
+            start_wait: None,
         })
     }
 
@@ -175,7 +176,7 @@ fn is_named(server: &TextOr<super::ServerConfig>) -> bool {
     matches!(server, TextOr::Block(block) if block.name.is_some())
 }
 
-fn balance(balance: &BalanceConfig) -> Result<Balance, String> {
+pub(in crate::config) fn balance(balance: &BalanceConfig) -> Result<Balance, String> {
     Ok(match balance {
         BalanceConfig::RoundRobin => Balance::RoundRobin,
         BalanceConfig::LeastRequests => Balance::LeastRequests,
@@ -190,7 +191,7 @@ fn balance(balance: &BalanceConfig) -> Result<Balance, String> {
     })
 }
 
-fn sticky(sticky: &StickyConfig) -> Result<Sticky, String> {
+pub(in crate::config) fn sticky(sticky: &StickyConfig) -> Result<Sticky, String> {
     Ok(match sticky {
         StickyConfig::Cookie(name) => Sticky::Cookie { name: cookie_name(name)? },
         StickyConfig::Route(name) => Sticky::Route { cookie: cookie_name(name)? },
@@ -234,7 +235,7 @@ fn health(health: &HealthConfig) -> Result<HealthCheck, String> {
     })
 }
 
-fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
+pub(in crate::config) fn statuses(text: &str) -> Option<RangeInclusive<u16>> {
     let code = |text: &str| text.trim().parse::<u16>().ok().filter(|code| (200..600).contains(code));
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (code(first)?, code(last)?);

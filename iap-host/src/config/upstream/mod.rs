@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 use super::units::one_minute;
 
-pub(super) use build::check;
+pub(super) use build::{balance, check, statuses, sticky};
 pub(crate) use policy::{
     BalanceConfig, EjectionConfig, HealthConfig, InFlightConfig, ProtocolConfig, RetryConfig, StickyConfig,
     UpstreamTlsConfig,
