@@ -170,6 +170,13 @@ impl MatchedRoute {
         self.0.target()
     }
 
+    /// Whether the route's rules or its split ask who a request is from. A layer that knows, such as one for sessions, then
+    /// puts an [`Identity`](crate::rules::Identity) into the request's extensions; elsewhere it need not look.
+    pub fn asks_identity(&self) -> bool {
+        let by_user = matches!(self.target(), Target::Split(split) if split.asks_user());
+        by_user || self.0.rules().is_some_and(Rules::ask_identity)
+    }
+
     /// The policy of type `P` that was attached with [`Route::with_policy`].
     pub fn policy<P: Any>(&self) -> Option<&P> {
         self.0.policies.get(&TypeId::of::<P>())?.downcast_ref()

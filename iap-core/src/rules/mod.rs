@@ -40,7 +40,7 @@ use crate::error::Error;
 use crate::route::Route;
 
 pub use access::Access;
-pub use auth::{Auth, AuthError, Basic, Bearer};
+pub use auth::{Auth, AuthError, Basic, Bearer, Jwt, JwtKeys};
 pub use compression::Compression;
 pub use cors::{Cors, CorsError};
 pub use edits::{EditError, Edits};
@@ -136,6 +136,11 @@ impl Rules {
     /// What waits for the layers: they know who asks.
     pub(crate) fn late(&self, connection: &Connection, request: &Request<Body>) -> Result<(), Error> {
         self.rates.iter().try_for_each(|rate| rate.check_late(connection, request))
+    }
+
+    /// Whether a rule waits for what layers find out.
+    pub(crate) fn ask_identity(&self) -> bool {
+        self.rates.iter().any(RateLimit::is_late)
     }
 
     /// How long a request may take to its response head.

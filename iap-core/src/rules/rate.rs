@@ -68,7 +68,8 @@ impl RateLimit {
         Some(Self { key, cost, tolerance: window - cost.min(window), hasher: RandomState::new(), shards })
     }
 
-    fn is_late(&self) -> bool {
+    /// Whether its key is found out by layers.
+    pub(super) fn is_late(&self) -> bool {
         matches!(self.key, RateKey::Session | RateKey::User)
     }
 

@@ -24,7 +24,15 @@ impl Redirect {
     }
 
     pub(super) fn answer(&self, route: &Route, request: &Request<Body>) -> Result<Response<Body>, Error> {
-        let location = self.location.render(route, request);
+        let mut location = self.location.render(route, request);
+        // What a client has sent must not become the name of a host: `/{rest}` could be `//evil.example`,
+        // which is a place elsewhere (RFC 3986 section 4.2).
+        if location.starts_with("//") && !self.location.begins_with("//") {
+            location = format!("/{}", location.trim_start_matches('/'));
+        }
+        if location.is_empty() {
+            location.push('/');
+        }
         let location = HeaderValue::from_str(&location).map_err(|error| invalid().with_source(error))?;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;

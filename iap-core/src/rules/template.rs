@@ -64,6 +64,11 @@ impl Template {
         })
     }
 
+    /// Whether all that it can become begins with this text.
+    pub(super) fn begins_with(&self, text: &str) -> bool {
+        matches!(self.0.first(), Some(Part::Text(first)) if first.starts_with(text))
+    }
+
     /// Fills it in. Values stand as they are in the canonical path: percent-encoded.
     pub(super) fn render(&self, route: &Route, request: &Request<Body>) -> String {
         let path = request.uri().path();

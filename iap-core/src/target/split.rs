@@ -115,6 +115,11 @@ impl Split {
         }
     }
 
+    /// Whether the user of a request decides.
+    pub(crate) fn asks_user(&self) -> bool {
+        self.by == SplitBy::User
+    }
+
     /// The targets.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.variants.iter().map(|variant| &variant.target)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use iap_core::files::Files;
-use iap_core::rules::{Auth, Basic, Bearer, Rules};
+use iap_core::rules::{Auth, Basic, Bearer, Jwt, JwtKeys, Rules};
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
 
@@ -11,7 +11,7 @@ use super::processes::Processes;
 use super::secret::read_secret;
 use super::upstreams::Upstreams;
 use super::{BootError, failed};
-use crate::config::{AuthConfig, Builtin, Environment, RouteConfig, SessionMode, TextOr};
+use crate::config::{AuthConfig, Builtin, Environment, JwtConfig, RouteConfig, SessionMode, TextOr};
 use crate::demo::shop;
 
 pub(super) async fn build_routes(
@@ -72,9 +72,37 @@ fn build_rules(config: &RouteConfig, environment: &Environment) -> Result<Option
             Bearer::new(read)
                 .and_then(|tokens| Auth::bearer(realm.as_deref().unwrap_or(&config.name), tokens))
         }
+        Some(AuthConfig::Jwt(jwt)) => {
+            let auth = Auth::jwt(jwt.realm.as_deref().unwrap_or(&config.name), build_jwt(jwt, environment)?);
+            auth.map(|auth| if jwt.forward { auth.forward() } else { auth })
+        }
     };
     rules.auth = Some(built.map_err(|error| format!("auth: {error}"))?);
     Ok(Some(rules))
+}
+
+fn build_jwt(config: &JwtConfig, environment: &Environment) -> Result<Jwt, String> {
+    let keys = match (&config.keys, &config.secret) {
+        (Some(file), _) => {
+            let place = |error: &dyn std::fmt::Display| format!("auth.jwt.keys: {}: {error}", file.display());
+            let text = std::fs::read_to_string(file).map_err(|error| place(&error))?;
+            JwtKeys::parse(&text).map_err(|error| place(&error))?
+        }
+        (None, Some(reference)) => {
+            let place = |error: &dyn std::fmt::Display| format!("auth.jwt.secret: {error}");
+            let secret = read_secret(reference, environment).map_err(|error| place(&error))?;
+            JwtKeys::secret(secret.as_bytes()).map_err(|error| place(&error))?
+        }
+        (None, None) => return Err("auth.jwt has no keys".to_owned()),
+    };
+    let mut jwt = Jwt::new(keys).audience(&config.audience).issuer(&config.issuer);
+    if let Some(claim) = &config.user {
+        jwt = jwt.user_claim(claim);
+    }
+    Ok(match config.leeway {
+        Some(leeway) => jwt.leeway(leeway.0),
+        None => jwt,
+    })
 }
 
 async fn build_target(

@@ -213,7 +213,7 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
         ));
     }
     route.rules().map_err(|message| format!("route `{name}`: {message}"))?;
-    Ok(())
+    route.check_identity(config.sessions.enabled).map_err(|message| format!("route `{name}`: {message}"))
 }
 
 /// Whether an upstream that a route names is there.

@@ -5,6 +5,7 @@ mod check;
 mod check_server;
 mod env;
 mod files;
+mod jwt;
 mod parse;
 mod process;
 mod route;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check_server::networks;
 pub(crate) use files::FilesRef;
+pub(crate) use jwt::JwtConfig;
 pub(crate) use parse::parse;
 pub(crate) use process::ProcessConfig;
 pub(crate) use route::{Builtin, RouteConfig, SessionMode};

@@ -10,7 +10,8 @@ use iap_core::rules::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, RouteConfig, SecretRef, Span, networks};
+use super::jwt::JwtConfig;
+use super::{ByteSize, RouteConfig, SecretRef, SessionMode, Span, networks};
 
 /// What a request needs to be the route's, besides host and path. In values `*` stands for any text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -67,7 +68,7 @@ pub(crate) struct CorsConfig {
 pub(crate) struct RateConfig {
     pub(crate) requests: u32,
     pub(crate) per: Span,
-    /// `client`, `user`, `route`, or `header:` with the name of a field.
+    /// `client`, `session`, `user`, `route`, or `header:` with the name of a field.
     #[serde(default = "by_client")]
     pub(crate) by: String,
 }
@@ -84,6 +85,8 @@ pub(crate) enum AuthConfig {
     Basic { users: PathBuf, realm: Option<String> },
     /// Tokens by the name of their owner.
     Bearer { tokens: BTreeMap<String, SecretRef>, realm: Option<String> },
+    /// Signed tokens.
+    Jwt(JwtConfig),
 }
 
 /// Limits below those of the server.
@@ -148,12 +151,33 @@ impl RouteConfig {
         rules.cors = self.cors.as_ref().map(cors).transpose()?;
         rules.rates = self.rate_limits.iter().map(rate).collect::<Result<_, _>>()?;
         rules.limits = limits(&self.limits)?;
+        if let Some(AuthConfig::Jwt(jwt)) = &self.auth {
+            jwt.check()?;
+        }
         if self.compress.enabled {
             let mut compression = Compression::default();
             compression.min_size = self.compress.min_size.map_or(compression.min_size, |size| size.0);
             rules.compression = Some(compression);
         }
         Ok(self.has_rules().then_some(rules))
+    }
+
+    /// Whether somebody can tell what the rules ask for.
+    pub(crate) fn check_identity(&self, sessions: bool) -> Result<(), String> {
+        let default = self.files.is_none() && self.respond.is_none() && self.redirect.is_none();
+        let has_sessions = sessions && self.session.map_or(default, |mode| mode == SessionMode::On);
+        let wants = |by: &str| self.rate_limits.iter().any(|rate| rate.by == by);
+        if wants("session") && !has_sessions {
+            return Err("rate_limits.by: session needs sessions on this route".to_owned());
+        }
+        if !has_sessions && self.auth.is_none() {
+            let splits = self.split.as_ref().is_some_and(|split| split.by == "user");
+            if splits || wants("user") {
+                let setting = if splits { "split" } else { "rate_limits" };
+                return Err(format!("{setting}.by: user needs `auth`, or sessions on this route"));
+            }
+        }
+        Ok(())
     }
 
     fn has_rules(&self) -> bool {
@@ -233,11 +257,13 @@ fn cors(config: &CorsConfig) -> Result<Cors, String> {
 fn rate(config: &RateConfig) -> Result<RateLimit, String> {
     let key = match config.by.as_str() {
         "client" => RateKey::Client,
+        "session" => RateKey::Session,
         "user" => RateKey::User,
         "route" => RateKey::Route,
         by => {
             let name = by.strip_prefix("header:").and_then(|name| name.trim().parse::<HeaderName>().ok());
-            let name = name.ok_or("rate_limits.by: write client, user, route or `header: x-api-key`")?;
+            let name =
+                name.ok_or("rate_limits.by: write client, session, user, route or `header: x-api-key`")?;
             RateKey::Header(name)
         }
     };

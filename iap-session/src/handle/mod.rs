@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::id::SessionId;
+use crate::id::{SessionId, SessionKey};
 use crate::limits::{attribute_bytes, check_user};
 use crate::metrics::LayerMetrics;
 use crate::policy::{Outage, SessionConfig};
@@ -159,6 +159,13 @@ impl Session {
     pub async fn user(&self) -> Result<Option<Arc<str>>, StoreError> {
         self.load().await?;
         Ok(self.inner.state.lock().user())
+    }
+
+    /// Which session it is, and of whom. Loads it; `None` where there is none.
+    pub(crate) async fn identity(&self) -> Result<Option<(SessionKey, Option<Arc<str>>)>, StoreError> {
+        self.load().await?;
+        let state = self.inner.state.lock();
+        Ok(state.record().map(|record| (record.key, state.user())))
     }
 
     /// Logs a user in: with the commit the session gets a new id and the user's name.

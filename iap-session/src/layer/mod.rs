@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use http::header::{HeaderValue, SET_COOKIE};
 use http::{Request, Response};
+use iap_core::rules::Identity;
 use iap_core::{Body, BoxError, Connection, Error, MatchedRoute, Origin, Transaction};
 use tower::{Layer, Service};
 
@@ -119,6 +120,7 @@ where
         let layer = self.layer.clone();
         Box::pin(async move {
             let mut visit = layer.enter(&mut request);
+            layer.identify(&visit, &mut request).await?;
             layer.forward(&mut visit, &mut request).await?;
             let response = inner.call(request).await;
             let response = response.map_err(|error| Error::from_boxed(error.into(), Origin::App))?;
@@ -176,6 +178,21 @@ impl SessionLayer {
         visit.connection = connection;
         visit.transaction = transaction;
         visit
+    }
+
+    /// Tells the route's rules who asks, where they want to know. Only then it costs the session's load.
+    async fn identify(&self, visit: &Visit, request: &mut Request<Body>) -> Result<(), Error> {
+        let Some(session) = visit.session.as_ref().filter(|_| visit.has_cookie) else { return Ok(()) };
+        if !request.extensions().get::<MatchedRoute>().is_some_and(MatchedRoute::asks_identity) {
+            return Ok(());
+        }
+        if let Some((key, user)) = session.identity().await? {
+            let identity = request.extensions_mut().get_or_insert_default::<Identity>();
+            identity.session = Some(key.to_string().into());
+            // Who has logged in to the route itself stays its user.
+            identity.user = identity.user.take().or(user);
+        }
+        Ok(())
     }
 
     /// Prepares a request for an upstream: no cookie of ours, but a token and the user's name.

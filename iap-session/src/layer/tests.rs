@@ -20,6 +20,7 @@ use crate::{SessionId, SessionIds};
 
 mod failures;
 mod forwarding;
+mod identity;
 mod telemetry;
 
 type App = BoxCloneService<Request<Body>, Response<Body>, Error>;

@@ -42,6 +42,7 @@ fn what_cannot_work_is_an_error_at_its_route() {
         (format!("split: {{by: 'client: x', {both}}}"), "write client, user"),
         (format!("split: {{by: 'header: x y', {both}}}"), "`x y` is no field"),
         (format!("split: {{by: 'sticky: a;b', {both}}}"), "letters, digits"),
+        (format!("split: {{by: user, {both}}}, session: off"), "split.by: user needs `auth`, or sessions"),
         (format!("split: {{{both}}}, upstream: old"), "more than one of"),
         (format!("split: {{{both}, until: noon}}"), "unknown field `until`"),
     ] {
