@@ -185,6 +185,10 @@ fn who_asks_too_often_is_told_when_to_come_back() {
     assert_eq!([(); 3].map(|()| status(&client.get("/")).to_owned()), ["200", "200", "429"]);
     let refused = client.get("/");
     assert!(
+        field(&refused, "ratelimit").is_some_and(|left| left.starts_with("\"client\";r=0;t=")),
+        "{refused}"
+    );
+    assert!(
         field(&refused, "retry-after").is_some_and(|seconds| seconds.parse::<u32>().unwrap() > 1700),
         "{refused}"
     );
@@ -193,6 +197,9 @@ fn who_asks_too_often_is_told_when_to_come_back() {
     let server = one("/", ok(), |rules| rules.rates = vec![limit(RateKey::Header(key))]);
     let with = |key: &str| status(&ask(&server, "GET", "/", &format!("x-key: {key}\r\n"))).to_owned();
     assert_eq!([with("a"), with("a"), with("a"), with("b")], ["200", "200", "429", "200"]);
+    let answer = ask(&server, "GET", "/", "x-key: c\r\n");
+    assert_eq!(field(&answer, "ratelimit"), Some("\"header\";r=1;t=1800"));
+    assert_eq!(field(&answer, "ratelimit-policy"), Some("\"header\";q=2;w=3600"));
 }
 
 #[test]
@@ -210,6 +217,8 @@ fn a_limit_by_user_counts_who_the_layers_have_found() {
     let server = Server::builder().listen(ANY.parse().unwrap()).layer(layer).routes(routes).start().unwrap();
     let as_user = |user: &str| status(&ask(&server, "GET", "/", &format!("x-user: {user}\r\n"))).to_owned();
     assert_eq!([as_user("kim"), as_user("kim"), as_user("lee")], ["200", "429", "200"]);
+    let answer = ask(&server, "GET", "/", "x-user: max\r\n");
+    assert_eq!(field(&answer, "ratelimit"), Some("\"user\";r=0;t=3600"), "told behind layers as well");
 }
 
 #[test]

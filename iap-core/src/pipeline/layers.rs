@@ -73,10 +73,14 @@ impl<H: Hooks> Service<Request<Body>> for Dispatch<H> {
                 ));
             };
             let Carried { route, connection, transaction } = carried;
-            if let Some(rules) = route.rules() {
-                rules.late(&connection, &request)?;
-            }
-            route.target().call(&hooks, &transaction, &connection, &route, request).await
+            let late = route.rules().map(|rules| rules.late(&connection, &request)).transpose()?;
+            let result = route.target().call(&hooks, &transaction, &connection, &route, request).await;
+            result.map(|mut response| {
+                if let Some(standing) = late.flatten() {
+                    standing.mark(response.headers_mut());
+                }
+                response
+            })
         })
     }
 }

@@ -226,7 +226,7 @@ impl<H: Hooks> Pipeline<H> {
         }
         if self.stack.is_none() {
             // With layers it comes after them: they find out who asks.
-            rules.late(connection, &request)?;
+            after.tell(rules.late(connection, &request)?);
         }
         let Some(total) = rules.total() else {
             return self.call(route, connection, transaction, request).await;

@@ -15,7 +15,7 @@
 //! | | layers run, such as sessions | |
 //! | | [`RateLimit`] by session or user | 429 `rate` |
 //! | around | [`Limits::total`]: the time to the response head | 504 |
-//! | after | fields of [`Cors`], [`Edits`] of the response's fields, [`Compression`] | |
+//! | after | fields of [`Cors`] and [`RateLimit`], [`Edits`] of the response's fields, [`Compression`] | |
 //!
 //! What comes after holds for errors as well, so that a browser can read them.
 
@@ -27,6 +27,7 @@ mod edits;
 mod limits;
 mod rate;
 mod redirect;
+mod standing;
 mod template;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub use limits::Limits;
 pub(crate) use rate::client_network;
 pub use rate::{RateKey, RateLimit};
 pub use redirect::{Redirect, Rewrite};
+pub(crate) use standing::Standing;
 pub use template::{Template, TemplateError};
 
 /// Who a request is from, in its extensions once that is known: a session layer and [`Auth`] put it there.
@@ -92,6 +94,16 @@ pub(crate) struct After {
     cors: Option<cors::Granted>,
     compression: Option<compression::Wish>,
     in_flight: Option<limits::InFlight>,
+    standing: Option<Standing>,
+}
+
+impl After {
+    /// Notes what is left of a limit, for the response to tell.
+    pub(crate) fn tell(&mut self, standing: Option<Standing>) {
+        if let Some(standing) = standing {
+            self.standing = Some(standing.tighter(self.standing.take()));
+        }
+    }
 }
 
 impl Rules {
@@ -118,7 +130,7 @@ impl Rules {
             }
         }
         for rate in &self.rates {
-            rate.check_early(connection, request)?;
+            after.tell(rate.check_early(connection, request)?);
         }
         if let Some(auth) = &self.auth {
             auth.check(request).await?;
@@ -133,9 +145,19 @@ impl Rules {
         Ok(None)
     }
 
-    /// What waits for the layers: they know who asks.
-    pub(crate) fn late(&self, connection: &Connection, request: &Request<Body>) -> Result<(), Error> {
-        self.rates.iter().try_for_each(|rate| rate.check_late(connection, request))
+    /// What waits for the layers: they know who asks. What is left to them is for the response to tell.
+    pub(crate) fn late(
+        &self,
+        connection: &Connection,
+        request: &Request<Body>,
+    ) -> Result<Option<Standing>, Error> {
+        let mut least: Option<Standing> = None;
+        for rate in &self.rates {
+            if let Some(standing) = rate.check_late(connection, request)? {
+                least = Some(standing.tighter(least));
+            }
+        }
+        Ok(least)
     }
 
     /// Whether a rule waits for what layers find out.
@@ -157,6 +179,9 @@ impl Rules {
     ) -> Response<Body> {
         if let Some(cors) = &self.cors {
             cors.mark(after.cors, response.headers_mut());
+        }
+        if let Some(standing) = after.standing {
+            standing.mark(response.headers_mut());
         }
         if let Some(edits) = &self.response {
             edits.apply(response.headers_mut());

@@ -6,10 +6,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use http::{HeaderName, Request};
+use http::{HeaderName, HeaderValue, Request};
 use parking_lot::Mutex;
 
 use super::Identity;
+use super::standing::{RATE_LIMIT, Standing};
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::error::{Error, Kind, Origin};
@@ -17,6 +18,7 @@ use crate::error::{Error, Kind, Origin};
 const SHARDS: usize = 16;
 /// How many keys a limit remembers; about 24 bytes each.
 const MAX_KEYS: usize = 1 << 18;
+const NANOS: u64 = 1_000_000_000;
 
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -36,13 +38,15 @@ pub enum RateKey {
     Route,
 }
 
-/// A limit of so many requests in a time. Beyond it requests are answered with 429 and `Retry-After`.
+/// A limit of so many requests in a time. Beyond it requests are answered with 429 and `Retry-After`; each
+/// answer says in `RateLimit` and `RateLimit-Policy` how much is left.
 ///
 /// The requests of a whole window may come at once; from then on each has to wait for its turn. The limit
 /// holds for one process.
 #[derive(Debug)]
 pub struct RateLimit {
     key: RateKey,
+    policy: HeaderValue,
     /// The time that one request takes up, in nanoseconds.
     cost: u64,
     /// How far ahead of the clock a key may be.
@@ -55,6 +59,8 @@ pub struct RateLimit {
 #[derive(Debug, Default)]
 struct Shard {
     due: HashMap<u64, u64>,
+    /// Before this time there is no key to forget, as far as is known.
+    full_until: u64,
     /// For keys that have no room: they share one limit, so that filling the map wins nobody anything.
     overflow: u64,
 }
@@ -64,8 +70,12 @@ impl RateLimit {
     pub fn new(key: RateKey, requests: u32, window: Duration) -> Option<Self> {
         let window = u64::try_from(window.as_nanos()).ok().filter(|window| *window > 0)?;
         let cost = window.checked_div(requests.into())?.max(1);
+        let seconds = window.div_ceil(NANOS).max(1);
+        let policy = format!("\"{}\";q={requests};w={seconds}", key.name());
+        let policy = HeaderValue::from_str(&policy).ok()?;
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Some(Self { key, cost, tolerance: window - cost.min(window), hasher: RandomState::new(), shards })
+        let tolerance = window - cost.min(window);
+        Some(Self { key, policy, cost, tolerance, hasher: RandomState::new(), shards })
     }
 
     /// Whether its key is found out by layers.
@@ -74,9 +84,9 @@ impl RateLimit {
     }
 
     /// Before the layers: for keys that the request itself has.
-    pub(super) fn check_early(&self, connection: &Connection, request: &Request<Body>) -> Result<(), Error> {
+    pub(super) fn check_early(&self, connection: &Connection, request: &Request<Body>) -> Outcome {
         if self.is_late() {
-            return Ok(());
+            return Ok(None);
         }
         let client = || self.hasher.hash_one(client_network(connection.peer().ip()));
         let key = match &self.key {
@@ -87,13 +97,13 @@ impl RateLimit {
             },
             _ => client(),
         };
-        self.count(key, now())
+        self.count(key, now()).map(Some)
     }
 
     /// After the layers: for keys that they have found out.
-    pub(super) fn check_late(&self, connection: &Connection, request: &Request<Body>) -> Result<(), Error> {
+    pub(super) fn check_late(&self, connection: &Connection, request: &Request<Body>) -> Outcome {
         if !self.is_late() {
-            return Ok(());
+            return Ok(None);
         }
         let identity = request.extensions().get::<Identity>();
         let known = identity.and_then(|identity| match self.key {
@@ -104,34 +114,57 @@ impl RateLimit {
             Some(known) => self.hasher.hash_one(known),
             None => self.hasher.hash_one(client_network(connection.peer().ip())),
         };
-        self.count(key, now())
+        self.count(key, now()).map(Some)
     }
 
-    fn count(&self, key: u64, now: u64) -> Result<(), Error> {
+    fn count(&self, key: u64, now: u64) -> Result<Standing, Error> {
         let mut shard = self.shards[key as usize % SHARDS].lock();
         let due = shard.place(key, now);
         let start = (*due).max(now);
         let ahead = start - now;
         if ahead > self.tolerance {
             let wait = Duration::from_nanos(ahead - self.tolerance);
-            return Err(Error::new(
-                Kind::TooManyRequests,
-                Origin::Client,
-                "too many requests in a short time",
-            )
-            .reason("rate")
-            .retry_after(wait));
+            let text = "too many requests in a short time";
+            let error = Error::new(Kind::TooManyRequests, Origin::Client, text).reason("rate");
+            return Err(error.retry_after(wait).with_field(RATE_LIMIT, self.standing(ahead).value()));
         }
         *due = start + self.cost;
-        Ok(())
+        drop(shard);
+        Ok(self.standing(ahead + self.cost))
+    }
+
+    /// What is left to a key that is so far ahead of the clock.
+    fn standing(&self, ahead: u64) -> Standing {
+        let left = self.tolerance.checked_sub(ahead).map_or(0, |room| room / self.cost + 1);
+        let reset = ahead.div_ceil(NANOS);
+        Standing { policy: self.policy.clone(), name: self.key.name(), left, reset }
+    }
+}
+
+/// What is left, if the limit was asked.
+type Outcome = Result<Option<Standing>, Error>;
+
+impl RateKey {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Header(_) => "header",
+            Self::Session => "session",
+            Self::User => "user",
+            Self::Route => "route",
+        }
     }
 }
 
 impl Shard {
     fn place(&mut self, key: u64, now: u64) -> &mut u64 {
         if self.due.len() >= MAX_KEYS / SHARDS && !self.due.contains_key(&key) {
-            // Whose time has passed starts anew anyway.
-            self.due.retain(|_, due| *due > now);
+            // Whose time has passed starts anew anyway. Before the first one has, nobody looks again: a
+            // flood of new keys must not cost a walk over all of them each time.
+            if now >= self.full_until {
+                self.due.retain(|_, due| *due > now);
+                self.full_until = self.due.values().min().copied().unwrap_or_default();
+            }
             if self.due.len() >= MAX_KEYS / SHARDS {
                 return &mut self.overflow;
             }
@@ -181,6 +214,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_is_told() {
+        let limit = RateLimit::new(RateKey::User, 4, Duration::from_millis(1500)).unwrap();
+        let mut fields = http::HeaderMap::new();
+        let left: Vec<_> = (0..4).map(|_| limit.count(1, SECOND).unwrap()).collect();
+        assert_eq!(
+            left.iter().map(|left| (left.left, left.reset)).collect::<Vec<_>>(),
+            [(3, 1), (2, 1), (1, 2), (0, 2)]
+        );
+        left[1].clone().tighter(Some(left[2].clone())).tighter(Some(left[0].clone())).mark(&mut fields);
+        assert_eq!(
+            (&fields["ratelimit"], &fields["ratelimit-policy"]),
+            (
+                &"\"user\";r=1;t=2".parse::<HeaderValue>().unwrap(),
+                &"\"user\";q=4;w=2".parse::<HeaderValue>().unwrap()
+            )
+        );
+        left[3].clone().mark(&mut fields);
+        assert_eq!(fields["ratelimit"], "\"user\";r=1;t=2", "what is said already stays");
+        let refused = limit.count(1, SECOND).unwrap_err().into_response(None);
+        assert_eq!(refused.headers()["ratelimit"], "\"user\";r=0;t=2");
+        // As many as are said to be left are let through.
+        for now in (SECOND..9 * SECOND).step_by(910_000_000) {
+            let told = limit.count(2, now).map_or(0, |left| left.left);
+            assert_eq!((0..10).filter(|_| limit.count(2, now).is_ok()).count() as u64, told, "at {now}");
+        }
+    }
+
+    #[test]
     fn a_full_memory_neither_grows_nor_resets_anybody() {
         let limit = RateLimit::new(RateKey::Client, 1, Duration::from_secs(60)).unwrap();
         let now = SECOND;
@@ -192,6 +253,7 @@ mod tests {
         assert!(limit.count(key(most + 1), now).is_err(), "and all others with it");
         assert!((0..most).all(|n| limit.count(key(n), now).is_err()), "nobody was forgotten");
         assert_eq!(limit.shards[0].lock().due.len(), most);
+        assert_eq!(limit.shards[0].lock().full_until, now + 60 * SECOND, "nobody looks for room before that");
         let later = now + 61 * SECOND;
         assert!(limit.count(key(most + 1), later).is_ok());
         assert_eq!(limit.shards[0].lock().due.len(), 1, "whose time has passed goes");
