@@ -1,6 +1,7 @@
 //! From a checked configuration to a running platform, in the order in which things depend on
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
+mod auth;
 mod gateway;
 mod processes;
 mod reload;
@@ -72,6 +73,8 @@ pub(crate) struct Platform {
     /// Inner listeners: admin, session API, OTLP.
     inner: Vec<RunningServer>,
     sessions: Option<SessionCore>,
+    /// What the routes' logins were read from.
+    auth: auth::Material,
     upstreams: Upstreams,
     processes: Processes,
     /// The demo shop, where a route leads to it.
@@ -155,7 +158,7 @@ pub(crate) async fn boot(
         processes.ready(&none).await?;
     }
     let mut shop = None;
-    let routes = build_routes(&config.routes, environment, &upstreams, &processes, &mut shop).await?;
+    let (routes, auth) = build_routes(&config.routes, environment, &upstreams, &processes, &mut shop).await?;
     let layer = sessions.as_ref().map(|parts| parts.layer.clone());
     let gateway = start_gateway(config, routes, layer, apm.as_ref(), sockets, &runtime)?;
 
@@ -185,6 +188,7 @@ pub(crate) async fn boot(
         draining: Vec::new(),
         inner: [Some(admin), api, otlp].into_iter().flatten().collect(),
         sessions: core,
+        auth,
         upstreams,
         processes,
         shop,

@@ -2,7 +2,7 @@
 //!
 //! | what has changed | what happens |
 //! |---|---|
-//! | routes and upstreams alone | the route table is swapped; connections stay, those to upstreams as well whose settings have not changed |
+//! | routes and upstreams alone, files of passwords, tokens and keys | the route table is swapped; connections stay, those to upstreams as well whose settings have not changed |
 //! | `server`, the policies of `sessions` | a new server takes over the listening sockets, the old one drains |
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
 //! | `admin.hosts`, `log.level` | swapped |
@@ -10,6 +10,7 @@
 
 use iap_core::RouteTable;
 
+use super::auth;
 use super::gateway::start_gateway;
 use super::processes::Processes;
 use super::routes::build_routes;
@@ -33,7 +34,10 @@ impl Platform {
                 "this cannot change while the process runs: let a new one take over (SIGUSR2), or restart";
             return Err(failed(setting)(text));
         }
-        let changed = changes(old, &new);
+        let mut changed = changes(old, &new);
+        if !changed.contains(&"routes") && auth::material(&new.routes) != self.auth {
+            changed.push("routes");
+        }
         if changed.is_empty() {
             return Ok(changed);
         }
@@ -43,7 +47,8 @@ impl Platform {
         let upstreams = Upstreams::start(&new, Some(&self.upstreams), &self.runtime)?;
         let processes = Processes::start(&new, environment, &self.processes, &self.runtime)?;
         processes.ready(&self.processes).await?;
-        let routes = build_routes(&new.routes, environment, &upstreams, &processes, &mut self.shop).await?;
+        let (routes, auth) =
+            build_routes(&new.routes, environment, &upstreams, &processes, &mut self.shop).await?;
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
         if has("server") || has("sessions") {
             self.replace_gateway(&new, routes)?;
@@ -52,6 +57,7 @@ impl Platform {
         }
 
         // From here on nothing can fail.
+        self.auth = auth;
         self.upstreams = upstreams;
         self.admin.set_upstreams([self.upstreams.list(), processes.upstreams()].concat());
         self.replace_processes(processes);

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use iap_core::files::Files;
-use iap_core::rules::{Auth, Basic, Bearer, Jwt, JwtKeys, Rules};
+use iap_core::rules::Rules;
 use iap_core::{Route, RouteTable, Target};
 use iap_session::{Mode, SessionPolicy};
 
+use super::auth::{self, Material, build_auth};
 use super::processes::Processes;
-use super::secret::read_secret;
 use super::upstreams::Upstreams;
 use super::{BootError, failed};
-use crate::config::{AuthConfig, Builtin, Environment, JwtConfig, RouteConfig, SessionMode, TextOr};
+use crate::config::{Builtin, Environment, RouteConfig, SessionMode, TextOr};
 use crate::demo::shop;
 
+/// Builds all routes; says from which [`Material`], so that a reload can tell whether that is another now.
 pub(super) async fn build_routes(
     configs: &[RouteConfig],
     environment: &Environment,
@@ -21,7 +22,9 @@ pub(super) async fn build_routes(
     processes: &Processes,
     // Several routes may lead to the one shop.
     shop: &mut Option<Target>,
-) -> Result<RouteTable, BootError> {
+) -> Result<(RouteTable, Material), BootError> {
+    // First, so that a file that changes meanwhile is seen as changed.
+    let material = auth::material(configs);
     let mut routes = Vec::with_capacity(configs.len());
     for config in configs {
         let target = build_target(config, upstreams, processes, shop).await?;
@@ -48,61 +51,14 @@ pub(super) async fn build_routes(
             None => route,
         });
     }
-    RouteTable::new(routes).map_err(failed("routes"))
+    Ok((RouteTable::new(routes).map_err(failed("routes"))?, material))
 }
 
 /// The rules of a route, with the secrets that they need.
 fn build_rules(config: &RouteConfig, environment: &Environment) -> Result<Option<Rules>, String> {
     let Some(mut rules) = config.rules()? else { return Ok(None) };
-    let built = match &config.auth {
-        None => return Ok(Some(rules)),
-        Some(AuthConfig::Basic { users, realm }) => {
-            let text =
-                std::fs::read_to_string(users).map_err(|error| format!("{}: {error}", users.display()))?;
-            let users = Basic::parse(&text).map_err(|error| format!("{}: {error}", users.display()))?;
-            Auth::basic(realm.as_deref().unwrap_or(&config.name), users)
-        }
-        Some(AuthConfig::Bearer { tokens, realm }) => {
-            let mut read = Vec::with_capacity(tokens.len());
-            for (owner, reference) in tokens {
-                let token =
-                    read_secret(reference, environment).map_err(|error| format!("auth: {owner}: {error}"))?;
-                read.push((owner.clone(), token));
-            }
-            Bearer::new(read)
-                .and_then(|tokens| Auth::bearer(realm.as_deref().unwrap_or(&config.name), tokens))
-        }
-        Some(AuthConfig::Jwt(jwt)) => {
-            let auth = Auth::jwt(jwt.realm.as_deref().unwrap_or(&config.name), build_jwt(jwt, environment)?);
-            auth.map(|auth| if jwt.forward { auth.forward() } else { auth })
-        }
-    };
-    rules.auth = Some(built.map_err(|error| format!("auth: {error}"))?);
+    rules.auth = config.auth.as_ref().map(|auth| build_auth(&config.name, auth, environment)).transpose()?;
     Ok(Some(rules))
-}
-
-fn build_jwt(config: &JwtConfig, environment: &Environment) -> Result<Jwt, String> {
-    let keys = match (&config.keys, &config.secret) {
-        (Some(file), _) => {
-            let place = |error: &dyn std::fmt::Display| format!("auth.jwt.keys: {}: {error}", file.display());
-            let text = std::fs::read_to_string(file).map_err(|error| place(&error))?;
-            JwtKeys::parse(&text).map_err(|error| place(&error))?
-        }
-        (None, Some(reference)) => {
-            let place = |error: &dyn std::fmt::Display| format!("auth.jwt.secret: {error}");
-            let secret = read_secret(reference, environment).map_err(|error| place(&error))?;
-            JwtKeys::secret(secret.as_bytes()).map_err(|error| place(&error))?
-        }
-        (None, None) => return Err("auth.jwt has no keys".to_owned()),
-    };
-    let mut jwt = Jwt::new(keys).audience(&config.audience).issuer(&config.issuer);
-    if let Some(claim) = &config.user {
-        jwt = jwt.user_claim(claim);
-    }
-    Ok(match config.leeway {
-        Some(leeway) => jwt.leeway(leeway.0),
-        None => jwt,
-    })
 }
 
 async fn build_target(
