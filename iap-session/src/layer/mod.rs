@@ -32,7 +32,8 @@ use crate::store::{BoxFuture, SessionStore};
 /// - If the inner service fails, nothing is committed.
 ///
 /// It reads from the request's extensions: [`MatchedRoute`] for a [`SessionPolicy`],
-/// `Arc<`[`Connection`]`>` for TLS, [`Transaction`] for spans. All of them are optional.
+/// `Arc<`[`Connection`]`>` for TLS, [`Transaction`] for spans. All of them are optional. Where the route's
+/// rules ask who a request is from, it puts an [`Identity`] there; that costs the session's load.
 #[derive(Clone)]
 pub struct SessionLayer {
     shared: Arc<Shared>,
@@ -135,13 +136,23 @@ struct Visit {
     token: Option<TokenGuard>,
     policy: SessionPolicy,
     has_cookie: bool,
+    /// Whether the route's rules want to know who asks.
+    asks_identity: bool,
     connection: Option<Arc<Connection>>,
     transaction: Option<Transaction>,
 }
 
 impl Visit {
     fn new(policy: SessionPolicy) -> Self {
-        Self { session: None, token: None, policy, has_cookie: false, connection: None, transaction: None }
+        Self {
+            session: None,
+            token: None,
+            policy,
+            has_cookie: false,
+            asks_identity: false,
+            connection: None,
+            transaction: None,
+        }
     }
 }
 
@@ -162,6 +173,7 @@ impl SessionLayer {
         let route = request.extensions().get::<MatchedRoute>();
         let policy = route.and_then(MatchedRoute::policy::<SessionPolicy>).copied();
         let policy = policy.unwrap_or(self.shared.config.policy);
+        let asks_identity = route.is_some_and(MatchedRoute::asks_identity);
         if policy.mode == Mode::Off {
             return Visit::new(policy);
         }
@@ -175,6 +187,7 @@ impl SessionLayer {
         let mut visit = Visit::new(policy);
         visit.session = Some(session);
         visit.has_cookie = has_cookie;
+        visit.asks_identity = asks_identity;
         visit.connection = connection;
         visit.transaction = transaction;
         visit
@@ -182,10 +195,10 @@ impl SessionLayer {
 
     /// Tells the route's rules who asks, where they want to know. Only then it costs the session's load.
     async fn identify(&self, visit: &Visit, request: &mut Request<Body>) -> Result<(), Error> {
-        let Some(session) = visit.session.as_ref().filter(|_| visit.has_cookie) else { return Ok(()) };
-        if !request.extensions().get::<MatchedRoute>().is_some_and(MatchedRoute::asks_identity) {
+        if !(visit.asks_identity && visit.has_cookie) {
             return Ok(());
         }
+        let Some(session) = &visit.session else { return Ok(()) };
         if let Some((key, user)) = session.identity().await? {
             let identity = request.extensions_mut().get_or_insert_default::<Identity>();
             identity.session = Some(key.to_string().into());
