@@ -4,10 +4,11 @@ use http::Request;
 use http::header::HOST;
 
 use crate::body::Body;
+use crate::gate::match_host;
 use crate::route::Route;
 
 /// A text in which `{path}`, `{rest}` (the path below the route's own), `{query}` (with its `?`, or
-/// nothing), `{host}`, and the names of the route's path parameters stand for what the request has.
+/// nothing), `{host}` (without a port), `{authority}` (with the port, if the client named one), and the names of the route's path parameters stand for what the request has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -18,6 +19,7 @@ enum Part {
     Rest,
     Query,
     Host,
+    Authority,
     Parameter(Box<str>),
 }
 
@@ -45,6 +47,7 @@ impl Template {
                 "rest" => Part::Rest,
                 "query" => Part::Query,
                 "host" => Part::Host,
+                "authority" => Part::Authority,
                 name => Part::Parameter(name.into()),
             });
             rest = after;
@@ -84,7 +87,9 @@ impl Template {
                         out.push_str(query);
                     }
                 }
-                Part::Host => {
+                // To another scheme, the port of this one would lead to the wrong listener.
+                Part::Host => out.push_str(&match_host(request)),
+                Part::Authority => {
                     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
                     out.push_str(host.unwrap_or_default());
                 }

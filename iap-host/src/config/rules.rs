@@ -211,7 +211,7 @@ impl RouteConfig {
         match unknown {
             None => Ok(template),
             Some(name) => Err(format!(
-                "{setting}: the path has no `{{{name}}}`; there are also {{path}}, {{rest}}, {{query}} and {{host}}"
+                "{setting}: the path has no `{{{name}}}`; there are also {{path}}, {{rest}}, {{query}}, {{host}} and {{authority}}"
             )),
         }
     }
