@@ -281,6 +281,11 @@ impl Error {
     }
 }
 
+/// Counts a request that was refused, by the rule that did.
+pub(crate) fn count_refused(reason: &'static str) {
+    metrics::counter!("iap_refused_total", "reason" => reason).increment(1);
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.message)?;

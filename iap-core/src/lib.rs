@@ -43,6 +43,7 @@
 pub mod body;
 pub mod clock;
 pub mod connection;
+mod cookies;
 pub mod error;
 pub mod files;
 pub mod gate;

@@ -1,6 +1,6 @@
 //! Sets of IP networks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -49,6 +49,15 @@ impl Networks {
     /// Whether there is no network in it.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The part of an address that one client has to itself. Who owns an IPv6 address usually owns the other
+/// 2^64 beside it.
+pub(crate) fn client_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 => v4,
     }
 }
 

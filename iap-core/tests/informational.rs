@@ -4,23 +4,10 @@ mod common;
 
 use std::io::{Read, Write};
 
-use common::{ANY, Client, Next, Origin, proxy_to, respond, status};
-use iap_core::{RunningServer, Server};
+use common::{Client, Next, Origin, gateway, respond, status};
 
-fn gateway(origin: &Origin) -> RunningServer {
-    let routes = proxy_to([origin.address.to_string()]);
-    Server::builder().listen(ANY.parse().unwrap()).workers(1).routes(routes).start().unwrap()
-}
-
-/// Reads up to and with the next empty line.
 fn head(client: &mut Client) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        client.0.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
+    common::read_head_only(&mut client.0).unwrap()
 }
 
 #[test]

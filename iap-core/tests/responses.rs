@@ -6,14 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 
-use common::{ANY, Client, Next, Origin, proxy_to, respond, status};
-use iap_core::Server;
-use iap_core::server::RunningServer;
-
-fn gateway(origin: &Origin) -> RunningServer {
-    let routes = proxy_to([origin.address.to_string()]);
-    Server::builder().listen(ANY.parse().unwrap()).workers(1).routes(routes).start().unwrap()
-}
+use common::{Client, Next, Origin, gateway, respond, status};
 
 /// An origin that answers every request with the same bytes.
 fn saying(bytes: &'static str, next: impl Fn() -> Next + Send + Sync + 'static) -> Origin {

@@ -6,9 +6,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{ANY, Client, Next, Origin, proxy_to, respond, status};
+use common::{ANY, Client, Next, Origin, gateway, proxy_to, respond, status};
 use iap_core::server::Timeouts;
-use iap_core::{Body, RunningServer, Server, Target};
+use iap_core::{Body, Server, Target};
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nhost: t\r\nconnection: keep-alive, Upgrade\r\nupgrade: WebSocket\r\n\
                    sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n";
@@ -31,11 +31,6 @@ fn echo(extra: &'static str) -> Origin {
     })
 }
 
-fn gateway(origin: &Origin) -> RunningServer {
-    let routes = proxy_to([origin.address.to_string()]);
-    Server::builder().listen(ANY.parse().unwrap()).workers(1).routes(routes).start().unwrap()
-}
-
 fn read_exactly(stream: &mut TcpStream, expected: &[u8]) {
     let mut seen = vec![0; expected.len()];
     stream.read_exact(&mut seen).unwrap();
@@ -45,13 +40,7 @@ fn read_exactly(stream: &mut TcpStream, expected: &[u8]) {
 /// Asks for the switch; the head of the answer.
 fn switch(client: &mut Client) -> String {
     client.send(ASK);
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        client.0.read_exact(&mut byte).unwrap();
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
+    common::read_head_only(&mut client.0).unwrap()
 }
 
 #[test]

@@ -2,13 +2,7 @@
 
 mod common;
 
-use common::{ANY, Client, Origin, proxy_to, status};
-use iap_core::{RunningServer, Server};
-
-fn gateway(origin: &Origin) -> RunningServer {
-    let routes = proxy_to([origin.address.to_string()]);
-    Server::builder().listen(ANY.parse().unwrap()).workers(1).routes(routes).start().unwrap()
-}
+use common::{Client, Origin, gateway, status};
 
 #[test]
 fn a_head_that_is_none_is_a_problem_document_and_the_end() {

@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use std::time::SystemTime;
 
 use super::beneath::{Root, Type};
-use super::path::{encode, is_hidden};
+use super::path::is_hidden;
+use crate::gate::percent_encode;
 
 /// Entries that are looked at; a page of more helps nobody and costs time.
 const MAX_ENTRIES: usize = 5_000;
@@ -39,7 +40,7 @@ pub(super) fn page(root: &Root, directory: &OwnedFd, path: &str, dotfiles: bool)
         };
         let modified = row.modified.map(httpdate::fmt_http_date).unwrap_or_default();
         // `./` keeps a name with a colon from being read as a scheme.
-        let (href, name) = (encode(&row.name), escape(&row.name));
+        let (href, name) = (percent_encode(&row.name), escape(&row.name));
         let _ = writeln!(
             html,
             "<tr><td><a href=\"./{href}{slash}\">{name}{slash}</a></td><td>{bytes}</td><td>{modified}</td></tr>"

@@ -1,7 +1,5 @@
 //! From the path of a request to the name of a file below the root.
 
-use std::fmt::Write;
-
 use crate::gate;
 
 /// What a request asks for.
@@ -45,18 +43,4 @@ pub(super) fn wanted(path: &str) -> Option<Wanted> {
 /// `.well-known` (RFC 8615).
 pub(super) fn is_hidden(segment: &str) -> bool {
     segment.starts_with('.') && segment != ".well-known"
-}
-
-/// A segment, percent-encoded but for unreserved characters (RFC 3986 section 2.3).
-pub(super) fn encode(segment: &str) -> String {
-    let mut out = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        match byte {
-            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => out.push(b.into()),
-            b => {
-                let _ = write!(out, "%{b:02X}");
-            }
-        }
-    }
-    out
 }

@@ -15,7 +15,7 @@ use http::{HeaderValue, Method, Request, Uri, Version};
 use crate::error::{Error, Kind, Origin};
 use crate::headers;
 
-pub use path::{canonical_path, percent_decode};
+pub use path::{canonical_path, percent_decode, percent_encode};
 
 /// Checks a request and brings it into its one canonical form, for matching *and* forwarding:
 ///

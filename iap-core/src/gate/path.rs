@@ -95,6 +95,19 @@ fn resolve_segments(path: &str) -> Result<String, Error> {
     Ok(out)
 }
 
+/// Encodes all bytes but unreserved characters (RFC 3986 section 2.3), so that the result can be any part
+/// of a URI.
+pub fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"-._~".contains(&b) => out.push(b.into()),
+            b => out.push_str(&format!("%{b:02X}")),
+        }
+    }
+    out
+}
+
 /// Decodes all percent-escapes of a path or a part of one (RFC 3986 section 2.1). `None` for a broken
 /// escape, and where the result is not UTF-8.
 pub fn percent_decode(text: &str) -> Option<String> {

@@ -53,7 +53,7 @@ pub(super) fn client(
 
 /// The chain of `X-Forwarded-For`, the nearest first, up to the first entry that is no address.
 fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
-    backwards(headers, &X_FORWARDED_FOR, ',')
+    backwards(headers, &X_FORWARDED_FOR)
         .map_while(|text| address(text).map(|address| Hop { address, tls: None }))
         .take(MAX_HOPS)
         .collect()
@@ -61,13 +61,13 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
 
 /// The scheme that the nearest proxy was reached by.
 fn x_proto(headers: &HeaderMap) -> Option<bool> {
-    backwards(headers, &X_FORWARDED_PROTO, ',').next().and_then(is_tls)
+    backwards(headers, &X_FORWARDED_PROTO).next().and_then(is_tls)
 }
 
 /// The chain of `Forwarded`, the nearest first, up to the first entry without an address: `unknown` and
 /// obfuscated names (RFC 7239 section 6) say nothing that could be followed.
 fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
-    backwards(headers, &FORWARDED, ',').map_while(element).take(MAX_HOPS).collect()
+    backwards(headers, &FORWARDED).map_while(element).take(MAX_HOPS).collect()
 }
 
 fn element(text: &str) -> Option<Hop> {
@@ -86,14 +86,10 @@ fn element(text: &str) -> Option<Hop> {
 }
 
 /// The entries of a list that may stand in several fields, the last first.
-fn backwards<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-    separator: char,
-) -> impl Iterator<Item = &'a str> {
+fn backwards<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let fields: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
     let texts = fields.into_iter().rev().map(|value| value.to_str().unwrap_or_default());
-    texts.flat_map(move |text| text.rsplit(separator)).map(str::trim)
+    texts.flat_map(|text| text.rsplit(',')).map(str::trim)
 }
 
 fn is_tls(scheme: &str) -> Option<bool> {

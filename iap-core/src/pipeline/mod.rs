@@ -16,7 +16,7 @@ use http_body::Body as _;
 
 use crate::body::Body;
 use crate::connection::Connection;
-use crate::error::{Error, Kind, Origin};
+use crate::error::{Error, Kind, Origin, count_refused};
 use crate::gate;
 use crate::hooks::{Begin, Hooks};
 use crate::networks::Networks;
@@ -257,7 +257,7 @@ impl<H: Hooks> Pipeline<H> {
 /// Counts what the pipeline itself refused, by the rule that did.
 fn count_refusal(error: &Error) {
     if error.origin() == Origin::Client || error.kind() == Kind::TooManyRequests {
-        metrics::counter!("iap_refused_total", "reason" => error.refused_by()).increment(1);
+        count_refused(error.refused_by());
     }
 }
 

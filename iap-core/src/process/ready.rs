@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Request};
+use http::HeaderValue;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -13,6 +12,7 @@ use super::Ready;
 use super::place::Place;
 use crate::body::Body;
 use crate::error::BoxError;
+use crate::upstream::{is_expected, question};
 
 /// How often it is asked.
 const EVERY: Duration = Duration::from_millis(50);
@@ -39,10 +39,7 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
 ) -> Result<(), BoxError> {
     let Some(path) = &ready.path else { return Ok(()) };
     let (mut sender, connection) = http1::handshake::<_, Body>(TokioIo::new(stream)).await?;
-    let mut request = Request::new(Body::empty());
-    *request.uri_mut() = path.clone();
-    request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
-    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("iap-health-check"));
+    let request = question(path, HeaderValue::from_static("localhost"));
     let mut answer = std::pin::pin!(sender.send_request(request));
     let response = tokio::select! {
         response = &mut answer => response?,
@@ -51,8 +48,5 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             answer.await?
         }
     };
-    match response.status().as_u16() {
-        status if ready.expect.contains(&status) => Ok(()),
-        status => Err(format!("answered {status}").into()),
-    }
+    is_expected(response.status(), &ready.expect)
 }

@@ -1,8 +1,8 @@
 //! What a route asks of a request besides its host and path.
 
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, Method, Request, Uri};
 
+use crate::cookies::cookies;
 use crate::gate::percent_decode;
 
 /// Conditions that all have to hold. Without any a route takes every request of its path.
@@ -130,11 +130,7 @@ impl Conditions {
 
     fn cookies_hold(&self, request: Head<'_>) -> bool {
         self.cookies.iter().all(|(name, pattern)| {
-            let fields = request.headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-            let mut cookies = fields.flat_map(|field| field.split(';')).map(str::trim);
-            cookies.any(|cookie| {
-                cookie.split_once('=').is_some_and(|(own, value)| own == name && pattern.matches(value))
-            })
+            cookies(request.headers).any(|(own, value)| own == name && pattern.matches(value))
         })
     }
 

@@ -27,6 +27,10 @@ pub struct Limits {
 }
 
 impl Limits {
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.is_none() && self.total.is_none() && self.in_flight.is_none()
+    }
+
     pub(super) fn enter(&self, request: &mut Request<Body>) -> Result<Option<InFlight>, Error> {
         if let Some(most) = self.body {
             if request.body().size_hint().lower() > most {

@@ -46,7 +46,6 @@ pub use compression::Compression;
 pub use cors::{Cors, CorsError};
 pub use edits::{EditError, Edits};
 pub use limits::Limits;
-pub(crate) use rate::client_network;
 pub use rate::{RateKey, RateLimit};
 pub use redirect::{Redirect, Rewrite};
 pub(crate) use standing::Standing;
@@ -107,6 +106,23 @@ impl After {
 }
 
 impl Rules {
+    /// Whether nothing is set, so that a route needs no rules.
+    pub fn is_empty(&self) -> bool {
+        // Named one by one, so that a new rule cannot be forgotten here.
+        let Self { access, redirect, cors, rates, auth, limits, rewrite, request, response, compression } =
+            self;
+        access.is_none()
+            && redirect.is_none()
+            && cors.is_none()
+            && rates.is_empty()
+            && auth.is_none()
+            && limits.is_empty()
+            && rewrite.is_none()
+            && request.is_none()
+            && response.is_none()
+            && compression.is_none()
+    }
+
     /// What comes before the layers and the target: `Some` is the answer already. `after` is filled as
     /// far as it got, also where the request is refused.
     pub(crate) async fn before(

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use super::standing::{RATE_LIMIT, Standing};
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::error::{Error, Kind, Origin};
+use crate::networks::client_network;
 
 const SHARDS: usize = 16;
 /// How many keys a limit remembers; about 24 bytes each.
@@ -175,14 +175,6 @@ impl Shard {
 
 fn now() -> u64 {
     START.elapsed().as_nanos() as u64
-}
-
-/// The part of an address that one client has to itself: of IPv6 the network of 64 bits.
-pub(crate) fn client_network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | `listener` | sockets, one a worker, and the check for a busy port |
 //! | `worker` | the thread of one core and its accept loop |
 //! | `serve` | the life of one client connection: who it is, TLS, which HTTP |
+//! | `peek` | the first bytes of a connection |
 //! | `proxy_protocol` | who is behind a proxy that forwards bytes |
 //! | `h1`, `h2` | HTTP/1.1 and HTTP/2 on one connection |
 //! | `wire` | HTTP/1's bytes below the parser: strict line ends, refusals, early hints |
@@ -24,6 +25,7 @@ mod client_stream;
 mod h1;
 mod h2;
 mod listener;
+mod peek;
 mod per_client;
 mod proxy_protocol;
 mod serve;

@@ -1,12 +1,12 @@
 //! How many connections each client has open.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::networks::Networks;
+use crate::networks::{Networks, client_network};
 
 /// Counts connections by client. Holds no more entries than there are connections.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl PerClient {
         let Some(counts) = self.0.as_ref().filter(|counts| !counts.exempt.contains(address)) else {
             return Some(PerClientSlot(None));
         };
-        let client = client_of(address);
+        let client = client_network(address);
         let mut open = counts.open.lock();
         let count = open.entry(client).or_default();
         if *count >= counts.most {
@@ -38,14 +38,6 @@ impl PerClient {
         }
         *count += 1;
         Some(PerClientSlot(Some((counts.clone(), client))))
-    }
-}
-
-/// Who owns an IPv6 address usually owns the other 2^64 beside it.
-fn client_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 => v4,
     }
 }
 

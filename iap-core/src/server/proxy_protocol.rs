@@ -3,11 +3,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use ppp::{HeaderResult, PartialResult, v1, v2};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+
+use super::peek::peek_until;
 
 /// The longest header that is read, with its extensions, in bytes.
 const MAX_HEADER: usize = 1024;
@@ -15,21 +16,17 @@ const MAX_HEADER: usize = 1024;
 const PAUSES: u32 = 12;
 
 /// Takes the header off the stream. `None` where the proxy speaks for itself, as in a health check.
-/// An error of kind `InvalidData` for anything else.
+/// An error for anything else.
 pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr>> {
     let mut buffer = [0; MAX_HEADER];
-    for pause in 0..PAUSES {
-        let seen = stream.peek(&mut buffer).await?;
-        let header = HeaderResult::parse(&buffer[..seen]);
-        if seen == MAX_HEADER || header.is_complete() {
-            let (length, source) = interpret(&header)?;
-            stream.read_exact(&mut buffer[..length]).await?;
-            return Ok(source);
-        }
-        // A part of it: the socket stays readable, so waiting for it would spin.
-        tokio::time::sleep(Duration::from_millis(1 << pause)).await;
-    }
-    Err(io::ErrorKind::InvalidData.into())
+    let decide = |seen: &[u8]| {
+        let header = HeaderResult::parse(seen);
+        (seen.len() == MAX_HEADER || header.is_complete()).then(|| interpret(&header))
+    };
+    let decided = peek_until(stream, &mut buffer, PAUSES, decide).await?;
+    let (length, source) = decided.ok_or(io::ErrorKind::InvalidData)??;
+    stream.read_exact(&mut buffer[..length]).await?;
+    Ok(source)
 }
 
 /// The length of the header, and the client it names.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::client_stream::ClientStream;
 use super::listener::Entry;
+use super::peek::peek_until;
 use super::per_client::PerClient;
 use super::worker::OpenSlot;
 use super::{Phase, h1, h2, proxy_protocol};
@@ -199,22 +200,11 @@ impl<H: Hooks> Drop for Opened<H> {
 /// limits.
 async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
     let mut head = [0; PREFACE.len()];
-    for pause in 0..PREFACE_PAUSES {
-        let read = stream.peek(&mut head).await?;
-        let seen = &head[..read];
-        if read == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        if !PREFACE.starts_with(seen) {
-            return Ok(false);
-        }
-        if read == PREFACE.len() {
-            return Ok(true);
-        }
-        // A part of the preface: the socket stays readable, so waiting for it would spin.
-        tokio::time::sleep(Duration::from_millis(1 << pause)).await;
-    }
-    Ok(false)
+    let decide = |seen: &[u8]| match PREFACE.strip_prefix(seen) {
+        None => Some(false),
+        Some(rest) => rest.is_empty().then_some(true),
+    };
+    Ok(peek_until(stream, &mut head, PREFACE_PAUSES, decide).await?.unwrap_or(false))
 }
 
 /// Waits for the next thing a connection is asked to do.

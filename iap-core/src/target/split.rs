@@ -8,8 +8,9 @@ use http::{HeaderName, HeaderValue, Request, Response};
 use super::Target;
 use crate::body::Body;
 use crate::connection::Connection;
-use crate::rules::{Identity, client_network};
-use crate::upstream::cookie;
+use crate::cookies::{binding_cookie, cookie};
+use crate::networks::client_network;
+use crate::rules::Identity;
 
 /// How many variants a split may have.
 const MAX_VARIANTS: usize = 64;
@@ -192,9 +193,8 @@ impl<'s> Choice<'s> {
     /// Tells the client its variant, if it does not know it yet.
     pub(super) fn bind(&self, response: &mut Response<Body>, is_tls: bool) {
         let Some(cookie) = self.bind else { return };
-        let secure = if is_tls { "; Secure" } else { "" };
-        let text = format!("{cookie}={}; Path=/; HttpOnly; SameSite=Lax{secure}", self.variant.name);
-        let value = HeaderValue::from_str(&text).expect("names are checked when the split is made");
+        let value = binding_cookie(cookie, &self.variant.name, is_tls);
+        let value = value.expect("names are checked when the split is made");
         response.headers_mut().append(SET_COOKIE, value);
     }
 }

@@ -51,7 +51,6 @@ use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-pub(crate) use balance::cookie;
 pub use balance::{Balance, HashBy};
 pub use body::PooledBody;
 pub use connect::{UpstreamTls, UpstreamTlsSettings};
@@ -66,6 +65,7 @@ pub use sticky::Sticky;
 
 use balance::Balancer;
 pub(crate) use forward::forward;
+pub(crate) use health::{is_expected, question};
 pub(crate) use informational::Gate;
 use limits::Queue;
 use metrics::UpstreamMetrics;

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::SET_COOKIE;
-use http::{HeaderValue, Request, Response};
+use http::{Request, Response};
 
-use super::balance::cookie;
 use super::server::Server;
 use crate::body::Body;
+use crate::cookies::{binding_cookie, cookie};
 
 /// How a client is bound to a server. When that one is not there the balance decides, and the
 /// client is bound to the new one.
@@ -51,9 +51,7 @@ impl Sticky {
     /// Binds the client to `server`, if it is not yet.
     pub(super) fn bind(&self, response: &mut Response<Body>, server: &Server, is_tls: bool) {
         let Self::Cookie { name } = self else { return };
-        let secure = if is_tls { "; Secure" } else { "" };
-        let cookie = format!("{name}={}; Path=/; HttpOnly; SameSite=Lax{secure}", token(server));
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        if let Some(cookie) = binding_cookie(name, &token(server), is_tls) {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
     }

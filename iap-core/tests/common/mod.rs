@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use iap_core::upstream::UpstreamSettings;
-use iap_core::{Route, RouteTable, Target, Upstream};
+use iap_core::{Route, RouteTable, RunningServer, Server, Target, Upstream};
 use parking_lot::Mutex;
 
 pub const ANY: &str = "127.0.0.1:0";
@@ -187,6 +187,12 @@ impl Client {
             Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
         }
     }
+}
+
+/// A gateway with one worker in front of an origin.
+pub fn gateway(origin: &Origin) -> RunningServer {
+    let routes = proxy_to([origin.address.to_string()]);
+    Server::builder().listen(ANY.parse().unwrap()).workers(1).routes(routes).start().unwrap()
 }
 
 /// A route table with one route to the given servers.

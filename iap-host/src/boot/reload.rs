@@ -75,12 +75,17 @@ impl Platform {
         self.admin.set_processes(next.list());
         let former = std::mem::replace(&mut self.processes, next).without(&self.processes);
         if !former.is_empty() {
-            self.draining.retain(|earlier| !earlier.is_finished());
-            self.draining.push(self.runtime.spawn(async move {
+            self.finish_beside(async move {
                 former.retire().await;
                 0
-            }));
+            });
         }
+    }
+
+    /// Lets what is on its way out finish beside what runs now; a stop waits for it.
+    fn finish_beside(&mut self, finish: impl Future<Output = usize> + Send + 'static) {
+        self.draining.retain(|earlier| !earlier.is_finished());
+        self.draining.push(self.runtime.spawn(finish));
     }
 
     /// A new server takes over; the old one finishes what it has begun.
@@ -101,14 +106,13 @@ impl Platform {
         let next = start_gateway(&bound, routes, layer, self.apm.as_ref(), sockets, &self.runtime)?;
         let old = std::mem::replace(&mut self.gateway, next);
         let deadline = self.config.server.drain.0;
-        self.draining.retain(|earlier| !earlier.is_finished());
-        self.draining.push(self.runtime.spawn(async move {
+        self.finish_beside(async move {
             let left = old.shutdown(deadline).await;
             if left > 0 {
                 tracing::warn!(connections = left, "connections of the settings before were closed");
             }
             left
-        }));
+        });
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use iap_core::gate::percent_encode;
 use iap_core::server::{RunningServer, Sockets};
 use iap_session::{
     CookieConfig, Expiry, LoginPolicy, MemoryConfig, MemoryStore, RedisStore, SecureCookie, SessionApi,
@@ -111,10 +112,4 @@ async fn connect_redis(
     }
     let attempt = RedisStore::connect(ids, iap_session::RedisConfig::new(url));
     attempt.await.map_err(failed("sessions.redis"))
-}
-
-fn percent_encode(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    let encode = |byte: u8| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    text.bytes().map(encode).collect()
 }

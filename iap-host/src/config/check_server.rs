@@ -25,7 +25,7 @@ pub(super) fn check(server: &ServerConfig) -> Result<(), String> {
         ("server.request_id.accept_from", &server.request_id.accept_from),
     ];
     for (name, list) in lists {
-        networks(list).map_err(|error| format!("{name}: {error}, or `private`"))?;
+        named_networks(name, list)?;
     }
     let header = &server.request_id.header;
     let takes_part = ["host", "content-length", "transfer-encoding", "connection", "cookie", "set-cookie"];
@@ -42,4 +42,9 @@ pub(crate) fn networks(list: &[String]) -> Result<Networks, iap_core::networks::
     let (words, others): (Vec<_>, Vec<_>) = list.iter().partition(|text| *text == "private");
     let networks = Networks::parse(others)?;
     Ok(if words.is_empty() { networks } else { networks.and(Networks::private()) })
+}
+
+/// The same for a setting, which an error names.
+pub(crate) fn named_networks(setting: &str, list: &[String]) -> Result<Networks, String> {
+    networks(list).map_err(|error| format!("{setting}: {error}, or `private`"))
 }

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;

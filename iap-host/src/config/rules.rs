@@ -11,7 +11,7 @@ use iap_core::rules::{
 use serde::{Deserialize, Serialize};
 
 use super::jwt::JwtConfig;
-use super::{ByteSize, RouteConfig, SecretRef, SessionMode, Span, networks};
+use super::{ByteSize, RouteConfig, SecretRef, SessionMode, Span, named_networks};
 
 /// What a request needs to be the route's, besides host and path. In values `*` stands for any text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -140,8 +140,8 @@ impl RouteConfig {
     pub(crate) fn rules(&self) -> Result<Option<Rules>, String> {
         let mut rules = Rules::default();
         if !self.allow.is_empty() || !self.deny.is_empty() {
-            let list = |name, list| networks(list).map_err(|error| format!("{name}: {error}, or `private`"));
-            rules.access = Some(Access::new(list("allow", &self.allow)?, list("deny", &self.deny)?));
+            let (allow, deny) = (named_networks("allow", &self.allow)?, named_networks("deny", &self.deny)?);
+            rules.access = Some(Access::new(allow, deny));
         }
         rules.redirect = self.redirect.as_ref().map(|redirect| self.redirect(redirect)).transpose()?;
         rules.rewrite =
@@ -159,7 +159,7 @@ impl RouteConfig {
             compression.min_size = self.compress.min_size.map_or(compression.min_size, |size| size.0);
             rules.compression = Some(compression);
         }
-        Ok(self.has_rules().then_some(rules))
+        Ok((self.auth.is_some() || !rules.is_empty()).then_some(rules))
     }
 
     /// Whether somebody can tell what the rules ask for.
@@ -178,25 +178,6 @@ impl RouteConfig {
             }
         }
         Ok(())
-    }
-
-    fn has_rules(&self) -> bool {
-        let none = Self {
-            name: self.name.clone(),
-            host: self.host.clone(),
-            path: self.path.clone(),
-            exact: self.exact,
-            when: self.when.clone(),
-            upstream: self.upstream.clone(),
-            files: self.files.clone(),
-            respond: self.respond.clone(),
-            service: self.service,
-            split: self.split.clone(),
-            process: self.process.clone(),
-            session: self.session,
-            ..Self::default()
-        };
-        *self != none
     }
 
     fn redirect(&self, config: &RedirectConfig) -> Result<Redirect, String> {

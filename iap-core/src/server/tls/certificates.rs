@@ -24,12 +24,17 @@ impl Certificate {
     /// Reads a chain (leaf first) and its private key from PEM files.
     pub fn from_pem_files(chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<Self, TlsError> {
         let (chain, key) = (chain.as_ref(), key.as_ref());
-        let certificates = read_chain(chain)?;
-        let private = PrivateKeyDer::from_pem_file(key)
-            .map_err(|source| TlsError::Pem { path: key.to_owned(), source })?;
+        Self::from_pem((chain, &read_file(chain)?), (key, &read_file(key)?))
+    }
+
+    /// The same with what the files hold; their names are for errors.
+    pub(super) fn from_pem(chain: (&Path, &[u8]), key: (&Path, &[u8])) -> Result<Self, TlsError> {
+        let certificates = parse_chain(chain)?;
+        let private = PrivateKeyDer::from_pem_slice(key.1)
+            .map_err(|source| TlsError::Pem { path: key.0.to_owned(), source })?;
         Self::from_der(certificates, private).map_err(|error| match error {
             TlsError::Unusable(source) => {
-                TlsError::Pair { chain: chain.to_owned(), key: key.to_owned(), source }
+                TlsError::Pair { chain: chain.0.to_owned(), key: key.0.to_owned(), source }
             }
             other => other,
         })
@@ -54,10 +59,18 @@ impl Certificate {
     }
 }
 
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source })
+}
+
 /// The certificates of a PEM file.
 pub(crate) fn read_chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let pem = |source| TlsError::Pem { path: file.to_owned(), source };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(pem)?;
+    parse_chain((file, &read_file(file)?))
+}
+
+fn parse_chain((file, pem): (&Path, &[u8])) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let bad = |source| TlsError::Pem { path: file.to_owned(), source };
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(bad)?;
     if chain.is_empty() { Err(TlsError::NoCertificate(file.to_owned())) } else { Ok(chain) }
 }
 

@@ -13,8 +13,8 @@ use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 pub use certificates::Certificate;
-use certificates::Certificates;
 pub(crate) use certificates::read_chain;
+use certificates::{Certificates, read_file};
 pub use error::TlsError;
 
 /// What a TLS listener presents. Cheap to clone; clones share their certificates.
@@ -25,8 +25,8 @@ pub struct TlsConfig {
     pub(super) server: Arc<ServerConfig>,
     certificates: Arc<Certificates>,
     files: Arc<[(PathBuf, PathBuf)]>,
-    /// What the files held when they were last read, so that nothing happens while they stay.
-    read: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// What stands for the files' contents as they are in use, so that nothing happens while they stay.
+    in_use: Arc<Mutex<blake3::Hash>>,
 }
 
 /// Whether clients show certificates.
@@ -88,8 +88,8 @@ impl TlsBuilder {
 
     /// Reads the files and checks that each key fits its certificate.
     pub fn build(self) -> Result<TlsConfig, TlsError> {
-        let read = read_all(&self.files)?;
-        let mut all = from_files(&self.files)?;
+        let read = Read::all(&self.files)?;
+        let mut all = read.certificates()?;
         all.extend(self.certificates);
         let certificates = Arc::new(Certificates::new(all)?);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -112,8 +112,8 @@ impl TlsBuilder {
         let mut config = config.with_cert_resolver(certificates.clone());
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         config.ticketer = rustls::crypto::ring::Ticketer::new()?;
-        let (server, files) = (Arc::new(config), self.files.into());
-        Ok(TlsConfig { server, certificates, files, read: Arc::new(Mutex::new(read)) })
+        let in_use = Arc::new(Mutex::new(read.digest()));
+        Ok(TlsConfig { server: Arc::new(config), certificates, files: self.files.into(), in_use })
     }
 }
 
@@ -145,23 +145,38 @@ impl TlsConfig {
     /// they have changed; says whether they have. Where one file is unusable, or a key does not fit its
     /// certificate, nothing changes. Reads files: not for a thread that must not wait.
     pub fn reload(&self) -> Result<bool, TlsError> {
-        let now = read_all(&self.files)?;
-        if *self.read.lock() == now {
+        let read = Read::all(&self.files)?;
+        let now = read.digest();
+        if *self.in_use.lock() == now {
             return Ok(false);
         }
-        self.replace(from_files(&self.files)?)?;
-        *self.read.lock() = now;
+        self.replace(read.certificates()?)?;
+        *self.in_use.lock() = now;
         Ok(true)
     }
 }
 
-fn from_files(files: &[(PathBuf, PathBuf)]) -> Result<Vec<Certificate>, TlsError> {
-    files.iter().map(|(chain, key)| Certificate::from_pem_files(chain, key)).collect()
-}
+/// All files of a configuration, read once: what is parsed is what is compared.
+struct Read<'f>(Vec<[(&'f Path, Vec<u8>); 2]>);
 
-fn read_all(files: &[(PathBuf, PathBuf)]) -> Result<Vec<Vec<u8>>, TlsError> {
-    let paths = files.iter().flat_map(|(chain, key)| [chain, key]);
-    paths
-        .map(|path| std::fs::read(path).map_err(|source| TlsError::Read { path: path.clone(), source }))
-        .collect()
+impl<'f> Read<'f> {
+    fn all(files: &'f [(PathBuf, PathBuf)]) -> Result<Self, TlsError> {
+        let read = |path: &'f PathBuf| read_file(path).map(|contents| (path.as_path(), contents));
+        files.iter().map(|(chain, key)| Ok([read(chain)?, read(key)?])).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn certificates(&self) -> Result<Vec<Certificate>, TlsError> {
+        let parse = |[(chain, chain_pem), (key, key_pem)]: &[(&Path, Vec<u8>); 2]| {
+            Certificate::from_pem((chain, chain_pem), (key, key_pem))
+        };
+        self.0.iter().map(parse).collect()
+    }
+
+    fn digest(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        for (_, contents) in self.0.iter().flatten() {
+            hasher.update(&(contents.len() as u64).to_le_bytes()).update(contents);
+        }
+        hasher.finalize()
+    }
 }

@@ -17,6 +17,7 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::connection::Connection;
+use crate::error::count_refused;
 use scan::Scanner;
 
 /// What makes the parser refuse a head: it sees this in place of the fault.
@@ -70,7 +71,7 @@ impl<S> Wire<S> {
         if fault.is_in_head() {
             self.poison = POISON;
         } else {
-            refusal::count(fault.reason());
+            count_refused(fault.reason());
             self.breaks_off = true;
         }
         buffer.set_filled(before + at);

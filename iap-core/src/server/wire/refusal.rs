@@ -5,12 +5,7 @@ use std::fmt::Write;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 
-use crate::error::{Error, Kind, Origin};
-
-/// Counts a request that was refused before it had a route, by its reason.
-pub(super) fn count(reason: &'static str) {
-    metrics::counter!("iap_refused_total", "reason" => reason).increment(1);
-}
+use crate::error::{Error, Kind, Origin, count_refused};
 
 /// The status of an answer that the parser has made by itself: a head with nothing in it. What looks
 /// like one and comes from an application says the same, so nothing is lost by the exchange.
@@ -46,7 +41,7 @@ pub(super) fn document(status: StatusCode, fault: Option<&'static str>) -> Bytes
         (StatusCode::URI_TOO_LONG, _) => (Kind::UriTooLong, "the request target is too long", "uri_too_long"),
         (_, reason) => (Kind::BadRequest, "the request is not HTTP", reason.unwrap_or("malformed")),
     };
-    count(reason);
+    count_refused(reason);
     let (head, body) = Error::new(kind, Origin::Client, message).into_response(None).into_parts();
     let (status, body) = (head.status, body.into_bytes());
     let mut out = BytesMut::with_capacity(512);

@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use http::Request;
-use http::header::{COOKIE, HeaderMap};
 
 use super::{HashBy, hash};
 use crate::body::Body;
 use crate::connection::Connection;
+use crate::cookies::cookie;
 
 /// The key of a request for [`super::Balance::Hash`].
 pub(in super::super) fn hash_key(by: &HashBy, request: &Request<Body>, connection: &Connection) -> u64 {
@@ -21,11 +21,4 @@ pub(in super::super) fn hash_key(by: &HashBy, request: &Request<Body>, connectio
         IpAddr::V4(ip) => hash(&ip.octets()),
         IpAddr::V6(ip) => hash(&ip.octets()),
     })
-}
-
-/// The value of the first cookie of that name.
-pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let fields = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.into_iter().find(|(found, _)| *found == name).map(|(_, value)| value.trim_matches('"'))
 }

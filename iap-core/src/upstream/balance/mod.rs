@@ -22,7 +22,6 @@ use http::HeaderName;
 
 use super::server::Server;
 
-pub(crate) use key::cookie;
 pub(super) use key::hash_key;
 pub(super) use set::ServerSet;
 

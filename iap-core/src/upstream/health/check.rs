@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::header::{HOST, USER_AGENT};
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Request, StatusCode, Uri};
 
 use super::super::Upstream;
 use super::super::connect::{Fresh, open_connection};
@@ -92,14 +92,11 @@ async fn probe(upstream: &Arc<Upstream>, index: usize, check: &HealthCheck) -> R
     let attempt = async {
         let fresh = open_connection(upstream, server, false).await?;
         let Some(path) = &check.path else { return Ok(()) };
-        let mut request = Request::new(Body::empty());
-        *request.uri_mut() = path.clone();
         let host = match &check.host {
             Some(host) => host.clone(),
             None => HeaderValue::from_str(server.address.authority())?,
         };
-        request.headers_mut().insert(HOST, host);
-        request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("iap-health-check"));
+        let request = question(path, host);
         let response = match fresh {
             Fresh::Http1(mut sender, _) => sender.send_request(request).await?,
             Fresh::Http2(mut made) => {
@@ -107,10 +104,22 @@ async fn probe(upstream: &Arc<Upstream>, index: usize, check: &HealthCheck) -> R
                 made.sender.send_request(to_http2(request, scheme)).await?
             }
         };
-        match response.status().as_u16() {
-            status if check.expect.contains(&status) => Ok(()),
-            status => Err(format!("answered {status}").into()),
-        }
+        is_expected(response.status(), &check.expect)
     };
     tokio::time::timeout(check.timeout, attempt).await.map_err(|_| BoxError::from("no answer in time"))?
+}
+
+/// What a server is asked that has to say how it is.
+pub(crate) fn question(path: &Uri, host: HeaderValue) -> Request<Body> {
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = path.clone();
+    request.headers_mut().insert(HOST, host);
+    request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("iap-health-check"));
+    request
+}
+
+/// Whether it has said that it is well.
+pub(crate) fn is_expected(status: StatusCode, expect: &RangeInclusive<u16>) -> Result<(), BoxError> {
+    let status = status.as_u16();
+    if expect.contains(&status) { Ok(()) } else { Err(format!("answered {status}").into()) }
 }

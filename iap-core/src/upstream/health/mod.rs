@@ -10,5 +10,6 @@ mod ejection;
 
 pub use check::HealthCheck;
 pub(super) use check::watch;
+pub(crate) use check::{is_expected, question};
 pub use ejection::Ejection;
 pub(super) use ejection::Outlier;
