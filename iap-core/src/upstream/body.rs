@@ -1,16 +1,17 @@
 //! The response body of an upstream, which returns its connection to the pool at its end.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::pool::Pooled;
-use crate::error::{Error, Kind, Origin};
+use super::sender::{Received, Sender};
+use crate::error::{BoxError, Error, Kind, Origin};
 use crate::headers;
 
 /// How long an upload may go on after the response has ended before its connection is given up.
@@ -18,19 +19,40 @@ const UPLOAD_GRACE: Duration = Duration::from_secs(5);
 
 /// The body of an upstream's response. Dropped before its end, it closes the connection.
 pub struct PooledBody {
-    body: Incoming,
+    body: Received,
     connection: Option<Box<Pooled>>,
     had_upload: bool,
 }
 
 impl PooledBody {
     /// `had_upload`: the request had a body, which may still be on its way.
-    pub(super) fn new(body: Incoming, connection: Box<Pooled>, had_upload: bool) -> Self {
+    pub(super) fn new(body: Received, connection: Box<Pooled>, had_upload: bool) -> Self {
         let mut this = Self { body, connection: Some(connection), had_upload };
-        if this.body.is_end_stream() {
+        if this.is_over() {
             this.give_back();
         }
         this
+    }
+
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match (&mut self.body, self.connection.as_deref_mut()) {
+            (Received::Http2(body), _) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            (Received::Http1, Some(Pooled { sender: Sender::Http1(connection), .. })) => {
+                connection.poll_body(cx).map_err(Into::into)
+            }
+            (Received::Http1, _) => Poll::Ready(None),
+        }
+    }
+
+    /// Whether nothing more will come.
+    fn is_over(&self) -> bool {
+        match (&self.body, self.connection.as_deref()) {
+            (Received::Http2(body), _) => body.is_end_stream(),
+            (Received::Http1, Some(Pooled { sender: Sender::Http1(connection), .. })) => {
+                connection.is_answered()
+            }
+            (Received::Http1, _) => true,
+        }
     }
 
     fn give_back(&mut self) {
@@ -43,7 +65,8 @@ impl PooledBody {
             return;
         }
         tokio::spawn(async move {
-            if let Ok(Ok(())) = tokio::time::timeout(UPLOAD_GRACE, pooled.sender.ready()).await {
+            let sent = poll_fn(|cx| pooled.sender.poll_sent(cx));
+            if tokio::time::timeout(UPLOAD_GRACE, sent).await.is_ok() {
                 give_back(pooled);
             }
         });
@@ -65,7 +88,7 @@ impl HttpBody for PooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let mut frame = match Pin::new(&mut self.body).poll_frame(cx) {
+        let mut frame = match self.poll_part(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 let Some(pooled) = &mut self.connection else { return Poll::Pending };
@@ -88,7 +111,7 @@ impl HttpBody for PooledBody {
         }
         match &frame {
             Some(Err(_)) => self.connection = None,
-            Some(Ok(_)) if !self.body.is_end_stream() => {}
+            Some(Ok(_)) if !self.is_over() => {}
             _ => self.give_back(),
         }
         Poll::Ready(frame.map(|result| {
@@ -100,11 +123,17 @@ impl HttpBody for PooledBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        match (&self.body, self.connection.as_deref()) {
+            (Received::Http2(body), _) => body.size_hint(),
+            (Received::Http1, Some(Pooled { sender: Sender::Http1(connection), .. })) => {
+                connection.size_hint()
+            }
+            (Received::Http1, _) => SizeHint::with_exact(0),
+        }
     }
 }
 

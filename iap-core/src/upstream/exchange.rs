@@ -1,20 +1,18 @@
 //! One request on its way: server after server, connection after connection, until it is answered.
 
 use std::borrow::Cow;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::Upstream;
 use super::balance::ServerSet;
 use super::connect::connect;
-use super::forward::{SendError, copy_head, finish, invalid, send};
+use super::forward::{copy_head, finish, invalid, send};
 use super::informational::Listener;
 use super::pool::Pooled;
 use super::retry::Attempts;
+use super::sender::Received;
 use super::server::Server;
 use super::ticket::Ticket;
 use super::tunnel::Wish;
@@ -209,17 +207,24 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let is_shared = pooled.sender.is_http2();
         let is_safe = is_repeatable(request.method()) && !is_fresh;
         let may_repeat = !had_upload && !self.repeated && (is_safe || is_shared);
-        let copy = may_repeat.then(|| copy_head(&request));
-        let failed = match self.send(pooled, request).await {
+        // HTTP/1.1 gives the head back.
+        let copy = (may_repeat && is_shared).then(|| copy_head(&request));
+        let (once, patience) = (!is_safe, self.upstream.settings.response_timeout);
+        let failed = match send(pooled, request, once, self.listener.as_ref(), patience).await {
             Ok((response, pooled)) => return Sent::Over(self.finish(response, pooled, had_upload)),
             Err(failed) => failed,
         };
-        match failed.unsent {
-            Some(unsent) if is_shared || !is_fresh => return Sent::Again(unsent, failed.ticket),
-            _ => {}
+        let mut whole = failed.whole;
+        if failed.is_unsent
+            && (is_shared || !is_fresh)
+            && let Some(unsent) = whole.take()
+        {
+            return Sent::Again(unsent, failed.ticket);
         }
         let is_lost = failed.error.kind() == Kind::BadGateway && !failed.is_reset;
-        let Some(copy) = copy else { return Sent::Over(Err(failed.error)) };
+        let Some(again) = whole.or(copy).filter(|_| may_repeat) else {
+            return Sent::Over(Err(failed.error));
+        };
         if failed.is_unprocessed && self.unprocessed < MAX_UNPROCESSED {
             self.unprocessed += 1;
         } else if is_safe && is_lost {
@@ -227,7 +232,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         } else {
             return Sent::Over(Err(failed.error));
         }
-        Sent::Again(copy, failed.ticket)
+        Sent::Again(again, failed.ticket)
     }
 
     async fn connect(&self, server: &Server) -> Result<Box<Pooled>, Error> {
@@ -244,31 +249,10 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         result
     }
 
-    async fn send(
-        &self,
-        pooled: Box<Pooled>,
-        request: Box<Request<Body>>,
-    ) -> Result<(Response<Incoming>, Box<Pooled>), SendError> {
-        if pooled.sender.is_http2()
-            && let Some(listener) = &self.listener
-        {
-            // What comes before the answer is not heard there.
-            listener.release_body();
-        }
-        let mut sent = pin!(send(pooled, request, self.upstream.settings.response_timeout));
-        poll_fn(|cx| {
-            if let Some(listener) = &self.listener {
-                listener.wait(cx);
-            }
-            sent.as_mut().poll(cx)
-        })
-        .await
-    }
-
     /// The answer, or the tunnel that it opens.
     fn finish(
         &mut self,
-        response: Response<Incoming>,
+        response: Response<Received>,
         mut pooled: Box<Pooled>,
         had_upload: bool,
     ) -> Result<Response<Body>, Error> {

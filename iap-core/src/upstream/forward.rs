@@ -1,26 +1,24 @@
 //! One request through an upstream.
 
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{Request, Response, Uri, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use tokio::time::timeout;
 
 use super::Upstream;
 use super::body::PooledBody;
 use super::exchange::Exchange;
-use super::h2;
 use super::informational::Listener;
 use super::pool::Pooled;
+use super::sender::{Late, Received, SendFailure, Sender};
 use super::ticket::Ticket;
 use super::tunnel::Wish;
 use crate::body::Body;
 use crate::connection::Connection;
-use crate::error::{Error, Kind, Origin};
+use crate::error::{BoxError, Error, Kind, Origin};
 use crate::headers;
 use crate::hooks::{Hooks, Stage};
 use crate::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
@@ -82,7 +80,7 @@ fn make_origin_form(request: &mut Request<Body>) {
 
 /// Makes the origin's response ours. Where it is not to be trusted, its connection goes too.
 pub(super) fn finish(
-    mut response: Response<Incoming>,
+    mut response: Response<Received>,
     pooled: Box<Pooled>,
     had_upload: bool,
 ) -> Result<Response<Body>, Error> {
@@ -107,8 +105,10 @@ const INVALID_RESPONSE: &str = "the upstream did not answer with a valid respons
 /// A request that was not answered.
 pub(super) struct SendError {
     pub(super) error: Error,
-    /// The request, where nothing of it was sent.
-    pub(super) unsent: Option<Box<Request<Body>>>,
+    /// The request, where its body was not touched.
+    pub(super) whole: Option<Box<Request<Body>>>,
+    /// Whether nothing of it was sent.
+    pub(super) is_unsent: bool,
     /// Whether the server said that it has not looked at it.
     pub(super) is_unprocessed: bool,
     /// Whether the server gave up this request, and not the connection.
@@ -116,67 +116,73 @@ pub(super) struct SendError {
     pub(super) ticket: Option<Ticket>,
 }
 
-impl SendError {
-    fn new(error: Error) -> Self {
-        Self { error, unsent: None, is_unprocessed: false, is_reset: false, ticket: None }
-    }
-
-    fn unsent(error: Error, request: Box<Request<Body>>, ticket: Option<Ticket>) -> Self {
-        Self { unsent: Some(request), ticket, ..Self::new(error) }
-    }
-}
-
-/// Sends over one connection and waits for the answer; `patience` begins anew as long as the body
-/// moves. An error comes with the request where nothing of it was sent.
+/// Sends over one connection and waits for the answer, as long as something moves. `once`: the server
+/// must not see it a second time.
 pub(super) async fn send(
     mut pooled: Box<Pooled>,
-    mut request: Box<Request<Body>>,
+    request: Box<Request<Body>>,
+    once: bool,
+    listener: Option<&Listener>,
     patience: Duration,
-) -> Result<(Response<Incoming>, Box<Pooled>), SendError> {
-    let late = || Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time");
-    // A connection out of the pool has nothing left to do, as far as its task has got that far.
-    if !matches!(timeout(patience, pooled.sender.ready()).await, Ok(Ok(()))) {
-        let error =
-            Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection").retryable();
-        return Err(SendError::unsent(error, request, pooled.ticket.take()));
-    }
-    if !request.body().is_end_stream() {
-        request.body_mut().report_to(pooled.uploaded.clone());
-    }
-    let mut seen = pooled.uploaded.load(Ordering::Relaxed);
-    let mut answer = std::pin::pin!(pooled.sender.try_send_request(*request));
-    let answer = loop {
-        match timeout(patience, answer.as_mut()).await {
-            Ok(answer) => break answer,
-            Err(_) => match pooled.uploaded.load(Ordering::Relaxed) {
-                now if now == seen => return Err(SendError::new(late())),
-                now => seen = now,
-            },
+) -> Result<(Response<Received>, Box<Pooled>), SendError> {
+    let Pooled { sender, answer_idle, .. } = &mut *pooled;
+    let answer = match sender {
+        Sender::Http1(connection) => match connection.start(request, once) {
+            Ok(mut asked) => {
+                answer_idle.progress();
+                poll_fn(|cx| {
+                    let answer = asked.poll(connection, listener, cx);
+                    if answer.is_ready() {
+                        return answer.map(Ok);
+                    }
+                    if connection.take_moved() {
+                        answer_idle.progress();
+                    }
+                    answer_idle.poll_over(cx).map(|()| Err(Late))
+                })
+                .await
+            }
+            Err(failed) => Ok(Err(failed)),
+        },
+        Sender::Http2(stream) => {
+            if let Some(listener) = listener {
+                // What comes before the answer is not heard there.
+                listener.release_body();
+            }
+            Box::pin(stream.ask(request, patience)).await
         }
     };
     match answer {
-        Ok(response) => Ok((response, pooled)),
-        Err(mut failed) => {
-            let unsent = failed.take_message().map(Box::new);
-            let error = failed.into_error();
-            pooled.sender.note(&error, unsent.is_some());
-            let (is_unprocessed, is_reset) = (h2::is_unprocessed(&error), h2::is_reset(&error));
-            let error = describe(error, unsent.is_some());
-            Err(SendError { error, unsent, is_unprocessed, is_reset, ticket: pooled.ticket.take() })
+        Ok(Ok(response)) => Ok((response, pooled)),
+        Ok(Err(failed)) => {
+            let SendFailure { error, whole, is_unsent, is_unprocessed, is_reset } = failed;
+            let (error, ticket) = (describe(error, is_unsent), pooled.ticket.take());
+            Err(SendError { error, whole, is_unsent, is_unprocessed, is_reset, ticket })
+        }
+        Err(Late) => {
+            let error = Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time");
+            let (whole, ticket) = (None, pooled.ticket.take());
+            Err(SendError { error, whole, is_unsent: false, is_unprocessed: false, is_reset: false, ticket })
         }
     }
 }
 
-fn describe(error: hyper::Error, unsent: bool) -> Error {
-    use std::error::Error as _;
+fn describe(error: BoxError, unsent: bool) -> Error {
     // A body that the client broke off, or that grew too large, is not the upstream's fault.
-    if error.is_user()
-        && let Some(own) = error.source().and_then(|source| source.downcast_ref::<Error>())
-    {
+    if let Some(own) = own_error(&*error) {
         return Error::new(own.kind(), own.origin(), own.message());
     }
-    let described = Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(error);
-    if unsent { described.retryable() } else { described }
+    if unsent {
+        let ended = Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection");
+        return ended.retryable().with_source(error);
+    }
+    Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(error)
+}
+
+/// The error of the request's body, which hyper has wrapped once.
+fn own_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let of_hyper = error.downcast_ref::<hyper::Error>().filter(|error| error.is_user());
+    of_hyper.map_or(Some(error), |error| std::error::Error::source(error))?.downcast_ref()
 }
 
 pub(super) fn copy_head(request: &Request<Body>) -> Box<Request<Body>> {

@@ -18,16 +18,12 @@ use crate::headers;
 /// body goes out all the same: not all servers know the question (RFC 9110 section 10.1.1).
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Listens to what an upstream says before its answer. Dropped, it is deaf.
+/// Listens to what an upstream says before its answer.
 #[derive(Debug)]
-pub(super) struct Listener(Arc<Shared>);
-
-#[derive(Debug)]
-struct Shared {
+pub(super) struct Listener {
     client: Arc<Connection>,
-    is_over: AtomicBool,
-    /// Who waits for the answer, and sends on to the client what came before it.
-    waiting: Mutex<Option<Waker>>,
+    /// Whether the client can be told.
+    takes_hints: bool,
     gate: Option<Arc<Gate>>,
 }
 
@@ -35,62 +31,30 @@ impl Listener {
     /// Begins to listen, where there is something to do with what is said. The request's version is
     /// still that of the client.
     pub(super) fn attach(request: &mut Request<Body>, client: &Arc<Connection>) -> Option<Self> {
-        let client_version = request.version();
         let gate = hold_body(request);
         // HTTP/1.0 has no informational responses, and the HTTP/2 server cannot send any.
-        if gate.is_none() && client_version != Version::HTTP_11 {
-            return None;
-        }
-        let shared = Arc::new(Shared {
-            client: client.clone(),
-            is_over: AtomicBool::new(client_version != Version::HTTP_11),
-            waiting: Mutex::default(),
-            gate,
-        });
-        let told = shared.clone();
-        hyper::ext::on_informational(request, move |response| {
-            told.hear(response.status(), response.headers())
-        });
-        Some(Self(shared))
+        let takes_hints = request.version() == Version::HTTP_11;
+        (gate.is_some() || takes_hints).then(|| Self { client: client.clone(), takes_hints, gate })
     }
 
     /// Whether the upstream has not asked for the body.
     pub(super) fn holds_body(&self) -> bool {
-        self.0.gate.as_ref().is_some_and(|gate| !gate.is_open())
+        self.gate.as_ref().is_some_and(|gate| !gate.is_open())
     }
 
     /// Lets the body go without being asked for.
     pub(super) fn release_body(&self) {
-        if let Some(gate) = &self.0.gate {
+        if let Some(gate) = &self.gate {
             gate.open();
         }
     }
 
-    /// To be called when the answer is waited for.
-    pub(super) fn wait(&self, cx: &Context<'_>) {
-        let mut waiting = self.0.waiting.lock();
-        if !waiting.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            *waiting = Some(cx.waker().clone());
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.0.is_over.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Shared {
-    fn hear(&self, status: StatusCode, fields: &HeaderMap) {
-        match (status, &self.gate) {
-            (StatusCode::CONTINUE, Some(gate)) => gate.open(),
-            (StatusCode::EARLY_HINTS, _) if !self.is_over.load(Ordering::Relaxed) => {
-                self.client.push_hint(&early_hints(fields));
-                if let Some(waker) = self.waiting.lock().take() {
-                    waker.wake();
-                }
-            }
+    /// To be told of each response before the answer, by the task that serves the client: it sends
+    /// what came when it has polled the request.
+    pub(super) fn hear(&self, status: StatusCode, fields: &HeaderMap) {
+        match status {
+            StatusCode::CONTINUE => self.release_body(),
+            StatusCode::EARLY_HINTS if self.takes_hints => self.client.push_hint(&early_hints(fields)),
             _ => {}
         }
     }

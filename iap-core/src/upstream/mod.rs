@@ -12,6 +12,7 @@
 //! | `retry` | what is sent again, and how much of it |
 //! | `server` | one server: its connections, whether requests may go to it |
 //! | `health` | active checks, outlier ejection |
+//! | `h1` | HTTP/1.1 as it is spoken to a server |
 //! | `pool`, `h2`, `sender` | idle connections of HTTP/1.1, shared ones of HTTP/2, and what both can do |
 //! | `connect`, `resolve` | how a new connection is made, and where to |
 //! | `body` | the response body that returns its connection |
@@ -27,6 +28,7 @@ mod choose;
 mod connect;
 mod exchange;
 mod forward;
+mod h1;
 mod h2;
 mod health;
 mod informational;

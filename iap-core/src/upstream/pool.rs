@@ -5,12 +5,10 @@
 //! Connections of HTTP/2 are never idle in this sense; they are shared, see `h2`.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use tokio::task::JoinHandle;
 
 use super::UpstreamSettings;
 use super::h2::Multiplexer;
@@ -27,8 +25,8 @@ pub(super) struct Pooled {
     pub(super) sender: Sender,
     /// What the request that runs on it counts for.
     pub(super) ticket: Option<Ticket>,
-    /// Counts the frames of request bodies.
-    pub(super) uploaded: Arc<AtomicU64>,
+    /// Bounds pauses between a request and its answer.
+    pub(super) answer_idle: IdleTimer,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
     pub(super) body_idle: IdleTimer,
     /// Whether what it still has to send will never come.
@@ -36,55 +34,46 @@ pub(super) struct Pooled {
     idle_since: Instant,
     generation: u32,
     /// Of a connection that is not shared.
-    own: Option<Own>,
+    open: Option<OpenConnection>,
 }
 
-/// What ends with a connection that is not shared.
-#[derive(Debug)]
-pub(super) struct Own {
-    driver: Driver,
-    open: OpenConnection,
+/// How long a server may stand still.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    answer: Duration,
+    body_idle: Duration,
 }
 
-impl Own {
-    /// `driver`: the task of the connection, which ends with it.
-    pub(super) fn new(driver: JoinHandle<()>, open: OpenConnection) -> Self {
-        Self { driver: Driver(Some(driver)), open }
+impl From<&UpstreamSettings> for Patience {
+    fn from(settings: &UpstreamSettings) -> Self {
+        Self { answer: settings.response_timeout, body_idle: settings.body_idle }
     }
 }
 
 impl Pooled {
-    /// A connection to `server`.
-    pub(super) fn new(sender: Sender, body_idle: Duration, server: &Server, own: Option<Own>) -> Box<Self> {
+    /// A connection to `server`; `open` counts one that is not shared.
+    pub(super) fn new(
+        sender: Sender,
+        patience: impl Into<Patience>,
+        server: &Server,
+        open: Option<OpenConnection>,
+    ) -> Box<Self> {
+        let patience = patience.into();
         Box::new(Self {
             sender,
             ticket: None,
-            uploaded: Arc::default(),
-            body_idle: IdleTimer::new(Some(body_idle)),
+            answer_idle: IdleTimer::new(Some(patience.answer)),
+            body_idle: IdleTimer::new(Some(patience.body_idle)),
             is_spent: false,
             idle_since: Instant::now(),
-            generation: own.as_ref().map_or_else(|| server.pool.generation(), |own| own.open.generation),
-            own,
+            generation: open.as_ref().map_or_else(|| server.pool.generation(), |open| open.generation),
+            open,
         })
     }
 
-    /// Leaves the connection to what it has switched to. It still counts until it is dropped.
-    pub(super) fn detach(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.driver.0 = None;
-        }
-    }
-}
-
-/// The task of a connection. Without its sender it would go on as long as a body is on its way.
-#[derive(Debug)]
-struct Driver(Option<JoinHandle<()>>);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
+    /// The connection, for what it has switched to, and what counts as long as that goes on.
+    pub(super) fn into_parts(self) -> (Sender, (Option<Ticket>, Option<OpenConnection>)) {
+        (self.sender, (self.ticket, self.open))
     }
 }
 
@@ -96,7 +85,7 @@ pub(super) struct Pool {
     idle_timeout: Duration,
     max_idle: usize,
     max_connections: Option<usize>,
-    body_idle: Duration,
+    patience: Patience,
     /// Changes when connections from before must not be used again.
     generation: AtomicU32,
     opened: AtomicU64,
@@ -127,7 +116,7 @@ impl Pool {
             idle_timeout: settings.idle_timeout,
             max_idle: settings.max_idle,
             max_connections: settings.limits.and_then(|limits| limits.connections_per_server),
-            body_idle: settings.body_idle,
+            patience: settings.into(),
             generation: AtomicU32::new(0),
             opened: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -153,35 +142,37 @@ impl Pool {
     pub(super) fn take_stream(&self, server: &Server) -> Option<Box<Pooled>> {
         let is_full = || self.max_connections.is_some_and(|limit| server.open_connections() >= limit);
         let stream = self.multiplexer.take(is_full)?;
-        Some(Pooled::new(Sender::Http2(stream), self.body_idle, server, None))
+        Some(Pooled::new(Sender::Http2(stream), self.patience, server, None))
     }
 
     fn take_from(&self, shard: usize) -> Option<Box<Pooled>> {
         let mut idle = self.shards[shard].lock();
-        while let Some(pooled) = idle.pop_back() {
-            if !self.is_over(&pooled) {
+        while let Some(mut pooled) = idle.pop_back() {
+            if !self.is_over(&mut pooled) {
                 return Some(pooled);
             }
         }
         None
     }
 
-    fn is_over(&self, pooled: &Pooled) -> bool {
-        pooled.sender.is_closed() || pooled.idle_since.elapsed() >= self.idle_timeout
+    fn is_over(&self, pooled: &mut Pooled) -> bool {
+        pooled.sender.has_ended() || pooled.idle_since.elapsed() >= self.idle_timeout
     }
 
     /// Keeps a connection for the next request. Those that nobody has taken for too long go, and
     /// the oldest where there are too many.
     pub(super) fn put(&self, mut pooled: Box<Pooled>) {
         let is_old = pooled.generation != self.generation.load(Ordering::Relaxed);
-        if pooled.sender.is_http2() || pooled.sender.is_closed() || is_old {
+        let Sender::Http1(connection) = &mut pooled.sender else { return };
+        if is_old || !connection.is_free() {
             return;
         }
+        connection.rest();
         pooled.idle_since = Instant::now();
         let mut idle = self.shards[worker::index() % self.shards.len()].lock();
         // At most two, more than one put can add: what ends then is not paid for by one request.
         for _ in 0..2 {
-            if idle.len() >= self.max_idle || idle.front().is_some_and(|oldest| self.is_over(oldest)) {
+            if idle.len() >= self.max_idle || idle.front_mut().is_some_and(|oldest| self.is_over(oldest)) {
                 idle.pop_front();
             }
         }

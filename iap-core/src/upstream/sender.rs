@@ -1,47 +1,78 @@
-//! One way to send a request, whichever version of HTTP the server speaks.
+//! What sends a request, whichever version of HTTP the server speaks.
 
-use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::client::conn::{TrySendError, http1};
+use tokio::time::timeout;
 
+use super::h1::{self, Fault};
 use super::h2;
+use super::informational::Listener;
 use crate::body::Body;
+use crate::error::BoxError;
 
 /// The sending half of a connection.
 #[derive(Debug)]
 pub(super) enum Sender {
     /// A connection of its own, for one request after the other.
-    Http1(http1::SendRequest<Body>),
+    Http1(h1::Connection),
     /// One stream of a shared connection.
     Http2(h2::Stream),
 }
 
-/// A request that failed. It comes back where nothing of it was sent.
+/// Where the body of a response comes from.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// The connection that the request went by.
+    Http1,
+    Http2(Incoming),
+}
+
+/// A request that was not answered.
 pub(super) struct SendFailure {
-    error: hyper::Error,
-    unsent: Option<Request<Body>>,
+    pub(super) error: BoxError,
+    /// The request, where its body was not touched.
+    pub(super) whole: Option<Box<Request<Body>>>,
+    /// Whether nothing of it was sent.
+    pub(super) is_unsent: bool,
+    /// Whether the server said that it has not looked at it.
+    pub(super) is_unprocessed: bool,
+    /// Whether the server gave up this request, and not the connection.
+    pub(super) is_reset: bool,
+}
+
+/// Nothing moved for too long.
+pub(super) struct Late;
+
+impl SendFailure {
+    fn new(error: impl Into<BoxError>) -> Self {
+        let error = error.into();
+        Self { error, whole: None, is_unsent: false, is_unprocessed: false, is_reset: false }
+    }
+
+    /// Nothing of the request went out.
+    pub(super) fn unsent(error: impl Into<BoxError>, request: Box<Request<Body>>) -> Self {
+        Self { whole: Some(request), is_unsent: true, ..Self::new(error) }
+    }
 }
 
 impl Sender {
-    pub(super) async fn ready(&mut self) -> hyper::Result<()> {
-        match self {
-            Self::Http1(sender) => sender.ready().await,
-            Self::Http2(stream) => stream.sender.ready().await,
-        }
-    }
-
+    /// Whether it can take a request: the one before is over.
     pub(super) fn is_ready(&self) -> bool {
         match self {
-            Self::Http1(sender) => sender.is_ready(),
+            Self::Http1(connection) => connection.is_free(),
             Self::Http2(stream) => stream.sender.is_ready(),
         }
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    /// Whether an idle connection is of no use any more.
+    pub(super) fn has_ended(&mut self) -> bool {
         match self {
-            Self::Http1(sender) => sender.is_closed(),
+            Self::Http1(connection) => connection.has_ended(),
             Self::Http2(stream) => stream.sender.is_closed(),
         }
     }
@@ -50,60 +81,110 @@ impl Sender {
         matches!(self, Self::Http2(_))
     }
 
-    /// Takes note of a failure, which may be that of a whole shared connection.
-    pub(super) fn note(&self, error: &hyper::Error, unsent: bool) {
-        if let Self::Http2(stream) = self
-            && (unsent || !h2::is_reset(error))
-        {
-            stream.retire();
+    /// Sends what is left of a request after its answer. Ready once no more can be sent.
+    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Http1(connection) => connection.poll_sent(cx),
+            Self::Http2(_) => Poll::Ready(()),
         }
     }
+}
 
-    /// Sends a request in the form of HTTP/1.1: target in origin form, authority in `Host`.
-    pub(super) fn try_send_request(
+impl h1::Connection {
+    /// Begins with a request that must be seen by the server once at most. `Err` with the request where
+    /// the server has ended the connection meanwhile.
+    pub(super) fn start(
         &mut self,
-        request: Request<Body>,
-    ) -> impl Future<Output = Result<Response<Incoming>, SendFailure>> + use<> {
-        let attempt = match self {
-            Self::Http1(sender) => Attempt::Http1(sender.try_send_request(request)),
-            Self::Http2(stream) => {
-                let request = h2::to_http2(request, stream.scheme.clone());
-                Attempt::Http2(stream.sender.try_send_request(request))
+        mut request: Box<Request<Body>>,
+        once: bool,
+    ) -> Result<Asked, SendFailure> {
+        if once && !self.is_quiet() {
+            return Err(SendFailure::unsent(Fault::Closed, request));
+        }
+        let had_body = !http_body::Body::is_end_stream(request.body());
+        self.begin(&mut request);
+        Ok(Asked { request: Some(request), had_body })
+    }
+}
+
+/// A request that is on a connection of HTTP/1.1, whose head is kept for another attempt.
+pub(super) struct Asked {
+    request: Option<Box<Request<Body>>>,
+    had_body: bool,
+}
+
+impl Asked {
+    pub(super) fn poll(
+        &mut self,
+        connection: &mut h1::Connection,
+        listener: Option<&Listener>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Response<Received>, SendFailure>> {
+        let hear = |status, fields: &_| {
+            if let Some(listener) = listener {
+                listener.hear(status, fields);
             }
         };
-        async move {
-            match attempt {
-                Attempt::Http1(answer) => {
-                    answer.await.map_err(|failed| SendFailure::new(failed, |same| same))
-                }
-                Attempt::Http2(answer) => {
-                    answer.await.map_err(|failed| SendFailure::new(failed, h2::to_http1))
-                }
-            }
+        connection.poll_answer(cx, hear).map(|answer| match answer {
+            Ok(response) => Ok(response.map(|()| Received::Http1)),
+            Err(fault) => Err(self.failed(connection, fault)),
+        })
+    }
+
+    fn failed(&mut self, connection: &mut h1::Connection, fault: Fault) -> SendFailure {
+        let mut request = self.request.take();
+        let taken_back = connection.take_back();
+        let is_unsent = taken_back.is_some();
+        if let (Some(request), Some(body)) = (&mut request, taken_back) {
+            *request.body_mut() = body;
         }
+        let error = match fault {
+            Fault::Body(error) => error,
+            fault => fault.into(),
+        };
+        let whole = request.filter(|_| is_unsent || !self.had_body);
+        SendFailure { whole, is_unsent, ..SendFailure::new(error) }
     }
 }
 
-enum Attempt<A, B> {
-    Http1(A),
-    Http2(B),
-}
-
-impl SendFailure {
-    fn new(
-        mut failed: TrySendError<Request<Body>>,
-        restore: impl FnOnce(Request<Body>) -> Request<Body>,
-    ) -> Self {
-        let unsent = failed.take_message().map(restore);
-        Self { error: failed.into_error(), unsent }
-    }
-
-    /// The request, where nothing of it was sent.
-    pub(super) fn take_message(&mut self) -> Option<Request<Body>> {
-        self.unsent.take()
-    }
-
-    pub(super) fn into_error(self) -> hyper::Error {
-        self.error
+impl h2::Stream {
+    /// Sends a request and waits for the answer; `patience` begins anew as long as the body moves.
+    pub(super) async fn ask(
+        &mut self,
+        mut request: Box<Request<Body>>,
+        patience: Duration,
+    ) -> Result<Result<Response<Received>, SendFailure>, Late> {
+        match timeout(patience, self.sender.ready()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Ok(Err(SendFailure::unsent(error, request))),
+            Err(_) => return Ok(Err(SendFailure::unsent("no stream in time", request))),
+        }
+        let uploaded = Arc::new(AtomicU64::new(0));
+        if !http_body::Body::is_end_stream(request.body()) {
+            request.body_mut().report_to(uploaded.clone());
+        }
+        let request = h2::to_http2(*request, self.scheme.clone());
+        let mut answer = std::pin::pin!(self.sender.try_send_request(request));
+        let mut seen = 0;
+        let answer = loop {
+            match timeout(patience, answer.as_mut()).await {
+                Ok(answer) => break answer,
+                Err(_) => match uploaded.load(Ordering::Relaxed) {
+                    now if now == seen => return Err(Late),
+                    now => seen = now,
+                },
+            }
+        };
+        Ok(answer.map(|response| response.map(Received::Http2)).map_err(|mut failed| {
+            let whole = failed.take_message().map(|request| Box::new(h2::to_http1(request)));
+            let error = failed.into_error();
+            let (is_unsent, is_reset) = (whole.is_some(), h2::is_reset(&error));
+            // The failure may be that of the whole connection.
+            if is_unsent || !is_reset {
+                self.retire();
+            }
+            let is_unprocessed = h2::is_unprocessed(&error);
+            SendFailure { whole, is_unsent, is_unprocessed, is_reset, ..SendFailure::new(error) }
+        }))
     }
 }

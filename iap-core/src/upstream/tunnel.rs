@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
-use hyper::body::Incoming;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
+use super::h1;
 use super::pool::Pooled;
+use super::sender::{Received, Sender};
+use super::server::OpenConnection;
+use super::ticket::Ticket;
 use crate::body::Body;
 use crate::headers;
 
@@ -51,20 +54,19 @@ impl Wish {
     /// `pooled` is the connection that it came by.
     pub(super) fn grant(
         self,
-        mut response: Response<Incoming>,
-        mut pooled: Box<Pooled>,
+        response: Response<Received>,
+        pooled: Box<Pooled>,
     ) -> Option<(Tunnel, Response<Body>)> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS || !is_websocket(response.headers()) {
             return None;
         }
-        let upstream = hyper::upgrade::on(&mut response);
         let mut response = response.map(|_| Body::empty());
         headers::remove_hop_by_hop(response.headers_mut());
         response.headers_mut().remove(CONTENT_LENGTH);
         Self::express(response.headers_mut());
         *response.version_mut() = Version::HTTP_11;
-        pooled.detach();
-        Some((Tunnel { client: self.client, upstream, pooled }, response))
+        let (Sender::Http1(upstream), place) = pooled.into_parts() else { return None };
+        Some((Tunnel { client: self.client, upstream, _place: place }, response))
     }
 }
 
@@ -78,20 +80,20 @@ fn is_websocket(headers: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     client: OnUpgrade,
-    upstream: OnUpgrade,
+    upstream: h1::Connection,
     /// Counts at the upstream as long as the tunnel is there.
-    pooled: Box<Pooled>,
+    _place: (Option<Ticket>, Option<OpenConnection>),
 }
 
 impl Tunnel {
     /// Carries bytes both ways until both sides have ended, one breaks, or nothing has moved for `idle`.
     pub(crate) async fn run(self, idle: Duration) {
-        let Self { client, upstream, pooled: _pooled } = self;
-        let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) else { return };
+        let Self { client, upstream, _place } = self;
+        let Ok(client) = client.await else { return };
         let _open = Open::new();
         let moved = Arc::new(AtomicU64::new(0));
         let mut client = Watched { stream: TokioIo::new(client), moved: moved.clone() };
-        let mut upstream = Watched { stream: TokioIo::new(upstream), moved: moved.clone() };
+        let mut upstream = Watched { stream: upstream, moved: moved.clone() };
         let copy = std::pin::pin!(copy_bidirectional(&mut client, &mut upstream));
         tokio::select! {
             result = copy => if let Err(error) = result {
@@ -132,12 +134,12 @@ async fn stands_still(moved: &AtomicU64, idle: Duration) {
 }
 
 /// Counts what is read.
-struct Watched {
-    stream: TokioIo<Upgraded>,
+struct Watched<S> {
+    stream: S,
     moved: Arc<AtomicU64>,
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -149,7 +151,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

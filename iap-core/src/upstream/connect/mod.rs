@@ -3,31 +3,25 @@
 mod tcp;
 mod tls;
 
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use super::Upstream;
 use super::address::{Place, Scheme};
+use super::h1::{self, Stream};
 use super::h2::{self, Turn};
-use super::pool::{Own, Pooled};
+use super::pool::Pooled;
 use super::sender::Sender;
 use super::server::{OpenConnection, Server};
 use super::settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
-use crate::body::Body;
 use crate::error::{BoxError, Error, Kind, Origin};
 
 pub(super) use tls::Connector;
 pub use tls::{UpstreamTls, UpstreamTlsSettings};
 
-/// Largest response head and read buffer of HTTP/1.1, in bytes.
-const MAX_BUFFER: usize = 64 * 1024;
-
 /// A connection that nobody uses yet.
 pub(super) enum Fresh {
-    Http1(http1::SendRequest<Body>, Own),
+    Http1(h1::Connection, OpenConnection),
     Http2(h2::Established),
 }
 
@@ -71,17 +65,17 @@ fn unreachable(kind: Kind, source: impl Into<BoxError>) -> Error {
 
 fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, alone: bool) -> Box<Pooled> {
     let made = match fresh {
-        Fresh::Http1(sender, own) => {
+        Fresh::Http1(connection, open) => {
             if !alone {
                 server.speaks(Protocol::Http1);
             }
-            return Pooled::new(Sender::Http1(sender), upstream.settings.body_idle, server, Some(own));
+            return Pooled::new(Sender::Http1(connection), &upstream.settings, server, Some(open));
         }
         Fresh::Http2(made) => made,
     };
     server.speaks(Protocol::Http2);
     let stream = server.pool.multiplexer.add(made, server.address.uri_scheme());
-    Pooled::new(Sender::Http2(stream), upstream.settings.body_idle, server, None)
+    Pooled::new(Sender::Http2(stream), &upstream.settings, server, None)
 }
 
 /// Makes a connection that is not in any pool; also what health checks use. `alone` asks for
@@ -94,34 +88,26 @@ pub(super) async fn open_connection(
     let http2 = server.is_http2_only(upstream.settings.protocol);
     let open = server.open_connection();
     if let Place::Unix(path) = open.place() {
-        return handshake(UnixStream::connect(path).await?, http2, open).await;
+        return handshake(Stream::Unix(UnixStream::connect(path).await?), http2, open).await;
     }
     let stream = tcp::connect(server, open.place()).await?;
     let _ = stream.set_nodelay(true);
-    let Some(tls) = &server.tls else { return handshake(stream, http2, open).await };
+    let Some(tls) = &server.tls else {
+        return handshake(Stream::Tcp(stream), http2, open).await;
+    };
     let stream = tls.connect(stream, alone && !http2).await?;
     let chosen = stream.get_ref().1.alpn_protocol().is_some_and(|chosen| chosen == b"h2");
     if http2 && !chosen {
         return Err("the server does not speak HTTP/2".into());
     }
-    handshake(stream, chosen, open).await
+    handshake(Stream::Tls(Box::new(stream)), chosen, open).await
 }
 
-async fn handshake<S>(stream: S, http2: bool, open: OpenConnection) -> Result<Fresh, BoxError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn handshake(stream: Stream, http2: bool, open: OpenConnection) -> Result<Fresh, BoxError> {
     if http2 {
         return Ok(Fresh::Http2(h2::handshake(stream, open).await?));
     }
-    let (sender, connection) =
-        http1::Builder::new().max_buf_size(MAX_BUFFER).handshake::<_, Body>(TokioIo::new(stream)).await?;
-    // The driver ends by itself when the sender is dropped or the server closes. Its errors reach
-    // the request that runs on the connection.
-    let driver = tokio::spawn(async move {
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(Fresh::Http1(sender, Own::new(driver, open)))
+    Ok(Fresh::Http1(h1::Connection::new(stream), open))
 }
 
 /// TLS for one server, if it is reached over it. What cannot be is an error, and never goes

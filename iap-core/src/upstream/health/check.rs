@@ -1,5 +1,6 @@
 //! Active checks: one task a server asks it whether it is well.
 
+use std::future::poll_fn;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -96,15 +97,19 @@ async fn probe(upstream: &Arc<Upstream>, index: usize, check: &HealthCheck) -> R
             Some(host) => host.clone(),
             None => HeaderValue::from_str(server.address.authority())?,
         };
-        let request = question(path, host);
-        let response = match fresh {
-            Fresh::Http1(mut sender, _) => sender.send_request(request).await?,
+        let mut request = question(path, host);
+        let status = match fresh {
+            Fresh::Http1(mut connection, _open) => {
+                connection.begin(&mut request);
+                let answer = poll_fn(|cx| connection.poll_answer(cx, |_, _| {})).await?;
+                answer.status()
+            }
             Fresh::Http2(mut made) => {
                 let scheme = server.address.uri_scheme();
-                made.sender.send_request(to_http2(request, scheme)).await?
+                made.sender.send_request(to_http2(request, scheme)).await?.status()
             }
         };
-        is_expected(response.status(), &check.expect)
+        is_expected(status, &check.expect)
     };
     tokio::time::timeout(check.timeout, attempt).await.map_err(|_| BoxError::from("no answer in time"))?
 }
