@@ -18,6 +18,8 @@ mod decoder;
 mod request;
 mod response;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::Future;
@@ -126,6 +128,14 @@ impl Connection {
 
     pub(super) fn is_quiet(&self) -> bool {
         self.stream.is_quiet()
+    }
+
+    #[cfg(test)]
+    async fn stream_is_readable(&self) {
+        match &self.stream {
+            Stream::Unix(stream) => stream.readable().await.unwrap(),
+            other => unreachable!("{other:?}"),
+        }
     }
 
     /// Begins with a request, whose head stays with the caller.
