@@ -11,6 +11,7 @@ use http::header::{
 };
 
 use crate::connection::Connection;
+use crate::trace_context::TRACEPARENT;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -34,20 +35,22 @@ const CLAIMS: [HeaderName; 7] = [
 
 /// What a message's fields are about, so that one pass tells what there is to do: most often nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Seen(u8);
+pub(crate) struct Seen(u16);
 
 impl Seen {
     const NOTHING: Self = Self(0);
+    pub(crate) const EXPECT: Self = Self(1 << 4);
+    pub(crate) const UPGRADE: Self = Self(1 << 8);
+    pub(crate) const TRACE: Self = Self(1 << 9);
     const CONNECTION: Self = Self(1);
     const HOP_BY_HOP: Self = Self(1 << 1);
     const CLAIM: Self = Self(1 << 2);
     const UNDERSCORE: Self = Self(1 << 3);
-    const EXPECT: Self = Self(1 << 4);
     const COOKIE: Self = Self(1 << 5);
     const LENGTH: Self = Self(1 << 6);
     const TRANSFER_CODED: Self = Self(1 << 7);
 
-    fn in_fields(headers: &HeaderMap) -> Self {
+    pub(crate) fn in_fields(headers: &HeaderMap) -> Self {
         Self(headers.keys().fold(0, |seen, name| seen | Self::of(name.as_str()).0))
     }
 
@@ -55,7 +58,9 @@ impl Seen {
         match name {
             "connection" => Self::CONNECTION,
             "transfer-encoding" => Self(Self::TRANSFER_CODED.0 | Self::HOP_BY_HOP.0),
-            "te" | "upgrade" | "keep-alive" | "proxy-connection" => Self::HOP_BY_HOP,
+            "upgrade" => Self(Self::UPGRADE.0 | Self::HOP_BY_HOP.0),
+            "te" | "keep-alive" | "proxy-connection" => Self::HOP_BY_HOP,
+            "traceparent" | "tracestate" => Self::TRACE,
             "expect" => Self::EXPECT,
             "cookie" => Self::COOKIE,
             "content-length" => Self::LENGTH,
@@ -66,7 +71,7 @@ impl Seen {
         }
     }
 
-    fn has(self, any: Self) -> bool {
+    pub(crate) fn has(self, any: Self) -> bool {
         self.0 & any.0 != 0
     }
 }
@@ -130,13 +135,72 @@ pub(crate) fn frames(name: &HeaderName) -> bool {
     [CONTENT_LENGTH, HOST].contains(name)
 }
 
+/// What a request tells the server in our name, whatever the client has said in the same fields.
+///
+/// It is kept beside the request's own fields: a connection of HTTP/1.1 writes it behind them, so that
+/// the map need not grow for each request.
+#[derive(Debug)]
+pub(crate) struct Forwarding<'a> {
+    connection: &'a Connection,
+    /// Under which host a trusted proxy was reached.
+    host: Option<HeaderValue>,
+    trace: Option<HeaderValue>,
+}
+
+impl<'a> Forwarding<'a> {
+    pub(crate) fn new(connection: &'a Connection) -> Self {
+        Self { connection, host: None, trace: None }
+    }
+
+    /// The client's connection.
+    pub(crate) fn connection(&self) -> &'a Connection {
+        self.connection
+    }
+
+    /// Sends on a trace context (W3C Trace Context section 3.2), in place of the client's.
+    pub(crate) fn set_trace(&mut self, traceparent: HeaderValue) {
+        self.trace = Some(traceparent);
+    }
+
+    /// Whether a field of the request is not what the server is told.
+    pub(crate) fn replaces(&self, name: &HeaderName) -> bool {
+        [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST].contains(name)
+            || (self.trace.is_some() && name == TRACEPARENT)
+    }
+
+    /// The fields, with the request's own `Host` in them.
+    pub(crate) fn each(&self, headers: &HeaderMap, mut field: impl FnMut(&HeaderName, &HeaderValue)) {
+        field(&X_FORWARDED_FOR, self.connection.forwarded_for());
+        field(&X_FORWARDED_PROTO, &HeaderValue::from_static(self.connection.scheme()));
+        if let Some(host) = self.host.as_ref().or_else(|| headers.get(HOST)) {
+            field(&X_FORWARDED_HOST, host);
+        }
+        if let Some(trace) = &self.trace {
+            field(&TRACEPARENT, trace);
+        }
+    }
+
+    /// Puts the fields among the request's own.
+    pub(crate) fn put(&self, headers: &mut HeaderMap) {
+        let mut fields = Vec::with_capacity(4);
+        self.each(headers, |name, value| fields.push((name.clone(), value.clone())));
+        for (name, value) in fields {
+            headers.insert(name, value);
+        }
+    }
+}
+
 /// Prepares a request's headers for an upstream: hop-by-hop fields go first, so that a client
-/// cannot have ours removed by naming them in `Connection`.
+/// cannot have ours removed by naming them in `Connection`. `seen` is what is in them.
 ///
 /// Names with an underscore are dropped: CGI, WSGI and PHP take `x_forwarded_for` for
 /// `x-forwarded-for` (RFC 3875 section 4.1.18), so that a client could speak in our name.
-pub(crate) fn prepare_request(headers: &mut HeaderMap, connection: &Connection) {
-    let seen = Seen::in_fields(headers);
+pub(crate) fn prepare_request<'a>(
+    headers: &mut HeaderMap,
+    connection: &'a Connection,
+    seen: Seen,
+) -> Forwarding<'a> {
+    let mut forwarding = Forwarding::new(connection);
     if seen.has(Seen::HOP_BY_HOP) || seen.has(Seen::CONNECTION) {
         let wants_trailers = headers.get_all(TE).iter().any(|value| has_token(value, "trailers"));
         remove_hop_by_hop(headers);
@@ -148,21 +212,19 @@ pub(crate) fn prepare_request(headers: &mut HeaderMap, connection: &Connection) 
     if seen.has(Seen::EXPECT) {
         keep_expectation(headers);
     }
-    let host = if seen.has(Seen::CLAIM) { replace_claims(headers, connection) } else { None };
+    if seen.has(Seen::CLAIM) {
+        forwarding.host = replace_claims(headers, connection);
+    }
     if seen.has(Seen::UNDERSCORE) {
         remove_underscored(headers);
     }
     if let Some(certificate) = connection.tls().and_then(|tls| tls.client_certificate.as_ref()) {
         headers.insert(CLIENT_CERT, client_cert(certificate));
     }
-    headers.insert(X_FORWARDED_FOR, connection.forwarded_for().clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(connection.scheme()));
-    if let Some(host) = host.or_else(|| headers.get(HOST).cloned()) {
-        headers.insert(X_FORWARDED_HOST, host);
-    }
     if seen.has(Seen::COOKIE) {
         join_cookies(headers);
     }
+    forwarding
 }
 
 /// Takes out what a client says in our name. Returns the host under which a trusted proxy was reached.
@@ -171,7 +233,7 @@ fn replace_claims(headers: &mut HeaderMap, connection: &Connection) -> Option<He
     let is_forwarded = connection.is_forwarded();
     let port = headers.remove(X_FORWARDED_PORT).filter(|_| is_forwarded);
     let forwarded_host = headers.remove(X_FORWARDED_HOST).filter(|_| is_forwarded);
-    for claim in &CLAIMS {
+    for claim in CLAIMS.iter().chain(&[X_FORWARDED_FOR, X_FORWARDED_PROTO]) {
         headers.remove(claim);
     }
     if let Some(port) = port.filter(|port| port.as_bytes().iter().all(u8::is_ascii_digit)) {
@@ -282,7 +344,8 @@ mod tests {
         ] {
             headers.append(name, HeaderValue::from_static(value));
         }
-        prepare_request(&mut headers, &connection);
+        let seen = Seen::in_fields(&headers);
+        prepare_request(&mut headers, &connection, seen).put(&mut headers);
         let mut left: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
         left.sort();
         assert_eq!(

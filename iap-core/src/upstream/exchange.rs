@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use super::Upstream;
 use super::balance::ServerSet;
 use super::connect::connect;
-use super::forward::{copy_head, finish, invalid, send};
+use super::forward::{Terms, copy_head, finish, invalid, send};
 use super::informational::Listener;
 use super::pool::Pooled;
 use super::retry::Attempts;
@@ -17,8 +17,8 @@ use super::server::Server;
 use super::ticket::Ticket;
 use super::tunnel::Wish;
 use crate::body::Body;
-use crate::connection::Connection;
 use crate::error::{Error, Kind, Origin};
+use crate::headers::Forwarding;
 use crate::hooks::{Hooks, SpanEnd, Stage};
 use crate::trace_context::SpanId;
 
@@ -30,7 +30,8 @@ pub(super) struct Exchange<'a, H: Hooks> {
     upstream: &'a Arc<Upstream>,
     hooks: &'a H,
     transaction: &'a H::Transaction,
-    connection: &'a Connection,
+    /// What the request says in our name.
+    forwarding: Forwarding<'a>,
     wish: Option<Wish>,
     listener: Option<Listener>,
     span: Option<SpanId>,
@@ -46,14 +47,14 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         upstream: &'a Arc<Upstream>,
         hooks: &'a H,
         transaction: &'a H::Transaction,
-        connection: &'a Connection,
+        forwarding: Forwarding<'a>,
         span: Option<SpanId>,
     ) -> Self {
         Self {
             upstream,
             hooks,
             transaction,
-            connection,
+            forwarding,
             wish: None,
             listener: None,
             span,
@@ -78,7 +79,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         had_upload: bool,
     ) -> Result<Response<Body>, Error> {
         let upstream = self.upstream;
-        let affinity = upstream.affinity(&request, self.connection);
+        let affinity = upstream.affinity(&request, self.forwarding.connection());
         let rule = upstream.settings.retry.as_ref().zip(upstream.budget.as_ref());
         let mut attempts = Attempts::new(rule, &request, had_upload);
         let (mut tried, mut repeats, mut last) = (ServerSet::default(), false, None);
@@ -188,7 +189,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         if let (Some(sticky), Some(index)) = (&self.upstream.settings.sticky, self.server)
             && bound != Some(index)
         {
-            sticky.bind(&mut response, &self.upstream.servers[index], self.connection.is_tls());
+            sticky.bind(&mut response, &self.upstream.servers[index], self.forwarding.connection().is_tls());
         }
         response
     }
@@ -209,8 +210,13 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let may_repeat = !had_upload && !self.repeated && (is_safe || is_shared);
         // HTTP/1.1 gives the head back.
         let copy = (may_repeat && is_shared).then(|| copy_head(&request));
-        let (once, patience) = (!is_safe, self.upstream.settings.response_timeout);
-        let failed = match send(pooled, request, once, self.listener.as_ref(), patience).await {
+        let terms = Terms {
+            forwarding: &self.forwarding,
+            once: !is_safe,
+            listener: self.listener.as_ref(),
+            patience: self.upstream.settings.response_timeout,
+        };
+        let failed = match send(pooled, request, &terms).await {
             Ok((response, pooled)) => return Sent::Over(self.finish(response, pooled, had_upload)),
             Err(failed) => failed,
         };
@@ -263,7 +269,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         // Where it was not asked for, the origin is not to be trusted.
         let granted = self.wish.take().and_then(|wish| wish.grant(response, pooled));
         let (tunnel, response) = granted.ok_or_else(|| invalid("the upstream switches protocols"))?;
-        self.connection.set_tunnel(tunnel);
+        self.forwarding.connection().set_tunnel(tunnel);
         Ok(response)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{Request, Response, Uri, Version};
+use http::{HeaderMap, Request, Response, Uri, Version};
 use http_body::Body as _;
 
 use super::Upstream;
@@ -19,7 +19,7 @@ use super::tunnel::Wish;
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::error::{BoxError, Error, Kind, Origin};
-use crate::headers;
+use crate::headers::{self, Forwarding, Seen};
 use crate::hooks::{Hooks, Stage};
 use crate::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 
@@ -34,20 +34,24 @@ pub(crate) async fn forward<H: Hooks>(
 ) -> Result<Response<Body>, Error> {
     let span = hooks.start(transaction, Stage::Upstream, None);
     let parent = hooks.span_id(&span);
-    let wish = Wish::find(&mut request);
-    headers::prepare_request(request.headers_mut(), connection);
+    let seen = Seen::in_fields(request.headers());
+    let wish = if seen.has(Seen::UPGRADE) { Wish::find(&mut request) } else { None };
+    let mut forwarding = headers::prepare_request(request.headers_mut(), connection, seen);
     if wish.is_some() {
         Wish::express(request.headers_mut());
     }
-    propagate(
-        hooks.context(transaction).zip(parent).map(|(context, id)| context.with_span(id)),
-        &mut request,
-    );
-    let listener = Listener::attach(&mut request, connection);
+    let context = hooks.context(transaction).zip(parent).map(|(context, id)| context.with_span(id));
+    if let Some(context) = context {
+        forwarding.set_trace(context.to_header());
+    }
+    if seen.has(Seen::TRACE) {
+        drop_invalid_trace(request.headers_mut());
+    }
+    let listener = Listener::attach(&mut request, connection, seen.has(Seen::EXPECT));
     make_origin_form(&mut request);
 
     let mut exchange =
-        Exchange::new(upstream, hooks, transaction, connection, parent).expecting(wish, listener);
+        Exchange::new(upstream, hooks, transaction, forwarding, parent).expecting(wish, listener);
     let had_upload = !request.body().is_end_stream();
     let result = exchange.send_until_answered(request, had_upload).await;
     if H::ENABLED {
@@ -56,17 +60,12 @@ pub(crate) async fn forward<H: Hooks>(
     result
 }
 
-/// Sends the trace context on. Without an observer a valid one passes through unchanged, and an
-/// invalid one is dropped together with its `tracestate`.
-fn propagate(context: Option<TraceContext>, request: &mut Request<Body>) {
-    let headers = request.headers_mut();
-    let incoming = TraceContext::from_headers(headers);
-    if incoming.is_none() && (headers.contains_key(TRACESTATE) || headers.contains_key(TRACEPARENT)) {
+/// A valid trace context passes through, an invalid one goes with its `tracestate` (W3C Trace Context
+/// section 4.2).
+fn drop_invalid_trace(headers: &mut HeaderMap) {
+    if TraceContext::from_headers(headers).is_none() {
         headers.remove(TRACESTATE);
         headers.remove(TRACEPARENT);
-    }
-    if let Some(context) = context {
-        headers.insert(TRACEPARENT, context.to_header());
     }
 }
 
@@ -116,22 +115,30 @@ pub(super) struct SendError {
     pub(super) ticket: Option<Ticket>,
 }
 
-/// Sends over one connection and waits for the answer, as long as something moves. `once`: the server
-/// must not see it a second time.
+/// How a request is sent.
+pub(super) struct Terms<'a> {
+    /// What it says in our name.
+    pub(super) forwarding: &'a Forwarding<'a>,
+    /// Whether the server must not see it a second time.
+    pub(super) once: bool,
+    pub(super) listener: Option<&'a Listener>,
+    /// How long nothing may move. A connection of HTTP/1.1 measures it by itself.
+    pub(super) patience: Duration,
+}
+
+/// Sends over one connection and waits for the answer, as long as something moves.
 pub(super) async fn send(
     mut pooled: Box<Pooled>,
-    request: Box<Request<Body>>,
-    once: bool,
-    listener: Option<&Listener>,
-    patience: Duration,
+    mut request: Box<Request<Body>>,
+    terms: &Terms<'_>,
 ) -> Result<(Response<Received>, Box<Pooled>), SendError> {
     let Pooled { sender, answer_idle, .. } = &mut *pooled;
     let answer = match sender {
-        Sender::Http1(connection) => match connection.start(request, once) {
+        Sender::Http1(connection) => match connection.start(request, terms) {
             Ok(mut asked) => {
                 answer_idle.progress();
                 poll_fn(|cx| {
-                    let answer = asked.poll(connection, listener, cx);
+                    let answer = asked.poll(connection, terms.listener, cx);
                     if answer.is_ready() {
                         return answer.map(Ok);
                     }
@@ -145,11 +152,12 @@ pub(super) async fn send(
             Err(failed) => Ok(Err(failed)),
         },
         Sender::Http2(stream) => {
-            if let Some(listener) = listener {
+            if let Some(listener) = terms.listener {
                 // What comes before the answer is not heard there.
                 listener.release_body();
             }
-            Box::pin(stream.ask(request, patience)).await
+            terms.forwarding.put(request.headers_mut());
+            Box::pin(stream.ask(request, terms.patience)).await
         }
     };
     match answer {

@@ -30,8 +30,12 @@ pub(super) struct Listener {
 impl Listener {
     /// Begins to listen, where there is something to do with what is said. The request's version is
     /// still that of the client.
-    pub(super) fn attach(request: &mut Request<Body>, client: &Arc<Connection>) -> Option<Self> {
-        let gate = hold_body(request);
+    pub(super) fn attach(
+        request: &mut Request<Body>,
+        client: &Arc<Connection>,
+        expects: bool,
+    ) -> Option<Self> {
+        let gate = if expects { hold_body(request) } else { None };
         // HTTP/1.0 has no informational responses, and the HTTP/2 server cannot send any.
         let takes_hints = request.version() == Version::HTTP_11;
         (gate.is_some() || takes_hints).then(|| Self { client: client.clone(), takes_hints, gate })

@@ -9,6 +9,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
+use super::forward::Terms;
 use super::h1::{self, Fault};
 use super::h2;
 use super::informational::Listener;
@@ -19,7 +20,7 @@ use crate::error::BoxError;
 #[derive(Debug)]
 pub(super) enum Sender {
     /// A connection of its own, for one request after the other.
-    Http1(h1::Connection),
+    Http1(Box<h1::Connection>),
     /// One stream of a shared connection.
     Http2(h2::Stream),
 }
@@ -91,18 +92,18 @@ impl Sender {
 }
 
 impl h1::Connection {
-    /// Begins with a request that must be seen by the server once at most. `Err` with the request where
+    /// Begins with a request. `Err` with the request where
     /// the server has ended the connection meanwhile.
     pub(super) fn start(
         &mut self,
         mut request: Box<Request<Body>>,
-        once: bool,
+        terms: &Terms<'_>,
     ) -> Result<Asked, SendFailure> {
-        if once && !self.is_quiet() {
+        if terms.once && !self.is_quiet() {
             return Err(SendFailure::unsent(Fault::Closed, request));
         }
         let had_body = !http_body::Body::is_end_stream(request.body());
-        self.begin(&mut request);
+        self.begin(&mut request, Some(terms.forwarding));
         Ok(Asked { request: Some(request), had_body })
     }
 }

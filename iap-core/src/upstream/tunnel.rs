@@ -80,7 +80,7 @@ fn is_websocket(headers: &HeaderMap) -> bool {
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     client: OnUpgrade,
-    upstream: h1::Connection,
+    upstream: Box<h1::Connection>,
     /// Counts at the upstream as long as the tunnel is there.
     _place: (Option<Ticket>, Option<OpenConnection>),
 }

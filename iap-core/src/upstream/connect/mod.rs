@@ -21,7 +21,7 @@ pub use tls::{UpstreamTls, UpstreamTlsSettings};
 
 /// A connection that nobody uses yet.
 pub(super) enum Fresh {
-    Http1(h1::Connection, OpenConnection),
+    Http1(Box<h1::Connection>, OpenConnection),
     Http2(h2::Established),
 }
 
@@ -107,7 +107,7 @@ async fn handshake(stream: Stream, http2: bool, open: OpenConnection) -> Result<
     if http2 {
         return Ok(Fresh::Http2(h2::handshake(stream, open).await?));
     }
-    Ok(Fresh::Http1(h1::Connection::new(stream), open))
+    Ok(Fresh::Http1(Box::new(h1::Connection::new(stream)), open))
 }
 
 /// TLS for one server, if it is reached over it. What cannot be is an error, and never goes

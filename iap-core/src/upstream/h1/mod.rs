@@ -36,6 +36,7 @@ use self::decoder::Decoder;
 use self::request::Outgoing;
 use crate::body::Body;
 use crate::error::BoxError;
+use crate::headers::Forwarding;
 
 pub(super) use self::stream::Stream;
 
@@ -138,10 +139,10 @@ impl Connection {
         }
     }
 
-    /// Begins with a request, whose head stays with the caller.
-    pub(super) fn begin(&mut self, request: &mut Request<Body>) {
+    /// Begins with a request, whose head stays with the caller, and with what it says in our name.
+    pub(super) fn begin(&mut self, request: &mut Request<Body>, forwarding: Option<&Forwarding<'_>>) {
         self.to_head = request.method() == Method::HEAD;
-        self.outgoing.begin(request);
+        self.outgoing.begin(request, forwarding);
         self.is_asking = true;
         self.searched = 0;
     }

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderValue, Request};
 use http_body::Body as _;
 
 use super::Fault;
 use crate::body::Body;
-use crate::headers;
+use crate::headers::{self, Forwarding};
 
 /// Frames up to this size are copied behind the head or the chunk's size, larger ones are not.
 const SMALL_FRAME: usize = 4 * 1024;
@@ -55,24 +55,30 @@ impl Outgoing {
 
     /// Takes a request in the form of HTTP/1.1: target in origin form, authority in `Host`. Its head
     /// stays with the caller.
-    pub(super) fn begin(&mut self, request: &mut Request<Body>) {
+    pub(super) fn begin(&mut self, request: &mut Request<Body>, forwarding: Option<&Forwarding<'_>>) {
         self.body = std::mem::take(request.body_mut());
         self.is_begun = false;
-        let stated = request.headers().get(CONTENT_LENGTH);
+        let out = &mut self.text;
+        write_line(out, request);
+        let is_ours = |name: &_| forwarding.is_some_and(|forwarding| forwarding.replaces(name));
+        let stated = write_fields(out, request.headers(), is_ours);
+        if let Some(forwarding) = forwarding {
+            forwarding.each(request.headers(), |name, value| write_field(out, name, value));
+        }
         self.framing = if self.body.is_end_stream() {
+            // Who states a length and has no body sends none: the server would wait for it.
+            if stated.is_some() {
+                out.put_slice(b"content-length: 0\r\n");
+            }
             Framing::Done
         } else if let Some(length) = self.body.size_hint().exact().or_else(|| stated.and_then(number)) {
+            let _ = write!(out, "content-length: {length}\r\n");
             Framing::Length(length)
         } else {
+            out.put_slice(b"transfer-encoding: chunked\r\n");
             Framing::Chunked
         };
-        // Who states a length and has no body sends none: the server would wait for it.
-        let length = match self.framing {
-            Framing::Length(length) => Some(length),
-            Framing::Done => stated.map(|_| 0),
-            Framing::Chunked => None,
-        };
-        write_head(&mut self.text, request, length, self.framing == Framing::Chunked);
+        out.put_slice(b"\r\n");
     }
 
     /// The body as it was, where nothing of the request was sent.
@@ -154,7 +160,7 @@ impl Outgoing {
                 self.text.put_slice(b"0\r\n");
                 if let Some(mut trailers) = trailers {
                     headers::prepare_trailers(&mut trailers);
-                    write_fields(&mut self.text, &trailers);
+                    write_fields(&mut self.text, &trailers, |_| false);
                 }
                 self.text.put_slice(b"\r\n");
             }
@@ -209,34 +215,38 @@ fn number(value: &HeaderValue) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-fn write_head(out: &mut BytesMut, request: &Request<Body>, length: Option<u64>, is_chunked: bool) {
+fn write_line(out: &mut BytesMut, request: &Request<Body>) {
     out.clear();
+    out.reserve(1024);
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    out.reserve(512);
-    out.put_slice(request.method().as_str().as_bytes());
-    out.put_u8(b' ');
-    out.put_slice(target.as_bytes());
-    out.put_slice(b" HTTP/1.1\r\n");
-    write_fields(out, request.headers());
-    if let Some(length) = length {
-        let _ = write!(out, "content-length: {length}\r\n");
-    } else if is_chunked {
-        out.put_slice(b"transfer-encoding: chunked\r\n");
+    for part in [request.method().as_str(), " ", target, " HTTP/1.1\r\n"] {
+        out.extend_from_slice(part.as_bytes());
     }
-    out.put_slice(b"\r\n");
 }
 
-/// All fields but those that frame the message: they are written by whoever writes the body.
-fn write_fields(out: &mut BytesMut, fields: &HeaderMap) {
+/// All fields but some, and those that frame the message: they are written by whoever writes the body.
+/// Returns the length that is stated.
+fn write_fields<'a>(
+    out: &mut BytesMut,
+    fields: &'a HeaderMap,
+    is_left_out: impl Fn(&HeaderName) -> bool,
+) -> Option<&'a HeaderValue> {
+    let mut stated = None;
     for (name, value) in fields {
-        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
-            continue;
+        if name == CONTENT_LENGTH {
+            stated = Some(value);
+        } else if name != TRANSFER_ENCODING && !is_left_out(name) {
+            write_field(out, name, value);
         }
-        let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
-        out.reserve(name.len() + value.len() + 4);
-        out.put_slice(name);
-        out.put_slice(b": ");
-        out.put_slice(value);
-        out.put_slice(b"\r\n");
     }
+    stated
+}
+
+fn write_field(out: &mut BytesMut, name: &HeaderName, value: &HeaderValue) {
+    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+    out.reserve(name.len() + value.len() + 4);
+    out.put_slice(name);
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
 }

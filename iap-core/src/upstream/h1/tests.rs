@@ -162,7 +162,7 @@ async fn a_length_is_that_of_the_body_whatever_the_fields_say() {
         (Body::from("hello"), "POST /a?b HTTP/1.1\r\nhost: t\r\ncontent-length: 5\r\n\r\nhello"),
     ] {
         let (mut connection, mut server) = pair();
-        connection.begin(&mut post(body));
+        connection.begin(&mut post(body), None);
         server.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
         assert_eq!(answer(&mut connection).await.unwrap().status(), StatusCode::NO_CONTENT);
         assert!(connection.is_free());
@@ -176,7 +176,7 @@ async fn a_length_is_that_of_the_body_whatever_the_fields_say() {
 #[tokio::test]
 async fn a_connection_is_not_free_before_its_answer_nor_with_bytes_that_nobody_asked_for() {
     let (mut connection, mut server) = pair();
-    connection.begin(&mut Request::get("/").body(Body::empty()).unwrap());
+    connection.begin(&mut Request::get("/").body(Body::empty()).unwrap(), None);
     assert!(tokio::time::timeout(std::time::Duration::ZERO, answer(&mut connection)).await.is_err());
     assert!(!connection.is_free(), "it waits for the answer");
     server.write_all(b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1 200 OK\r\n").await.unwrap();
@@ -190,7 +190,7 @@ async fn a_connection_that_ended_while_it_was_idle_takes_no_request() {
     assert!(connection.is_quiet() && !connection.has_ended());
     drop(server);
     assert!(!connection.is_quiet());
-    connection.begin(&mut post(Body::from("hello")));
+    connection.begin(&mut post(Body::from("hello")), None);
     assert!(answer(&mut connection).await.is_err());
 
     let (mut connection, mut server) = pair();
@@ -204,7 +204,7 @@ async fn a_connection_that_ended_while_it_was_idle_takes_no_request() {
 async fn an_answer_counts_although_the_server_takes_no_more_of_the_request() {
     let (mut connection, mut server) = pair();
     let (large, mut head) = (Body::from("x".repeat(8 << 20)), [0; 20]);
-    connection.begin(&mut post(large));
+    connection.begin(&mut post(large), None);
     let (status, ()) = tokio::join!(async { answer(&mut connection).await.unwrap().status() }, async {
         server.read_exact(&mut head).await.unwrap();
         server.write_all(b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 2\r\n\r\nno").await.unwrap();

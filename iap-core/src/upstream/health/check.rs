@@ -100,7 +100,7 @@ async fn probe(upstream: &Arc<Upstream>, index: usize, check: &HealthCheck) -> R
         let mut request = question(path, host);
         let status = match fresh {
             Fresh::Http1(mut connection, _open) => {
-                connection.begin(&mut request);
+                connection.begin(&mut request, None);
                 let answer = poll_fn(|cx| connection.poll_answer(cx, |_, _| {})).await?;
                 answer.status()
             }
