@@ -1,16 +1,20 @@
 #!/usr/bin/env bash
-# Our gateway, nginx and HAProxy as reverse proxies, side by side in one run, with wrk.
-# Prints requests per second and per CPU-second, as ratios to nginx: machines are noisy, ratios hold.
+# Our gateway, nginx, HAProxy and Pingora as reverse proxies, side by side in one run, with wrk, and h2load for
+# HTTP/2. Prints requests per second and per CPU-second, as ratios to nginx: machines are noisy, ratios hold.
 #
-#   benches/gateway.sh [SECONDS] [ROUNDS]      (Debian packages: nginx-light haproxy wrk)
+#   benches/gateway.sh [SECONDS] [ROUNDS]      (Debian packages: nginx-light haproxy wrk nghttp2-client openssl;
+#                                               PINGORA=1 builds and measures Pingora as well)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-5} rounds=${2:-3} connections=64
-for tool in nginx haproxy wrk; do
-  command -v $tool >/dev/null || { echo "install it first: apt-get install nginx-light haproxy wrk" >&2; exit 1; }
+for tool in nginx haproxy wrk h2load openssl; do
+  command -v $tool >/dev/null ||
+    { echo "install it first: apt-get install nginx-light haproxy wrk nghttp2-client openssl" >&2; exit 1; }
 done
 cargo build --release -q -p iap-host
-host=$PWD/target/release/iap-host
+host=${CARGO_TARGET_DIR:-$PWD/target}/release/iap-host
+pingora=$PWD/benches/pingora/target/release/pingora-proxy
+[ -z "${PINGORA:-}" ] || cargo build --release -q --manifest-path benches/pingora/Cargo.toml
 dir=$(mktemp -d)
 chmod 755 "$dir" # Workers of nginx run as another user.
 trap 'kill $(jobs -p) 2>/dev/null; wait 2>/dev/null; rm -rf "$dir"' EXIT
@@ -28,6 +32,9 @@ head -c 2048 /dev/zero > "$dir/www/2k"
 head -c 65536 /dev/zero > "$dir/www/64k"
 head -c 1048576 /dev/zero > "$dir/www/1m"
 nginx -c "$dir/origin.conf" & sleep 0.3
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost \
+  -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+cat "$dir/cert.pem" "$dir/key.pem" > "$dir/both.pem"
 
 cat > "$dir/nginx.conf" <<CONF
 daemon off; worker_processes 2; pid $dir/nginx.pid; error_log $dir/nginx.log;
@@ -35,7 +42,8 @@ events { worker_connections 4096; }
 http { access_log off; keepalive_requests 1000000000; client_body_temp_path $dir/n1; proxy_temp_path $dir/n2;
   fastcgi_temp_path $dir/n3; uwsgi_temp_path $dir/n4; scgi_temp_path $dir/n5;
   upstream origin { server 127.0.0.1:$origin; keepalive 128; keepalive_requests 1000000000; }
-  server { listen 127.0.0.1:18081; location / { proxy_pass http://origin; proxy_http_version 1.1;
+  server { listen 127.0.0.1:18081; listen 127.0.0.1:18181 ssl http2; ssl_certificate $dir/cert.pem;
+    ssl_certificate_key $dir/key.pem; http2_max_requests 1000000000; location / { proxy_pass http://origin; proxy_http_version 1.1;
     proxy_set_header Connection ""; proxy_set_header Host \$host; proxy_set_header X-Forwarded-For \$remote_addr; } } }
 CONF
 cat > "$dir/haproxy.cfg" <<CONF
@@ -51,13 +59,14 @@ defaults
   http-reuse always
 frontend f
   bind 127.0.0.1:18082
+  bind 127.0.0.1:18182 ssl crt $dir/both.pem alpn h2,http/1.1
   default_backend b
 backend b
   server origin 127.0.0.1:$origin
 CONF
 ours() { # PORT APM SESSIONS
   cat > "$dir/iap-$1.yaml" <<CONF
-server: {listen: 127.0.0.1:$1, workers: 2}
+server: {listen: 127.0.0.1:$1, workers: 2, tls: {listen: 127.0.0.1:$(($1 + 100)), certificate: $dir/cert.pem, key: $dir/key.pem}}
 admin: {listen: 127.0.0.1:$(($1 + 1000))}
 sessions: {enabled: $3, api: 127.0.0.1:$(($1 + 2000))}
 apm: {enabled: $2, history: $dir/history-$1, otlp: 127.0.0.1:$(($1 + 3000))}
@@ -75,6 +84,10 @@ ours 18083 false false & pid[iap]=$!
 ours 18084 true false & pid[iap+apm]=$!
 ours 18085 true true & pid[iap+apm+session]=$!
 names=(nginx haproxy iap iap+apm iap+apm+session)
+if [ -n "${PINGORA:-}" ]; then
+  "$pingora" 127.0.0.1:18086 127.0.0.1:$origin & pid[pingora]=$!
+  port[pingora]=18086 names+=(pingora)
+fi
 sleep 1.5
 
 # CPU ticks of a process and all below it.
@@ -86,22 +99,35 @@ ticks() {
   echo "$total"
 }
 hz=$(getconf CLK_TCK)
+# One measurement by wrk: requests, requests a second, p99, answers that were none.
+by_wrk() { # URL
+  wrk -t1 -c$connections -d"$seconds" --latency "$1" | awk '/requests in/ {n = $1} /Requests\/sec/ {rate = $2}
+    $1 == "99%" {p99 = $2} /Non-2xx/ {bad = $NF} END {print n, rate, p99, bad + 0}'
+}
+# The same by h2load: 8 connections with 8 streams each. It tells no p99.
+by_h2load() { # URL
+  h2load -t1 -c8 -m8 -D"$seconds" "$1" | awk '/^finished in/ {rate = $4} /^requests:/ {n = $8; bad = $10 + $12}
+    END {print n, rate, "0us", bad + 0}'
+}
 : > "$dir/results"
-for path in / /2k /64k /1m; do
-  for name in "${names[@]}"; do wrk -t1 -c$connections -d1 "http://127.0.0.1:${port[$name]}$path" >/dev/null; done
-  for round in $(seq "$rounds"); do
+measure() { # ROW TOOL SCHEME PATH PORT-OFFSET
+  local row=$1 tool=$2 name round before after url
+  for round in $(seq 0 "$rounds"); do
     for name in "${names[@]}"; do
+      [ "$5" = 0 ] || [ "$name" != pingora ] || continue
+      url=$3://127.0.0.1:$((port[$name] + $5))$4
+      # The first round warms up.
+      [ "$round" -gt 0 ] || { wrk -t1 -c$connections -d1 "$url" >/dev/null; continue; }
       before=$(ticks "${pid[$name]}")
-      out=$(wrk -t1 -c$connections -d"$seconds" --latency "http://127.0.0.1:${port[$name]}$path")
+      read -r requests rate p99 bad < <($tool "$url")
       after=$(ticks "${pid[$name]}")
-      requests=$(awk '/requests in/ {print $1}' <<<"$out")
-      rate=$(awk '/Requests\/sec/ {print $2}' <<<"$out")
-      p99=$(awk '$1 == "99%" {print $2}' <<<"$out")
-      bad=$(awk '/Non-2xx/ {print $NF}' <<<"$out")
-      echo "$path $name $rate $requests $((after - before)) $hz $p99 ${bad:-0}" >> "$dir/results"
+      echo "$row $name $rate $requests $((after - before)) $hz $p99 $bad" >> "$dir/results"
     done
   done
-done
+}
+for path in / /2k /64k /1m; do measure $path by_wrk http $path 0; done
+measure tls:/ by_wrk https / 100
+measure h2:/ by_h2load https / 100
 awk '
   function ms(t) { if (t ~ /us$/) return t / 1000; if (t ~ /ms$/) return t + 0; return t * 1000 }
   { key = $1 " " $2; n[key]++; rate[key] += $3; cpu[key] += $4 / ($5 ? $5 / $6 : 0.01); p99[key] += ms($7); bad[key] += $8

@@ -165,6 +165,26 @@ fn a_success_in_between_and_the_share_keep_servers_in() {
 }
 
 #[test]
+fn responses_that_break_off_eject_a_server_too() {
+    let breaking = Origin::start(|_, _, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").unwrap();
+        Next::Close
+    });
+    let whole = Origin::fixed("whole");
+    let ejection = Ejection { failures: 2, base_time: NEVER, max_time: NEVER, ..Ejection::default() };
+    let upstream =
+        group(&[&breaking, &whole], UpstreamSettings { ejection: Some(ejection), ..Default::default() });
+    let gateway = gateway_to(&upstream);
+    until("it is ejected", || {
+        let mut client = Client::connect(gateway.addresses()[0]);
+        client.send("GET / HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+        let _ = std::io::Read::read_to_end(&mut client.0, &mut Vec::new());
+        state(&upstream, 0) == ServerState::Ejected
+    });
+    assert_eq!(state(&upstream, 1), ServerState::Up);
+}
+
+#[test]
 fn an_open_breaker_answers_at_once_and_lets_few_try() {
     let entered = Arc::new(AtomicUsize::new(0));
     let count = entered.clone();

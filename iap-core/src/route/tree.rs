@@ -79,9 +79,15 @@ fn pick<'t>(place: &'t Alternatives, request: Head<'_>, search: &mut Search) -> 
         Verdict::Holds => true,
         Verdict::Fails => false,
         Verdict::WrongMethod => {
-            let new = route.conditions.allowed().iter().filter(|method| !search.allowed.contains(method));
-            let new: Vec<_> = new.cloned().collect();
-            search.allowed.extend(new);
+            for method in route.conditions.allowed() {
+                // Whoever may GET may ask for the head.
+                let implied = (method == Method::GET).then_some(&Method::HEAD);
+                for method in std::iter::once(method).chain(implied) {
+                    if !search.allowed.contains(method) {
+                        search.allowed.push(method.clone());
+                    }
+                }
+            }
             false
         }
     })

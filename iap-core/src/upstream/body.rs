@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use super::h1::Fault;
 use super::pool::Pooled;
 use super::sender::{Received, Sender};
 use crate::error::{BoxError, Error, Kind, Origin};
@@ -38,9 +39,19 @@ impl PooledBody {
         match (&mut self.body, self.connection.as_deref_mut()) {
             (Received::Http2(body), _) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             (Received::Http1, Some(Pooled { sender: Sender::Http1(connection), .. })) => {
-                connection.poll_body(cx).map_err(Into::into)
+                connection.poll_body(cx).map_err(|fault| match fault {
+                    Fault::Body(error) => error,
+                    fault => fault.into(),
+                })
             }
             (Received::Http1, _) => Poll::Ready(None),
+        }
+    }
+
+    /// The server has not kept what its head promised: that counts as a failure of it.
+    fn broken(&mut self) {
+        if let Some(ticket) = self.connection.take().and_then(|mut pooled| pooled.ticket.take()) {
+            ticket.note_broken();
         }
     }
 
@@ -75,6 +86,7 @@ impl PooledBody {
 
 fn give_back(mut pooled: Box<Pooled>) {
     if let Some(ticket) = pooled.ticket.take() {
+        ticket.note_whole();
         // First the connection, then the place: the next request may be let in only if it finds it.
         ticket.server().pool.put(pooled);
     }
@@ -93,7 +105,7 @@ impl HttpBody for PooledBody {
             Poll::Pending => {
                 let Some(pooled) = &mut self.connection else { return Poll::Pending };
                 ready!(pooled.body_idle.poll_over(cx));
-                self.connection = None;
+                self.broken();
                 return Poll::Ready(Some(Err(Error::new(
                     Kind::Timeout,
                     Origin::Upstream,
@@ -110,7 +122,9 @@ impl HttpBody for PooledBody {
             headers::prepare_trailers(trailers);
         }
         match &frame {
-            Some(Err(_)) => self.connection = None,
+            // The client has broken off its request, and with it the response.
+            Some(Err(error)) if error.is::<Error>() => self.connection = None,
+            Some(Err(_)) => self.broken(),
             Some(Ok(_)) if !self.is_over() => {}
             _ => self.give_back(),
         }

@@ -22,6 +22,12 @@ pub(super) struct Affinity {
     is_strict: bool,
 }
 
+impl Affinity {
+    pub(super) fn is_strict(&self) -> bool {
+        self.is_strict
+    }
+}
+
 enum Choice {
     Wanted(usize),
     /// It could not be connected to a moment ago.
@@ -49,15 +55,31 @@ impl Upstream {
         affinity: &Affinity,
         tried: &ServerSet,
     ) -> Result<Option<Ticket>, Error> {
-        let mut full = ServerSet::default();
-        let mut passed = *tried;
-        while let Some(choice) = self.choose(affinity, &passed) {
+        let (mut passed, mut full) = (*tried, ServerSet::default());
+        if let Some(ticket) = self.admit_now(affinity, &mut passed, &mut full) {
+            return Ok(Some(ticket));
+        }
+        match &self.settings.limits {
+            Some(limits) if !full.is_empty() => Box::pin(self.wait(limits, full)).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same without waiting. Servers that were looked at are added to `passed`, those without room
+    /// to `full`.
+    pub(super) fn admit_now(
+        self: &Arc<Self>,
+        affinity: &Affinity,
+        passed: &mut ServerSet,
+        full: &mut ServerSet,
+    ) -> Option<Ticket> {
+        while let Some(choice) = self.choose(affinity, passed) {
             let index = match choice {
                 Choice::LastResort(_) if !full.is_empty() => break,
                 Choice::Wanted(index) | Choice::LastResort(index) => index,
             };
             if let Some(ticket) = self.enter(index) {
-                return Ok(Some(ticket));
+                return Some(ticket);
             }
             passed.insert(index);
             // Without limits it was ejected, or tried out by others, this very moment.
@@ -68,10 +90,7 @@ impl Upstream {
                 }
             }
         }
-        match &self.settings.limits {
-            Some(limits) if !full.is_empty() => Box::pin(self.wait(limits, full)).await.map(Some),
-            _ => Ok(None),
-        }
+        None
     }
 
     fn choose(&self, affinity: &Affinity, passed: &ServerSet) -> Option<Choice> {

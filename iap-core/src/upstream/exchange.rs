@@ -3,15 +3,18 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 
 use super::Upstream;
 use super::balance::ServerSet;
+use super::choose::Affinity;
 use super::connect::connect;
 use super::forward::{Terms, copy_head, finish, invalid, send};
+use super::hedge::Chosen;
 use super::informational::Listener;
 use super::pool::Pooled;
-use super::retry::Attempts;
+use super::retry::{Attempts, is_safe};
 use super::sender::Received;
 use super::server::Server;
 use super::ticket::Ticket;
@@ -27,15 +30,15 @@ const MAX_UNPROCESSED: u32 = 8;
 
 /// The state of one request on its way through one upstream.
 pub(super) struct Exchange<'a, H: Hooks> {
-    upstream: &'a Arc<Upstream>,
+    pub(super) upstream: &'a Arc<Upstream>,
     hooks: &'a H,
     transaction: &'a H::Transaction,
     /// What the request says in our name.
-    forwarding: Forwarding<'a>,
+    forwarding: &'a Forwarding<'a>,
     wish: Option<Wish>,
     listener: Option<Listener>,
     span: Option<SpanId>,
-    server: Option<usize>,
+    pub(super) chosen: &'a Chosen,
     /// Whether the request went out a second time because an idle connection had ended.
     repeated: bool,
     /// How often the server said that it has not looked at the request.
@@ -47,8 +50,9 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         upstream: &'a Arc<Upstream>,
         hooks: &'a H,
         transaction: &'a H::Transaction,
-        forwarding: Forwarding<'a>,
+        forwarding: &'a Forwarding<'a>,
         span: Option<SpanId>,
+        chosen: &'a Chosen,
     ) -> Self {
         Self {
             upstream,
@@ -58,7 +62,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             wish: None,
             listener: None,
             span,
-            server: None,
+            chosen,
             repeated: false,
             unprocessed: 0,
         }
@@ -66,9 +70,8 @@ impl<'a, H: Hooks> Exchange<'a, H> {
 
     /// `wish`: what the client would like to switch to; `listener`: who hears what comes before the
     /// answer.
-    pub(super) fn expecting(mut self, wish: Option<Wish>, listener: Option<Listener>) -> Self {
+    pub(super) fn expect(&mut self, wish: Option<Wish>, listener: Option<Listener>) {
         (self.wish, self.listener) = (wish, listener);
-        self
     }
 
     /// Tries servers until one answers. A connection that could not be made leads to the next server
@@ -76,10 +79,10 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     pub(super) async fn send_until_answered(
         &mut self,
         mut request: Box<Request<Body>>,
+        affinity: Affinity,
         had_upload: bool,
     ) -> Result<Response<Body>, Error> {
         let upstream = self.upstream;
-        let affinity = upstream.affinity(&request, self.forwarding.connection());
         let rule = upstream.settings.retry.as_ref().zip(upstream.budget.as_ref());
         let mut attempts = Attempts::new(rule, &request, had_upload);
         let (mut tried, mut repeats, mut last) = (ServerSet::default(), false, None);
@@ -101,7 +104,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
                 return Err(last.filter(|_| !waited).unwrap_or_else(no_server));
             };
             let index = ticket.index();
-            self.server = Some(index);
+            self.chosen.set(index);
             tried.insert(index);
             let copy = attempts.copy(&request);
             let result = match self.try_server(ticket, request, had_upload).await {
@@ -119,6 +122,19 @@ impl<'a, H: Hooks> Exchange<'a, H> {
                 }
                 None => return result.map(|response| self.bind(response, affinity.bound)),
             }
+        }
+    }
+
+    /// Tries one server only.
+    pub(super) async fn send_once(
+        &mut self,
+        ticket: Ticket,
+        request: Box<Request<Body>>,
+    ) -> Result<Response<Body>, Error> {
+        self.chosen.set(ticket.index());
+        match self.try_server(ticket, request, false).await {
+            Tried::Over(result) => result.map(|response| self.bind(response, None)),
+            Tried::Unconnected(error, _) => Err(error),
         }
     }
 
@@ -148,7 +164,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             let mut fresh = match self.connect(server).await {
                 Ok(fresh) => fresh,
                 Err(error) => {
-                    self.note(&Err(&error));
+                    self.note(&Err(&error), false);
                     return Tried::Unconnected(error, request);
                 }
             };
@@ -162,13 +178,15 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     }
 
     fn over(&self, result: Result<Response<Body>, Error>) -> Tried {
-        self.note(&result.as_ref().map(Response::status));
+        let streams = result.as_ref().is_ok_and(|response| !response.body().is_end_stream());
+        self.note(&result.as_ref().map(Response::status), streams);
         Tried::Over(result)
     }
 
-    /// Counts how a request to the current server went.
-    fn note(&self, outcome: &Result<StatusCode, &Error>) {
-        let Some(index) = self.server else { return };
+    /// Counts how a request to the current server went. Where the answer has a body that still comes
+    /// (`streams`), its end tells whether all went well.
+    fn note(&self, outcome: &Result<StatusCode, &Error>, streams: bool) {
+        let Some(index) = self.chosen.get() else { return };
         let server = &self.upstream.servers[index];
         let (counter, well) = match outcome {
             Ok(status) if status.is_server_error() => (&server.metrics.server_error, false),
@@ -181,12 +199,15 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             Err(_) => return,
         };
         counter.increment(1);
-        self.upstream.note_outcome(index, well);
+        // A server that is tried out need not finish a body to be let in again.
+        if !(well && streams) || server.outlier.ejected().is_some() {
+            self.upstream.note_outcome(index, well);
+        }
     }
 
     /// Binds the client to the server that has answered, where that is wanted.
     fn bind(&self, mut response: Response<Body>, bound: Option<usize>) -> Response<Body> {
-        if let (Some(sticky), Some(index)) = (&self.upstream.settings.sticky, self.server)
+        if let (Some(sticky), Some(index)) = (&self.upstream.settings.sticky, self.chosen.get())
             && bound != Some(index)
         {
             sticky.bind(&mut response, &self.upstream.servers[index], self.forwarding.connection().is_tls());
@@ -206,12 +227,12 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     ) -> Sent {
         // A connection of HTTP/2 may be another request's, and end, as soon as it is there.
         let is_shared = pooled.sender.is_http2();
-        let is_safe = is_repeatable(request.method()) && !is_fresh;
+        let is_safe = is_safe(request.method()) && !is_fresh;
         let may_repeat = !had_upload && !self.repeated && (is_safe || is_shared);
         // HTTP/1.1 gives the head back.
         let copy = (may_repeat && is_shared).then(|| copy_head(&request));
         let terms = Terms {
-            forwarding: &self.forwarding,
+            forwarding: self.forwarding,
             once: !is_safe,
             listener: self.listener.as_ref(),
             patience: self.upstream.settings.response_timeout,
@@ -221,11 +242,12 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             Err(failed) => failed,
         };
         let mut whole = failed.whole;
-        if failed.is_unsent
-            && (is_shared || !is_fresh)
-            && let Some(unsent) = whole.take()
-        {
-            return Sent::Again(unsent, failed.ticket);
+        // A new connection that ends at once is made anew, but not for ever.
+        if failed.is_unsent && (is_shared || !is_fresh || self.unprocessed < MAX_UNPROCESSED) {
+            self.unprocessed += u32::from(is_fresh && !is_shared);
+            if let Some(unsent) = whole.take() {
+                return Sent::Again(unsent, failed.ticket);
+            }
         }
         let is_lost = failed.error.kind() == Kind::BadGateway && !failed.is_reset;
         let Some(again) = whole.or(copy).filter(|_| may_repeat) else {
@@ -267,7 +289,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             return finish(response, pooled, had_upload);
         }
         // Where it was not asked for, the origin is not to be trusted.
-        let granted = self.wish.take().and_then(|wish| wish.grant(response, pooled));
+        let granted = self.wish.take().and_then(|wish| wish.grant(response, *pooled));
         let (tunnel, response) = granted.ok_or_else(|| invalid("the upstream switches protocols"))?;
         self.forwarding.connection().set_tunnel(tunnel);
         Ok(response)
@@ -277,7 +299,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         SpanEnd {
             status: result.as_ref().ok().map(Response::status),
             error: result.as_ref().err().map(|error| Cow::Owned(error.to_string())),
-            detail: self.server.map(|index| self.upstream.servers[index].address.shown.clone()),
+            detail: self.chosen.get().map(|index| self.upstream.servers[index].address.shown.clone()),
         }
     }
 }
@@ -298,9 +320,4 @@ enum Sent {
 
 fn no_server() -> Error {
     Error::new(Kind::Unavailable, Origin::Internal, "no server of the upstream is available").retryable()
-}
-
-/// Safe methods (RFC 9110 section 9.2.1): repeating them has no effect on the server.
-fn is_repeatable(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

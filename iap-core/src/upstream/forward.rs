@@ -11,6 +11,7 @@ use http_body::Body as _;
 use super::Upstream;
 use super::body::PooledBody;
 use super::exchange::Exchange;
+use super::hedge::{Chosen, race};
 use super::informational::Listener;
 use super::pool::Pooled;
 use super::sender::{Late, Received, SendFailure, Sender};
@@ -50,10 +51,20 @@ pub(crate) async fn forward<H: Hooks>(
     let listener = Listener::attach(&mut request, connection, seen.has(Seen::EXPECT));
     make_origin_form(&mut request);
 
-    let mut exchange =
-        Exchange::new(upstream, hooks, transaction, forwarding, parent).expecting(wish, listener);
+    let chosen = Chosen::default();
+    let mut exchange = Exchange::new(upstream, hooks, transaction, &forwarding, parent, &chosen);
     let had_upload = !request.body().is_end_stream();
-    let result = exchange.send_until_answered(request, had_upload).await;
+    let affinity = upstream.affinity(&request, connection);
+    let hedging = upstream.hedging(request.method(), &affinity).filter(|_| !had_upload && wish.is_none());
+    exchange.expect(wish, listener);
+    let result = match hedging {
+        None => exchange.send_until_answered(request, affinity, had_upload).await,
+        Some(hedging) => {
+            let second = Chosen::default();
+            let mut other = Exchange::new(upstream, hooks, transaction, &forwarding, parent, &second);
+            Box::pin(race(hedging, &mut exchange, (&mut other, &second), request, affinity)).await
+        }
+    };
     if H::ENABLED {
         hooks.end(transaction, span, exchange.span_end(&result));
     }
@@ -89,7 +100,12 @@ pub(super) fn finish(
     headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
     // The version is that of one hop; the server side adapts to its client.
     *response.version_mut() = Version::HTTP_11;
+    let is_failure = response.status().is_server_error();
     Ok(response.map(|body| {
+        let mut pooled = pooled;
+        if let Some(ticket) = pooled.ticket.as_mut().filter(|_| !is_failure) {
+            ticket.owe();
+        }
         let body = PooledBody::new(body, pooled, had_upload);
         if body.is_end_stream() { Body::empty() } else { Body::pooled(body) }
     }))

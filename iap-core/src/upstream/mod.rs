@@ -9,7 +9,7 @@
 //! | `balance` | the ways to spread requests over servers |
 //! | `sticky` | keeping a client with one server |
 //! | `limits`, `ticket` | bounds on requests at a time, and the queue before them |
-//! | `retry` | what is sent again, and how much of it |
+//! | `retry`, `hedge` | what is sent again, or to a second server, and how much of it |
 //! | `server` | one server: its connections, whether requests may go to it |
 //! | `health` | active checks, outlier ejection |
 //! | `h1` | HTTP/1.1 as it is spoken to a server |
@@ -31,6 +31,7 @@ mod forward;
 mod h1;
 mod h2;
 mod health;
+mod hedge;
 mod informational;
 mod limits;
 mod metrics;
@@ -57,6 +58,7 @@ pub use balance::{Balance, HashBy};
 pub use body::PooledBody;
 pub use connect::{UpstreamTls, UpstreamTlsSettings};
 pub use health::{Ejection, HealthCheck};
+pub use hedge::Hedge;
 pub use limits::InFlightLimits;
 pub use place::Departed;
 pub use pool::PoolStats;
@@ -68,6 +70,7 @@ pub use sticky::Sticky;
 use balance::Balancer;
 pub(crate) use forward::forward;
 pub(crate) use health::{is_expected, question};
+use hedge::Hedging;
 pub(crate) use informational::Gate;
 use limits::Queue;
 use metrics::UpstreamMetrics;
@@ -91,6 +94,7 @@ pub struct Upstream {
     settings: UpstreamSettings,
     queue: Queue,
     budget: Option<Budget>,
+    hedging: Option<Hedging>,
     metrics: UpstreamMetrics,
     arrivals: Arrivals,
     /// Held while a server is ejected.
@@ -126,7 +130,11 @@ impl Upstream {
         Ok(Self {
             balancer: Balancer::new(&settings.balance, &servers, settings.slow_start.is_some()),
             queue: Queue::default(),
-            budget: settings.retry.as_ref().map(Budget::new),
+            budget: settings
+                .retry
+                .as_ref()
+                .map(|retry| Budget::new(retry.budget_percent, retry.budget_floor)),
+            hedging: settings.hedge.as_ref().map(Hedging::new),
             metrics: UpstreamMetrics::new(&name),
             arrivals: Arrivals::default(),
             ejecting: Mutex::default(),

@@ -82,21 +82,22 @@ struct Account {
 const SAVINGS: (f64, f64) = (10.0, 100.0);
 
 impl Budget {
-    pub(super) fn new(retry: &Retry) -> Self {
-        let floor = f64::from(retry.budget_floor);
+    /// So many in a hundred, and so many a second in any case.
+    pub(super) fn new(percent: u32, floor: u32) -> Self {
+        let floor = f64::from(floor);
         Self {
-            share: f64::from(retry.budget_percent) / 100.0,
+            share: f64::from(percent) / 100.0,
             floor,
             earned: AtomicU64::new(0),
             account: Mutex::new(Account { balance: floor, at: Instant::now() }),
         }
     }
 
-    fn earn(&self) {
+    pub(super) fn earn(&self) {
         self.earned.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn spend(&self) -> bool {
+    pub(super) fn spend(&self) -> bool {
         let earned = self.earned.swap(0, Ordering::Relaxed) as f64 * self.share;
         let mut account = self.account.lock();
         let time = account.at.elapsed().as_secs_f64() * self.floor;
@@ -145,6 +146,11 @@ impl<'a> Attempts<'a> {
     }
 }
 
+/// Methods without an effect on the server (RFC 9110 section 9.2.1).
+pub(super) fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
 /// Methods that have the same effect once and several times (RFC 9110 section 9.2.2).
 fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
@@ -156,18 +162,16 @@ mod tests {
 
     #[test]
     fn a_budget_is_a_share_of_the_requests_with_a_floor() {
-        let retry =
-            |percent, floor| Retry { budget_percent: percent, budget_floor: floor, ..Retry::default() };
         let spend = |budget: &Budget| (0..1_000).filter(|_| budget.spend()).count();
-        let share = Budget::new(&retry(20, 0));
+        let share = Budget::new(20, 0);
         assert_eq!(spend(&share), 0);
         (0..50).for_each(|_| share.earn());
         assert_eq!(spend(&share), 10);
         (0..1_000_000).for_each(|_| share.earn());
         assert_eq!(spend(&share), 100, "nothing is saved up for ever");
-        let floor = Budget::new(&retry(0, 3));
+        let floor = Budget::new(0, 3);
         assert!(spend(&floor) >= 3);
-        let none = Budget::new(&retry(0, 0));
+        let none = Budget::new(0, 0);
         (0..50).for_each(|_| none.earn());
         assert_eq!(spend(&none), 0);
     }

@@ -8,6 +8,7 @@ use super::address::Address;
 use super::balance::Balance;
 use super::connect::UpstreamTls;
 use super::health::{Ejection, HealthCheck};
+use super::hedge::Hedge;
 use super::limits::InFlightLimits;
 use super::retry::Retry;
 use super::sticky::Sticky;
@@ -49,6 +50,8 @@ pub struct UpstreamSettings {
     /// Sends a request again that failed on a server. A connection that could not be made leads to
     /// the next server in any case.
     pub retry: Option<Retry>,
+    /// Asks a second server when the first one is late.
+    pub hedge: Option<Hedge>,
     /// Bounds on requests at a time, and the queue before them.
     pub limits: Option<InFlightLimits>,
     /// How often names are resolved anew; needs [`Upstream::start`](super::Upstream::start), without
@@ -89,6 +92,7 @@ impl Default for UpstreamSettings {
             health: None,
             ejection: None,
             retry: None,
+            hedge: None,
             limits: None,
             resolve_every: Duration::from_secs(30),
             start_wait: None,

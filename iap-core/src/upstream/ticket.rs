@@ -11,16 +11,35 @@ pub(super) struct Ticket {
     upstream: Arc<Upstream>,
     index: usize,
     is_probe: bool,
+    owes: bool,
 }
 
 impl Ticket {
     /// Only for who has counted the request in already.
     pub(super) fn new(upstream: Arc<Upstream>, index: usize, is_probe: bool) -> Self {
-        Self { upstream, index, is_probe }
+        Self { upstream, index, is_probe, owes: false }
     }
 
     pub(super) fn index(&self) -> usize {
         self.index
+    }
+
+    /// A good answer whose body is still to come: whether it was one, its end tells.
+    pub(super) fn owe(&mut self) {
+        self.owes = true;
+    }
+
+    /// Takes note of a response that came to its end.
+    pub(super) fn note_whole(&self) {
+        if self.owes {
+            self.upstream.note_outcome(self.index, true);
+        }
+    }
+
+    /// Takes note of a response that broke off.
+    pub(super) fn note_broken(&self) {
+        self.server().metrics.broken.increment(1);
+        self.upstream.note_outcome(self.index, false);
     }
 
     pub(super) fn server(&self) -> &Server {

@@ -55,7 +55,7 @@ impl Wish {
     pub(super) fn grant(
         self,
         response: Response<Received>,
-        pooled: Box<Pooled>,
+        pooled: Pooled,
     ) -> Option<(Tunnel, Response<Body>)> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS || !is_websocket(response.headers()) {
             return None;

@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 
 use http::{HeaderValue, StatusCode, Uri};
 use iap_core::upstream::{
-    Balance, Ejection, HashBy, HealthCheck, InFlightLimits, Protocol, Retry, ServerSettings, Sticky,
+    Balance, Ejection, HashBy, HealthCheck, Hedge, InFlightLimits, Protocol, Retry, ServerSettings, Sticky,
     UpstreamSettings, UpstreamTlsSettings,
 };
 
-use super::policy::HashConfig;
+use super::policy::{HashConfig, HedgeConfig};
 use super::{BalanceConfig, HealthConfig, ProtocolConfig, RetryConfig, StickyConfig, TextOr, UpstreamConfig};
 use crate::config::{Config, Span};
 
@@ -126,6 +126,7 @@ impl UpstreamConfig {
             health: self.health.as_ref().map(health).transpose()?,
             ejection: self.ejection()?,
             retry: self.retry.as_ref().map(retry).transpose()?,
+            hedge: self.hedge.as_ref().map(hedge).transpose()?,
             limits: self.limits()?,
             resolve_every: self.resolve_every.0,
             start_wait: None,
@@ -258,6 +259,11 @@ fn retry(retry: &RetryConfig) -> Result<Retry, String> {
         budget_percent: percent("retry.budget_percent", retry.budget_percent)?,
         budget_floor: retry.budget_floor,
     })
+}
+
+fn hedge(hedge: &HedgeConfig) -> Result<Hedge, String> {
+    let after = positive("hedge.after", hedge.after)?.0;
+    Ok(Hedge { after, budget_percent: percent("hedge.budget_percent", hedge.budget_percent)? })
 }
 
 fn positive(name: impl Display, span: Span) -> Result<Span, String> {

@@ -17,8 +17,8 @@ use super::units::one_minute;
 
 pub(super) use build::{balance, check, statuses, sticky};
 pub(crate) use policy::{
-    BalanceConfig, EjectionConfig, HealthConfig, InFlightConfig, ProtocolConfig, RetryConfig, StickyConfig,
-    UpstreamTlsConfig,
+    BalanceConfig, EjectionConfig, HealthConfig, HedgeConfig, InFlightConfig, ProtocolConfig, RetryConfig,
+    StickyConfig, UpstreamTlsConfig,
 };
 pub(crate) use text_or::TextOr;
 
@@ -49,6 +49,8 @@ pub(crate) struct UpstreamConfig {
     pub(crate) ejection: Option<EjectionConfig>,
     #[serde(default)]
     pub(crate) retry: Option<RetryConfig>,
+    #[serde(default)]
+    pub(crate) hedge: Option<HedgeConfig>,
     #[serde(default)]
     pub(crate) limits: Option<InFlightConfig>,
     #[serde(default = "five_seconds")]

@@ -137,6 +137,19 @@ impl Default for RetryConfig {
     }
 }
 
+/// A second server is asked when the first one is late.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HedgeConfig {
+    pub(crate) after: Span,
+    #[serde(default = "five")]
+    pub(crate) budget_percent: u32,
+}
+
+fn five() -> u32 {
+    5
+}
+
 /// Bounds on requests at a time; no bound where absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use iap_core::upstream::{Balance, HashBy, InFlightLimits, Protocol, Sticky, UpstreamSettings};
+use iap_core::upstream::{Balance, HashBy, Hedge, InFlightLimits, Protocol, Sticky, UpstreamSettings};
 
 use crate::config::{Config, Environment, TextOr, parse};
 
@@ -38,6 +38,7 @@ fn all_settings_reach_the_core_and_survive_a_round_trip() {
     health: {path: /health, host: shop.internal, interval: 1s, expect: '204'}
     ejection: {failures: 2, base_time: 1s, max_time: 1m, max_percent: 100}
     retry: {attempts: 2, statuses: [503], on_timeout: true}
+    hedge: {after: 200ms, budget_percent: 3}
     limits: {total: 100, per_server: 10, queue: 5}
     max_streams: 7
 routes:
@@ -55,6 +56,7 @@ routes:
     assert_eq!(settings.health.unwrap().expect, 204..=204);
     assert_eq!(settings.ejection.unwrap().max_percent, 100);
     assert!(settings.retry.unwrap().on_timeout);
+    assert_eq!(settings.hedge, Some(Hedge { after: Duration::from_millis(200), budget_percent: 3 }));
     assert_eq!(settings.limits.unwrap().per_server, Some(10));
     let tls = config.upstreams["shop"].tls().unwrap();
     assert_eq!(tls.client, Some(("c.pem".into(), "k.pem".into())));
@@ -73,6 +75,7 @@ fn the_sample_shows_the_defaults() {
     let default = UpstreamSettings::default();
     assert_eq!(settings.ejection, Some(Default::default()));
     assert_eq!(settings.retry, Some(Default::default()));
+    assert_eq!(settings.hedge, Some(Hedge::after(Duration::from_millis(500))));
     let health =
         iap_core::upstream::HealthCheck { host: settings.health.clone().unwrap().host, ..Default::default() };
     assert_eq!(settings.health, Some(health));
@@ -116,6 +119,8 @@ fn errors_name_the_place_and_the_remedy() {
         ("{servers: [x], health: {fall: 0}}", "3:6: ", "health.fall must be at least 1"),
         ("{servers: [x], ejection: {max_percent: 101}}", "3:6: ", "from 0 to 100"),
         ("{servers: [x], ejection: {max_time: 1s}}", "3:6: ", "shorter than ejection.base_time"),
+        ("{servers: [x], hedge: {after: 0s}}", "3:6: ", "hedge.after must be longer than zero"),
+        ("{servers: [x], hedge: {}}", "3:", "after"),
         ("{servers: [x], retry: {attempts: 11}}", "3:6: ", "from 1 to 10"),
         ("{servers: [x], retry: {statuses: [200]}}", "3:6: ", "200 is not the status of a failure"),
         ("{servers: [x], limits: {per_server: 0}}", "3:6: ", "limits.per_server must be at least 1"),
