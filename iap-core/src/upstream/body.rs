@@ -88,7 +88,8 @@ impl HttpBody for PooledBody {
         }
         match &frame {
             Some(Err(_)) => self.connection = None,
-            Some(Ok(_)) if !self.body.is_end_stream() => {}
+            // Nothing follows trailers, and whoever passes them on does not ask.
+            Some(Ok(frame)) if !frame.is_trailers() && !self.body.is_end_stream() => {}
             _ => self.give_back(),
         }
         Poll::Ready(frame.map(|result| {

@@ -83,13 +83,14 @@ fn make_origin_form(request: &mut Request<Body>) {
 /// Makes the origin's response ours. Where it is not to be trusted, its connection goes too.
 pub(super) fn finish(
     mut response: Response<Incoming>,
-    pooled: Box<Pooled>,
+    mut pooled: Box<Pooled>,
     had_upload: bool,
 ) -> Result<Response<Body>, Error> {
     if response.status().is_informational() {
         return Err(invalid("an informational response ends nothing"));
     }
-    headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
+    let is_clear = headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
+    pooled.is_spent |= !is_clear;
     // The version is that of one hop; the server side adapts to its client.
     *response.version_mut() = Version::HTTP_11;
     Ok(response.map(|body| {

@@ -31,7 +31,8 @@ pub(super) struct Pooled {
     pub(super) uploaded: Arc<AtomicU64>,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
     pub(super) body_idle: IdleTimer,
-    /// Whether what it still has to send will never come.
+    /// Whether no other request may follow: what it still has to send will never come, or what it has
+    /// received could have been read in two ways.
     pub(super) is_spent: bool,
     idle_since: Instant,
     generation: u32,
