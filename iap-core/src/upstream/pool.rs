@@ -18,7 +18,7 @@ use super::sender::Sender;
 use super::server::{OpenConnection, Server};
 use super::ticket::Ticket;
 use crate::idle::IdleTimer;
-use crate::server::worker;
+use crate::server::worker::{self, Home};
 
 /// A connection that can send requests, or a stream of one. It is boxed once, since it moves with each
 /// request.
@@ -35,6 +35,7 @@ pub(super) struct Pooled {
     /// received could have been read in two ways.
     pub(super) is_spent: bool,
     idle_since: Instant,
+    home: Home,
     generation: u32,
     /// Of a connection that is not shared.
     own: Option<Own>,
@@ -64,6 +65,7 @@ impl Pooled {
             body_idle: IdleTimer::new(Some(body_idle)),
             is_spent: false,
             idle_since: Instant::now(),
+            home: Home::here(),
             generation: own.as_ref().map_or_else(|| server.pool.generation(), |own| own.open.generation),
             own,
         })
@@ -159,9 +161,13 @@ impl Pool {
 
     fn take_from(&self, shard: usize) -> Option<Box<Pooled>> {
         let mut idle = self.shards[shard].lock();
-        while let Some(pooled) = idle.pop_back() {
-            if !self.is_over(&pooled) {
-                return Some(pooled);
+        let mut at = idle.len();
+        while at > 0 {
+            at -= 1;
+            if self.is_over(&idle[at]) {
+                drop(idle.remove(at));
+            } else if idle[at].home.lasts() {
+                return idle.remove(at);
             }
         }
         None
