@@ -15,6 +15,7 @@ have() {
     python3-venv) python3 -c 'import venv, ensurepip' ;;
     nodejs) command -v node ;;
     npm) command -v npm ;;
+    varnish) command -v varnishtest ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }
@@ -31,7 +32,7 @@ if [ ${#missing[@]} -gt 0 ]; then
       exit 1
     }
     # Debian starts services when they are installed; the tests start their own on free ports.
-    for service in redis-server tomcat10; do
+    for service in redis-server tomcat10 varnish; do
       $sudo systemctl stop "$service" >/dev/null 2>&1 || true
     done
   else

@@ -158,7 +158,7 @@ impl Connection {
         }
     }
 
-    /// Notes that the client may still be sending a body that was refused.
+    /// Notes that the client may still be sending a head or a body that was refused.
     pub(crate) fn linger(&self) {
         self.socket.lingers.store(true, Ordering::Relaxed);
     }

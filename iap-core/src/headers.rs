@@ -243,9 +243,11 @@ fn replace_claims(headers: &mut HeaderMap, connection: &Connection) -> Option<He
 }
 
 /// Prepares a response's headers for the client: one framing, or none where there is no body.
-/// `Err` where the lengths contradict each other or are none.
-pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> Result<(), &'static str> {
+/// `Ok(false)` where it was framed in two ways, so that whoever reads it in the other one takes what
+/// follows for another response; `Err` where the lengths contradict each other or are none.
+pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> Result<bool, &'static str> {
     let seen = Seen::in_fields(headers);
+    let is_clear = !(seen.has(Seen::LENGTH) && seen.has(Seen::TRANSFER_CODED));
     // The chunks were what was read by, so the length is only a lie to whoever believes it.
     if status == StatusCode::NO_CONTENT || seen.has(Seen::TRANSFER_CODED) {
         headers.remove(CONTENT_LENGTH);
@@ -254,10 +256,10 @@ pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> R
         remove_hop_by_hop(headers);
     }
     if !seen.has(Seen::LENGTH) {
-        return Ok(());
+        return Ok(is_clear);
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return Ok(()) };
+    let Some(first) = lengths.next() else { return Ok(is_clear) };
     if first.is_empty() || !first.as_bytes().iter().all(u8::is_ascii_digit) {
         return Err("Content-Length is not a number");
     }
@@ -269,7 +271,7 @@ pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> R
         let first = first.clone();
         headers.insert(CONTENT_LENGTH, first);
     }
-    Ok(())
+    Ok(is_clear)
 }
 
 /// Prepares trailers for the next hop: nothing in them may frame, route or end a message

@@ -227,3 +227,29 @@ fn a_client_that_says_close_gets_a_close() {
     assert!(response.ends_with("ok") && response.contains("connection: close"), "{response}");
     assert!(!origin.requests.lock()[0].contains("connection:"));
 }
+
+#[test]
+fn trailers_leave_a_connection_as_good_as_new_and_two_framings_do_not() {
+    let chunks = "2\r\nok\r\n0\r\n";
+    let cases = [
+        (format!("transfer-encoding: chunked\r\n\r\n{chunks}\r\n"), 1),
+        (format!("transfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n{chunks}x-sum: 7\r\n\r\n"), 1),
+        (format!("content-length: 99\r\ntransfer-encoding: chunked\r\n\r\n{chunks}\r\n"), 3),
+        (format!("transfer-encoding: chunked\r\ncontent-length: 2\r\n\r\n{chunks}\r\n"), 3),
+    ];
+    for (rest, connections) in cases {
+        let answer = format!("HTTP/1.1 200 OK\r\n{rest}");
+        let origin = Origin::start(move |_, _, stream| {
+            stream.write_all(answer.as_bytes()).unwrap();
+            Next::KeepAlive
+        });
+        let gateway = gateway(&origin);
+        for _ in 0..3 {
+            let mut client = Client::connect(gateway.addresses()[0]);
+            client.send("GET / HTTP/1.1\r\nhost: t\r\nte: trailers\r\nconnection: te, close\r\n\r\n");
+            let response = read_to_end(&mut client.0);
+            assert!(response.contains("2\r\nok\r\n0\r\n"), "{response}");
+        }
+        assert_eq!(origin.connections.load(Ordering::SeqCst), connections, "{rest}");
+    }
+}

@@ -212,6 +212,47 @@ fn a_client_can_read_why_its_upload_was_refused() {
     }
 }
 
+#[test]
+fn a_client_can_read_why_its_head_was_refused() {
+    let routes = single(Target::respond(http::StatusCode::OK, "ok"));
+    let gateway = builder(routes).start().unwrap();
+    for (start, expected) in [
+        ("GET / HTTP/1.1\r\nhost: t\r\nx: ", "431"),
+        ("GET / HTTP/1.1\nhost: t\r\nx: ", "400"),
+        ("GET / HTTP/1.1\r\nhost : t\r\n\r\n", "400"),
+    ] {
+        let mut client = client(&gateway);
+        client.send(start);
+        for _ in 0..256 {
+            client.0.write_all(&[b'x'; 1 << 16]).expect("what was refused is still taken");
+        }
+        assert_eq!(status(&client.response()), expected, "{start}");
+    }
+}
+
+#[test]
+fn a_client_that_has_nothing_more_to_say_still_gets_its_answer() {
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let end = parking_lot::Mutex::new(end);
+    // It answers only after the client has shut its half.
+    let origin = Origin::start(move |_, _, stream| {
+        let _ = end.lock().recv();
+        respond(stream, "ok");
+        Next::KeepAlive
+    });
+    let gateway = builder(proxy_to([origin.address.to_string()])).start().unwrap();
+    for request in
+        ["GET / HTTP/1.1\r\nhost: t\r\n\r\n", "POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 1\r\n\r\nx"]
+    {
+        let mut client = client(&gateway);
+        client.send(request);
+        client.0.shutdown(std::net::Shutdown::Write).unwrap();
+        ended.send(()).unwrap();
+        assert!(client.response().ends_with("ok"), "{request}");
+        assert!(client.is_closed());
+    }
+}
+
 /// A slow client: the time between its bytes is what is slow about it, and nothing waits for it.
 #[test]
 fn an_upload_may_take_longer_than_the_answer() {

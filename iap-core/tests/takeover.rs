@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{ANY, Client, single};
+use common::h2::{ModernOrigin, answer};
+use common::{ANY, Client, Next, Origin, gateway_to, respond, single, until};
 use http::StatusCode;
 use iap_core::server::Sockets;
-use iap_core::{RunningServer, Server, Target};
+use iap_core::upstream::UpstreamSettings;
+use iap_core::{RunningServer, Server, Target, Upstream};
+use tokio::sync::Semaphore;
 
 fn start(sockets: Sockets, workers: usize, body: &'static str) -> RunningServer {
     let address = sockets.addresses().first().copied().unwrap_or_else(|| ANY.parse().unwrap());
@@ -74,4 +77,61 @@ fn a_socket_that_was_passed_in_serves_all_workers() {
     }
     assert!(std::net::TcpStream::connect(unused).is_err(), "what nobody asked for is closed");
     drop(server);
+}
+
+/// Two servers share an upstream; the former one stops while a request of the next one is on its way. `held`
+/// counts the requests for `/held` at the origin, which are answered once there is a permit in `release`.
+async fn takes_over_in_the_middle(upstream: Arc<Upstream>, held: &AtomicUsize, release: &Semaphore) {
+    let former = gateway_to(&upstream);
+    let mut client = Client::connect(former.addresses()[0]);
+    assert!(client.get("/").contains("ok"));
+    let next = gateway_to(&upstream);
+    let mut waiting = Client::connect(next.addresses()[0]);
+    waiting.send("POST /held HTTP/1.1\r\nhost: t\r\ncontent-length: 1\r\n\r\nx");
+    until("the origin has it", || held.load(Ordering::SeqCst) == 1);
+    drop(client);
+    assert_eq!(former.shutdown(Duration::from_secs(20)).await, 0);
+    release.add_permits(1);
+    let response = waiting.response();
+    assert!(response.contains("ok"), "{response}");
+    // What the former one has left behind is in nobody's way.
+    for _ in 0..4 {
+        assert!(Client::connect(next.addresses()[0]).get("/").contains("ok"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_request_hangs_on_a_connection_of_the_server_that_stops() {
+    let (held, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, wait, runtime) = (held.clone(), release.clone(), tokio::runtime::Handle::current());
+    let origin = Origin::start(move |_, request, stream| {
+        if request.starts_with("POST /held") {
+            count.fetch_add(1, Ordering::SeqCst);
+            runtime.block_on(wait.acquire()).unwrap().forget();
+        }
+        respond(stream, "ok");
+        Next::KeepAlive
+    });
+    let settings = UpstreamSettings::default();
+    let upstream = Upstream::new("o", [origin.address.to_string()], settings).unwrap();
+    takes_over_in_the_middle(Arc::new(upstream), &held, &release).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_stream_hangs_on_a_connection_of_the_server_that_stops() {
+    let (held, release) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, wait) = (held.clone(), release.clone());
+    let origin = ModernOrigin::start(None, move |_, request| {
+        let (count, wait) = (count.clone(), wait.clone());
+        async move {
+            if request.uri().path() == "/held" {
+                count.fetch_add(1, Ordering::SeqCst);
+                wait.acquire().await.unwrap().forget();
+            }
+            answer("ok")
+        }
+    });
+    let settings = UpstreamSettings::default();
+    let upstream = Upstream::new("o", [format!("h2c://{}", origin.address)], settings).unwrap();
+    takes_over_in_the_middle(Arc::new(upstream), &held, &release).await;
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,6 +19,29 @@ use crate::hooks::Hooks;
 thread_local! {
     static INDEX: Cell<usize> = const { Cell::new(0) };
     static APPLICATION: RefCell<Option<Handle>> = const { RefCell::new(None) };
+    static HOME: Cell<Home> = const { Cell::new(Home(0)) };
+}
+
+/// The server whose workers' runtimes something lives on: its tasks, sockets and timers end with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Home(u64);
+
+impl Home {
+    /// That of this thread.
+    pub(crate) fn here() -> Self {
+        HOME.get()
+    }
+
+    /// Whether what lives there lasts as long as what this thread does. Another server may stop before:
+    /// the one that this thread's has taken over from.
+    pub(crate) fn lasts(self) -> bool {
+        self == Self(0) || self == Self::here()
+    }
+
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
 }
 
 /// The number of this worker; 0 on threads that are none.
@@ -44,11 +67,13 @@ pub(super) fn spawn_all<H: Hooks>(
             sockets[worker].extend(own.into_iter().map(|socket| (socket, bound.entry.clone())));
         }
     }
+    let home = Home::next();
     let spawn = |(index, sockets)| {
         let (shared, application) = (shared.clone(), application.clone());
         let runtime = Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name(format!("iap-worker-{index}")).spawn(move || {
             INDEX.set(index);
+            HOME.set(home);
             APPLICATION.set(Some(application));
             runtime.block_on(run(sockets, shared));
         })

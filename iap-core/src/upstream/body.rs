@@ -125,7 +125,8 @@ impl HttpBody for PooledBody {
             // The client has broken off its request, and with it the response.
             Some(Err(error)) if error.is::<Error>() => self.connection = None,
             Some(Err(_)) => self.broken(),
-            Some(Ok(_)) if !self.is_over() => {}
+            // Nothing follows trailers, and whoever passes them on does not ask.
+            Some(Ok(frame)) if !frame.is_trailers() && !self.is_over() => {}
             _ => self.give_back(),
         }
         Poll::Ready(frame.map(|result| {

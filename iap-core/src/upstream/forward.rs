@@ -91,18 +91,18 @@ fn make_origin_form(request: &mut Request<Body>) {
 /// Makes the origin's response ours. Where it is not to be trusted, its connection goes too.
 pub(super) fn finish(
     mut response: Response<Received>,
-    pooled: Box<Pooled>,
+    mut pooled: Box<Pooled>,
     had_upload: bool,
 ) -> Result<Response<Body>, Error> {
     if response.status().is_informational() {
         return Err(invalid("an informational response ends nothing"));
     }
-    headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
+    let is_clear = headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
+    pooled.is_spent |= !is_clear;
     // The version is that of one hop; the server side adapts to its client.
     *response.version_mut() = Version::HTTP_11;
     let is_failure = response.status().is_server_error();
     Ok(response.map(|body| {
-        let mut pooled = pooled;
         if let Some(ticket) = pooled.ticket.as_mut().filter(|_| !is_failure) {
             ticket.owe();
         }

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::server::OpenConnection;
 use crate::body::Body;
-use crate::server::worker;
+use crate::server::worker::{self, Home};
 
 /// Flow-control windows, in bytes: as much as may be on its way before we have read it.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -65,6 +65,7 @@ struct Shared {
     scheme: Scheme,
     usage: Arc<Usage>,
     used: Instant,
+    home: Home,
 }
 
 /// The right to send one request over a shared connection.
@@ -137,10 +138,11 @@ impl Multiplexer {
         {
             let mut connections = self.shards[own].connections.lock();
             connections.retain(|shared| shared.is_alive() && !self.is_over(shared));
-            if let Some(shared) = connections.iter_mut().find(|shared| self.has_room(shared)) {
+            let mut lasting = connections.iter_mut().filter(|shared| shared.home.lasts());
+            if let Some(shared) = lasting.find(|shared| self.has_room(shared)) {
                 return Some(shared.stream());
             }
-            if connections.len() >= MAX_CONNECTIONS {
+            if connections.iter().filter(|shared| shared.home.lasts()).count() >= MAX_CONNECTIONS {
                 return least_busy(&mut connections);
             }
         }
@@ -180,7 +182,8 @@ impl Multiplexer {
     /// Adds a connection, and takes its first stream.
     pub(super) fn add(&self, made: Established, scheme: Scheme) -> Stream {
         let Established { sender, allowed } = made;
-        let mut shared = Shared { sender, allowed, scheme, usage: Arc::default(), used: Instant::now() };
+        let (usage, used, home) = (Arc::default(), Instant::now(), Home::here());
+        let mut shared = Shared { sender, allowed, scheme, usage, used, home };
         let stream = shared.stream();
         self.own().connections.lock().push(shared);
         self.is_used.store(true, Ordering::Relaxed);
@@ -196,7 +199,7 @@ impl Multiplexer {
 }
 
 fn least_busy(connections: &mut [Shared]) -> Option<Stream> {
-    let alive = connections.iter_mut().filter(|shared| shared.is_alive());
+    let alive = connections.iter_mut().filter(|shared| shared.is_alive() && shared.home.lasts());
     alive.min_by_key(|shared| shared.usage.streams.load(Ordering::Relaxed)).map(Shared::stream)
 }
 

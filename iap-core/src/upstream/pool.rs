@@ -16,7 +16,7 @@ use super::sender::Sender;
 use super::server::{OpenConnection, Server};
 use super::ticket::Ticket;
 use crate::idle::IdleTimer;
-use crate::server::worker;
+use crate::server::worker::{self, Home};
 
 /// A connection that can send requests, or a stream of one. It is boxed once, since it moves with each
 /// request.
@@ -29,9 +29,11 @@ pub(super) struct Pooled {
     pub(super) answer_idle: IdleTimer,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
     pub(super) body_idle: IdleTimer,
-    /// Whether what it still has to send will never come.
+    /// Whether no other request may follow: what it still has to send will never come, or what it has
+    /// received could have been read in two ways.
     pub(super) is_spent: bool,
     idle_since: Instant,
+    home: Home,
     generation: u32,
     /// Of a connection that is not shared.
     open: Option<OpenConnection>,
@@ -66,6 +68,7 @@ impl Pooled {
             body_idle: IdleTimer::new(Some(patience.body_idle)),
             is_spent: false,
             idle_since: Instant::now(),
+            home: Home::here(),
             generation: open.as_ref().map_or_else(|| server.pool.generation(), |open| open.generation),
             open,
         })
@@ -147,9 +150,13 @@ impl Pool {
 
     fn take_from(&self, shard: usize) -> Option<Box<Pooled>> {
         let mut idle = self.shards[shard].lock();
-        while let Some(mut pooled) = idle.pop_back() {
-            if !self.is_over(&mut pooled) {
-                return Some(pooled);
+        let mut at = idle.len();
+        while at > 0 {
+            at -= 1;
+            if self.is_over(&mut idle[at]) {
+                drop(idle.remove(at));
+            } else if idle[at].home.lasts() {
+                return idle.remove(at);
             }
         }
         None

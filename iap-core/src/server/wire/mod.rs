@@ -6,7 +6,7 @@
 //! them. The bytes are read along where they lie; nothing is copied.
 
 mod refusal;
-mod scan;
+pub(super) mod scan;
 
 use std::io;
 use std::pin::Pin;
@@ -117,6 +117,8 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
         self.is_between = false;
         let Some(status) = refusal::automatic(bytes) else { return Poll::Ready(Ok(None)) };
         self.out = refusal::document(status, self.fault);
+        // The head that was refused may still be on its way.
+        self.connection.linger();
         if let Poll::Ready(result) = self.poll_out(cx) {
             result?;
         }
