@@ -394,6 +394,6 @@ fn path_parameters_reach_the_service_and_a_wrong_method_is_405() {
     let server = serve([route.when(Conditions::new().methods([Method::GET, Method::PUT]))]);
     assert!(ask(&server, "GET", "/users/a%20b", "").ends_with("\r\n\r\na b"));
     let refused = ask(&server, "DELETE", "/users/7", "");
-    assert_eq!((status(&refused), field(&refused, "allow")), ("405", Some("GET, PUT")));
+    assert_eq!((status(&refused), field(&refused, "allow")), ("405", Some("GET, HEAD, PUT")));
     assert_eq!(status(&ask(&server, "GET", "/users/7/x", "")), "404");
 }
