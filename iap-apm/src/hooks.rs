@@ -21,7 +21,7 @@ const MAX_HOST: usize = 255;
 const MAX_FACT: usize = 256;
 const NO_SLOT: usize = usize::MAX;
 /// Stages that a transaction holds itself; further ones go through the ring.
-const HELD: usize = 5;
+const HELD: usize = 4;
 
 /// Records the transactions of a server. Cheap to clone; the recording goes on while any clone lives.
 ///

@@ -44,10 +44,10 @@ impl Marks {
         self.set(trace_id, Mark::LetGo, Mark::Begun)
     }
 
-    /// The trace is kept after all.
-    pub(crate) fn keep(&self, trace_id: TraceId) {
+    /// Marks the trace whatever was decided before.
+    pub(crate) fn overrule(&self, trace_id: TraceId, to: Mark) {
         let (slot, key) = self.place(trace_id);
-        slot.store(key | Mark::Begun as u64, Relaxed);
+        slot.store(key | to as u64, Relaxed);
     }
 
     fn set(&self, trace_id: TraceId, to: Mark, unless: Mark) -> bool {
@@ -73,8 +73,7 @@ fn mark(slot: u64, key: u64) -> Option<Mark> {
 /// A number by which traces are chosen, evenly spread and the same in every process. Of the id's last
 /// eight bytes: those are random also where a sender fills up shorter ids, and by the W3C's level 2.
 pub(crate) fn spread(trace_id: TraceId) -> u64 {
-    let bytes = trace_id.0;
-    let mut x = u64::from_be_bytes([8, 9, 10, 11, 12, 13, 14, 15].map(|at| bytes[at]));
+    let mut x = u128::from_be_bytes(trace_id.0) as u64;
     // The finalizer of MurmurHash3, which leaves no pattern of the input.
     x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
@@ -93,7 +92,7 @@ mod tests {
         assert!(marks.begin(trace_id(1)) && marks.begin(trace_id(1)));
         assert!(!marks.let_go(trace_id(1)), "a part is written");
         assert!(marks.let_go(trace_id(2)) && !marks.begin(trace_id(2)));
-        marks.keep(trace_id(2));
+        marks.overrule(trace_id(2), Mark::Begun);
         assert_eq!([1, 2, 3].map(|n| marks.get(trace_id(n))), [Some(Mark::Begun), Some(Mark::Begun), None]);
     }
 

@@ -72,7 +72,7 @@ impl Collector {
         let Done { transaction, end, finish } = done;
         let trace_id = transaction.context.trace_id;
         let taken = transaction.take();
-        self.shared.marks.keep(trace_id);
+        self.shared.marks.overrule(trace_id, Mark::Begun);
         let row = assemble::summary(&self.shared, &transaction, taken.facts, end, finish, weight);
         self.shared.live.show(&row);
         if self.has_room() {
@@ -85,15 +85,15 @@ impl Collector {
     /// Drops a transaction, which another one stands for, with what is held of it.
     fn let_go(&mut self, done: Done) {
         let trace_id = done.transaction.context.trace_id;
-        if self.shared.marks.let_go(trace_id) {
-            self.not_kept += 1;
-            drop(self.held.take(trace_id));
-        } else if self.keeper.take_begun() {
+        if !self.shared.marks.let_go(trace_id) {
             // A part of it came meanwhile. It is counted already.
-            self.keep(done, 0);
-        } else {
-            self.not_kept += 1;
+            if self.keeper.take_begun() {
+                return self.keep(done, 0);
+            }
+            self.shared.marks.overrule(trace_id, Mark::LetGo);
         }
+        self.not_kept += 1;
+        drop(self.held.take(trace_id));
     }
 
     /// Keeps those that stand for what was let go until now.
@@ -118,7 +118,7 @@ impl Collector {
             Some(Mark::Begun) => self.add(trace_id, part),
             None => {
                 if let Some(part) = self.held.hold(trace_id, part) {
-                    self.shared.marks.keep(trace_id);
+                    self.shared.marks.overrule(trace_id, Mark::Begun);
                     self.add(trace_id, part);
                 }
             }
@@ -131,7 +131,7 @@ impl Collector {
 
     fn write_older(&mut self, than: Duration) {
         for trace_id in self.held.older(than) {
-            self.shared.marks.keep(trace_id);
+            self.shared.marks.overrule(trace_id, Mark::Begun);
             self.write_held(trace_id);
         }
     }
@@ -146,7 +146,7 @@ impl Collector {
         for transaction in running {
             let trace_id = transaction.context.trace_id;
             for stage in transaction.take_stages() {
-                shared.marks.keep(trace_id);
+                shared.marks.overrule(trace_id, Mark::Begun);
                 self.add(trace_id, Part::Stage(stage));
             }
         }
