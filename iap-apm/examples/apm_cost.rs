@@ -1,4 +1,4 @@
-//! What a transaction costs, by thread: `apm_cost [TRANSACTIONS]`.
+//! What a transaction costs, by thread: `apm_cost [TRANSACTIONS [KEPT_A_SECOND]]`.
 //!
 //! One thread makes transactions as a gateway's worker does (two stages each), in bursts with pauses,
 //! so that the rings never overflow. CPU time is read from Linux' `/proc/self/task/*/schedstat`.
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
-use iap_apm::{Apm, ApmHooks};
+use iap_apm::{Apm, ApmHooks, Keeping};
 use iap_core::Connection;
 use iap_core::hooks::{Begin, Finish, Hooks, SpanEnd, Stage};
 
@@ -53,7 +53,8 @@ fn cpu_ns(name: &str) -> u64 {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted = std::env::args().nth(1).map_or(Ok(200_000), |text| text.parse::<u64>())?;
     iap_apm::metrics::install()?;
-    let apm = Apm::builder().build()?;
+    let kept = std::env::args().nth(2).map(|text| text.parse::<u32>()).transpose()?;
+    let apm = Apm::builder().keeping(kept.map_or_else(Keeping::default, Keeping::per_second)).build()?;
     let (hooks, route, server) = (apm.hooks(), "orders".into(), "10.0.0.1:8080".into());
     let address = ([127, 0, 0, 1], 80).into();
     let connection = Arc::new(Connection::new(address, address, false));

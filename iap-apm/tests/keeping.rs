@@ -270,3 +270,23 @@ async fn the_callers_flags_are_passed_on_as_they_came() {
     apm.flush().await.expect("flushed");
     assert_eq!(route(&apm, "orders").await.count, 2);
 }
+
+#[tokio::test]
+async fn what_a_running_transaction_has_recorded_is_there_after_a_flush_and_so_is_the_rest() {
+    let apm = flooded(Keeping::per_second(1));
+    let hooks = apm.hooks();
+    (0..1_000).for_each(|_| _ = send(&hooks, "orders", finish(200, None)));
+    let transaction = begin(&hooks, "orders", None);
+    let id = hooks.context(&transaction).expect("recorded").trace_id;
+    apm.flush().await.expect("flushed");
+    assert_eq!(trace(&apm, id).await.spans.len(), 1);
+    // More than a transaction holds by itself.
+    for _ in 0..20 {
+        let span = hooks.start(&transaction, Stage::Handler, None);
+        hooks.end(&transaction, span, SpanEnd::default());
+    }
+    hooks.finish(transaction, finish(200, None));
+    apm.flush().await.expect("flushed");
+    assert_eq!(trace(&apm, id).await.spans.len(), 22);
+    assert_eq!(route(&apm, "orders").await.count, 1_001);
+}

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::assemble::Pending;
-use self::held::Held;
+use self::held::{HELD_FOR, Held};
 use self::http_metrics::HttpMetrics;
 use self::intake::Done;
 use self::keeper::Keeper;
@@ -143,7 +143,7 @@ impl Collector {
         self.last_upkeep = Instant::now();
         self.shared.ticks.follow_wall_clock();
         self.anchor = self.shared.ticks.anchor();
-        self.write_long_running();
+        self.write_running(HELD_FOR);
         crate::metrics::publish(&self.shared);
         crate::metrics::run_upkeep();
     }
@@ -205,6 +205,7 @@ impl Collector {
         self.drain();
         self.pay();
         self.write_all_held();
+        self.write_running(Duration::ZERO);
         loop {
             if self.writing.is_none() {
                 self.write();
