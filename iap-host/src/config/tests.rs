@@ -29,11 +29,6 @@ fn errors_name_the_place_and_the_remedy() {
         ("log: {level: loud}\n", "iap.yaml: ", "log.level: write off"),
         ("log: {level: 'info,iap_core=loud'}\n", "iap.yaml: ", "log.level: write off"),
         ("apm: {history: ''}\n", "iap.yaml: ", "apm.history: write a directory"),
-        ("apm:\n  keep: 200\n", "iap.yaml:2:9: ", "`200` is not a rate: write a whole number and /s"),
-        ("apm:\n  keep: +1/s\n", "iap.yaml:2:9: ", "like `200/s`, or `all`"),
-        ("apm:\n  keep: 5000000000/s\n", "iap.yaml:2:9: ", "is not a rate"),
-        ("apm:\n  slow: fast\n", "iap.yaml:2:9: ", "`fast` is not a duration"),
-        ("apm: {slow: 0s}\n", "iap.yaml: ", "apm.slow must be longer than zero"),
         ("admin: {hosts: ['https://ops.example/']}\n", "iap.yaml: ", "without scheme"),
         ("routes:\n  - {name: a, files: x, host: 'x.org:80'}\n", "iap.yaml:2:5: ", "is no host name"),
         ("sessions: {api: '0.0.0.0:9901'}\n", "iap.yaml: ", "one they can reach"),
@@ -205,4 +200,19 @@ fn rates_are_read_as_they_are_written() {
     }
     let environment = Environment::from([("IAP_APM__KEEP".to_owned(), "7/s".to_owned())]);
     assert_eq!(parse("iap.yaml", "", &environment).unwrap().apm.keep, Rate::PerSecond(7));
+}
+
+#[test]
+fn errors_of_rates_and_slowness_name_the_place() {
+    let cases = [
+        ("apm:\n  keep: 200\n", "iap.yaml:2:9: ", "`200` is not a rate: write a whole number and /s"),
+        ("apm:\n  keep: +1/s\n", "iap.yaml:2:9: ", "like `200/s`, or `all`"),
+        ("apm:\n  keep: 5000000000/s\n", "iap.yaml:2:9: ", "is not a rate"),
+        ("apm:\n  slow: fast\n", "iap.yaml:2:9: ", "`fast` is not a duration"),
+        ("apm: {slow: 0s}\n", "iap.yaml: ", "apm.slow must be longer than zero"),
+    ];
+    for (text, start, part) in cases {
+        let error = error(text);
+        assert!(error.starts_with(start) && error.contains(part), "{text}: {error}");
+    }
 }
