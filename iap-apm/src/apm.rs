@@ -2,17 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::active::ActiveTable;
 use crate::bridge::ApmLayer;
-use crate::collector::{Collector, Command};
+use crate::collector::{Collector, Command, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::hooks::ApmHooks;
+use crate::keeping::Keeping;
 use crate::live::{self, LiveSnapshot, LiveState, RecentPoints};
+use crate::marks::Marks;
 use crate::otlp::OtlpService;
 use crate::record::{Dropped, Rings};
 use crate::shared::Shared;
@@ -32,6 +35,7 @@ pub struct ApmBuilder {
     recent_points: usize,
     flush_interval: Duration,
     max_routes: usize,
+    keeping: Keeping,
 }
 
 impl ApmBuilder {
@@ -86,6 +90,13 @@ impl ApmBuilder {
         self
     }
 
+    /// Which transactions the history keeps; by default [`Keeping::default`].
+    #[must_use]
+    pub fn keeping(mut self, keeping: Keeping) -> Self {
+        self.keeping = keeping;
+        self
+    }
+
     /// Starts the collector.
     ///
     /// # Errors
@@ -99,24 +110,33 @@ impl ApmBuilder {
                 Arc::new(history.map_err(|error| Error::with_source(ErrorKind::History, error))?)
             }
         };
+        let marks = Arc::new(Marks::new());
         let shared = Arc::new(Shared {
             service: self.service,
             ticks: Ticks::new(),
             rings: Rings::new(self.ring_capacity),
             active: ActiveTable::new(self.active_slots),
             live: LiveState::new(self.recent_points),
+            marks: marks.clone(),
+            not_kept: AtomicU64::new(0),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::with_source(ErrorKind::Thread, error))?;
         let (commands, inbox) = mpsc::channel(COMMANDS);
-        let collector = Collector::new(shared.clone(), history.clone(), self.flush_interval, self.max_routes);
+        let settings = Settings {
+            flush_interval: self.flush_interval,
+            max_routes: self.max_routes,
+            keeping: self.keeping,
+        };
+        let collector = Collector::new(shared.clone(), history.clone(), settings);
         std::thread::Builder::new()
             .name("iap-apm".into())
             .spawn(move || runtime.block_on(collector.run(inbox)))
             .map_err(|error| Error::with_source(ErrorKind::Thread, error))?;
-        Ok(Apm { otlp: OtlpService::new(history.clone()), history, shared, commands })
+        let otlp = OtlpService::new(history.clone()).following(marks, self.keeping.slow);
+        Ok(Apm { otlp, history, shared, commands })
     }
 }
 
@@ -149,6 +169,7 @@ impl Apm {
             recent_points: 10_000,
             flush_interval: Duration::from_millis(200),
             max_routes: 200,
+            keeping: Keeping::default(),
         }
     }
 

@@ -14,12 +14,14 @@ use crate::collector::Command;
 use crate::model::UNROUTED;
 use crate::record::{Record, StageRecord, count};
 use crate::shared::Shared;
-use crate::text::cut;
+use crate::text::{Short, cut};
 
 const MAX_PATH: usize = 2_048;
 const MAX_HOST: usize = 255;
 const MAX_FACT: usize = 256;
 const NO_SLOT: usize = usize::MAX;
+/// Stages that a transaction holds itself; further ones go through the ring.
+const HELD: usize = 4;
 
 /// Records the transactions of a server. Cheap to clone; the recording goes on while any clone lives.
 ///
@@ -54,17 +56,65 @@ pub struct ApmTransaction {
     pub(crate) parent: Option<SpanId>,
     pub(crate) start: u64,
     pub(crate) method: Method,
-    /// Path and host in one allocation.
-    text: Box<str>,
+    /// Path and host.
+    text: Short,
     path_len: usize,
     connection: Arc<Connection>,
-    facts: Mutex<Facts>,
+    known: Mutex<Known>,
     stage: AtomicU8,
     slot: AtomicUsize,
     finished: AtomicBool,
 }
 
 /// What becomes known on the way.
+#[derive(Default)]
+struct Known {
+    facts: Facts,
+    stages: Stages,
+}
+
+/// Finished stages, as they are until the collector decides whether the transaction is kept.
+pub(crate) struct Stages {
+    held: [Option<StageRecord>; HELD],
+    len: usize,
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        Self { held: [const { None }; HELD], len: 0 }
+    }
+}
+
+impl Stages {
+    /// Gives a stage back for which there is no room.
+    fn hold(&mut self, stage: StageRecord) -> Option<StageRecord> {
+        let Some(place) = self.held.get_mut(self.len) else { return Some(stage) };
+        *place = Some(stage);
+        self.len += 1;
+        None
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.held.iter().flatten().count()
+    }
+}
+
+impl IntoIterator for Stages {
+    type Item = StageRecord;
+    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<StageRecord>, HELD>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.held.into_iter().flatten()
+    }
+}
+
+/// What the collector takes of a transaction that is kept.
+pub(crate) struct Taken {
+    pub(crate) facts: Facts,
+    pub(crate) stages: Stages,
+}
+
+/// What is said about a transaction.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     pub(crate) route: Option<Arc<str>>,
@@ -80,19 +130,16 @@ impl ApmTransaction {
         };
         let path = cut(begin.path, MAX_PATH);
         let host = cut(begin.host, MAX_HOST);
-        let mut text = String::with_capacity(path.len() + host.len());
-        text.push_str(path);
-        text.push_str(host);
         let transaction = Arc::new(Self {
             shared: shared.clone(),
             context,
             parent: begin.parent.map(|parent| parent.span_id),
             start: shared.ticks.raw(),
             method: begin.method.clone(),
-            text: text.into_boxed_str(),
+            text: Short::of(path, host),
             path_len: path.len(),
             connection: begin.connection.clone(),
-            facts: Mutex::default(),
+            known: Mutex::default(),
             stage: AtomicU8::new(0),
             slot: AtomicUsize::new(NO_SLOT),
             finished: AtomicBool::new(false),
@@ -105,11 +152,11 @@ impl ApmTransaction {
     }
 
     pub(crate) fn path(&self) -> &str {
-        &self.text[..self.path_len]
+        &self.text.as_str()[..self.path_len]
     }
 
     pub(crate) fn host(&self) -> &str {
-        &self.text[self.path_len..]
+        &self.text.as_str()[self.path_len..]
     }
 
     /// The client's address; `None` for a connection that is not known.
@@ -119,12 +166,29 @@ impl ApmTransaction {
     }
 
     pub(crate) fn facts(&self) -> Facts {
-        self.facts.lock().clone()
+        self.known.lock().facts.clone()
+    }
+
+    /// Looks at the route without copying it.
+    pub(crate) fn with_route<T>(&self, look: impl FnOnce(&str) -> T) -> T {
+        look(self.known.lock().facts.route())
+    }
+
+    /// What is known, to be written. Stages that end later go through the ring.
+    pub(crate) fn take(&self) -> Taken {
+        let mut known = self.known.lock();
+        let closed = Stages { len: HELD, ..Stages::default() };
+        Taken { facts: known.facts.clone(), stages: std::mem::replace(&mut known.stages, closed) }
     }
 
     /// The stage that began last.
     pub(crate) fn last_stage(&self) -> Option<&'static str> {
         STAGES.get(usize::from(self.stage.load(Ordering::Relaxed)).checked_sub(1)?).copied()
+    }
+
+    /// The stages that have ended until now; later ones are held again.
+    pub(crate) fn take_stages(&self) -> Stages {
+        std::mem::take(&mut self.known.lock().stages)
     }
 
     fn entered(&self, stage: &Stage) {
@@ -138,9 +202,12 @@ impl ApmTransaction {
 
     fn store(&self, id: SpanId, parent: SpanId, stage: Stage, start: u64, end: SpanEnd) {
         let SpanEnd { status, error, detail } = end;
-        let (trace_id, now) = (self.context.trace_id, self.shared.ticks.raw());
-        let record = StageRecord { trace_id, id, parent, start, end: now, stage, status, error, detail };
-        self.shared.rings.push(Record::Stage(record));
+        let end = self.shared.ticks.raw();
+        let stage = StageRecord { id, parent, start, end, stage, status, error, detail };
+        let refused = self.known.lock().stages.hold(stage);
+        if let Some(stage) = refused {
+            self.shared.rings.push(Record::Stage { trace_id: self.context.trace_id, stage });
+        }
     }
 }
 
@@ -159,6 +226,10 @@ impl Drop for ApmTransaction {
         if !*self.finished.get_mut() {
             self.leave();
             count(&self.shared.rings.dropped.unfinished, 1);
+            let trace_id = self.context.trace_id;
+            for stage in std::mem::take(&mut self.known.get_mut().stages) {
+                self.shared.rings.push(Record::Stage { trace_id, stage });
+            }
         }
     }
 }
@@ -178,10 +249,10 @@ impl Recorder for ApmTransaction {
 
     fn set(&self, field: Field, value: &str) {
         let value = Some(cut(value, MAX_FACT).into());
-        let mut facts = self.facts.lock();
+        let mut known = self.known.lock();
         match field {
-            Field::User => facts.user = value,
-            Field::Session => facts.session = value,
+            Field::User => known.facts.user = value,
+            Field::Session => known.facts.session = value,
             _ => {}
         }
     }
@@ -205,7 +276,7 @@ impl Hooks for ApmHooks {
     }
 
     fn routed(&self, transaction: &Self::Transaction, route: &Arc<str>) {
-        transaction.facts.lock().route = Some(route.clone());
+        transaction.known.lock().facts.route = Some(route.clone());
     }
 
     fn start(&self, transaction: &Self::Transaction, stage: Stage, parent: Option<SpanId>) -> ApmSpan {

@@ -48,7 +48,8 @@
 //!
 //! hooks, tracing bridge → ring of the thread → collector → live feed, metrics, history; OTLP goes
 //! straight to the history and is answered once that has committed. Nothing on the serving threads
-//! blocks; what does not fit is counted ([`Dropped`]).
+//! blocks; what does not fit is counted ([`Dropped`]). Under load the history keeps a part of the
+//! ordinary transactions ([`Keeping`]); the live feed and the metrics count all.
 //!
 //! # Modules
 //!
@@ -70,7 +71,9 @@ mod collector;
 mod error;
 pub mod history;
 pub mod hooks;
+mod keeping;
 pub mod live;
+mod marks;
 pub mod metrics;
 pub mod model;
 pub mod otlp;
@@ -91,6 +94,7 @@ pub use history::{
     TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
+pub use keeping::Keeping;
 pub use live::{ActiveTransaction, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints};
 pub use model::{
     LogLine, RouteStats, SeriesPoint, Source, Span, SpanKind, SpanNode, SpanStatus, Trace, TraceTree,

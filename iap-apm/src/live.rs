@@ -77,7 +77,7 @@ pub struct LiveSnapshot {
     pub active: Vec<ActiveTransaction>,
 }
 
-/// A finished transaction as a point of the scatter.
+/// A finished transaction that the history keeps, as a point of the scatter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecentPoint {
     /// Its number in the feed, without gaps.
@@ -95,6 +95,8 @@ pub struct RecentPoint {
     pub failed: bool,
     /// The route.
     pub route: String,
+    /// How many transactions it stands for, itself included.
+    pub weight: u64,
 }
 
 /// Points after a sequence number.
@@ -136,21 +138,24 @@ impl LiveState {
         }
     }
 
-    pub(crate) fn add(&self, row: &TransactionSummary) {
-        let unix_s = (row.start_us + row.duration_us) / 1_000_000;
-        {
-            let mut seconds = self.seconds.lock();
-            let second = &mut seconds[(unix_s % LIVE_SECONDS as u64) as usize];
-            if second.unix_s < unix_s {
-                second.durations.clear();
-                (second.unix_s, second.errors) = (unix_s, 0);
-            }
-            // One that is older than what the slot holds has left the window.
-            if second.unix_s == unix_s {
-                second.durations.add(row.duration_us);
-                second.errors += u64::from(row.failed);
-            }
+    /// Counts a finished transaction.
+    pub(crate) fn count(&self, start_us: u64, duration_us: u64, failed: bool) {
+        let unix_s = start_us.saturating_add(duration_us) / 1_000_000;
+        let mut seconds = self.seconds.lock();
+        let second = &mut seconds[(unix_s % LIVE_SECONDS as u64) as usize];
+        if second.unix_s < unix_s {
+            second.durations.clear();
+            (second.unix_s, second.errors) = (unix_s, 0);
         }
+        // One that is older than what the slot holds has left the window.
+        if second.unix_s == unix_s {
+            second.durations.add(duration_us);
+            second.errors += u64::from(failed);
+        }
+    }
+
+    /// Shows a transaction that is kept: behind each point there is a trace.
+    pub(crate) fn show(&self, row: &TransactionSummary) {
         let mut recent = self.recent.lock();
         if recent.points.len() == self.capacity {
             recent.points.pop_front();
@@ -163,6 +168,7 @@ impl LiveState {
             status: row.status,
             failed: row.failed,
             route: row.route.clone(),
+            weight: row.weight,
         };
         recent.next_seq += 1;
         recent.points.push_back(point);

@@ -6,11 +6,13 @@
 //! | `iap_http_request_duration_seconds` (histogram) | the same |
 //! | `iap_http_requests_active` | |
 //! | `iap_apm_dropped_total` | `what`: see [`Dropped`](crate::Dropped) |
+//! | `iap_apm_not_kept_total`: for which others stand in the history, see [`Keeping`](crate::Keeping) | `what`: `transaction`, received `span`, `log` |
 //! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `request` |
 //! | `iap_apm_history_evicted_total` | `why`: `age`, `size` |
 //! | `iap_apm_history_damaged_total` | |
 
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -66,10 +68,13 @@ pub(crate) fn publish(shared: &Shared) {
         ("active", dropped.active),
         ("unfinished", dropped.unfinished),
         ("history", dropped.history),
+        ("important", dropped.important),
     ];
     for (what, number) in counts {
         counter!("iap_apm_dropped_total", "what" => what).absolute(number);
     }
+    let not_kept = shared.not_kept.load(Ordering::Relaxed);
+    counter!("iap_apm_not_kept_total", "what" => "transaction").absolute(not_kept);
 }
 
 /// Folds raw samples into buckets; without it histograms grow until they are read.

@@ -22,7 +22,6 @@ const RESERVE: usize = 8;
 
 /// A finished stage. Everything in it is moved or copied: pushing one allocates nothing.
 pub(crate) struct StageRecord {
-    pub(crate) trace_id: TraceId,
     pub(crate) id: SpanId,
     pub(crate) parent: SpanId,
     pub(crate) start: u64,
@@ -35,9 +34,20 @@ pub(crate) struct StageRecord {
 
 /// What goes through a ring.
 pub(crate) enum Record {
-    Stage(StageRecord),
-    Finished { transaction: Arc<ApmTransaction>, end: u64, finish: Finish },
-    Span { trace_id: TraceId, span: Box<Span> },
+    /// A stage for which its transaction had no room.
+    Stage {
+        trace_id: TraceId,
+        stage: StageRecord,
+    },
+    Finished {
+        transaction: Arc<ApmTransaction>,
+        end: u64,
+        finish: Finish,
+    },
+    Span {
+        trace_id: TraceId,
+        span: Box<Span>,
+    },
     Log(Box<LogLine>),
 }
 
@@ -56,6 +66,9 @@ pub struct Dropped {
     pub unfinished: u64,
     /// Records that the history did not take in time.
     pub history: u64,
+    /// Failed, slow and broken-off transactions beyond [`Keeping::important`](crate::Keeping::important).
+    /// Others stand for them: only their details are lost.
+    pub important: u64,
 }
 
 #[derive(Default)]
@@ -66,6 +79,7 @@ pub(crate) struct DroppedCounters {
     pub(crate) active: AtomicU64,
     pub(crate) unfinished: AtomicU64,
     pub(crate) history: AtomicU64,
+    pub(crate) important: AtomicU64,
 }
 
 impl DroppedCounters {
@@ -78,6 +92,7 @@ impl DroppedCounters {
             active: get(&self.active),
             unfinished: get(&self.unfinished),
             history: get(&self.history),
+            important: get(&self.important),
         }
     }
 }
@@ -120,8 +135,11 @@ impl Rings {
         let refused = if self.stopped.load(Ordering::Relaxed) { Some(record) } else { self.try_push(record) };
         match refused {
             None => {}
-            Some(Record::Stage(_) | Record::Span { .. }) => count(&self.dropped.spans, 1),
-            Some(Record::Finished { .. }) => count(&self.dropped.transactions, 1),
+            Some(Record::Stage { .. } | Record::Span { .. }) => count(&self.dropped.spans, 1),
+            Some(Record::Finished { transaction, .. }) => {
+                count(&self.dropped.transactions, 1);
+                count(&self.dropped.spans, transaction.take().stages.count() as u64);
+            }
             Some(Record::Log(_)) => count(&self.dropped.logs, 1),
         }
     }

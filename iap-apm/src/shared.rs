@@ -1,7 +1,11 @@
 //! What the recording side and the collector have in common.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use crate::active::ActiveTable;
 use crate::live::LiveState;
+use crate::marks::Marks;
 use crate::record::Rings;
 use crate::ticks::Ticks;
 
@@ -11,4 +15,7 @@ pub(crate) struct Shared {
     pub(crate) rings: Rings,
     pub(crate) active: ActiveTable,
     pub(crate) live: LiveState,
+    pub(crate) marks: Arc<Marks>,
+    /// Transactions for which others stand in the history.
+    pub(crate) not_kept: AtomicU64,
 }

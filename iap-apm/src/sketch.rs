@@ -15,13 +15,18 @@ pub(crate) struct Sketch {
 
 impl Sketch {
     pub(crate) fn add(&mut self, value: u64) {
+        self.add_many(value, 1);
+    }
+
+    /// Adds a value that stands for several, or for none but the largest.
+    pub(crate) fn add_many(&mut self, value: u64, times: u64) {
         let at = bucket(value);
         if at >= self.buckets.len() {
             self.buckets.resize(at + 1, 0);
         }
-        self.buckets[at] = self.buckets[at].saturating_add(1);
-        self.count += 1;
-        self.total = self.total.saturating_add(value);
+        self.buckets[at] = self.buckets[at].saturating_add(u32::try_from(times).unwrap_or(u32::MAX));
+        self.count = self.count.saturating_add(times);
+        self.total = self.total.saturating_add(value.saturating_mul(times));
         self.max = self.max.max(value);
     }
 
@@ -48,6 +53,13 @@ impl Sketch {
             }
         }
         self.max
+    }
+
+    /// Makes what was added until now count half.
+    pub(crate) fn halve(&mut self) {
+        self.buckets.iter_mut().for_each(|count| *count /= 2);
+        self.count = self.buckets.iter().map(|count| u64::from(*count)).sum();
+        self.total /= 2;
     }
 
     /// Forgets all values, keeping the memory.
@@ -100,5 +112,17 @@ mod tests {
         assert_eq!((sketch.percentile(50), sketch.percentile(95), sketch.percentile(100)), (30, 57, 60));
         sketch.clear();
         assert_eq!((sketch.count(), sketch.percentile(50)), (0, 0));
+    }
+
+    #[test]
+    fn a_value_may_stand_for_several_and_old_ones_fade() {
+        let mut sketch = Sketch::default();
+        sketch.add_many(10, 7);
+        sketch.add_many(20, 3);
+        sketch.add_many(40, 0);
+        assert_eq!((sketch.count(), sketch.total(), sketch.max()), (10, 130, 40));
+        assert_eq!((sketch.percentile(70), sketch.percentile(71)), (10, 20));
+        sketch.halve();
+        assert_eq!((sketch.count(), sketch.percentile(75), sketch.percentile(76)), (4, 10, 20));
     }
 }

@@ -34,6 +34,7 @@ pub(crate) fn summary(n: u64, start_us: u64, duration_us: u64) -> TransactionSum
         session: None,
         client: None,
         bytes_out: 0,
+        weight: 1,
     }
 }
 

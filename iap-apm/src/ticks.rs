@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 
 /// A moment on both clocks.
 #[derive(Clone, Copy)]
-struct Anchor {
+pub(crate) struct Anchor {
     raw: u64,
     unix_us: u64,
 }
@@ -32,7 +32,16 @@ impl Ticks {
     /// Unix microseconds of a moment. Both ends of an interval are converted by this, so that an
     /// interval inside another one stays inside.
     pub(crate) fn unix_us(&self, raw: u64) -> u64 {
-        let anchor = *self.anchor.lock();
+        self.unix_us_by(self.anchor(), raw)
+    }
+
+    /// What [`Ticks::unix_us_by`] converts by, for many at once.
+    pub(crate) fn anchor(&self) -> Anchor {
+        *self.anchor.lock()
+    }
+
+    /// As [`Ticks::unix_us`], by an anchor that was read before.
+    pub(crate) fn unix_us_by(&self, anchor: Anchor, raw: u64) -> u64 {
         if raw >= anchor.raw {
             anchor.unix_us.saturating_add(self.clock.delta_as_nanos(anchor.raw, raw) / 1_000)
         } else {

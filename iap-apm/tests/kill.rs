@@ -98,5 +98,6 @@ fn row(n: u64) -> TransactionSummary {
         session: None,
         client: None,
         bytes_out: 0,
+        weight: 1,
     }
 }

@@ -8,7 +8,7 @@ use iap_core::{Kind, TraceId};
 use serde_json::Value;
 
 use crate::history::{Batch, TraceSpans};
-use crate::hooks::ApmTransaction;
+use crate::hooks::{ApmTransaction, Facts};
 use crate::model::{Attributes, LogLine, Source, Span, SpanKind, SpanStatus, TransactionSummary, UNROUTED};
 use crate::record::StageRecord;
 use crate::shared::Shared;
@@ -67,10 +67,11 @@ pub(super) fn records(batch: &Batch) -> usize {
 pub(super) fn summary(
     shared: &Shared,
     transaction: &ApmTransaction,
+    facts: Facts,
     end: u64,
     finish: Finish,
+    weight: u64,
 ) -> TransactionSummary {
-    let facts = transaction.facts();
     let start_us = shared.ticks.unix_us(transaction.start);
     TransactionSummary {
         trace_id: transaction.context.trace_id,
@@ -92,16 +93,17 @@ pub(super) fn summary(
         session: facts.session.map(Into::into),
         client: transaction.client().map(|ip| ip.to_string()),
         bytes_out: finish.bytes_out,
+        weight,
     }
 }
 
 /// A 5xx, or a failure after a good status was sent; not a client that left.
-fn failed(status: StatusCode, error: Option<Kind>) -> bool {
+pub(super) fn failed(status: StatusCode, error: Option<Kind>) -> bool {
     let broke_off = error.is_some_and(|kind| kind != Kind::ClientGone);
     status.is_server_error() || (broke_off && status.as_u16() < 400)
 }
 
-pub(super) fn stage(shared: &Shared, record: StageRecord) -> (TraceId, Span) {
+pub(super) fn stage(shared: &Shared, record: StageRecord) -> Span {
     let start_us = shared.ticks.unix_us(record.start);
     let kind = match record.stage {
         Stage::Upstream | Stage::UpstreamConnect => SpanKind::Client,
@@ -116,7 +118,7 @@ pub(super) fn stage(shared: &Shared, record: StageRecord) -> (TraceId, Span) {
         attributes.insert(name.into(), cut(&detail, MAX_TEXT).into());
     }
     let bad = record.error.is_some() || record.status.is_some_and(|status| status.is_server_error());
-    let span = Span {
+    Span {
         span_id: record.id,
         parent_id: Some(record.parent),
         name: record.stage.name().to_owned(),
@@ -130,8 +132,7 @@ pub(super) fn stage(shared: &Shared, record: StageRecord) -> (TraceId, Span) {
         attributes,
         events: Vec::new(),
         dropped: 0,
-    };
-    (record.trace_id, span)
+    }
 }
 
 fn root_span(row: &TransactionSummary) -> Span {

@@ -2,7 +2,11 @@
 //! writes to the history in batches.
 
 mod assemble;
+mod budget;
+mod held;
 mod http_metrics;
+mod intake;
+mod keeper;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,14 +17,21 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::assemble::Pending;
+use self::held::{HELD_FOR, Held};
 use self::http_metrics::HttpMetrics;
+use self::intake::Done;
+use self::keeper::Keeper;
 use crate::error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 use crate::history::{Batch, History};
+use crate::keeping::Keeping;
 use crate::record::{Record, count};
 use crate::shared::Shared;
+use crate::ticks::Anchor;
 
 const WAKE_EVERY: Duration = Duration::from_millis(50);
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+/// The length of the keeper's intervals.
+const ROLL_EVERY: Duration = Duration::from_secs(1);
 /// Records that are written without waiting for the flush interval.
 const LARGE_BATCH: usize = 1_000;
 /// Records that wait for the history before newer ones are dropped.
@@ -36,6 +47,13 @@ pub(crate) enum Command {
 
 type Write = JoinHandle<Result<(), HistoryError>>;
 
+/// How a collector is set up.
+pub(crate) struct Settings {
+    pub(crate) flush_interval: Duration,
+    pub(crate) max_routes: usize,
+    pub(crate) keeping: Keeping,
+}
+
 pub(crate) struct Collector {
     shared: Arc<Shared>,
     history: Arc<dyn History>,
@@ -43,32 +61,39 @@ pub(crate) struct Collector {
     rings: Vec<Consumer<Record>>,
     pending: Pending,
     metrics: HttpMetrics,
+    keeper: Keeper<Done>,
+    /// Of transactions that are not decided on.
+    held: Held,
+    anchor: Anchor,
+    /// Transactions that were let go since this was added up.
+    not_kept: u64,
     /// The batch on its way; kept to be sent again when the history is overloaded.
     batch: Option<Arc<Batch>>,
     writing: Option<Write>,
     last_write: Instant,
     last_upkeep: Instant,
+    last_roll: Instant,
 }
 
 impl Collector {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        history: Arc<dyn History>,
-        flush_interval: Duration,
-        max_routes: usize,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, history: Arc<dyn History>, settings: Settings) -> Self {
         let now = Instant::now();
         Self {
+            anchor: shared.ticks.anchor(),
             shared,
             history,
-            flush_interval,
+            flush_interval: settings.flush_interval,
             rings: Vec::new(),
             pending: Pending::default(),
-            metrics: HttpMetrics::new(max_routes),
+            metrics: HttpMetrics::new(settings.max_routes),
+            keeper: Keeper::new(settings.keeping),
+            held: Held::default(),
+            not_kept: 0,
             batch: None,
             writing: None,
             last_write: now,
             last_upkeep: now,
+            last_roll: now,
         }
     }
 
@@ -102,6 +127,9 @@ impl Collector {
 
     fn tick(&mut self) {
         self.drain();
+        if self.last_roll.elapsed() >= ROLL_EVERY {
+            self.roll();
+        }
         let due = self.pending.len() >= LARGE_BATCH || self.last_write.elapsed() >= self.flush_interval;
         if due && self.writing.is_none() {
             self.write();
@@ -114,6 +142,8 @@ impl Collector {
     fn upkeep(&mut self) {
         self.last_upkeep = Instant::now();
         self.shared.ticks.follow_wall_clock();
+        self.anchor = self.shared.ticks.anchor();
+        self.write_running(HELD_FOR);
         crate::metrics::publish(&self.shared);
         crate::metrics::run_upkeep();
     }
@@ -136,41 +166,8 @@ impl Collector {
             !abandoned
         });
         self.rings = rings;
-    }
-
-    fn take(&mut self, record: Record) {
-        let record = match record {
-            Record::Finished { transaction, end, finish } => {
-                let row = assemble::summary(&self.shared, &transaction, end, finish);
-                self.shared.live.add(&row);
-                self.metrics.add(&row);
-                if self.has_room() {
-                    self.pending.add_transaction(row);
-                }
-                return;
-            }
-            other => other,
-        };
-        if !self.has_room() {
-            return;
-        }
-        match record {
-            Record::Stage(stage) => {
-                let (trace_id, span) = assemble::stage(&self.shared, stage);
-                self.pending.add_span(trace_id, span);
-            }
-            Record::Span { trace_id, span } => self.pending.add_span(trace_id, *span),
-            Record::Log(line) => self.pending.add_log(*line),
-            Record::Finished { .. } => {}
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        let room = self.pending.len() < MAX_PENDING;
-        if !room {
-            count(&self.shared.rings.dropped.history, 1);
-        }
-        room
+        count(&self.shared.not_kept, std::mem::take(&mut self.not_kept));
+        count(&self.shared.rings.dropped.important, std::mem::take(&mut self.keeper.refused));
     }
 
     /// Starts to write what waits; a batch that was refused goes first.
@@ -206,6 +203,9 @@ impl Collector {
 
     async fn flush(&mut self) -> Result<(), Error> {
         self.drain();
+        self.pay();
+        self.write_all_held();
+        self.write_running(Duration::ZERO);
         loop {
             if self.writing.is_none() {
                 self.write();

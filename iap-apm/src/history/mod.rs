@@ -64,6 +64,7 @@ impl Batch {
 /// - Spans may come before, with or long after their transaction; [`History::trace`] merges them.
 /// - Listings and aggregates agree: of each trace they take the transactions of the first
 ///   [`Source`](crate::model::Source) present.
+/// - Aggregates count each transaction by its [`weight`](TransactionSummary::weight).
 /// - Queries are bounded by the limits in them. All content came from outside and is data only.
 /// - Futures are driven by a tokio runtime and may be dropped at any await point.
 pub trait History: Send + Sync + 'static {

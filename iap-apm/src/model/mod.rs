@@ -78,6 +78,11 @@ pub struct TransactionSummary {
     pub client: Option<String>,
     /// Body bytes handed to the client connection.
     pub bytes_out: u64,
+    /// How many transactions this one stands for, itself included: more than 1 where others of the same
+    /// route, method and class of status were not kept (see [`Keeping`](crate::Keeping)). 0 for one that
+    /// is kept though it is counted by another.
+    #[serde(default = "one")]
+    pub weight: u64,
 }
 
 /// The role of a span, as in OpenTelemetry.
@@ -245,6 +250,10 @@ impl Trace {
     pub fn tree(&self) -> TraceTree {
         tree::build(self)
     }
+}
+
+fn one() -> u64 {
+    1
 }
 
 fn is_zero(value: &u32) -> bool {

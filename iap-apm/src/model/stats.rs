@@ -38,7 +38,8 @@ impl Window {
     }
 }
 
-/// What one route did in a window. Percentiles are exact below 64 us, else within 1.6 %.
+/// What one route did in a window. Counts are exact also where not every transaction was kept; durations
+/// are then estimated by those that were. Percentiles are exact below 64 us, else within 1.6 %.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteStats {
     /// The route; `other` collects those beyond the reader's limit.

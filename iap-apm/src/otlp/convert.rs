@@ -123,6 +123,7 @@ pub(super) fn entry(trace_id: TraceId, span: &Span) -> Option<TransactionSummary
     let path = text(&["url.path", "http.target"]);
     let route = text(&["http.route"]);
     Some(TransactionSummary {
+        weight: 1,
         trace_id,
         span_id: span.span_id,
         parent_id: span.parent_id,

@@ -16,6 +16,11 @@
 //!
 //! A 200 is sent after the history has committed. Errors carry a `google.rpc.Status`.
 //!
+//! What belongs to a transaction of ours that was not kept (see [`Keeping`](crate::Keeping)) is left out,
+//! but for failures, slow spans and error lines; such an answer is a 200 still, since nothing went wrong.
+//! `iap_apm_not_kept_total` counts it. A transaction of which something comes first is kept, up to the same
+//! number a second.
+//!
 //! Which received spans are listed as transactions: one without a parent, and one of kind `SERVER` or
 //! `CONSUMER` with a parent. Of one trace, listings take our own transaction if there is one, else the
 //! spans without a parent, else the others; so an application without the gateway in front is found,
@@ -24,6 +29,7 @@
 
 mod convert;
 mod decode;
+mod follow;
 mod status;
 
 use std::convert::Infallible;
@@ -40,9 +46,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
 use self::decode::Decoded;
+use self::follow::Follow;
 use self::status::{Encoding, Refusal};
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{BoxFuture, History};
+use crate::marks::Marks;
 
 /// Bytes of a body, before and after inflating.
 const MAX_BYTES: usize = 64 << 20;
@@ -71,6 +79,7 @@ pub struct OtlpService {
     room: Arc<Semaphore>,
     decoders: Arc<Semaphore>,
     max_bytes: usize,
+    follow: Option<Follow>,
 }
 
 impl OtlpService {
@@ -82,7 +91,14 @@ impl OtlpService {
             room: Arc::new(Semaphore::new(MAX_PENDING_BYTES / UNIT)),
             decoders: Arc::new(Semaphore::new(DECODERS)),
             max_bytes: MAX_BYTES,
+            follow: None,
         }
+    }
+
+    /// Heeds what was decided about transactions of this process.
+    pub(crate) fn following(mut self, marks: Arc<Marks>, slow: Duration) -> Self {
+        self.follow = Some(Follow::new(marks, slow));
+        self
     }
 
     /// Changes the limit of a request's bytes, before and after inflating.
@@ -147,6 +163,9 @@ impl OtlpService {
         };
         let worked = tokio::task::spawn_blocking(work).await;
         let mut decoded = worked.map_err(|_| Refusal::overloaded(broke_off))??;
+        if let Some(follow) = &self.follow {
+            follow.leave_out(&mut decoded.batch);
+        }
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         self.history.append(batch).await.map_err(refused)?;
         drop(room);

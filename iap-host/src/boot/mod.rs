@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iap_apm::{Apm, SqliteHistory, SqliteOptions};
+use iap_apm::{Apm, Keeping, SqliteHistory, SqliteOptions};
 use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
 use tokio::runtime::Handle;
@@ -27,7 +27,7 @@ use self::routes::build_routes;
 use self::sessions::{SessionCore, start_sessions};
 use self::upstreams::Upstreams;
 use crate::admin::{self, AdminState, Facts};
-use crate::config::{ApmConfig, Config, Environment};
+use crate::config::{ApmConfig, Config, Environment, Rate};
 use crate::handover;
 
 /// Why the platform did not start: which setting, what, and how to mend it.
@@ -126,7 +126,12 @@ pub(crate) fn open_apm(
         failed("apm.history")(format!("{}{}", place.unwrap_or_default(), chain(&error)))
     })?;
     let history = Arc::new(history);
-    Apm::builder().history(history).service_name("gateway").build().map(Some).map_err(failed("apm"))
+    let keeping = match config.keep {
+        Rate::PerSecond(number) => Keeping::per_second(number),
+        Rate::All => Keeping::all(),
+    };
+    let builder = Apm::builder().history(history).service_name("gateway");
+    builder.keeping(keeping.slow(config.slow.0)).build().map(Some).map_err(failed("apm"))
 }
 
 /// Starts everything. Listeners come last: nobody connects to a half-started platform.

@@ -60,6 +60,7 @@ fn check_durations(config: &Config) -> Result<(), Problem> {
         ("sessions.idle", config.sessions.idle),
         ("sessions.absolute", config.sessions.absolute),
         ("apm.max_age", config.apm.max_age),
+        ("apm.slow", config.apm.slow),
     ];
     match settings.iter().find(|(_, span)| span.0.is_zero()) {
         None => Ok(()),

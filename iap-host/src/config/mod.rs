@@ -34,7 +34,7 @@ pub(crate) use rules::AuthConfig;
 pub(crate) use secret::SecretRef;
 pub(crate) use server::{ClientCertificates, ServerConfig, ServerTlsConfig, TlsVersion};
 pub(crate) use sessions::{OnLimit, RedisConfig, Secure, SessionsConfig, StoreKind};
-pub(crate) use units::{ByteSize, Span};
+pub(crate) use units::{ByteSize, Rate, Span};
 pub(crate) use upstream::{TextOr, UpstreamConfig, UpstreamRef};
 
 /// A whole configuration. Unknown keys are errors.
@@ -75,6 +75,10 @@ pub(crate) struct ApmConfig {
     pub(crate) history: Option<PathBuf>,
     pub(crate) max_age: Span,
     pub(crate) max_size: ByteSize,
+    /// Ordinary transactions that are kept whole; beyond, some stand for others.
+    pub(crate) keep: Rate,
+    /// From when on a transaction is slow: those and failed ones are always kept.
+    pub(crate) slow: Span,
     /// Where applications send their OTLP/HTTP spans and logs.
     pub(crate) otlp: SocketAddr,
 }
@@ -86,6 +90,8 @@ impl Default for ApmConfig {
             history: Some("data/history".into()),
             max_age: Span::seconds(7 * 24 * 3600),
             max_size: ByteSize(2 << 30),
+            keep: Rate::PerSecond(200),
+            slow: Span::seconds(1),
             otlp: ([127, 0, 0, 1], 4318).into(),
         }
     }

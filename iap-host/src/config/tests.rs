@@ -191,3 +191,28 @@ fn the_public_side_is_checked() {
     let networks = networks(&["private".to_owned(), "192.0.2.0/24".to_owned()]).unwrap();
     assert!(networks.contains([10, 1, 1, 1].into()) && networks.contains([192, 0, 2, 1].into()));
 }
+
+#[test]
+fn rates_are_read_as_they_are_written() {
+    for (text, rate) in [("200/s", Rate::PerSecond(200)), ("0/s", Rate::PerSecond(0)), ("all", Rate::All)] {
+        let config = parse("iap.yaml", &format!("apm: {{keep: {text}}}"), &Environment::new()).unwrap();
+        assert_eq!((config.apm.keep, serde_json::to_value(rate).unwrap()), (rate, text.into()));
+    }
+    let environment = Environment::from([("IAP_APM__KEEP".to_owned(), "7/s".to_owned())]);
+    assert_eq!(parse("iap.yaml", "", &environment).unwrap().apm.keep, Rate::PerSecond(7));
+}
+
+#[test]
+fn errors_of_rates_and_slowness_name_the_place() {
+    let cases = [
+        ("apm:\n  keep: 200\n", "iap.yaml:2:9: ", "`200` is not a rate: write a whole number and /s"),
+        ("apm:\n  keep: +1/s\n", "iap.yaml:2:9: ", "like `200/s`, or `all`"),
+        ("apm:\n  keep: 5000000000/s\n", "iap.yaml:2:9: ", "is not a rate"),
+        ("apm:\n  slow: fast\n", "iap.yaml:2:9: ", "`fast` is not a duration"),
+        ("apm: {slow: 0s}\n", "iap.yaml: ", "apm.slow must be longer than zero"),
+    ];
+    for (text, start, part) in cases {
+        let error = error(text);
+        assert!(error.starts_with(start) && error.contains(part), "{text}: {error}");
+    }
+}

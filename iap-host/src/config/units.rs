@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them: `30s`, `5m`, `64MiB`.
+//! Durations, sizes and rates as people write them: `30s`, `5m`, `64MiB`, `200/s`.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,6 +12,13 @@ pub(crate) struct Span(pub(crate) Duration);
 /// A number of bytes: a whole number, alone or with `KiB`, `MiB`, `GiB`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ByteSize(pub(crate) u64);
+
+/// How many a second: a whole number with `/s`, or `all`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rate {
+    PerSecond(u32),
+    All,
+}
 
 const TIME_UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -65,6 +72,31 @@ impl Serialize for Span {
 impl Serialize for ByteSize {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{self:?}"))
+    }
+}
+
+impl Serialize for Rate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::PerSecond(number) => serializer.collect_str(&format_args!("{number}/s")),
+            Self::All => serializer.serialize_str("all"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let digits = text.strip_suffix("/s").map(str::trim_end);
+        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+        digits.and_then(|digits| digits.parse().ok()).map(Self::PerSecond).ok_or_else(|| {
+            de::Error::custom(format!(
+                "`{text}` is not a rate: write a whole number and /s, like `200/s`, or `all`"
+            ))
+        })
     }
 }
 

@@ -57,6 +57,7 @@ impl Load {
         }
         self.batch.spans.push(TraceSpans { trace_id, spans });
         self.batch.transactions.push(TransactionSummary {
+            weight: 1,
             trace_id,
             span_id: root,
             parent_id: None,

@@ -221,24 +221,39 @@ fn lines_of(connection: &Connection, id: TraceId) -> rusqlite::Result<Vec<LogLin
     statement.query_map([id.0], line)?.collect()
 }
 
-/// Calls `each` with route, start, duration and failure of every entry in the window.
+/// What aggregates need of an entry.
+struct Counted<'a> {
+    route: &'a str,
+    start_us: u64,
+    duration_us: u64,
+    failed: bool,
+    weight: u64,
+}
+
+/// Calls `each` with every entry in the window.
 fn scan(
     files: &Files,
     window: Window,
     route: Option<&str>,
-    mut each: impl FnMut(&str, u64, u64, bool),
+    mut each: impl FnMut(Counted<'_>),
 ) -> Result<(), HistoryError> {
     let mut filter = Filter::window("start_us", window);
     if let Some(route) = route {
         filter.and("route = ?", [Value::Text(route.to_owned())]);
     }
-    let sql = format!("SELECT route, start_us, duration_us, failed FROM entries{}", filter.sql);
+    let sql = format!("SELECT route, start_us, duration_us, failed, weight FROM entries{}", filter.sql);
     for id in files.in_window(window) {
         files.query(id, |connection| {
             let mut statement = connection.prepare_cached(&sql)?;
             let mut rows = statement.query(params_from_iter(&filter.values))?;
             while let Some(row) = rows.next()? {
-                each(row.get_ref(0)?.as_str()?, unsigned(row, 1)?, unsigned(row, 2)?, row.get(3)?);
+                each(Counted {
+                    route: row.get_ref(0)?.as_str()?,
+                    start_us: unsigned(row, 1)?,
+                    duration_us: unsigned(row, 2)?,
+                    failed: row.get(3)?,
+                    weight: unsigned(row, 4)?,
+                });
             }
             Ok(())
         })?;
@@ -248,14 +263,14 @@ fn scan(
 
 pub(super) fn route_stats(files: &Files, window: Window) -> Result<Vec<RouteStats>, HistoryError> {
     let mut routes: HashMap<String, (Sketch, u64)> = HashMap::new();
-    scan(files, window, None, |route, _, duration_us, failed| {
+    scan(files, window, None, |Counted { route, duration_us, failed, weight, .. }| {
         let full = routes.len() >= MAX_ROUTES && !routes.contains_key(route);
         let entry = match routes.entry(if full { "other".to_owned() } else { route.to_owned() }) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Default::default()),
         };
-        entry.0.add(duration_us);
-        entry.1 += u64::from(failed);
+        entry.0.add_many(duration_us, weight);
+        entry.1 += if failed { weight } else { 0 };
     })?;
     let stats = |(route, (sketch, errors)): (String, (Sketch, u64))| RouteStats {
         route,
@@ -284,11 +299,16 @@ pub(super) fn series(files: &Files, query: &SeriesQuery) -> Result<Vec<SeriesPoi
         ));
     }
     let mut points: Vec<(Sketch, u64)> = vec![Default::default(); steps as usize];
-    scan(files, query.window, query.route.as_deref(), |_, start_us, duration_us, failed| {
-        let point = &mut points[((start_us - query.window.from_us) / query.step_us) as usize];
-        point.0.add(duration_us);
-        point.1 += u64::from(failed);
-    })?;
+    scan(
+        files,
+        query.window,
+        query.route.as_deref(),
+        |Counted { start_us, duration_us, failed, weight, .. }| {
+            let point = &mut points[((start_us - query.window.from_us) / query.step_us) as usize];
+            point.0.add_many(duration_us, weight);
+            point.1 += if failed { weight } else { 0 };
+        },
+    )?;
     let point = |(at, (sketch, errors)): (usize, (Sketch, u64))| SeriesPoint {
         start_us: query.window.from_us + at as u64 * query.step_us,
         count: sketch.count(),
@@ -349,6 +369,7 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<TransactionSummary> {
         session: row.get(16)?,
         client: row.get(17)?,
         bytes_out: unsigned(row, 18)?,
+        weight: unsigned(row, 19)?,
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// The version of the tables, in each file; to be raised with every change of them.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS transactions (
     method TEXT NOT NULL, path TEXT NOT NULL, host TEXT NOT NULL, route TEXT NOT NULL,
     status INTEGER NOT NULL, failed INTEGER NOT NULL, error TEXT, message TEXT,
     user TEXT, session TEXT, client TEXT, bytes_out INTEGER NOT NULL,
+    weight INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (trace_id, span_id)
 );
 CREATE INDEX IF NOT EXISTS transactions_start ON transactions (start_us);
@@ -37,12 +38,20 @@ CREATE TABLE IF NOT EXISTS logs (
 CREATE INDEX IF NOT EXISTS logs_trace ON logs (trace_id) WHERE trace_id IS NOT NULL;
 ";
 
+/// From version 1, which had no weights: every transaction stands for itself. No row is touched.
+const FROM_1: &str = "
+DROP VIEW entries;
+ALTER TABLE transactions ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
+CREATE VIEW entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT EXISTS (
+    SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank);
+";
+
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
 
-/// Opens a file for writing, creating it and its tables.
+/// Opens a file for writing, creating it and its tables; one of an older version is brought up to date.
 pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // In WAL mode this survives the end of the process; only a power cut can lose the last commits.
@@ -50,9 +59,16 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
     // Traces come in no order of their ids: with the default of 2 MiB most inserts would read a page.
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    if version(&connection)? == 0 {
-        connection.execute_batch(TABLES)?;
-        connection.pragma_update(None, "user_version", VERSION)?;
+    let change = match version(&connection)? {
+        0 => Some(TABLES),
+        1 => Some(FROM_1),
+        _ => None,
+    };
+    if let Some(change) = change {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(change)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
     }
     connection.set_prepared_statement_cache_capacity(16);
     Ok(connection)

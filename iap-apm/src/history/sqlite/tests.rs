@@ -1,3 +1,5 @@
+mod weights;
+
 use iap_core::ManualClock;
 
 use super::*;

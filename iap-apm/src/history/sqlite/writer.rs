@@ -141,7 +141,7 @@ fn sqlite_error_kind(error: &rusqlite::Error) -> HistoryErrorKind {
 
 fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusqlite::Result<()> {
     let sql = "INSERT OR IGNORE INTO transactions VALUES
-        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
     connection.prepare_cached(sql)?.execute(params![
         row.trace_id.0,
         row.span_id.0,
@@ -162,6 +162,7 @@ fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusq
         row.session,
         row.client,
         clamp(row.bytes_out),
+        clamp(row.weight),
     ])?;
     Ok(())
 }

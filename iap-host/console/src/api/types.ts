@@ -68,6 +68,8 @@ export interface Point {
   status: number;
   failed: boolean;
   route: string;
+  /** How many transactions it stands for, itself included. */
+  weight: number;
 }
 
 export interface SessionStats {
@@ -106,6 +108,8 @@ export interface Summary {
   session: string | null;
   client: string | null;
   bytes_out: number | null;
+  /** How many transactions it stands for, itself included; 0 when another one counts it. */
+  weight: number;
 }
 
 export interface TransactionPage {

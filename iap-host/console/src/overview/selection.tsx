@@ -4,6 +4,7 @@ import type { Point } from "../api/types";
 import { duration, number, time } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
+import { Weight } from "../transactions/table";
 import { StatusBadge } from "../ui/parts";
 
 const PAGE = 50;
@@ -44,6 +45,7 @@ export function Selection({ points, close }: { points: Point[]; close: () => voi
                 <tr key={point.seq}>
                   <td>
                     <Link to={`/transactions/${point.trace_id}`}>{time(point.start_us)}</Link>
+                    <Weight weight={point.weight} />
                   </td>
                   <td>{point.route || t.none}</td>
                   <td>

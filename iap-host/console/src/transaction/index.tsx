@@ -6,7 +6,7 @@ import type { Summary, Transaction } from "../api/types";
 import { bytes, duration, time } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
-import { Name } from "../transactions/table";
+import { Name, Weight } from "../transactions/table";
 import { Failure, Loading, Panel, StatusBadge } from "../ui/parts";
 import { Details, LogList } from "./details";
 import { allNodes, extent, interesting } from "./tree";
@@ -77,6 +77,7 @@ function SummaryView({ summary }: { summary: Summary }) {
         <h2>
           <Name summary={summary} />
         </h2>
+        <Weight weight={summary.weight} />
         <StatusBadge status={summary.status} failed={summary.failed} />
         <strong class="summary-time">{duration(summary.duration_us)}</strong>
       </div>

@@ -1,5 +1,5 @@
 import type { Summary } from "../api/types";
-import { duration, time } from "../format";
+import { duration, number, time } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
 import { StatusBadge } from "../ui/parts";
@@ -12,6 +12,18 @@ export function Name({ summary }: { summary: Summary }) {
       {method && <span class="method">{method} </span>}
       {path || route || service}
     </>
+  );
+}
+
+/** "×37" where a transaction stands for others, which were not kept. */
+export function Weight({ weight }: { weight: number }) {
+  const t = useText();
+  if (weight <= 1) return null;
+  const text = t.standsFor(number(weight));
+  return (
+    <span class="cell-note" title={text} aria-label={text}>
+      ×{number(weight)}
+    </span>
   );
 }
 
@@ -45,6 +57,7 @@ export function TransactionTable({ items }: { items: Summary[] }) {
                 <Link to={`/transactions/${item.trace_id}`} title={item.trace_id}>
                   <Name summary={item} />
                 </Link>
+                <Weight weight={item.weight} />
               </td>
               <td data-label={t.route}>{item.route || t.none}</td>
               <td data-label={t.status}>

@@ -1,0 +1,79 @@
+//! What a transaction costs, by thread: `apm_cost [TRANSACTIONS [KEPT_A_SECOND]]`.
+//!
+//! One thread makes transactions as a gateway's worker does (two stages each), in bursts with pauses,
+//! so that the rings never overflow. CPU time is read from Linux' `/proc/self/task/*/schedstat`.
+#![expect(clippy::print_stdout, reason = "its purpose")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode, Version};
+use iap_apm::{Apm, ApmHooks, Keeping};
+use iap_core::Connection;
+use iap_core::hooks::{Begin, Finish, Hooks, SpanEnd, Stage};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const BURST: u64 = 1_000;
+const PAUSE: Duration = Duration::from_millis(40);
+
+/// One request as the pipeline reports it.
+fn transaction(hooks: &ApmHooks, connection: &Arc<Connection>, route: &Arc<str>, server: &Arc<str>) {
+    let transaction = hooks.begin(&Begin {
+        connection,
+        method: &Method::GET,
+        path: "/api/orders/7/items",
+        query: None,
+        host: "shop.example.org",
+        version: Version::HTTP_11,
+        parent: None,
+    });
+    hooks.routed(&transaction, route);
+    let upstream = hooks.start(&transaction, Stage::Upstream, None);
+    let end = SpanEnd { status: Some(StatusCode::OK), error: None, detail: Some(server.clone()) };
+    hooks.end(&transaction, upstream, end);
+    let response = hooks.start(&transaction, Stage::Response, None);
+    hooks.end(&transaction, response, SpanEnd::default());
+    hooks.finish(transaction, Finish { status: StatusCode::OK, bytes_out: 13, error: None, message: None });
+}
+
+/// CPU time of the threads of a name, in nanoseconds.
+fn cpu_ns(name: &str) -> u64 {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return 0 };
+    let of = |path: &Path| {
+        let found = std::fs::read_to_string(path.join("comm")).ok()?;
+        let times = std::fs::read_to_string(path.join("schedstat")).ok()?;
+        (found.trim() == name).then(|| times.split(' ').next()?.parse::<u64>().ok())?
+    };
+    tasks.flatten().filter_map(|task| of(&task.path())).sum()
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let wanted = std::env::args().nth(1).map_or(Ok(200_000), |text| text.parse::<u64>())?;
+    iap_apm::metrics::install()?;
+    let kept = std::env::args().nth(2).map(|text| text.parse::<u32>()).transpose()?;
+    let apm = Apm::builder().keeping(kept.map_or_else(Keeping::default, Keeping::per_second)).build()?;
+    let (hooks, route, server) = (apm.hooks(), "orders".into(), "10.0.0.1:8080".into());
+    let address = ([127, 0, 0, 1], 80).into();
+    let connection = Arc::new(Connection::new(address, address, false));
+    let worker = std::thread::Builder::new().name("worker".into()).spawn(move || {
+        let mut worked = Duration::ZERO;
+        for _ in 0..wanted / BURST {
+            let start = std::time::Instant::now();
+            (0..BURST).for_each(|_| transaction(&hooks, &connection, &route, &server));
+            worked += start.elapsed();
+            std::thread::sleep(PAUSE);
+        }
+        worked
+    })?;
+    let worked = worker.join().map_err(|_| "the worker broke off")?;
+    std::thread::sleep(Duration::from_millis(500));
+    let per = |ns: u64| ns / wanted.max(1);
+    println!("worker    {:>6} ns a transaction", per(worked.as_nanos() as u64));
+    println!("collector {:>6} ns", per(cpu_ns("iap-apm")));
+    println!("history   {:>6} ns", per(cpu_ns("iap-history")));
+    println!("{:?}", apm.dropped());
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! What becomes of a record: written, held until its transaction is decided on, or let go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iap_core::hooks::Finish;
+use iap_core::{Kind, TraceId};
+
+use super::held::{HELD_FOR, Part};
+use super::keeper::Ended;
+use super::{Collector, ROLL_EVERY, assemble, count};
+use crate::hooks::ApmTransaction;
+use crate::marks::{Mark, spread};
+use crate::model::Level;
+use crate::record::Record;
+
+/// A finished transaction as it came: nothing is made of it before it is kept.
+pub(super) struct Done {
+    transaction: Arc<ApmTransaction>,
+    end: u64,
+    finish: Finish,
+}
+
+impl Collector {
+    pub(super) fn take(&mut self, record: Record) {
+        match record {
+            Record::Finished { transaction, end, finish } => self.finished(Done { transaction, end, finish }),
+            Record::Stage { trace_id, stage } => self.part(trace_id, Part::Stage(stage)),
+            Record::Span { trace_id, span } => self.part(trace_id, Part::Span(span)),
+            Record::Log(line) => match line.trace_id {
+                Some(trace_id) if line.level < Level::Error => self.part(trace_id, Part::Log(line)),
+                trace_id => {
+                    // A failure that somebody wrote down: its transaction is wanted, too.
+                    if let Some(trace_id) = trace_id {
+                        self.shared.marks.begin(trace_id);
+                    }
+                    if self.has_room() {
+                        self.pending.add_log(*line);
+                    }
+                }
+            },
+        }
+    }
+
+    fn finished(&mut self, done: Done) {
+        let Done { transaction, end, finish } = &done;
+        let unix_us = |raw| self.shared.ticks.unix_us_by(self.anchor, raw);
+        let start_us = unix_us(transaction.start);
+        let duration_us = unix_us(*end).saturating_sub(start_us);
+        let failed = assemble::failed(finish.status, finish.error);
+        let id = transaction.with_route(|route| self.keeper.class(route, &transaction.method, finish.status));
+        self.shared.live.count(start_us, duration_us, failed);
+        self.metrics.add(&self.keeper, id, duration_us);
+        let trace_id = transaction.context.trace_id;
+        let ended = Ended {
+            duration_us,
+            failed,
+            aborted: finish.error == Some(Kind::ClientGone),
+            spread: spread(trace_id),
+            begun: self.shared.marks.get(trace_id) == Some(Mark::Begun),
+        };
+        let choice = self.keeper.offer(id, ended, done);
+        if let Some((done, weight)) = choice.keep {
+            self.keep(done, weight);
+        }
+        if let Some(done) = choice.let_go {
+            self.let_go(done);
+        }
+    }
+
+    fn keep(&mut self, done: Done, weight: u64) {
+        let Done { transaction, end, finish } = done;
+        let trace_id = transaction.context.trace_id;
+        let taken = transaction.take();
+        self.shared.marks.overrule(trace_id, Mark::Begun);
+        let row = assemble::summary(&self.shared, &transaction, taken.facts, end, finish, weight);
+        self.shared.live.show(&row);
+        if self.has_room() {
+            self.pending.add_transaction(row);
+        }
+        taken.stages.into_iter().for_each(|stage| self.add(trace_id, Part::Stage(stage)));
+        self.write_held(trace_id);
+    }
+
+    /// Drops a transaction, which another one stands for, with what is held of it.
+    fn let_go(&mut self, done: Done) {
+        let trace_id = done.transaction.context.trace_id;
+        if !self.shared.marks.let_go(trace_id) {
+            // A part of it came meanwhile. It is counted already.
+            if self.keeper.take_begun() {
+                return self.keep(done, 0);
+            }
+            self.shared.marks.overrule(trace_id, Mark::LetGo);
+        }
+        self.not_kept += 1;
+        drop(self.held.take(trace_id));
+    }
+
+    /// Keeps those that stand for what was let go until now.
+    pub(super) fn pay(&mut self) {
+        for (done, weight) in self.keeper.settle() {
+            self.keep(done, weight);
+        }
+    }
+
+    /// Ends an interval of the keeper.
+    pub(super) fn roll(&mut self) {
+        self.pay();
+        self.keeper.roll(self.last_roll.elapsed().as_millis() as u64 / ROLL_EVERY.as_millis() as u64);
+        self.last_roll = std::time::Instant::now();
+        self.write_older(HELD_FOR);
+    }
+
+    /// Spans and lines follow the decision about their trace.
+    fn part(&mut self, trace_id: TraceId, part: Part) {
+        match self.shared.marks.get(trace_id) {
+            Some(Mark::LetGo) => {}
+            Some(Mark::Begun) => self.add(trace_id, part),
+            None => {
+                if let Some(part) = self.held.hold(trace_id, part) {
+                    self.shared.marks.overrule(trace_id, Mark::Begun);
+                    self.add(trace_id, part);
+                }
+            }
+        }
+    }
+
+    pub(super) fn write_all_held(&mut self) {
+        self.write_older(Duration::ZERO);
+    }
+
+    fn write_older(&mut self, than: Duration) {
+        for trace_id in self.held.older(than) {
+            self.shared.marks.overrule(trace_id, Mark::Begun);
+            self.write_held(trace_id);
+        }
+    }
+
+    /// Writes what has ended of transactions that have been running for so long.
+    pub(super) fn write_running(&mut self, than: Duration) {
+        let shared = self.shared.clone();
+        let now_us = shared.ticks.unix_us(shared.ticks.raw());
+        let before_us = now_us.saturating_sub(than.as_micros() as u64);
+        let mut running = shared.active.list();
+        running.retain(|transaction| shared.ticks.unix_us(transaction.start) <= before_us);
+        for transaction in running {
+            let trace_id = transaction.context.trace_id;
+            for stage in transaction.take_stages() {
+                shared.marks.overrule(trace_id, Mark::Begun);
+                self.add(trace_id, Part::Stage(stage));
+            }
+        }
+    }
+
+    fn write_held(&mut self, trace_id: TraceId) {
+        self.held.take(trace_id).into_iter().for_each(|part| self.add(trace_id, part));
+    }
+
+    fn add(&mut self, trace_id: TraceId, part: Part) {
+        if !self.has_room() {
+            return;
+        }
+        match part {
+            Part::Stage(stage) => self.pending.add_span(trace_id, assemble::stage(&self.shared, stage)),
+            Part::Span(span) => self.pending.add_span(trace_id, *span),
+            Part::Log(line) => self.pending.add_log(*line),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let room = self.pending.len() < super::MAX_PENDING;
+        if !room {
+            count(&self.shared.rings.dropped.history, 1);
+        }
+        room
+    }
+}

@@ -1,0 +1,73 @@
+//! Transactions that stand for others.
+
+use super::*;
+
+#[tokio::test]
+async fn aggregates_count_by_weight() {
+    let history = history();
+    let mut rows: Vec<_> = (1..=4).map(|n| summary(n, T0 + n, n * 10)).collect();
+    (rows[0].weight, rows[1].weight, rows[2].weight) = (90, 9, 0);
+    (rows[1].failed, rows[1].status) = (true, 500);
+    history.append(batch(rows.clone())).await.expect("kept");
+    let stats = history.route_stats(Window::all()).await.expect("stats");
+    let [stats] = stats.as_slice() else { panic!("one route: {stats:?}") };
+    assert_eq!((stats.count, stats.errors, stats.total_us), (100, 9, 900 + 180 + 40));
+    assert_eq!((stats.p50_us, stats.p95_us, stats.max_us), (10, 20, 40));
+    let query = SeriesQuery { window: Window::new(T0, T0 + 10), step_us: 5, route: None };
+    let series = history.series(&query).await.expect("a series");
+    assert_eq!((series[0].count, series[0].errors, series[0].p95_us), (100, 9, 20));
+    let page = history.transactions(&TransactionQuery::new(Window::all())).await.expect("a page");
+    assert_eq!(page.items.iter().map(|row| row.weight).collect::<Vec<_>>(), [1, 0, 9, 90]);
+    assert_eq!(page.items[3], rows[0], "a row comes back as it was");
+}
+
+/// The tables before there were weights.
+const VERSION_1: &str = "
+CREATE TABLE transactions (
+    trace_id BLOB NOT NULL, span_id BLOB NOT NULL, parent_id BLOB, rank INTEGER NOT NULL,
+    service TEXT NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
+    method TEXT NOT NULL, path TEXT NOT NULL, host TEXT NOT NULL, route TEXT NOT NULL,
+    status INTEGER NOT NULL, failed INTEGER NOT NULL, error TEXT, message TEXT,
+    user TEXT, session TEXT, client TEXT, bytes_out INTEGER NOT NULL,
+    PRIMARY KEY (trace_id, span_id)
+);
+CREATE INDEX transactions_start ON transactions (start_us);
+CREATE INDEX transactions_duration ON transactions (duration_us);
+CREATE VIEW entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT EXISTS (
+    SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank);
+CREATE TABLE chunks (
+    trace_id BLOB NOT NULL, hash INTEGER NOT NULL, length INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY (trace_id, hash)
+);
+CREATE TABLE logs (
+    time_us INTEGER NOT NULL, hash INTEGER NOT NULL, trace_id BLOB, level INTEGER NOT NULL,
+    line TEXT NOT NULL, PRIMARY KEY (time_us, hash)
+) WITHOUT ROWID;
+CREATE INDEX logs_trace ON logs (trace_id) WHERE trace_id IS NOT NULL;
+PRAGMA user_version = 1;
+";
+
+#[tokio::test]
+async fn files_of_the_version_before_are_read_and_written_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let clock = ManualClock::at(T0 / 1_000);
+    let hour = T0 / 1_000 / 3_600_000;
+    let path = directory.path().join(format!("apm-{hour:08}-00000.db"));
+    let old = rusqlite::Connection::open(&path).expect("a file");
+    old.execute_batch(VERSION_1).expect("valid");
+    let insert =
+        "INSERT INTO transactions VALUES (?1, ?2, NULL, 0, 'test', ?3, 10, 'GET', '/', 'h', 'orders',
+        200, 0, NULL, NULL, NULL, NULL, NULL, 0)";
+    old.execute(insert, rusqlite::params![trace_id(1).0, span_id(1).0, T0 as i64]).expect("written");
+    drop(old);
+    for round in 0..2 {
+        let history = SqliteHistory::open(directory.path(), options(&clock)).expect("opens");
+        let mut row = summary(2, T0 + 1, 10);
+        row.weight = 5;
+        history.append(batch(vec![row])).await.expect("kept");
+        assert_eq!(history.size().0, 1, "in the same file");
+        assert_eq!(ids(&history, &TransactionQuery::new(Window::all())).await, [2, 1], "{round}");
+        let stats = history.route_stats(Window::all()).await.expect("stats");
+        assert_eq!(stats[0].count, 6, "an old one stands for itself");
+    }
+}
