@@ -38,6 +38,9 @@ pub(crate) async fn forward<H: Hooks>(
     let seen = Seen::in_fields(request.headers());
     let wish = if seen.has(Seen::UPGRADE) { Wish::find(&mut request) } else { None };
     let mut forwarding = headers::prepare_request(request.headers_mut(), connection, seen);
+    if upstream.settings.forwarded {
+        forwarding.use_standard();
+    }
     if wish.is_some() {
         Wish::express(request.headers_mut());
     }

@@ -54,6 +54,8 @@ pub struct UpstreamSettings {
     pub hedge: Option<Hedge>,
     /// Bounds on requests at a time, and the queue before them.
     pub limits: Option<InFlightLimits>,
+    /// Whether servers are told of the client in `Forwarded` (RFC 7239) too, not in `X-Forwarded-*` only.
+    pub forwarded: bool,
     /// How often names are resolved anew; needs [`Upstream::start`](super::Upstream::start), without
     /// which they are resolved at each connect. Default: 30 s.
     pub resolve_every: Duration,
@@ -94,6 +96,7 @@ impl Default for UpstreamSettings {
             retry: None,
             hedge: None,
             limits: None,
+            forwarded: false,
             resolve_every: Duration::from_secs(30),
             start_wait: None,
         }

@@ -128,6 +128,7 @@ impl UpstreamConfig {
             retry: self.retry.as_ref().map(retry).transpose()?,
             hedge: self.hedge.as_ref().map(hedge).transpose()?,
             limits: self.limits()?,
+            forwarded: self.forwarded,
             resolve_every: self.resolve_every.0,
             start_wait: None,
         })

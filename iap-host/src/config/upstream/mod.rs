@@ -53,6 +53,9 @@ pub(crate) struct UpstreamConfig {
     pub(crate) hedge: Option<HedgeConfig>,
     #[serde(default)]
     pub(crate) limits: Option<InFlightConfig>,
+    /// Whether the standard field `Forwarded` is sent as well.
+    #[serde(default)]
+    pub(crate) forwarded: bool,
     #[serde(default = "five_seconds")]
     pub(crate) connect_timeout: Span,
     #[serde(default = "one_minute")]

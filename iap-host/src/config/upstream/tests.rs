@@ -41,6 +41,7 @@ fn all_settings_reach_the_core_and_survive_a_round_trip() {
     hedge: {after: 200ms, budget_percent: 3}
     limits: {total: 100, per_server: 10, queue: 5}
     max_streams: 7
+    forwarded: true
 routes:
   - {name: a, path: /a, upstream: shop}
   - {name: b, path: /b, upstream: shop}
@@ -50,6 +51,7 @@ routes:
     .unwrap();
     let settings = config.upstreams["shop"].settings().unwrap();
     assert_eq!((settings.protocol, settings.max_streams), (Protocol::Http2, 7));
+    assert!(settings.forwarded);
     assert_eq!(settings.balance, Balance::Hash(HashBy::Header("x-tenant".parse().unwrap())));
     assert_eq!(settings.sticky, Some(Sticky::Route { cookie: "JSESSIONID".into() }));
     assert_eq!(settings.slow_start, Some(Duration::from_secs(60)));

@@ -2,6 +2,10 @@
 //!
 //! Sources: RFC 9110 section 7.6.1 (hop-by-hop fields), RFC 9112 section 6.3 (framing).
 
+mod forwarding;
+#[cfg(test)]
+mod tests;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
@@ -11,7 +15,8 @@ use http::header::{
 };
 
 use crate::connection::Connection;
-use crate::trace_context::TRACEPARENT;
+
+pub(crate) use forwarding::Forwarding;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -133,61 +138,6 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// Whether a field says where a message ends or whom it is for.
 pub(crate) fn frames(name: &HeaderName) -> bool {
     [CONTENT_LENGTH, HOST].contains(name)
-}
-
-/// What a request tells the server in our name, whatever the client has said in the same fields.
-///
-/// It is kept beside the request's own fields: a connection of HTTP/1.1 writes it behind them, so that
-/// the map need not grow for each request.
-#[derive(Debug)]
-pub(crate) struct Forwarding<'a> {
-    connection: &'a Connection,
-    /// Under which host a trusted proxy was reached.
-    host: Option<HeaderValue>,
-    trace: Option<HeaderValue>,
-}
-
-impl<'a> Forwarding<'a> {
-    pub(crate) fn new(connection: &'a Connection) -> Self {
-        Self { connection, host: None, trace: None }
-    }
-
-    /// The client's connection.
-    pub(crate) fn connection(&self) -> &'a Connection {
-        self.connection
-    }
-
-    /// Sends on a trace context (W3C Trace Context section 3.2), in place of the client's.
-    pub(crate) fn set_trace(&mut self, traceparent: HeaderValue) {
-        self.trace = Some(traceparent);
-    }
-
-    /// Whether a field of the request is not what the server is told.
-    pub(crate) fn replaces(&self, name: &HeaderName) -> bool {
-        [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST].contains(name)
-            || (self.trace.is_some() && name == TRACEPARENT)
-    }
-
-    /// The fields, with the request's own `Host` in them.
-    pub(crate) fn each(&self, headers: &HeaderMap, mut field: impl FnMut(&HeaderName, &HeaderValue)) {
-        field(&X_FORWARDED_FOR, self.connection.forwarded_for());
-        field(&X_FORWARDED_PROTO, &HeaderValue::from_static(self.connection.scheme()));
-        if let Some(host) = self.host.as_ref().or_else(|| headers.get(HOST)) {
-            field(&X_FORWARDED_HOST, host);
-        }
-        if let Some(trace) = &self.trace {
-            field(&TRACEPARENT, trace);
-        }
-    }
-
-    /// Puts the fields among the request's own.
-    pub(crate) fn put(&self, headers: &mut HeaderMap) {
-        let mut fields = Vec::with_capacity(4);
-        self.each(headers, |name, value| fields.push((name.clone(), value.clone())));
-        for (name, value) in fields {
-            headers.insert(name, value);
-        }
-    }
 }
 
 /// Prepares a request's headers for an upstream: hop-by-hop fields go first, so that a client
@@ -321,46 +271,5 @@ fn join_cookies(headers: &mut HeaderMap) {
     let parts: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if let Ok(joined) = HeaderValue::from_bytes(&parts.join(&b"; "[..])) {
         headers.insert(COOKIE, joined);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_can_neither_spoof_nor_remove_our_forwarding_headers() {
-        let connection =
-            Connection::new("192.0.2.7:5000".parse().unwrap(), "192.0.2.1:443".parse().unwrap(), true);
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("host", "shop.example"),
-            ("connection", "close, X-Forwarded-For, x-secret"),
-            ("x-forwarded-for", "10.0.0.1"),
-            ("forwarded", "for=10.0.0.1"),
-            ("x-secret", "1"),
-            ("te", "trailers"),
-            ("upgrade", "websocket"),
-            ("cookie", "a=1"),
-            ("cookie", "b=2"),
-        ] {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        let seen = Seen::in_fields(&headers);
-        prepare_request(&mut headers, &connection, seen).put(&mut headers);
-        let mut left: Vec<_> = headers.iter().map(|(n, v)| format!("{n}: {}", v.to_str().unwrap())).collect();
-        left.sort();
-        assert_eq!(
-            left,
-            [
-                "connection: te",
-                "cookie: a=1; b=2",
-                "host: shop.example",
-                "te: trailers",
-                "x-forwarded-for: 192.0.2.7",
-                "x-forwarded-host: shop.example",
-                "x-forwarded-proto: https"
-            ]
-        );
     }
 }
