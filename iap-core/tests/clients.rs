@@ -10,7 +10,8 @@ use common::{ANY, Client, Origin, proxy_to, status};
 use http::HeaderName;
 use iap_core::pipeline::RequestIds;
 use iap_core::server::Listener;
-use iap_core::{Body, Connection, Networks, RunningServer, Server, Target};
+use iap_core::upstream::UpstreamSettings;
+use iap_core::{Body, Connection, Networks, RunningServer, Server, Target, Upstream};
 
 fn loopback() -> Networks {
     Networks::parse(["127.0.0.0/8"]).unwrap()
@@ -182,5 +183,21 @@ fn a_client_has_no_more_connections_than_allowed() {
         next.0.write_all(b"GET / HTTP/1.1\r\nhost: t\r\n\r\n").is_ok() && next.response().ends_with("ok")
     } {
         std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_standard_field_is_ours_where_it_is_asked_for() {
+    let origin = Origin::fixed("ok");
+    for wanted in [true, false] {
+        let settings = UpstreamSettings { forwarded: wanted, ..UpstreamSettings::default() };
+        let servers = [origin.address.to_string()];
+        let gateway = common::gateway_to(&Arc::new(Upstream::new("u", servers, settings).unwrap()));
+        let mut client = Client::connect(gateway.addresses()[0]);
+        client.request("GET / HTTP/1.1\r\nhost: shop.example\r\nforwarded: for=10.9.9.9\r\n\r\n");
+        let seen = origin.requests.lock().pop().unwrap();
+        let ours = "\r\nforwarded: for=127.0.0.1;proto=http;host=\"shop.example\"\r\n";
+        assert_eq!(seen.contains(ours), wanted, "{seen}");
+        assert!(!seen.contains("10.9.9.9"), "{seen}");
     }
 }
