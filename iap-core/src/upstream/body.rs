@@ -23,12 +23,14 @@ pub struct PooledBody {
     body: Received,
     connection: Option<Box<Pooled>>,
     had_upload: bool,
+    /// Why it broke off, once what came before has gone on.
+    fault: Option<Box<Error>>,
 }
 
 impl PooledBody {
     /// `had_upload`: the request had a body, which may still be on its way.
     pub(super) fn new(body: Received, connection: Box<Pooled>, had_upload: bool) -> Self {
-        let mut this = Self { body, connection: Some(connection), had_upload };
+        let mut this = Self { body, connection: Some(connection), had_upload, fault: None };
         if this.is_over() {
             this.give_back();
         }
@@ -57,6 +59,9 @@ impl PooledBody {
 
     /// Whether nothing more will come.
     fn is_over(&self) -> bool {
+        if self.fault.is_some() {
+            return false;
+        }
         match (&self.body, self.connection.as_deref()) {
             (Received::Http2(body), _) => body.is_end_stream(),
             (Received::Http1, Some(Pooled { sender: Sender::Http1(connection), .. })) => {
@@ -100,6 +105,9 @@ impl HttpBody for PooledBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Some(Err(*fault)));
+        }
         let mut frame = match self.poll_part(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
@@ -129,12 +137,18 @@ impl HttpBody for PooledBody {
             Some(Ok(frame)) if !frame.is_trailers() && !self.is_over() => {}
             _ => self.give_back(),
         }
-        Poll::Ready(frame.map(|result| {
-            result.map_err(|error| {
-                Error::new(Kind::BadGateway, Origin::Upstream, "the upstream broke off its response")
-                    .with_source(error)
-            })
-        }))
+        match frame {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(frame))),
+            None => Poll::Ready(None),
+            Some(Err(error)) => {
+                // First goes out what came before: an error takes with it what was not sent yet.
+                let broken =
+                    Error::new(Kind::BadGateway, Origin::Upstream, "the upstream broke off its response");
+                self.fault = Some(Box::new(broken.with_source(error)));
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -142,6 +156,9 @@ impl HttpBody for PooledBody {
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.fault.is_some() {
+            return SizeHint::default();
+        }
         match (&self.body, self.connection.as_deref()) {
             (Received::Http2(body), _) => body.size_hint(),
             (Received::Http1, Some(Pooled { sender: Sender::Http1(connection), .. })) => {

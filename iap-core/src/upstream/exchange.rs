@@ -233,7 +233,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let copy = (may_repeat && is_shared).then(|| copy_head(&request));
         let terms = Terms {
             forwarding: self.forwarding,
-            once: !is_safe,
+            must_be_alive: !is_fresh && !is_safe,
             listener: self.listener.as_ref(),
             patience: self.upstream.settings.response_timeout,
         };
@@ -242,12 +242,11 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             Err(failed) => failed,
         };
         let mut whole = failed.whole;
-        // A new connection that ends at once is made anew, but not for ever.
-        if failed.is_unsent && (is_shared || !is_fresh || self.unprocessed < MAX_UNPROCESSED) {
-            self.unprocessed += u32::from(is_fresh && !is_shared);
-            if let Some(unsent) = whole.take() {
-                return Sent::Again(unsent, failed.ticket);
-            }
+        if failed.is_unsent
+            && (is_shared || !is_fresh)
+            && let Some(unsent) = whole.take()
+        {
+            return Sent::Again(unsent, failed.ticket);
         }
         let is_lost = failed.error.kind() == Kind::BadGateway && !failed.is_reset;
         let Some(again) = whole.or(copy).filter(|_| may_repeat) else {

@@ -138,8 +138,9 @@ pub(super) struct SendError {
 pub(super) struct Terms<'a> {
     /// What it says in our name.
     pub(super) forwarding: &'a Forwarding<'a>,
-    /// Whether the server must not see it a second time.
-    pub(super) once: bool,
+    /// Whether the system is asked if the connection is still there: what is sent over it cannot be
+    /// sent again.
+    pub(super) must_be_alive: bool,
     pub(super) listener: Option<&'a Listener>,
     /// How long nothing may move. A connection of HTTP/1.1 measures it by itself.
     pub(super) patience: Duration,

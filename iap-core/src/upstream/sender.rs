@@ -99,7 +99,7 @@ impl h1::Connection {
         mut request: Box<Request<Body>>,
         terms: &Terms<'_>,
     ) -> Result<Asked, SendFailure> {
-        if terms.once && !self.is_quiet() {
+        if terms.must_be_alive && !self.is_quiet() {
             return Err(SendFailure::unsent(Fault::Closed, request));
         }
         let had_body = !http_body::Body::is_end_stream(request.body());
