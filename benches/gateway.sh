@@ -11,8 +11,8 @@ for tool in nginx haproxy wrk h2load openssl; do
   command -v $tool >/dev/null ||
     { echo "install it first: apt-get install nginx-light haproxy wrk nghttp2-client openssl" >&2; exit 1; }
 done
-cargo build --release -q -p iap-host
-host=${CARGO_TARGET_DIR:-$PWD/target}/release/iap-host
+[ -n "${HOST:-}" ] || cargo build --release -q -p iap-host
+host=${HOST:-${CARGO_TARGET_DIR:-$PWD/target}/release/iap-host}
 pingora=$PWD/benches/pingora/target/release/pingora-proxy
 [ -z "${PINGORA:-}" ] || cargo build --release -q --manifest-path benches/pingora/Cargo.toml
 dir=$(mktemp -d)
@@ -43,7 +43,7 @@ http { access_log off; keepalive_requests 1000000000; client_body_temp_path $dir
   fastcgi_temp_path $dir/n3; uwsgi_temp_path $dir/n4; scgi_temp_path $dir/n5;
   upstream origin { server 127.0.0.1:$origin; keepalive 128; keepalive_requests 1000000000; }
   server { listen 127.0.0.1:18081; listen 127.0.0.1:18181 ssl http2; ssl_certificate $dir/cert.pem;
-    ssl_certificate_key $dir/key.pem; http2_max_requests 1000000000; location / { proxy_pass http://origin; proxy_http_version 1.1;
+    ssl_certificate_key $dir/key.pem; location / { proxy_pass http://origin; proxy_http_version 1.1;
     proxy_set_header Connection ""; proxy_set_header Host \$host; proxy_set_header X-Forwarded-For \$remote_addr; } } }
 CONF
 cat > "$dir/haproxy.cfg" <<CONF
@@ -133,6 +133,6 @@ awk '
   { key = $1 " " $2; n[key]++; rate[key] += $3; cpu[key] += $4 / ($5 ? $5 / $6 : 0.01); p99[key] += ms($7); bad[key] += $8
     if (!($1 in seen)) { seen[$1] = 1; paths[++np] = $1 } if (!($2 in known)) { known[$2] = 1; names[++nn] = $2 } }
   END { printf "%-6s %-18s %10s %8s %12s %8s %8s %6s\n", "path", "proxy", "req/s", "ratio", "req/CPU-s", "ratio", "p99 ms", "bad"
-    for (i = 1; i <= np; i++) for (j = 1; j <= nn; j++) { k = paths[i] " " names[j]; b = paths[i] " nginx"
+    for (i = 1; i <= np; i++) for (j = 1; j <= nn; j++) { k = paths[i] " " names[j]; if (!n[k]) continue; b = paths[i] " nginx"
       printf "%-6s %-18s %10.0f %8.2f %12.0f %8.2f %8.2f %6d\n", paths[i], names[j], rate[k] / n[k], rate[k] / rate[b], \
         cpu[k] / n[k], cpu[k] / cpu[b], p99[k] / n[k], bad[k] } }' "$dir/results"
