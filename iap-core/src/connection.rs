@@ -1,7 +1,7 @@
 //! What is known of a client connection; shared by all requests on it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -30,6 +30,8 @@ struct Socket {
     is_tls: bool,
     tls: OnceLock<TlsInfo>,
     has_begun: AtomicBool,
+    requests: AtomicU32,
+    awaits: AtomicU8,
     /// Told once, when the first request begins.
     first_request: Notify,
     lingers: AtomicBool,
@@ -51,6 +53,17 @@ pub struct TlsInfo {
     pub client_certificate: Option<Bytes>,
 }
 
+/// What a connection of HTTP/1 waits for from its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Awaits {
+    /// A request is being answered.
+    Nothing,
+    /// The first byte of the next one.
+    Request,
+    RestOfHead,
+}
+
 /// The most bytes of informational responses that wait to be sent on one connection.
 const MAX_HINTS: usize = 64 * 1024;
 
@@ -67,6 +80,8 @@ impl Connection {
             is_tls: tls,
             tls: OnceLock::new(),
             has_begun: AtomicBool::new(false),
+            requests: AtomicU32::new(0),
+            awaits: AtomicU8::new(Awaits::Request as u8),
             first_request: Notify::new(),
             lingers: AtomicBool::new(false),
             has_switched: AtomicBool::new(false),
@@ -144,10 +159,28 @@ impl Connection {
 
     /// Notes that a request has begun.
     pub(crate) fn begin_request(&self) {
+        self.socket.requests.fetch_add(1, Ordering::Relaxed);
         if !self.socket.has_begun.load(Ordering::Relaxed)
             && !self.socket.has_begun.swap(true, Ordering::Relaxed)
         {
             self.socket.first_request.notify_one();
+        }
+    }
+
+    /// How many requests have begun; it may wrap.
+    pub(crate) fn requests(&self) -> u32 {
+        self.socket.requests.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_awaits(&self, awaits: Awaits) {
+        self.socket.awaits.store(awaits as u8, Ordering::Relaxed);
+    }
+
+    pub(crate) fn awaits(&self) -> Awaits {
+        match self.socket.awaits.load(Ordering::Relaxed) {
+            1 => Awaits::Request,
+            2 => Awaits::RestOfHead,
+            _ => Awaits::Nothing,
         }
     }
 

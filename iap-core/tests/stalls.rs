@@ -284,3 +284,65 @@ fn a_beginning_of_http2_is_not_waited_for_and_may_be_one_of_http1() {
     stopped.send("PRI * HT");
     assert!(stopped.is_closed());
 }
+
+/// Longer than a connection is kept ready for its next request.
+const REST: Duration = Duration::from_millis(1300);
+
+#[test]
+fn a_connection_that_has_rested_goes_on_as_before() {
+    let origin = Origin::fixed("awake");
+    let gateway = common::gateway(&origin);
+    let mut client = client(&gateway);
+    assert!(client.get("/").ends_with("awake"));
+    for piece in [30, 3] {
+        std::thread::sleep(REST);
+        // The first bytes after it come alone.
+        let request = b"GET / HTTP/1.1\r\nhost: t\r\n\r\n";
+        for part in request.chunks(piece) {
+            client.0.write_all(part).unwrap();
+        }
+        assert!(client.response().ends_with("awake"));
+    }
+    std::thread::sleep(REST);
+    let large = "x".repeat(2_000);
+    client.send(&format!("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 2000\r\n\r\n{large}"));
+    assert!(client.response().ends_with("awake"));
+    assert!(origin.requests.lock().last().unwrap().starts_with("POST"));
+    std::thread::sleep(REST);
+    client.send("GET / HTTP/1.1\r\nhost: t\n\r\n");
+    assert_eq!(status(&client.response()), "400", "what comes after a rest is checked as well");
+}
+
+#[test]
+fn a_response_that_is_read_late_is_not_cut_off_by_a_rest() {
+    let body: &'static [u8] = Box::leak(vec![b'x'; 8 << 20].into_boxed_slice());
+    let routes = single(Target::respond(http::StatusCode::OK, body));
+    let gateway = builder(routes).start().unwrap();
+    let mut client = client(&gateway);
+    client.send("GET / HTTP/1.1\r\nhost: t\r\n\r\n");
+    std::thread::sleep(REST);
+    client.send("GET / HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+    let mut all = Vec::new();
+    client.0.read_to_end(&mut all).unwrap();
+    assert!(all.len() > 2 * body.len(), "{} bytes", all.len());
+}
+
+#[test]
+fn an_idle_connection_ends_at_its_time_whether_it_rests_or_not() {
+    for head in [SHORT, REST] {
+        let timeouts = Timeouts { head, ..Timeouts::default() };
+        let routes = single(Target::respond(http::StatusCode::OK, "ok"));
+        let gateway = builder(routes).timeouts(timeouts).start().unwrap();
+        // Without another byte, and in the middle of a head.
+        for next in ["", "GET / HT"] {
+            let mut client = client(&gateway);
+            assert_eq!(status(&client.get("/")), "200");
+            client.send(next);
+            client.0.set_read_timeout(Some(LONG)).unwrap();
+            let mut rest = Vec::new();
+            let end = client.0.read_to_end(&mut rest);
+            let timed_out = end.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+            assert!(!timed_out && rest.is_empty(), "{head:?} {next:?}: {rest:?}");
+        }
+    }
+}

@@ -10,6 +10,7 @@
 //! | `peek` | the first bytes of a connection |
 //! | `proxy_protocol` | who is behind a proxy that forwards bytes |
 //! | `h1`, `h2` | HTTP/1.1 and HTTP/2 on one connection |
+//! | `rest` | the time between two requests of HTTP/1.1 |
 //! | `wire` | HTTP/1's bytes below the parser: strict line ends, refusals, early hints |
 //! | `tls` | certificates |
 //! | `client_stream` | the socket of a client: bounds on writing, a close that can be read |
@@ -28,6 +29,7 @@ mod listener;
 mod peek;
 mod per_client;
 mod proxy_protocol;
+mod rest;
 mod serve;
 mod tls;
 mod wire;

@@ -113,12 +113,13 @@ pub(super) async fn serve<H: Hooks>(
     let _opened = Opened::new(shared.pipeline.hooks().clone(), connection.clone());
     let stream = ClientStream::new(stream, connection.clone(), timeouts.write, slot);
     match entry.tls {
-        None if is_h2 => h2::serve(stream, &connection, &mut shared).await,
-        None => h1::serve(stream, &connection, &mut shared).await,
+        // Boxed: an untouched connection need not have room for what follows.
+        None if is_h2 => Box::pin(h2::serve(stream, &connection, &mut shared)).await,
+        None => Box::pin(h1::serve(stream, &connection, &mut shared)).await,
         Some(tls) => {
-            let accept = tokio_rustls::TlsAcceptor::from(tls.server).accept(stream);
+            let accept = Box::pin(tokio_rustls::TlsAcceptor::from(tls.server).accept(stream));
             match tokio::time::timeout(timeouts.handshake, accept).await {
-                Ok(Ok(stream)) => serve_tls(stream, &connection, &mut shared).await,
+                Ok(Ok(stream)) => Box::pin(serve_tls(stream, &connection, &mut shared)).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
@@ -174,8 +175,8 @@ async fn serve_tls<H: Hooks>(
         client_certificate: client.map(|certificate| Bytes::copy_from_slice(certificate)),
     });
     match is_h2 {
-        true => h2::serve(stream, connection, shared).await,
-        false => h1::serve(stream, connection, shared).await,
+        true => Box::pin(h2::serve(stream, connection, shared)).await,
+        false => Box::pin(h1::serve(stream, connection, shared)).await,
     }
 }
 

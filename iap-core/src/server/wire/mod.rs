@@ -8,6 +8,7 @@
 mod refusal;
 pub(super) mod scan;
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::connection::Connection;
+use crate::connection::{Awaits, Connection};
 use crate::error::count_refused;
 use scan::Scanner;
 
@@ -35,10 +36,16 @@ pub(super) struct Wire<S> {
     poison: &'static [u8],
     /// Whether the next read is an error: the fault lies in a body.
     breaks_off: bool,
+    /// What was read before the parser was there.
+    ahead: Ahead,
     /// Bytes of ours that go out before any others.
     out: Bytes,
     /// Whether the parser has nothing left to write: we stand between two messages.
     is_between: bool,
+    /// Whether all that was written is with the system.
+    is_flushed: bool,
+    /// What the parser has asked for in vain.
+    wants: Awaits,
 }
 
 impl<S> Wire<S> {
@@ -50,9 +57,25 @@ impl<S> Wire<S> {
             fault: None,
             poison: &[],
             breaks_off: false,
+            ahead: Ahead::default(),
             out: Bytes::new(),
             is_between: true,
+            is_flushed: true,
+            wants: Awaits::Nothing,
         }
+    }
+
+    /// Lets the connection know what it waits for. A response may still be on its way out when the
+    /// parser asks for the next head.
+    fn want(&mut self, wants: Awaits) {
+        self.wants = wants;
+        let is_early = wants == Awaits::Request && !self.is_flushed;
+        self.connection.set_awaits(if is_early { Awaits::Nothing } else { wants });
+    }
+
+    /// Gives back what a parser that goes has not used.
+    pub(super) fn unread(&mut self, bytes: Bytes) {
+        self.ahead = Ahead { bytes, is_checked: true };
     }
 
     fn feed_poison(&mut self, buffer: &mut ReadBuf<'_>) {
@@ -88,6 +111,40 @@ impl<S> Wire<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Wire<S> {
+    /// Waits for bytes while there is no parser. False at the end of the stream.
+    pub(super) async fn wait(&mut self) -> io::Result<bool> {
+        if !self.ahead.bytes.is_empty() {
+            return Ok(true);
+        }
+        poll_fn(|cx| {
+            let mut space = [0; 512];
+            let mut buffer = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            let bytes = Bytes::copy_from_slice(buffer.filled());
+            let is_open = !bytes.is_empty();
+            self.ahead = Ahead { bytes, is_checked: false };
+            Poll::Ready(Ok(is_open))
+        })
+        .await
+    }
+
+    fn read_ahead(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
+        let before = buffer.filled().len();
+        let now = self.ahead.bytes.len().min(buffer.remaining());
+        buffer.put_slice(&self.ahead.bytes.split_to(now));
+        if self.ahead.is_checked { Ok(()) } else { self.check(buffer, before) }
+    }
+}
+
+/// Bytes that were read while there was no parser, or left over by one.
+#[derive(Debug, Default)]
+struct Ahead {
+    bytes: Bytes,
+    /// Whether they were read along already.
+    is_checked: bool,
+}
+
 impl<S: AsyncWrite + Unpin> Wire<S> {
     /// Takes what informational responses there are, if this is the place for them.
     fn take_hints(&mut self) {
@@ -114,7 +171,7 @@ impl<S: AsyncWrite + Unpin> Wire<S> {
     fn poll_before(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<Option<usize>>> {
         self.take_hints();
         ready!(self.poll_out(cx))?;
-        self.is_between = false;
+        (self.is_between, self.is_flushed) = (false, false);
         let Some(status) = refusal::automatic(bytes) else { return Poll::Ready(Ok(None)) };
         self.out = refusal::document(status, self.fault);
         // The head that was refused may still be on its way.
@@ -136,8 +193,23 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         if this.fault.is_some() {
             return Poll::Ready(this.after_fault(buffer));
         }
+        if !this.ahead.bytes.is_empty() {
+            this.want(Awaits::Nothing);
+            return Poll::Ready(this.read_ahead(buffer));
+        }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        let Poll::Ready(read) = Pin::new(&mut this.stream).poll_read(cx, buffer) else {
+            // The parser asks for bytes of a head only when it has made the response before it.
+            let wants = match &this.scanner {
+                scanner if scanner.is_at_start() => Awaits::Request,
+                scanner if scanner.is_in_head() => Awaits::RestOfHead,
+                _ => Awaits::Nothing,
+            };
+            this.want(wants);
+            return Poll::Pending;
+        };
+        this.want(Awaits::Nothing);
+        read?;
         Poll::Ready(this.check(buffer, before))
     }
 }
@@ -173,7 +245,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         this.is_between = true;
         this.take_hints();
         ready!(this.poll_out(cx))?;
-        Pin::new(&mut this.stream).poll_flush(cx)
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        if !this.is_flushed {
+            this.is_flushed = true;
+            this.want(this.wants);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

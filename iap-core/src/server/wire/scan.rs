@@ -65,6 +65,16 @@ impl Scanner {
         Self { state: State::RequestLine, length: 0, chunked: false, kept: Vec::new(), kept_len: 0, last: 0 }
     }
 
+    /// Whether we stand between two requests.
+    pub(super) fn is_at_start(&self) -> bool {
+        self.state == State::RequestLine && self.kept_len == 0
+    }
+
+    /// Whether the end of a head has not come yet.
+    pub(super) fn is_in_head(&self) -> bool {
+        matches!(self.state, State::RequestLine | State::Fields)
+    }
+
     /// Looks at the next bytes. An error comes with the place of the offending byte.
     pub(super) fn scan(&mut self, bytes: &[u8]) -> Result<(), (usize, Fault)> {
         let mut at = 0;
