@@ -4,9 +4,10 @@ mod common;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use common::h2::{Identity, ModernOrigin, answer};
-use common::{Client, Origin, gateway_to, read_message, respond, status};
+use common::{Client, Next, Origin, gateway_to, read_message, respond, status, until};
 use http::HeaderValue;
 use iap_core::Upstream;
 use iap_core::server::TlsError;
@@ -192,4 +193,42 @@ fn a_server_behind_a_socket_file() {
     let status = upstream.status();
     assert_eq!(*status.servers[0].address, *server);
     assert_eq!((status.servers[0].pool.opened, status.servers[0].pool.reused), (1, 2));
+}
+
+#[test]
+fn idle_connections_go_when_the_server_closes_them_and_when_they_are_old() {
+    let (close, told) = std::sync::mpsc::channel::<()>();
+    let told = parking_lot::Mutex::new(told);
+    let closing = Origin::start(move |_, _, stream| {
+        respond(stream, "ok");
+        let _ = told.lock().recv();
+        Next::Close
+    });
+    let keeping = Origin::fixed("ok");
+    let group = |origin: &Origin, idle_timeout| {
+        let settings = UpstreamSettings { idle_timeout, ..UpstreamSettings::default() };
+        Arc::new(Upstream::new("u", [origin.address.to_string()], settings).unwrap())
+    };
+    for (upstream, close) in [
+        (group(&closing, Duration::from_secs(3600)), Some(close)),
+        (group(&keeping, Duration::from_millis(50)), None),
+    ] {
+        let gateway = gateway_to(&upstream);
+        assert_eq!(status(&Client::connect(gateway.addresses()[0]).get("/")), "200");
+        drop(close);
+        // Nobody asks for them any more.
+        until("none is left", || upstream.stats().idle == 0);
+    }
+}
+
+#[test]
+fn idle_connections_end_with_the_server_that_made_them() {
+    let origin = Origin::fixed("ok");
+    let upstream =
+        Arc::new(Upstream::new("u", [origin.address.to_string()], UpstreamSettings::default()).unwrap());
+    let gateway = gateway_to(&upstream);
+    assert_eq!(status(&Client::connect(gateway.addresses()[0]).get("/")), "200");
+    until("it is idle", || upstream.stats().idle == 1);
+    drop(gateway);
+    until("none is left", || upstream.stats().idle == 0);
 }

@@ -6,9 +6,11 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use super::UpstreamSettings;
 use super::h2::Multiplexer;
@@ -17,6 +19,9 @@ use super::server::{OpenConnection, Server};
 use super::ticket::Ticket;
 use crate::idle::IdleTimer;
 use crate::server::worker::{self, Home};
+
+/// How often idle connections are looked at.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// A connection that can send requests, or a stream of one. It is boxed once, since it moves with each
 /// request.
@@ -74,6 +79,11 @@ impl Pooled {
         })
     }
 
+    /// Whether it is of no use any more.
+    fn has_ended(&mut self, idle_timeout: Duration) -> bool {
+        self.sender.has_ended() || self.idle_since.elapsed() >= idle_timeout
+    }
+
     /// The connection, for what it has switched to, and what counts as long as that goes on.
     pub(super) fn into_parts(self) -> (Sender, (Option<Ticket>, Option<OpenConnection>)) {
         (self.sender, (self.ticket, self.open))
@@ -82,8 +92,7 @@ impl Pooled {
 
 #[derive(Debug)]
 pub(super) struct Pool {
-    /// In the order of their return: the one that is idle longest is at the front.
-    shards: Box<[Mutex<VecDeque<Box<Pooled>>>]>,
+    shards: Arc<[Mutex<Shard>]>,
     pub(super) multiplexer: Multiplexer,
     idle_timeout: Duration,
     max_idle: usize,
@@ -94,6 +103,56 @@ pub(super) struct Pool {
     opened: AtomicU64,
     failed: AtomicU64,
     reused: AtomicU64,
+}
+
+/// The idle connections of one worker.
+#[derive(Debug, Default)]
+struct Shard {
+    /// In the order of their return: the one that is idle longest is at the front.
+    idle: VecDeque<Box<Pooled>>,
+    /// Whose task looks after them.
+    swept_by: Option<Home>,
+}
+
+/// Looks after the idle connections that live on this thread's runtime, once a second: those that have
+/// ended, or are too old, go. Ends when there are none left.
+async fn sweep(shards: Weak<[Mutex<Shard>]>, own: usize, idle_timeout: Duration) {
+    let sweeper = Sweeper { shards, own, home: Home::here() };
+    while sweeper.sweep(|pooled| pooled.has_ended(idle_timeout)) {
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+/// Dropped with its runtime, it takes the connections that live there with it.
+struct Sweeper {
+    shards: Weak<[Mutex<Shard>]>,
+    own: usize,
+    home: Home,
+}
+
+impl Sweeper {
+    /// Whether there are some left.
+    fn sweep(&self, is_over: impl Fn(&mut Pooled) -> bool) -> bool {
+        let Some(shards) = self.shards.upgrade() else { return false };
+        let mut shard = shards[self.own].lock();
+        let mut left = false;
+        shard.idle.retain_mut(|pooled| {
+            let is_ours = pooled.home == self.home;
+            let stays = !is_ours || !is_over(pooled);
+            left |= is_ours && stays;
+            stays
+        });
+        if !left && shard.swept_by == Some(self.home) {
+            shard.swept_by = None;
+        }
+        left
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.sweep(|_| true);
+    }
 }
 
 /// How often connections of an upstream were reused.
@@ -149,21 +208,17 @@ impl Pool {
     }
 
     fn take_from(&self, shard: usize) -> Option<Box<Pooled>> {
-        let mut idle = self.shards[shard].lock();
+        let idle = &mut self.shards[shard].lock().idle;
         let mut at = idle.len();
         while at > 0 {
             at -= 1;
-            if self.is_over(&mut idle[at]) {
+            if idle[at].has_ended(self.idle_timeout) {
                 drop(idle.remove(at));
             } else if idle[at].home.lasts() {
                 return idle.remove(at);
             }
         }
         None
-    }
-
-    fn is_over(&self, pooled: &mut Pooled) -> bool {
-        pooled.sender.has_ended() || pooled.idle_since.elapsed() >= self.idle_timeout
     }
 
     /// Keeps a connection for the next request. Those that nobody has taken for too long go, and
@@ -176,10 +231,21 @@ impl Pool {
         }
         connection.rest();
         pooled.idle_since = Instant::now();
-        let mut idle = self.shards[worker::index() % self.shards.len()].lock();
+        let own = worker::index() % self.shards.len();
+        let mut shard = self.shards[own].lock();
+        let home = Home::here();
+        if shard.swept_by != Some(home)
+            && let Ok(runtime) = Handle::try_current()
+        {
+            shard.swept_by = Some(home);
+            runtime.spawn(sweep(Arc::downgrade(&self.shards), own, self.idle_timeout));
+        }
+        let idle = &mut shard.idle;
         // At most two, more than one put can add: what ends then is not paid for by one request.
         for _ in 0..2 {
-            if idle.len() >= self.max_idle || idle.front_mut().is_some_and(|oldest| self.is_over(oldest)) {
+            if idle.len() >= self.max_idle
+                || idle.front_mut().is_some_and(|oldest| oldest.has_ended(self.idle_timeout))
+            {
                 idle.pop_front();
             }
         }
@@ -197,8 +263,8 @@ impl Pool {
     pub(super) fn clear(&self) {
         self.generation.fetch_add(1, Ordering::SeqCst);
         self.multiplexer.clear();
-        for shard in &self.shards {
-            let idle = std::mem::take(&mut *shard.lock());
+        for shard in self.shards.iter() {
+            let idle = std::mem::take(&mut shard.lock().idle);
             drop(idle);
         }
     }
@@ -214,7 +280,7 @@ impl Pool {
             opened: self.opened.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             reused: self.reused.load(Ordering::Relaxed),
-            idle: self.shards.iter().map(|shard| shard.lock().len()).sum(),
+            idle: self.shards.iter().map(|shard| shard.lock().idle.len()).sum(),
         }
     }
 }
