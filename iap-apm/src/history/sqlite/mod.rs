@@ -99,7 +99,7 @@ impl SqliteHistory {
         let lock = lock_file(directory)?;
         lock.try_lock().map_err(unavailable("another history owns the directory"))?;
         let owned = Owned { files: Files::open(directory, options)?, _lock: lock };
-        Self::start(move |_| Some(owned))
+        Self::start(None, move |_| Some(owned))
     }
 
     /// Opens a directory that another history may still own, as in a hand-over between two processes:
@@ -111,7 +111,7 @@ impl SqliteHistory {
     pub fn open_when_free(directory: impl AsRef<Path>, options: SqliteOptions) -> Result<Self, HistoryError> {
         let directory = directory.as_ref().to_owned();
         let lock = lock_file(&directory)?;
-        Self::start(move |stopped| {
+        Self::start(Some(LOOK_EVERY), move |stopped| {
             while lock.try_lock().is_err() {
                 if stopped.load(Ordering::Relaxed) {
                     return None;
@@ -128,8 +128,11 @@ impl SqliteHistory {
         })
     }
 
-    /// Starts the writer, which gets the directory first.
-    fn start(own: impl FnOnce(&AtomicBool) -> Option<Owned> + Send + 'static) -> Result<Self, HistoryError> {
+    /// Starts the writer, which gets the directory first, and waits until it has it; at most for so long.
+    fn start(
+        at_most: Option<Duration>,
+        own: impl FnOnce(&AtomicBool) -> Option<Owned> + Send + 'static,
+    ) -> Result<Self, HistoryError> {
         let (jobs, queue) = std::sync::mpsc::sync_channel(QUEUE);
         let (owned, stopped) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
         let (place, stop, (ready, started)) = (owned.clone(), stopped.clone(), std::sync::mpsc::channel());
@@ -143,8 +146,11 @@ impl SqliteHistory {
                 }
             })
             .map_err(unavailable("the writer cannot be started"))?;
-        // What is free is there at once, for whoever asks next.
-        let _ = started.recv_timeout(LOOK_EVERY);
+        // What is free is there for whoever asks next, however busy the machine is.
+        let _ = match at_most {
+            Some(time) => started.recv_timeout(time).is_ok(),
+            None => started.recv().is_ok(),
+        };
         let (readers, thread) = (Arc::new(Semaphore::new(READERS)), Mutex::new(Some(thread)));
         Ok(Self { owned, jobs, readers, thread, stopped, temporary: None })
     }
