@@ -46,6 +46,9 @@ pub mod connection;
 mod cookies;
 pub mod error;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gate;
 mod headers;
 pub mod hooks;

@@ -10,6 +10,7 @@ fn a_head_that_is_none_is_a_problem_document_and_the_end() {
     let gateway = gateway(&origin);
     let long = format!("GET / HTTP/1.1\r\nhost: t\r\nx: {}\r\n\r\n", "y".repeat(1 << 17));
     let many = format!("GET / HTTP/1.1\r\nhost: t\r\n{}\r\n", "x: y\r\n".repeat(200));
+    let length = format!("POST / HTTP/1.1\r\nhost: t\r\ncontent-length:{}5\r\n\r\nhello", " ".repeat(600));
     let path = format!("GET /{} HTTP/1.1\r\nhost: t\r\n\r\n", "y".repeat(65_600));
     let cases = [
         ("GET / HTTP/1.1\nhost: t\r\n\r\n", "400"),
@@ -24,6 +25,7 @@ fn a_head_that_is_none_is_a_problem_document_and_the_end() {
         ("GET / HTTP/9.9\r\nhost: t\r\n\r\n", "400"),
         ("GET /a b HTTP/1.1\r\nhost: t\r\n\r\n", "400"),
         ("{\"json\": true}\r\n\r\n", "400"),
+        (&length, "400"),
         (&long, "431"),
         (&many, "431"),
         (&path, "414"),

@@ -120,7 +120,7 @@ fn set_host<B>(request: &mut Request<B>) -> Result<(), Error> {
 }
 
 fn check_host(value: &[u8]) -> Result<(), Error> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let (name, port) = match value.iter().rposition(|byte| *byte == b':') {
         Some(colon) if !value.ends_with(b"]") => (&value[..colon], Some(&value[colon + 1..])),
         _ => (value, None),
@@ -132,7 +132,10 @@ fn check_host(value: &[u8]) -> Result<(), Error> {
     let is_ip6 = name.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).is_some_and(|address| {
         std::str::from_utf8(address).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok())
     });
-    let name_ok = is_ip6 || (!name.is_empty() && name.len() <= 253 && name.iter().all(plain));
+    // A wildcard would take what stands before the first dot for a name.
+    let mut labels = name.strip_suffix(b".").unwrap_or(name).split(|byte| *byte == b'.');
+    let has_labels = labels.all(|label| !label.is_empty() && label.iter().all(plain));
+    let name_ok = is_ip6 || (name.len() <= 253 && has_labels);
     if name_ok && port_ok { Ok(()) } else { Err(refuse("host", "invalid Host")) }
 }
 

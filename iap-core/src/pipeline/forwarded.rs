@@ -24,7 +24,7 @@ struct Hop {
 /// The client that a request comes from. Behind a trusted peer it is the last address in the chain that
 /// is not a trusted proxy's: what stands before it could have been written by anyone.
 /// `None` where the peer is not trusted, and so is the client itself.
-pub(super) fn client(
+pub(crate) fn client(
     connection: &Connection,
     headers: &HeaderMap,
     trusted: &Networks,

@@ -24,6 +24,8 @@ use crate::route::{MatchedRoute, NoRoute, PathParams, Route, RouteTable};
 use crate::rules::After;
 use crate::trace_context::TraceContext;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use forwarded::client as forwarded_client;
 pub use layers::{Dispatch, Stack};
 pub use request_id::RequestIds;
 pub use tracked::TrackedBody;

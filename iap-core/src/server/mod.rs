@@ -45,6 +45,8 @@ use tokio::sync::watch;
 
 use crate::route::RouteTable;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::{proxy_protocol::fuzz as fuzz_proxy_header, wire::scan::fuzz::scan as fuzz_scan};
 pub use builder::{ServerBuilder, StartError};
 pub use listener::{Listener, Sockets};
 pub use serve::Timeouts;

@@ -5,6 +5,8 @@ mod check;
 mod check_server;
 mod env;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod jwt;
 mod parse;
 mod process;

@@ -35,6 +35,9 @@ pub(super) fn document(status: StatusCode, fault: Option<&'static str>) -> Bytes
         (_, Some(reason @ "bare_lf")) => {
             (Kind::BadRequest, "a line of the request does not end with CR and LF", reason)
         }
+        (_, Some(reason @ "content_length")) => {
+            (Kind::BadRequest, "a Content-Length with too much white space", reason)
+        }
         (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, _) => {
             (Kind::HeadTooLarge, "the request head is larger than allowed", "head_too_large")
         }

@@ -16,6 +16,8 @@ pub(super) enum Fault {
     BareLfInBody,
     /// A chunk's size is none, or its extension is long or not printable.
     BadChunk,
+    /// A `Content-Length` in so long a line that its number may not be in what is kept of it.
+    LongLength,
 }
 
 impl Fault {
@@ -23,11 +25,12 @@ impl Fault {
         match self {
             Self::BareLf | Self::BareLfInBody => "bare_lf",
             Self::BadChunk => "bad_chunk",
+            Self::LongLength => "content_length",
         }
     }
 
     pub(super) fn is_in_head(self) -> bool {
-        self == Self::BareLf
+        matches!(self, Self::BareLf | Self::LongLength)
     }
 }
 
@@ -106,23 +109,25 @@ impl Scanner {
         self.kept_len = self.kept_len.saturating_add(piece.len());
         self.last = piece.last().copied().unwrap_or(self.last);
         let is_chunk_line = matches!(self.state, State::ChunkSize | State::ChunkEnd);
-        if is_chunk_line && self.kept_len > MAX_CHUNK_LINE { Err(Fault::BadChunk) } else { Ok(()) }
+        // With the CR that may be its last byte.
+        if is_chunk_line && self.kept_len > MAX_CHUNK_LINE + 1 { Err(Fault::BadChunk) } else { Ok(()) }
     }
 
     /// A line is whole: `piece` is its last part, with the CR.
     fn end_line(&mut self, piece: &[u8]) -> Result<(), Fault> {
         if self.kept_len == 0 {
             self.last = 0;
-            return self.line(&piece[..piece.len() - 1]);
+            return self.line(&piece[..piece.len() - 1], piece.len() - 1);
         }
         self.keep(piece)?;
         let kept = std::mem::take(&mut self.kept);
-        let whole = &kept[..kept.len().min(self.kept_len - 1)];
+        let length = self.kept_len - 1;
         (self.kept_len, self.last) = (0, 0);
-        self.line(whole)
+        self.line(&kept[..kept.len().min(length)], length)
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), Fault> {
+    /// `line`: what is known of a line of `length` bytes, all of it or its beginning.
+    fn line(&mut self, line: &[u8], length: usize) -> Result<(), Fault> {
         self.state = match self.state {
             // Empty lines before a request are ignored (RFC 9112 section 2.2).
             State::RequestLine if line.is_empty() => State::RequestLine,
@@ -136,7 +141,7 @@ impl Scanner {
                 (false, left) => State::Data { left, chunked: false },
             },
             State::Fields => {
-                self.field(line);
+                self.field(line, length)?;
                 State::Fields
             }
             State::ChunkSize => match chunk_size(line).ok_or(Fault::BadChunk)? {
@@ -151,7 +156,7 @@ impl Scanner {
         Ok(())
     }
 
-    fn field(&mut self, line: &[u8]) {
+    fn field(&mut self, line: &[u8], length: usize) -> Result<(), Fault> {
         let value = |name: &[u8]| {
             let (start, rest) = line.split_at_checked(name.len())?;
             let value = rest.strip_prefix(b":")?;
@@ -159,12 +164,17 @@ impl Scanner {
         };
         match line.first().map(u8::to_ascii_lowercase) {
             Some(b'c') => {
-                let length = value(b"content-length").and_then(|text| std::str::from_utf8(text).ok());
-                self.length = length.and_then(|text| text.parse().ok()).unwrap_or(self.length);
+                let Some(text) = value(b"content-length") else { return Ok(()) };
+                if length > MAX_KEPT {
+                    return Err(Fault::LongLength);
+                }
+                let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+                self.length = number.unwrap_or(self.length);
             }
             Some(b't') => self.chunked |= value(b"transfer-encoding").is_some(),
             _ => {}
         }
+        Ok(())
     }
 }
 
@@ -186,5 +196,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()
 }
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;

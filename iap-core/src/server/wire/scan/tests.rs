@@ -59,6 +59,38 @@ fn what_is_no_chunk_is_refused() {
     }
 }
 
+#[test]
+fn a_length_whose_number_could_be_lost_is_refused_in_one_piece_or_many() {
+    for room in [MAX_KEPT, 4 * MAX_KEPT] {
+        for text in [
+            format!("GET / HTTP/1.1\r\ncontent-length:{}5\r\n\r\n", " ".repeat(room)),
+            format!("GET / HTTP/1.1\r\nContent-Length:5{}\r\n\r\n", " ".repeat(room)),
+            format!("GET / HTTP/1.1\r\ncontent-length:{}5\r\n\r\n", "0".repeat(room)),
+        ] {
+            for size in [1, 100, text.len()] {
+                let verdict = scan(text.as_bytes(), size);
+                assert!(matches!(verdict, Err((_, Fault::LongLength))), "{verdict:?} in pieces of {size}");
+            }
+        }
+    }
+    // Nobody else's field is of interest, and chunks are known by the name alone.
+    let text = format!("GET / HTTP/1.1\r\nx:{0}5\r\ntransfer-encoding:{0}chunked\r\n\r\n", " ".repeat(2000));
+    for size in [1, text.len()] {
+        assert_eq!(scan(text.as_bytes(), size), Ok(State::ChunkSize));
+    }
+}
+
+#[test]
+fn a_chunk_line_may_be_so_long_and_no_longer_however_it_is_cut() {
+    let head = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (length, is_fine) in [(MAX_CHUNK_LINE, true), (MAX_CHUNK_LINE + 1, false)] {
+        let text = format!("{head}1;{}\r\na\r\n0\r\n\r\n", "x".repeat(length - 2));
+        for size in [1, 200, head.len() + length + 1, text.len()] {
+            assert_eq!(scan(text.as_bytes(), size).is_ok(), is_fine, "{length} in pieces of {size}");
+        }
+    }
+}
+
 proptest! {
     /// How the bytes were cut makes no difference.
     #[test]
