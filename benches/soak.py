@@ -317,7 +317,7 @@ class Soak:
                   "nginx": ["nginx"]}
         lines = [f"server: {{listen: '127.0.0.1:{self.port}', drain: 10s, max_body: {self.max_body}MiB}}",
                  f"admin: {{listen: '127.0.0.1:{self.admin}'}}", "sessions: {enabled: false}",
-                 "apm: {history: history, otlp: '127.0.0.1:0'}", "log: {level: error}", "routes:",
+                 "apm: {history: history, otlp: '127.0.0.1:0'}", "log: {level: 'off'}", "routes:",
                  f"  - {{name: version, path: /version, respond: {{status: 200, body: v{self.version}}}}}"]
         for name, servers in routes.items():
             servers = ", ".join(server(origin) for origin in servers)

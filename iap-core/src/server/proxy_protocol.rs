@@ -12,6 +12,9 @@ use super::peek::peek_until;
 
 /// The longest header that is read, with its extensions, in bytes.
 const MAX_HEADER: usize = 1024;
+/// How headers of version 1 and of version 2 begin.
+const TEXT: &[u8] = b"PROXY";
+const BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The longest header of version 1, with its line end.
 const MAX_LINE: usize = 107;
 /// How often the rest of a header is waited for: 1 ms, 2 ms, 4 ms, and so on.
@@ -29,11 +32,15 @@ pub(super) async fn read(stream: &mut TcpStream) -> io::Result<Option<SocketAddr
 
 /// What the first bytes of a connection say, once they are enough.
 fn decide(seen: &[u8]) -> Option<io::Result<(usize, Option<SocketAddr>)>> {
-    if seen.starts_with(b"PROXY") {
+    if seen.starts_with(TEXT) {
         return decide_line(&seen[..seen.len().min(MAX_LINE)]);
     }
-    let header = HeaderResult::parse(seen);
-    (seen.len() == MAX_HEADER || header.is_complete()).then(|| interpret(&header))
+    if seen.starts_with(BINARY) {
+        let header = HeaderResult::parse(seen);
+        return (seen.len() == MAX_HEADER || header.is_complete()).then(|| interpret(&header));
+    }
+    let may_become_one = TEXT.starts_with(seen) || BINARY.starts_with(seen);
+    (!may_become_one).then(|| Err(io::ErrorKind::InvalidData.into()))
 }
 
 /// The same for version 1. The parser is given a whole line and nothing after it: it takes one without its LF

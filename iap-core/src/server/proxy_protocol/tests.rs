@@ -24,5 +24,6 @@ fn a_line_that_does_not_end_is_not_waited_for() {
     assert!(decide(line.as_bytes()).is_some_and(|decided| decided.is_err()));
     assert!(decide(b"PROXY TCP4 192.0.2.1 10.0.0.1 1 2 \n").is_some_and(|decided| decided.is_err()));
     assert!(decide(b"PROXY TCP4 192.0.2.1 10.0.0.1 1 2\n\r\n").is_some_and(|decided| decided.is_err()));
+    assert!(decide(b"PR X PR").is_some_and(|decided| decided.is_err()));
     assert!(decide(b"GET / HTTP/1.1\r\n").is_some_and(|decided| decided.is_err()));
 }
