@@ -304,6 +304,10 @@ fn a_connection_that_has_rested_goes_on_as_before() {
         assert!(client.response().ends_with("awake"));
     }
     std::thread::sleep(REST);
+    client.send("\r\n");
+    std::thread::sleep(REST);
+    assert!(client.get("/").ends_with("awake"), "an empty line before a request is none");
+    std::thread::sleep(REST);
     let large = "x".repeat(2_000);
     client.send(&format!("POST / HTTP/1.1\r\nhost: t\r\ncontent-length: 2000\r\n\r\n{large}"));
     assert!(client.response().ends_with("awake"));
@@ -333,8 +337,8 @@ fn an_idle_connection_ends_at_its_time_whether_it_rests_or_not() {
         let timeouts = Timeouts { head, ..Timeouts::default() };
         let routes = single(Target::respond(http::StatusCode::OK, "ok"));
         let gateway = builder(routes).timeouts(timeouts).start().unwrap();
-        // Without another byte, and in the middle of a head.
-        for next in ["", "GET / HT"] {
+        // Without another byte, in the middle of a head, and with an empty line before one.
+        for next in ["", "GET / HT", "\r\n"] {
             let mut client = client(&gateway);
             assert_eq!(status(&client.get("/")), "200");
             client.send(next);

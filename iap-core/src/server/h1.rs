@@ -88,8 +88,11 @@ where
             }
         }
         let Some(parts) = server.into_parts() else { return Phase::Run };
+        if !parts.read_buf.is_empty() {
+            // Not between two requests after all: what was read would be lost.
+            return Phase::Run;
+        }
         (wire, service) = (parts.io.into_inner(), parts.service);
-        wire.unread(parts.read_buf);
         tokio::select! {
             more = tokio::time::timeout_at(pause.deadline(), wire.wait()) => match more {
                 Ok(Ok(true)) => {}

@@ -37,7 +37,7 @@ pub(super) struct Wire<S> {
     /// Whether the next read is an error: the fault lies in a body.
     breaks_off: bool,
     /// What was read before the parser was there.
-    ahead: Ahead,
+    ahead: Bytes,
     /// Bytes of ours that go out before any others.
     out: Bytes,
     /// Whether the parser has nothing left to write: we stand between two messages.
@@ -57,7 +57,7 @@ impl<S> Wire<S> {
             fault: None,
             poison: &[],
             breaks_off: false,
-            ahead: Ahead::default(),
+            ahead: Bytes::new(),
             out: Bytes::new(),
             is_between: true,
             is_flushed: true,
@@ -71,11 +71,6 @@ impl<S> Wire<S> {
         self.wants = wants;
         let is_early = wants == Awaits::Request && !self.is_flushed;
         self.connection.set_awaits(if is_early { Awaits::Nothing } else { wants });
-    }
-
-    /// Gives back what a parser that goes has not used.
-    pub(super) fn unread(&mut self, bytes: Bytes) {
-        self.ahead = Ahead { bytes, is_checked: true };
     }
 
     fn feed_poison(&mut self, buffer: &mut ReadBuf<'_>) {
@@ -114,35 +109,22 @@ impl<S> Wire<S> {
 impl<S: AsyncRead + Unpin> Wire<S> {
     /// Waits for bytes while there is no parser. False at the end of the stream.
     pub(super) async fn wait(&mut self) -> io::Result<bool> {
-        if !self.ahead.bytes.is_empty() {
-            return Ok(true);
-        }
         poll_fn(|cx| {
             let mut space = [0; 512];
             let mut buffer = ReadBuf::new(&mut space);
             ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-            let bytes = Bytes::copy_from_slice(buffer.filled());
-            let is_open = !bytes.is_empty();
-            self.ahead = Ahead { bytes, is_checked: false };
-            Poll::Ready(Ok(is_open))
+            self.ahead = Bytes::copy_from_slice(buffer.filled());
+            Poll::Ready(Ok(!self.ahead.is_empty()))
         })
         .await
     }
 
     fn read_ahead(&mut self, buffer: &mut ReadBuf<'_>) -> io::Result<()> {
         let before = buffer.filled().len();
-        let now = self.ahead.bytes.len().min(buffer.remaining());
-        buffer.put_slice(&self.ahead.bytes.split_to(now));
-        if self.ahead.is_checked { Ok(()) } else { self.check(buffer, before) }
+        let now = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.ahead.split_to(now));
+        self.check(buffer, before)
     }
-}
-
-/// Bytes that were read while there was no parser, or left over by one.
-#[derive(Debug, Default)]
-struct Ahead {
-    bytes: Bytes,
-    /// Whether they were read along already.
-    is_checked: bool,
 }
 
 impl<S: AsyncWrite + Unpin> Wire<S> {
@@ -193,7 +175,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         if this.fault.is_some() {
             return Poll::Ready(this.after_fault(buffer));
         }
-        if !this.ahead.bytes.is_empty() {
+        if !this.ahead.is_empty() {
             this.want(Awaits::Nothing);
             return Poll::Ready(this.read_ahead(buffer));
         }

@@ -61,16 +61,26 @@ pub(super) struct Scanner {
     /// How long that line is, and its last byte.
     kept_len: usize,
     last: u8,
+    /// Whether empty lines have come before a request. The parser keeps them until it is there.
+    has_blanks: bool,
 }
 
 impl Scanner {
     pub(super) fn new() -> Self {
-        Self { state: State::RequestLine, length: 0, chunked: false, kept: Vec::new(), kept_len: 0, last: 0 }
+        Self {
+            state: State::RequestLine,
+            length: 0,
+            chunked: false,
+            kept: Vec::new(),
+            kept_len: 0,
+            last: 0,
+            has_blanks: false,
+        }
     }
 
-    /// Whether we stand between two requests.
+    /// Whether not a byte has come since the last request.
     pub(super) fn is_at_start(&self) -> bool {
-        self.state == State::RequestLine && self.kept_len == 0
+        self.state == State::RequestLine && self.kept_len == 0 && !self.has_blanks
     }
 
     /// Whether the end of a head has not come yet.
@@ -140,9 +150,12 @@ impl Scanner {
     fn line(&mut self, line: &[u8], length: usize) -> Result<(), Fault> {
         self.state = match self.state {
             // Empty lines before a request are ignored (RFC 9112 section 2.2).
-            State::RequestLine if line.is_empty() => State::RequestLine,
+            State::RequestLine if line.is_empty() => {
+                self.has_blanks = true;
+                State::RequestLine
+            }
             State::RequestLine => {
-                (self.length, self.chunked) = (0, false);
+                (self.length, self.chunked, self.has_blanks) = (0, false, false);
                 State::Fields
             }
             State::Fields if line.is_empty() => match (self.chunked, self.length) {
