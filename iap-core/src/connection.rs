@@ -29,7 +29,7 @@ struct Socket {
     peer: SocketAddr,
     is_tls: bool,
     tls: OnceLock<TlsInfo>,
-    has_begun: AtomicBool,
+    /// How many have begun; it may wrap.
     requests: AtomicU32,
     awaits: AtomicU8,
     /// Told once, when the first request begins.
@@ -79,7 +79,6 @@ impl Connection {
             peer: socket_peer,
             is_tls: tls,
             tls: OnceLock::new(),
-            has_begun: AtomicBool::new(false),
             requests: AtomicU32::new(0),
             awaits: AtomicU8::new(Awaits::Request as u8),
             first_request: Notify::new(),
@@ -159,10 +158,7 @@ impl Connection {
 
     /// Notes that a request has begun.
     pub(crate) fn begin_request(&self) {
-        self.socket.requests.fetch_add(1, Ordering::Relaxed);
-        if !self.socket.has_begun.load(Ordering::Relaxed)
-            && !self.socket.has_begun.swap(true, Ordering::Relaxed)
-        {
+        if self.socket.requests.fetch_add(1, Ordering::Relaxed) == 0 {
             self.socket.first_request.notify_one();
         }
     }
@@ -186,7 +182,7 @@ impl Connection {
 
     /// Waits for the first request to begin, if none has.
     pub(crate) async fn first_request(&self) {
-        if !self.socket.has_begun.load(Ordering::Relaxed) {
+        if self.requests() == 0 {
             self.socket.first_request.notified().await;
         }
     }

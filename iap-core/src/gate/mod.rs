@@ -63,28 +63,23 @@ fn check_method(method: &Method) -> Result<(), Error> {
 }
 
 fn check_framing<B>(request: &Request<B>, max_body: u64) -> Result<(), Error> {
-    let headers = request.headers();
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let fields = request.headers();
+    let mut codings = fields.get_all(TRANSFER_ENCODING).iter();
     // Another coding would be taken off with the field and left on the body.
     if codings.next().is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
         || codings.next().is_some()
     {
         return Err(refuse("transfer_coding", "a Transfer-Encoding other than chunked"));
     }
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = fields.get_all(CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(()) };
     if lengths.next().is_some() {
         return Err(refuse("content_length", "more than one Content-Length"));
     }
-    if headers.contains_key(TRANSFER_ENCODING) {
+    if fields.contains_key(TRANSFER_ENCODING) {
         return Err(refuse("framing", "both Content-Length and Transfer-Encoding"));
     }
-    let announced = length
-        .to_str()
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|text| text.parse::<u64>().ok());
-    match announced {
+    match headers::content_length(length) {
         None => Err(refuse("content_length", "Content-Length is not a number")),
         Some(bytes) if bytes > max_body => {
             Err(Error::new(Kind::TooLarge, Origin::Client, "the request body is larger than allowed"))

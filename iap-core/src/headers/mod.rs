@@ -44,16 +44,16 @@ pub(crate) struct Seen(u16);
 
 impl Seen {
     const NOTHING: Self = Self(0);
-    pub(crate) const EXPECT: Self = Self(1 << 4);
-    pub(crate) const UPGRADE: Self = Self(1 << 8);
-    pub(crate) const TRACE: Self = Self(1 << 9);
     const CONNECTION: Self = Self(1);
     const HOP_BY_HOP: Self = Self(1 << 1);
     const CLAIM: Self = Self(1 << 2);
     const UNDERSCORE: Self = Self(1 << 3);
+    pub(crate) const EXPECT: Self = Self(1 << 4);
     const COOKIE: Self = Self(1 << 5);
     const LENGTH: Self = Self(1 << 6);
     const TRANSFER_CODED: Self = Self(1 << 7);
+    pub(crate) const UPGRADE: Self = Self(1 << 8);
+    pub(crate) const TRACE: Self = Self(1 << 9);
 
     pub(crate) fn in_fields(headers: &HeaderMap) -> Self {
         Self(headers.keys().fold(0, |seen, name| seen | Self::of(name.as_str()).0))
@@ -193,11 +193,9 @@ fn replace_claims(headers: &mut HeaderMap, connection: &Connection) -> Option<He
 }
 
 /// Prepares a response's headers for the client: one framing, or none where there is no body.
-/// `Ok(false)` where it was framed in two ways, so that whoever reads it in the other one takes what
-/// follows for another response; `Err` where the lengths contradict each other or are none.
-pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> Result<bool, &'static str> {
+/// `Err` where the lengths contradict each other or are none.
+pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> Result<(), &'static str> {
     let seen = Seen::in_fields(headers);
-    let is_clear = !(seen.has(Seen::LENGTH) && seen.has(Seen::TRANSFER_CODED));
     // The chunks were what was read by, so the length is only a lie to whoever believes it.
     if status == StatusCode::NO_CONTENT || seen.has(Seen::TRANSFER_CODED) {
         headers.remove(CONTENT_LENGTH);
@@ -206,10 +204,10 @@ pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> R
         remove_hop_by_hop(headers);
     }
     if !seen.has(Seen::LENGTH) {
-        return Ok(is_clear);
+        return Ok(());
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return Ok(is_clear) };
+    let Some(first) = lengths.next() else { return Ok(()) };
     if first.is_empty() || !first.as_bytes().iter().all(u8::is_ascii_digit) {
         return Err("Content-Length is not a number");
     }
@@ -221,7 +219,7 @@ pub(crate) fn prepare_response(status: StatusCode, headers: &mut HeaderMap) -> R
         let first = first.clone();
         headers.insert(CONTENT_LENGTH, first);
     }
-    Ok(is_clear)
+    Ok(())
 }
 
 /// Prepares trailers for the next hop: nothing in them may frame, route or end a message
@@ -230,6 +228,12 @@ pub(crate) fn prepare_trailers(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
     headers.remove(CONTENT_LENGTH);
     headers.remove(HOST);
+}
+
+/// The number in a `Content-Length`: digits and nothing else (RFC 9110 section 8.6).
+pub(crate) fn content_length(value: &HeaderValue) -> Option<u64> {
+    let text = value.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    text.parse().ok()
 }
 
 pub(crate) fn has_token(value: &HeaderValue, token: &str) -> bool {

@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use http::HeaderValue;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::Ready;
 use super::place::Place;
-use crate::body::Body;
 use crate::error::BoxError;
+use crate::upstream::h1::{self, Stream};
 use crate::upstream::{is_expected, question};
 
 /// How often it is asked.
@@ -27,26 +24,12 @@ pub(super) async fn wait(ready: &Ready, place: &Place) {
 }
 
 async fn probe(ready: &Ready, place: &Place) -> Result<(), BoxError> {
-    match place {
-        Place::Port(port) => ask(ready, TcpStream::connect(("127.0.0.1", *port)).await?).await,
-        Place::Socket { path, .. } => ask(ready, UnixStream::connect(path).await?).await,
-    }
-}
-
-async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    ready: &Ready,
-    stream: S,
-) -> Result<(), BoxError> {
-    let Some(path) = &ready.path else { return Ok(()) };
-    let (mut sender, connection) = http1::handshake::<_, Body>(TokioIo::new(stream)).await?;
-    let request = question(path, HeaderValue::from_static("localhost"));
-    let mut answer = std::pin::pin!(sender.send_request(request));
-    let response = tokio::select! {
-        response = &mut answer => response?,
-        ended = connection => {
-            ended?;
-            answer.await?
-        }
+    let stream = match place {
+        Place::Port(port) => Stream::Tcp(TcpStream::connect(("127.0.0.1", *port)).await?),
+        Place::Socket { path, .. } => Stream::Unix(UnixStream::connect(path).await?),
     };
-    is_expected(response.status(), &ready.expect)
+    let Some(path) = &ready.path else { return Ok(()) };
+    let mut request = question(path, HeaderValue::from_static("localhost"));
+    let status = h1::Connection::new(stream).ask(&mut request).await?;
+    is_expected(status, &ready.expect)
 }

@@ -250,14 +250,14 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         }
         let is_lost = failed.error.kind() == Kind::BadGateway && !failed.is_reset;
         let Some(again) = whole.or(copy).filter(|_| may_repeat) else {
-            return Sent::Over(Err(failed.error));
+            return Sent::Over(Err(*failed.error));
         };
         if failed.is_unprocessed && self.unprocessed < MAX_UNPROCESSED {
             self.unprocessed += 1;
         } else if is_safe && is_lost {
             self.repeated = true;
         } else {
-            return Sent::Over(Err(failed.error));
+            return Sent::Over(Err(*failed.error));
         }
         Sent::Again(again, failed.ticket)
     }

@@ -14,12 +14,11 @@ use super::exchange::Exchange;
 use super::hedge::{Chosen, race};
 use super::informational::Listener;
 use super::pool::Pooled;
-use super::sender::{Late, Received, SendFailure, Sender};
-use super::ticket::Ticket;
+use super::sender::{INVALID_RESPONSE, Received, SendFailure, Sender};
 use super::tunnel::Wish;
 use crate::body::Body;
 use crate::connection::Connection;
-use crate::error::{BoxError, Error, Kind, Origin};
+use crate::error::{Error, Kind, Origin};
 use crate::headers::{self, Forwarding, Seen};
 use crate::hooks::{Hooks, Stage};
 use crate::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
@@ -100,8 +99,7 @@ pub(super) fn finish(
     if response.status().is_informational() {
         return Err(invalid("an informational response ends nothing"));
     }
-    let is_clear = headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
-    pooled.is_spent |= !is_clear;
+    headers::prepare_response(response.status(), response.headers_mut()).map_err(invalid)?;
     // The version is that of one hop; the server side adapts to its client.
     *response.version_mut() = Version::HTTP_11;
     let is_failure = response.status().is_server_error();
@@ -116,22 +114,6 @@ pub(super) fn finish(
 
 pub(super) fn invalid(why: &'static str) -> Error {
     Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(why)
-}
-
-const INVALID_RESPONSE: &str = "the upstream did not answer with a valid response";
-
-/// A request that was not answered.
-pub(super) struct SendError {
-    pub(super) error: Error,
-    /// The request, where its body was not touched.
-    pub(super) whole: Option<Box<Request<Body>>>,
-    /// Whether nothing of it was sent.
-    pub(super) is_unsent: bool,
-    /// Whether the server said that it has not looked at it.
-    pub(super) is_unprocessed: bool,
-    /// Whether the server gave up this request, and not the connection.
-    pub(super) is_reset: bool,
-    pub(super) ticket: Option<Ticket>,
 }
 
 /// How a request is sent.
@@ -151,7 +133,7 @@ pub(super) async fn send(
     mut pooled: Box<Pooled>,
     mut request: Box<Request<Body>>,
     terms: &Terms<'_>,
-) -> Result<(Response<Received>, Box<Pooled>), SendError> {
+) -> Result<(Response<Received>, Box<Pooled>), SendFailure> {
     let Pooled { sender, answer_idle, .. } = &mut *pooled;
     let answer = match sender {
         Sender::Http1(connection) => match connection.start(request, terms) {
@@ -160,16 +142,16 @@ pub(super) async fn send(
                 poll_fn(|cx| {
                     let answer = asked.poll(connection, terms.listener, cx);
                     if answer.is_ready() {
-                        return answer.map(Ok);
+                        return answer;
                     }
                     if connection.take_moved() {
                         answer_idle.progress();
                     }
-                    answer_idle.poll_over(cx).map(|()| Err(Late))
+                    answer_idle.poll_over(cx).map(|()| Err(SendFailure::late()))
                 })
                 .await
             }
-            Err(failed) => Ok(Err(failed)),
+            Err(failed) => Err(failed),
         },
         Sender::Http2(stream) => {
             if let Some(listener) = terms.listener {
@@ -181,36 +163,9 @@ pub(super) async fn send(
         }
     };
     match answer {
-        Ok(Ok(response)) => Ok((response, pooled)),
-        Ok(Err(failed)) => {
-            let SendFailure { error, whole, is_unsent, is_unprocessed, is_reset } = failed;
-            let (error, ticket) = (describe(error, is_unsent), pooled.ticket.take());
-            Err(SendError { error, whole, is_unsent, is_unprocessed, is_reset, ticket })
-        }
-        Err(Late) => {
-            let error = Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time");
-            let (whole, ticket) = (None, pooled.ticket.take());
-            Err(SendError { error, whole, is_unsent: false, is_unprocessed: false, is_reset: false, ticket })
-        }
+        Ok(response) => Ok((response, pooled)),
+        Err(failed) => Err(SendFailure { ticket: pooled.ticket.take(), ..failed }),
     }
-}
-
-fn describe(error: BoxError, unsent: bool) -> Error {
-    // A body that the client broke off, or that grew too large, is not the upstream's fault.
-    if let Some(own) = own_error(&*error) {
-        return Error::new(own.kind(), own.origin(), own.message());
-    }
-    if unsent {
-        let ended = Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection");
-        return ended.retryable().with_source(error);
-    }
-    Error::new(Kind::BadGateway, Origin::Upstream, INVALID_RESPONSE).with_source(error)
-}
-
-/// The error of the request's body, which hyper has wrapped once.
-fn own_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
-    let of_hyper = error.downcast_ref::<hyper::Error>().filter(|error| error.is_user());
-    of_hyper.map_or(Some(error), |error| std::error::Error::source(error))?.downcast_ref()
 }
 
 pub(super) fn copy_head(request: &Request<Body>) -> Box<Request<Body>> {

@@ -28,7 +28,7 @@ mod choose;
 mod connect;
 mod exchange;
 mod forward;
-mod h1;
+pub(crate) mod h1;
 mod h2;
 mod health;
 mod hedge;

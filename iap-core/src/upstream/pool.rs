@@ -34,8 +34,7 @@ pub(super) struct Pooled {
     pub(super) answer_idle: IdleTimer,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
     pub(super) body_idle: IdleTimer,
-    /// Whether no other request may follow: what it still has to send will never come, or what it has
-    /// received could have been read in two ways.
+    /// Whether what it still has to send will never come.
     pub(super) is_spent: bool,
     idle_since: Instant,
     home: Home,

@@ -153,7 +153,7 @@ pub(super) fn is_safe(method: &Method) -> bool {
 
 /// Methods that have the same effect once and several times (RFC 9110 section 9.2.2).
 fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE)
+    is_safe(method) || matches!(*method, Method::PUT | Method::DELETE)
 }
 
 #[cfg(test)]

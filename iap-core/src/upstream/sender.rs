@@ -13,8 +13,9 @@ use super::forward::Terms;
 use super::h1::{self, Fault};
 use super::h2;
 use super::informational::Listener;
+use super::ticket::Ticket;
 use crate::body::Body;
-use crate::error::BoxError;
+use crate::error::{BoxError, Error, Kind, Origin};
 
 /// The sending half of a connection.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub(super) enum Received {
 
 /// A request that was not answered.
 pub(super) struct SendFailure {
-    pub(super) error: BoxError,
+    pub(super) error: Box<Error>,
     /// The request, where its body was not touched.
     pub(super) whole: Option<Box<Request<Body>>>,
     /// Whether nothing of it was sent.
@@ -44,21 +45,45 @@ pub(super) struct SendFailure {
     pub(super) is_unprocessed: bool,
     /// Whether the server gave up this request, and not the connection.
     pub(super) is_reset: bool,
+    /// Its place at the server.
+    pub(super) ticket: Option<Ticket>,
 }
 
-/// Nothing moved for too long.
-pub(super) struct Late;
+pub(super) const INVALID_RESPONSE: &str = "the upstream did not answer with a valid response";
 
 impl SendFailure {
-    fn new(error: impl Into<BoxError>) -> Self {
-        let error = error.into();
-        Self { error, whole: None, is_unsent: false, is_unprocessed: false, is_reset: false }
+    fn new(error: Error) -> Self {
+        let error = Box::new(error);
+        Self { error, whole: None, is_unsent: false, is_unprocessed: false, is_reset: false, ticket: None }
+    }
+
+    /// Nothing moved for too long.
+    pub(super) fn late() -> Self {
+        Self::new(Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time"))
     }
 
     /// Nothing of the request went out.
     pub(super) fn unsent(error: impl Into<BoxError>, request: Box<Request<Body>>) -> Self {
-        Self { whole: Some(request), is_unsent: true, ..Self::new(error) }
+        Self { whole: Some(request), is_unsent: true, ..Self::new(describe(error.into(), true)) }
     }
+}
+
+fn describe(error: BoxError, is_unsent: bool) -> Error {
+    // A body that the client broke off, or that grew too large, is not the upstream's fault.
+    if let Some(own) = own_error(&*error) {
+        return Error::new(own.kind(), own.origin(), own.message());
+    }
+    let because = |message| Error::new(Kind::BadGateway, Origin::Upstream, message).with_source(error);
+    match is_unsent {
+        true => because("the upstream closed the connection").retryable(),
+        false => because(INVALID_RESPONSE),
+    }
+}
+
+/// The error of the request's body, which hyper has wrapped once.
+fn own_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Error> {
+    let of_hyper = error.downcast_ref::<hyper::Error>().filter(|error| error.is_user());
+    of_hyper.map_or(Some(error), |error| std::error::Error::source(error))?.downcast_ref()
 }
 
 impl Sender {
@@ -92,8 +117,7 @@ impl Sender {
 }
 
 impl h1::Connection {
-    /// Begins with a request. `Err` with the request where
-    /// the server has ended the connection meanwhile.
+    /// Begins with a request. `Err` with the request where the server has ended the connection meanwhile.
     pub(super) fn start(
         &mut self,
         mut request: Box<Request<Body>>,
@@ -144,7 +168,7 @@ impl Asked {
             fault => fault.into(),
         };
         let whole = request.filter(|_| is_unsent || !self.had_body);
-        SendFailure { whole, is_unsent, ..SendFailure::new(error) }
+        SendFailure { whole, is_unsent, ..SendFailure::new(describe(error, is_unsent)) }
     }
 }
 
@@ -154,11 +178,11 @@ impl h2::Stream {
         &mut self,
         mut request: Box<Request<Body>>,
         patience: Duration,
-    ) -> Result<Result<Response<Received>, SendFailure>, Late> {
+    ) -> Result<Response<Received>, SendFailure> {
         match timeout(patience, self.sender.ready()).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Ok(Err(SendFailure::unsent(error, request))),
-            Err(_) => return Ok(Err(SendFailure::unsent("no stream in time", request))),
+            Ok(Err(error)) => return Err(SendFailure::unsent(error, request)),
+            Err(_) => return Err(SendFailure::unsent("no stream in time", request)),
         }
         let uploaded = Arc::new(AtomicU64::new(0));
         if !http_body::Body::is_end_stream(request.body()) {
@@ -171,12 +195,12 @@ impl h2::Stream {
             match timeout(patience, answer.as_mut()).await {
                 Ok(answer) => break answer,
                 Err(_) => match uploaded.load(Ordering::Relaxed) {
-                    now if now == seen => return Err(Late),
+                    now if now == seen => return Err(SendFailure::late()),
                     now => seen = now,
                 },
             }
         };
-        Ok(answer.map(|response| response.map(Received::Http2)).map_err(|mut failed| {
+        answer.map(|response| response.map(Received::Http2)).map_err(|mut failed| {
             let whole = failed.take_message().map(|request| Box::new(h2::to_http1(request)));
             let error = failed.into_error();
             let (is_unsent, is_reset) = (whole.is_some(), h2::is_reset(&error));
@@ -185,7 +209,8 @@ impl h2::Stream {
                 self.retire();
             }
             let is_unprocessed = h2::is_unprocessed(&error);
-            SendFailure { whole, is_unsent, is_unprocessed, is_reset, ..SendFailure::new(error) }
-        }))
+            let failure = SendFailure::new(describe(error.into(), is_unsent));
+            SendFailure { whole, is_unsent, is_unprocessed, is_reset, ..failure }
+        })
     }
 }

@@ -22,7 +22,7 @@ mod stream;
 mod tests;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -38,7 +38,7 @@ use crate::body::Body;
 use crate::error::BoxError;
 use crate::headers::Forwarding;
 
-pub(super) use self::stream::Stream;
+pub(crate) use self::stream::Stream;
 
 /// The least and the most that one read asks for, in bytes: twice as much where one was filled.
 const READ: (usize, usize) = (8 * 1024, 64 * 1024);
@@ -66,7 +66,7 @@ pub(super) enum Fault {
 }
 
 /// A connection, with the request and the response that are on it.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: Stream,
     outgoing: Outgoing,
     /// Why the rest of the request cannot be sent; an answer may have come all the same.
@@ -87,7 +87,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(crate) fn new(stream: Stream) -> Self {
         Self {
             stream,
             outgoing: Outgoing::new(),
@@ -145,6 +145,12 @@ impl Connection {
         self.outgoing.begin(request, forwarding);
         self.is_asking = true;
         self.searched = 0;
+    }
+
+    /// Asks one thing and waits for the head of the answer.
+    pub(crate) async fn ask(&mut self, request: &mut Request<Body>) -> Result<StatusCode, BoxError> {
+        self.begin(request, None);
+        Ok(poll_fn(|cx| self.poll_answer(cx, |_, _| {})).await?.status())
     }
 
     /// The request's body, where nothing of the request was sent.

@@ -71,7 +71,9 @@ impl Outgoing {
                 out.put_slice(b"content-length: 0\r\n");
             }
             Framing::Done
-        } else if let Some(length) = self.body.size_hint().exact().or_else(|| stated.and_then(number)) {
+        } else if let Some(length) =
+            self.body.size_hint().exact().or_else(|| stated.and_then(headers::content_length))
+        {
             let _ = write!(out, "content-length: {length}\r\n");
             Framing::Length(length)
         } else {
@@ -208,11 +210,6 @@ impl Outgoing {
             }
         }
     }
-}
-
-fn number(value: &HeaderValue) -> Option<u64> {
-    let text = value.to_str().ok()?;
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 fn write_line(out: &mut BytesMut, request: &Request<Body>) {

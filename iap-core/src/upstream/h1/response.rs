@@ -9,10 +9,12 @@ use hyper::ext::ReasonPhrase;
 
 use super::Fault;
 use super::decoder::Decoder;
-use crate::headers::has_token;
+use crate::headers::{content_length, has_token};
 
 /// Fields of a head, which is hyper's own bound.
 const MAX_FIELDS: usize = 100;
+/// Digits of a length.
+const MAX_DIGITS: usize = 19;
 /// Bytes of a head.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
 
@@ -98,7 +100,8 @@ struct Framing {
 impl Framing {
     fn see(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Fault> {
         if name == CONTENT_LENGTH {
-            let length = length(value.as_bytes()).ok_or(Fault::Head("Content-Length is not a number"))?;
+            let length = content_length(value).filter(|_| value.len() <= MAX_DIGITS);
+            let length = length.ok_or(Fault::Head("Content-Length is not a number"))?;
             if self.length.is_some_and(|other| other != length) {
                 return Err(Fault::Head("two different Content-Lengths"));
             }
@@ -134,11 +137,4 @@ impl Framing {
         let is_clear = self.codings == 0 || self.length.is_none();
         is_clear && !self.closes && (self.is_current || self.keeps_alive)
     }
-}
-
-fn length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(value.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }

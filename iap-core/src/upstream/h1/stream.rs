@@ -12,7 +12,7 @@ use tokio_rustls::client::TlsStream;
 
 /// What a connection runs over.
 #[derive(Debug)]
-pub(in super::super) enum Stream {
+pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),

@@ -1,6 +1,5 @@
 //! Active checks: one task a server asks it whether it is well.
 
-use std::future::poll_fn;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -99,11 +98,7 @@ async fn probe(upstream: &Arc<Upstream>, index: usize, check: &HealthCheck) -> R
         };
         let mut request = question(path, host);
         let status = match fresh {
-            Fresh::Http1(mut connection, _open) => {
-                connection.begin(&mut request, None);
-                let answer = poll_fn(|cx| connection.poll_answer(cx, |_, _| {})).await?;
-                answer.status()
-            }
+            Fresh::Http1(mut connection, _open) => connection.ask(&mut request).await?,
             Fresh::Http2(mut made) => {
                 let scheme = server.address.uri_scheme();
                 made.sender.send_request(to_http2(request, scheme)).await?.status()
