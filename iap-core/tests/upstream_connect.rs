@@ -232,3 +232,35 @@ fn idle_connections_end_with_the_server_that_made_them() {
     drop(gateway);
     until("none is left", || upstream.stats().idle == 0);
 }
+
+#[test]
+fn a_new_connection_that_is_reset_unread_is_made_once_more_for_what_is_safe() {
+    for (method, is_reset, expected, connections) in
+        [("GET", true, "200", 2), ("POST", true, "502", 1), ("GET", false, "502", 1)]
+    {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let origin = std::thread::spawn(move || {
+            for number in 1..=connections {
+                let (mut stream, _) = listener.accept().unwrap();
+                if number == 2 || !is_reset {
+                    read_message(&mut stream).unwrap();
+                }
+                if number == 2 {
+                    respond(&mut stream, "ok");
+                } else if is_reset {
+                    // The request is there, and nobody has read it.
+                    stream.peek(&mut [0]).unwrap();
+                    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+                }
+            }
+        });
+        let upstream = Arc::new(Upstream::new("u", [address], UpstreamSettings::default()).unwrap());
+        let gateway = gateway_to(&upstream);
+        let request = format!("{method} / HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n");
+        let response = Client::connect(gateway.addresses()[0]).request(&request);
+        assert_eq!(status(&response), expected, "{method}, reset: {is_reset}");
+        assert_eq!(upstream.stats().opened, connections, "{method}, reset: {is_reset}");
+        origin.join().unwrap();
+    }
+}

@@ -217,7 +217,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
 
     /// Sends over one connection. A reused one may have been closed by the server a moment ago: what
     /// was certainly not read by it is sent again; a safe request without a body is so, once, over a
-    /// new connection.
+    /// new connection. A new one may be that to a process which has just ended: it is told by its reset.
     async fn attempt(
         &mut self,
         pooled: Box<Pooled>,
@@ -227,13 +227,13 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     ) -> Sent {
         // A connection of HTTP/2 may be another request's, and end, as soon as it is there.
         let is_shared = pooled.sender.is_http2();
-        let is_safe = is_safe(request.method()) && !is_fresh;
+        let is_safe = is_safe(request.method());
         let may_repeat = !had_upload && !self.repeated && (is_safe || is_shared);
         // HTTP/1.1 gives the head back.
         let copy = (may_repeat && is_shared).then(|| copy_head(&request));
         let terms = Terms {
             forwarding: self.forwarding,
-            must_be_alive: !is_fresh && !is_safe,
+            must_be_alive: !is_fresh && !may_repeat,
             listener: self.listener.as_ref(),
             patience: self.upstream.settings.response_timeout,
         };
@@ -254,7 +254,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         };
         if failed.is_unprocessed && self.unprocessed < MAX_UNPROCESSED {
             self.unprocessed += 1;
-        } else if is_safe && is_lost {
+        } else if is_safe && is_lost && (!is_fresh || failed.is_unsent || failed.is_unread) {
             self.repeated = true;
         } else {
             return Sent::Over(Err(*failed.error));

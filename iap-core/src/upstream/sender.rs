@@ -43,6 +43,9 @@ pub(super) struct SendFailure {
     pub(super) is_unsent: bool,
     /// Whether the server said that it has not looked at it.
     pub(super) is_unprocessed: bool,
+    /// Whether the server's system has most likely thrown it away unread: it reset the connection before
+    /// any answer, as it does with those that nobody has accepted when a process ends.
+    pub(super) is_unread: bool,
     /// Whether the server gave up this request, and not the connection.
     pub(super) is_reset: bool,
     /// Its place at the server.
@@ -54,7 +57,15 @@ pub(super) const INVALID_RESPONSE: &str = "the upstream did not answer with a va
 impl SendFailure {
     fn new(error: Error) -> Self {
         let error = Box::new(error);
-        Self { error, whole: None, is_unsent: false, is_unprocessed: false, is_reset: false, ticket: None }
+        Self {
+            error,
+            whole: None,
+            is_unsent: false,
+            is_unprocessed: false,
+            is_unread: false,
+            is_reset: false,
+            ticket: None,
+        }
     }
 
     /// Nothing moved for too long.
@@ -163,12 +174,13 @@ impl Asked {
         if let (Some(request), Some(body)) = (&mut request, taken_back) {
             *request.body_mut() = body;
         }
+        let is_unread = matches!(fault, Fault::Reset);
         let error = match fault {
             Fault::Body(error) => error,
             fault => fault.into(),
         };
         let whole = request.filter(|_| is_unsent || !self.had_body);
-        SendFailure { whole, is_unsent, ..SendFailure::new(describe(error, is_unsent)) }
+        SendFailure { whole, is_unsent, is_unread, ..SendFailure::new(describe(error, is_unsent)) }
     }
 }
 

@@ -53,6 +53,8 @@ pub(super) enum Fault {
     WrongLength,
     #[error("the connection ended before the response")]
     Closed,
+    #[error("the connection was reset before the response")]
+    Reset,
     #[error("the connection ended within the response")]
     Truncated,
     #[error(transparent)]
@@ -80,6 +82,8 @@ pub(crate) struct Connection {
     keeps: bool,
     /// Between a request and the head of its answer.
     is_asking: bool,
+    /// Whether anything has come since the request began.
+    has_heard: bool,
     /// Whether bytes may wait in TLS that were written.
     needs_flush: bool,
     /// Whether the request has moved since this was last asked for.
@@ -99,6 +103,7 @@ impl Connection {
             to_head: false,
             keeps: true,
             is_asking: false,
+            has_heard: false,
             needs_flush: false,
             has_moved: false,
         }
@@ -143,7 +148,7 @@ impl Connection {
     pub(super) fn begin(&mut self, request: &mut Request<Body>, forwarding: Option<&Forwarding<'_>>) {
         self.to_head = request.method() == Method::HEAD;
         self.outgoing.begin(request, forwarding);
-        self.is_asking = true;
+        (self.is_asking, self.has_heard) = (true, false);
         self.searched = 0;
     }
 
@@ -209,7 +214,11 @@ impl Connection {
 
     /// The first thing that broke.
     fn explain(&mut self, error: io::Error) -> Fault {
-        Fault::Io(self.broken.take().unwrap_or(error))
+        match self.broken.take() {
+            Some(first) => Fault::Io(first),
+            None if error.kind() == io::ErrorKind::ConnectionReset && !self.has_heard => Fault::Reset,
+            None => Fault::Io(error),
+        }
     }
 
     /// The next piece of the response's body, while the rest of the request goes out.
@@ -318,6 +327,7 @@ impl Connection {
         }
         let room = self.input.capacity() - self.input.len();
         let read = ready!(std::pin::pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        self.has_heard |= read > 0;
         if read == room {
             self.read_size = (self.read_size * 2).min(READ.1);
         }
