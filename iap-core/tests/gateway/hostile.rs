@@ -1,10 +1,8 @@
 //! Clients that try to be read in two ways, or to say what only we may say.
 
-mod common;
-
 use std::io::Read;
 
-use common::{ANY, Client, Origin, proxy_to, status};
+use crate::common::{ANY, Client, Origin, proxy_to, status};
 use http::{HeaderValue, Request};
 use iap_core::{Body, Server};
 use tower::util::MapRequestLayer;

@@ -1,12 +1,10 @@
 //! Who a request comes from: the PROXY protocol, forwarded fields, request ids, connection limits.
 
-mod common;
-
 use std::io::Write;
 use std::sync::Arc;
 
-use common::recording::Recording;
-use common::{ANY, Client, Origin, proxy_to, status};
+use crate::common::recording::Recording;
+use crate::common::{ANY, Client, Origin, proxy_to, status};
 use http::HeaderName;
 use iap_core::pipeline::RequestIds;
 use iap_core::server::Listener;
@@ -32,7 +30,7 @@ fn who() -> Target {
 
 fn behind_proxy_protocol(proxies: Networks) -> RunningServer {
     let listener = Listener::new(ANY.parse().unwrap()).proxy_protocol(proxies);
-    Server::builder().listener(listener).workers(1).routes(common::single(who())).start().unwrap()
+    Server::builder().listener(listener).workers(1).routes(crate::common::single(who())).start().unwrap()
 }
 
 const GET: &str = "GET / HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
@@ -122,7 +120,7 @@ fn a_trusted_proxy_speaks_for_its_client_and_nobody_else_does() {
     assert!(!request.contains("192.0.2.7") && !request.contains("443"), "{request}");
 
     let server = Server::builder().listen(ANY.parse().unwrap()).trusted_proxies(loopback());
-    let server = server.routes(common::single(who())).start().unwrap();
+    let server = server.routes(crate::common::single(who())).start().unwrap();
     let response = Client::connect(server.addresses()[0]).request(ask);
     assert!(response.ends_with("192.0.2.7:0 https 127.0.0.1"), "{response}");
 }
@@ -169,7 +167,7 @@ fn a_request_has_one_id_for_client_upstream_and_trace() {
 
 #[test]
 fn a_client_has_no_more_connections_than_allowed() {
-    let routes = common::single(Target::respond(http::StatusCode::OK, "ok"));
+    let routes = crate::common::single(Target::respond(http::StatusCode::OK, "ok"));
     let server = Server::builder().listen(ANY.parse().unwrap()).max_connections_per_client(2).routes(routes);
     let server = server.start().unwrap();
     let mut clients: Vec<_> = (0..2).map(|_| Client::connect(server.addresses()[0])).collect();
@@ -192,7 +190,7 @@ fn the_standard_field_is_ours_where_it_is_asked_for() {
     for wanted in [true, false] {
         let settings = UpstreamSettings { forwarded: wanted, ..UpstreamSettings::default() };
         let servers = [origin.address.to_string()];
-        let gateway = common::gateway_to(&Arc::new(Upstream::new("u", servers, settings).unwrap()));
+        let gateway = crate::common::gateway_to(&Arc::new(Upstream::new("u", servers, settings).unwrap()));
         let mut client = Client::connect(gateway.addresses()[0]);
         client.request("GET / HTTP/1.1\r\nhost: shop.example\r\nforwarded: for=10.9.9.9\r\n\r\n");
         let seen = origin.requests.lock().pop().unwrap();

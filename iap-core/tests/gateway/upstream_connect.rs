@@ -1,13 +1,11 @@
 //! TLS and sockets of the file system to upstreams.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::h2::{Identity, ModernOrigin, answer};
-use common::{Client, Next, Origin, gateway_to, read_message, respond, status, until};
+use crate::common::h2::{Identity, ModernOrigin, answer};
+use crate::common::{Client, Next, Origin, gateway_to, read_message, respond, status, until};
 use http::HeaderValue;
 use iap_core::Upstream;
 use iap_core::server::TlsError;
@@ -131,7 +129,7 @@ fn a_websocket_gets_a_connection_of_its_own_where_the_server_prefers_http2() {
     let mut seen = identity.server(None);
     let (protocols, offered) = std::sync::mpsc::channel();
     seen.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let listener = std::net::TcpListener::bind(common::ANY).unwrap();
+    let listener = std::net::TcpListener::bind(crate::common::ANY).unwrap();
     let port = listener.local_addr().unwrap().port();
     let config = Arc::new(seen);
     std::thread::spawn(move || {
@@ -155,7 +153,7 @@ fn a_websocket_gets_a_connection_of_its_own_where_the_server_prefers_http2() {
     let gateway = gateway_to(&upstream);
     let mut client = Client::connect(gateway.addresses()[0]);
     client.send("GET / HTTP/1.1\r\nhost: t\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
-    let head = common::read_head_only(&mut client.0).unwrap();
+    let head = crate::common::read_head_only(&mut client.0).unwrap();
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     assert_eq!(offered.recv().unwrap().as_deref(), Some(&b"http/1.1"[..]));
     client.send("ping");
@@ -163,7 +161,7 @@ fn a_websocket_gets_a_connection_of_its_own_where_the_server_prefers_http2() {
     client.0.read_exact(&mut echo).unwrap();
     assert_eq!(&echo, b"ping");
     drop(client);
-    common::until("the tunnel counts to its end", || {
+    crate::common::until("the tunnel counts to its end", || {
         let server = upstream.status().servers.remove(0);
         (server.in_flight, server.connections) == (0, 0)
     });

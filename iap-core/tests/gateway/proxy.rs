@@ -1,12 +1,10 @@
 //! The reverse proxy against a recording origin.
 
-mod common;
-
 use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{ANY, Client, Next, Origin, dead_address, proxy_to, respond, status};
+use crate::common::{ANY, Client, Next, Origin, dead_address, proxy_to, respond, status};
 use iap_core::server::RunningServer;
 use iap_core::upstream::UpstreamSettings;
 use iap_core::{Route, RouteTable, Server, Target, Upstream};
@@ -125,7 +123,7 @@ fn an_upstream_that_does_not_answer_is_504() {
     let settings =
         UpstreamSettings { response_timeout: Duration::from_millis(100), ..UpstreamSettings::default() };
     let upstream = Upstream::new("slow", [origin.address.to_string()], settings).unwrap();
-    let gateway = gateway(common::single(Target::Upstream(upstream.into())));
+    let gateway = gateway(crate::common::single(Target::Upstream(upstream.into())));
     assert_eq!(status(&client(&gateway).get("/")), "504");
 }
 
@@ -224,7 +222,7 @@ fn requests_go_round_robin_over_idle_connections_too() {
     let origins = [Origin::fixed("a"), Origin::fixed("b"), Origin::fixed("c")];
     let servers: Vec<String> = origins.iter().map(|origin| origin.address.to_string()).collect();
     let upstream = upstream_of(&servers, Duration::from_secs(2));
-    let gateway = gateway(common::single(Target::Upstream(upstream.clone())));
+    let gateway = gateway(crate::common::single(Target::Upstream(upstream.clone())));
     let mut client = client(&gateway);
     for _ in 0..12 {
         assert_eq!(status(&client.get("/")), "200");
@@ -241,7 +239,7 @@ fn a_dead_server_is_passed_over_and_taken_back() {
     let (alive, dead) = (Origin::fixed("alive"), dead_address());
     let servers = [dead.to_string(), alive.address.to_string()];
     let upstream = upstream_of(&servers, Duration::from_secs(3600));
-    let gateway = self::gateway(common::single(Target::Upstream(upstream.clone())));
+    let gateway = self::gateway(crate::common::single(Target::Upstream(upstream.clone())));
     let mut client = self::client(&gateway);
     for _ in 0..10 {
         assert_eq!(status(&client.get("/")), "200");
@@ -249,13 +247,13 @@ fn a_dead_server_is_passed_over_and_taken_back() {
     assert_eq!(upstream.stats().failed, 1, "only the first request tried it");
 
     let upstream = upstream_of(&servers, Duration::from_millis(1));
-    let gateway = self::gateway(common::single(Target::Upstream(upstream.clone())));
+    let gateway = self::gateway(crate::common::single(Target::Upstream(upstream.clone())));
     let mut client = self::client(&gateway);
     assert_eq!(status(&client.get("/")), "200");
     let revived = std::net::TcpListener::bind(dead).unwrap();
     let answers = std::thread::spawn(move || {
         let mut stream = revived.accept().unwrap().0;
-        common::read_message(&mut stream).unwrap();
+        crate::common::read_message(&mut stream).unwrap();
         respond(&mut stream, "revived");
     });
     while !client.get("/").ends_with("revived") {
@@ -268,7 +266,7 @@ fn a_dead_server_is_passed_over_and_taken_back() {
 fn a_group_of_dead_servers_is_tried_whole_and_is_502() {
     let servers = [dead_address().to_string(), dead_address().to_string()];
     let upstream = upstream_of(&servers, Duration::from_secs(3600));
-    let gateway = gateway(common::single(Target::Upstream(upstream.clone())));
+    let gateway = gateway(crate::common::single(Target::Upstream(upstream.clone())));
     for tried in [2, 4] {
         assert_eq!(status(&client(&gateway).get("/")), "502");
         assert_eq!(upstream.stats().failed, tried, "with none up, those that are passed over are tried");

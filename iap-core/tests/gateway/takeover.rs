@@ -1,14 +1,12 @@
 //! One server takes over from another on the same sockets, under load.
 
-mod common;
-
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::h2::{ModernOrigin, answer};
-use common::{ANY, Client, Next, Origin, gateway_to, respond, single, until};
+use crate::common::h2::{ModernOrigin, answer};
+use crate::common::{ANY, Client, Next, Origin, gateway_to, respond, single, until};
 use http::StatusCode;
 use iap_core::server::Sockets;
 use iap_core::upstream::UpstreamSettings;

@@ -1,12 +1,10 @@
 //! A second server is asked when the first one is late.
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use common::{Client, Next, Origin, gateway_to, respond, status};
+use crate::common::{Client, Next, Origin, gateway_to, respond, status};
 use iap_core::Upstream;
 use iap_core::upstream::{Balance, HashBy, Hedge, UpstreamSettings};
 
@@ -70,7 +68,7 @@ fn nothing_is_asked_twice_that_may_not_be() {
         let mut client = Client::connect(gateway.addresses()[0]);
         client.send(&format!("{method} / HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n"));
         let asked = || late.requests.lock().len() + later.requests.lock().len();
-        common::until("one is asked", || asked() == 1);
+        crate::common::until("one is asked", || asked() == 1);
         // Three times the pause: a second question would have been put.
         std::thread::sleep(Duration::from_millis(90));
         drop((go, go_too));

@@ -1,10 +1,8 @@
 //! Which server a request goes to: weights, keys, sticky clients, drain.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{Client, Next, Origin, gateway_to, respond, status};
+use crate::common::{Client, Next, Origin, gateway_to, respond, status};
 use iap_core::Upstream;
 use iap_core::upstream::{Balance, HashBy, ServerSettings, ServerState, Sticky, UpstreamSettings};
 
@@ -135,7 +133,7 @@ fn a_drained_server_finishes_what_runs_and_gets_nothing_new() {
     let gateway = gateway_to(&upstream);
     let mut running = Client::connect(gateway.addresses()[0]);
     running.send("GET / HTTP/1.1\r\nhost: t\r\n\r\n");
-    common::until("the request is at the origin", || origin.requests.lock().len() == 1);
+    crate::common::until("the request is at the origin", || origin.requests.lock().len() == 1);
 
     assert!(upstream.drain("only", false));
     assert!(!upstream.drain("another", false) && !upstream.undrain("another"));
@@ -146,7 +144,7 @@ fn a_drained_server_finishes_what_runs_and_gets_nothing_new() {
     assert!(refused.contains("retry-after: 1"), "{refused}");
     go.send(()).unwrap();
     assert!(running.response().ends_with("done"));
-    common::until("its connection is closed", || upstream.status().servers[0].connections == 0);
+    crate::common::until("its connection is closed", || upstream.status().servers[0].connections == 0);
 
     assert!(upstream.undrain("only"));
     go.send(()).unwrap();

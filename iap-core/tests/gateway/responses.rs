@@ -1,12 +1,10 @@
 //! What an origin may send, and what the client gets of it.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::Ordering;
 
-use common::{Client, Next, Origin, gateway, respond, status};
+use crate::common::{Client, Next, Origin, gateway, respond, status};
 
 /// An origin that answers every request with the same bytes.
 fn saying(bytes: &'static str, next: impl Fn() -> Next + Send + Sync + 'static) -> Origin {
@@ -146,7 +144,7 @@ fn interim_responses_do_not_confuse_the_final_one() {
     let mut client = Client::connect(gateway.addresses()[0]);
     for _ in 0..2 {
         client.send("GET / HTTP/1.1\r\nhost: t\r\n\r\n");
-        let heads: Vec<_> = (0..3).map(|_| common::read_head_only(&mut client.0).unwrap()).collect();
+        let heads: Vec<_> = (0..3).map(|_| crate::common::read_head_only(&mut client.0).unwrap()).collect();
         assert!(heads[0].starts_with("HTTP/1.1 103") && heads[0].contains("link: </a>"), "{heads:?}");
         assert!(heads[1].starts_with("HTTP/1.1 103") && heads[2].starts_with("HTTP/1.1 200"), "{heads:?}");
         client.0.read_exact(&mut [0; 2]).unwrap();

@@ -1,14 +1,12 @@
 //! Servers that are not well: active checks, ejection, probes, addresses.
 
-mod common;
-
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::h2::{ModernOrigin, answer};
-use common::{Client, Next, Origin, dead_address, gateway_to, respond, status, until};
+use crate::common::h2::{ModernOrigin, answer};
+use crate::common::{Client, Next, Origin, dead_address, gateway_to, respond, status, until};
 use http::{HeaderValue, StatusCode};
 use iap_core::Upstream;
 use iap_core::upstream::{Ejection, HealthCheck, ServerState, UpstreamSettings};

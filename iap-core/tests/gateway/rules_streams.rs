@@ -1,11 +1,9 @@
 //! Rules and bodies that come bit by bit: nothing is held back; and places that a client chooses.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-use common::{ANY, Client, Next, Origin, status};
+use crate::common::{ANY, Client, Next, Origin, status};
 use http::StatusCode;
 use iap_core::rules::{Compression, Redirect, Rules, Template};
 use iap_core::upstream::UpstreamSettings;

@@ -1,13 +1,11 @@
 //! TLS: certificates by name, replaced while the server runs, and certificates of clients.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{ANY, single, status};
+use crate::common::{ANY, single, status};
 use iap_core::server::{Certificate, ClientAuth, Listener, TlsConfig, TlsError};
 use iap_core::{Body, Connection, RunningServer, Server, Target};
 use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};

@@ -1,15 +1,13 @@
 //! Code of others that panics or is given up, and what an observer and other requests see of it.
 
-mod common;
-
 use std::convert::Infallible;
 use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::recording::{IterStream, Recording, soon};
-use common::{ANY, Client, single, status};
+use crate::common::recording::{IterStream, Recording, soon};
+use crate::common::{ANY, Client, single, status};
 use http::{Request, Response};
 use http_body_util::Empty;
 use hyper::client::conn::http2::SendRequest;

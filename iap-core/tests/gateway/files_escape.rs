@@ -1,14 +1,12 @@
 //! Ways out of a directory of static files, none of which leads anywhere.
 
-mod common;
-
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, symlink};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{ANY, Client, single, status};
+use crate::common::{ANY, Client, single, status};
 use iap_core::{RunningServer, Server, Target};
 
 const SECRET: &str = "the secret";
@@ -121,7 +119,7 @@ fn a_link_that_is_swapped_meanwhile_never_leads_out() {
     let mut client = Client::connect(server.addresses()[0]);
     let (mut public, mut refused) = (0, 0);
     // Until both sides of the door have been met often enough.
-    common::until("both are seen", || {
+    crate::common::until("both are seen", || {
         let response = client.get("/door/a.txt");
         assert!(!response.contains(SECRET), "{response}");
         match status(&response) {
@@ -162,7 +160,7 @@ fn a_file_that_shrinks_while_it_is_sent_ends_visibly() {
     let server = serve(&directory);
     let mut client = Client::connect(server.addresses()[0]);
     client.send("GET /large HTTP/1.1\r\nhost: t\r\n\r\n");
-    let head = common::read_head_only(&mut client.0).unwrap();
+    let head = crate::common::read_head_only(&mut client.0).unwrap();
     assert!(head.contains(&format!("content-length: {length}\r\n")), "{head}");
     fs::File::options().write(true).open(&path).unwrap().set_len(10).unwrap();
     let mut rest = Vec::new();
@@ -181,7 +179,7 @@ fn a_file_that_vanishes_while_it_is_sent_is_sent_whole() {
     let server = serve(&directory);
     let mut client = Client::connect(server.addresses()[0]);
     client.send("GET /large HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
-    assert_eq!(status(&common::read_head_only(&mut client.0).unwrap()), "200");
+    assert_eq!(status(&crate::common::read_head_only(&mut client.0).unwrap()), "200");
     fs::remove_file(&path).unwrap();
     let mut rest = Vec::new();
     client.0.read_to_end(&mut rest).unwrap();

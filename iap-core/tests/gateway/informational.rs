@@ -1,13 +1,11 @@
 //! What comes before an answer: 100 and 103.
 
-mod common;
-
 use std::io::{Read, Write};
 
-use common::{Client, Next, Origin, gateway, respond, status};
+use crate::common::{Client, Next, Origin, gateway, respond, status};
 
 fn head(client: &mut Client) -> String {
-    common::read_head_only(&mut client.0).unwrap()
+    crate::common::read_head_only(&mut client.0).unwrap()
 }
 
 #[test]
@@ -54,7 +52,7 @@ const EXPECT: &str = "POST / HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncont
 /// An origin that reads a head by itself: it decides before the body is there.
 fn deciding(decision: &'static str, then: &'static str) -> Origin {
     Origin::raw(move |stream, log| {
-        let head = common::read_head_only(stream)?;
+        let head = crate::common::read_head_only(stream)?;
         log.lock().push(head);
         stream.write_all(decision.as_bytes()).ok()?;
         if !then.is_empty() {

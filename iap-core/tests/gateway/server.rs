@@ -1,15 +1,13 @@
 //! The server: embedded services, layers, files, TLS, HTTP/2, drain, observers.
 
-mod common;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::recording::{IterStream, Recording, soon};
-use common::{ANY, Client, single, status};
+use crate::common::recording::{IterStream, Recording, soon};
+use crate::common::{ANY, Client, single, status};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -205,9 +203,9 @@ where
 
 #[test]
 fn an_observer_sees_each_moment_once_and_in_order() {
-    let origin = common::Origin::fixed("hello");
+    let origin = crate::common::Origin::fixed("hello");
     let hooks = Recording::default();
-    let server = hooks.watch(common::proxy_to([origin.address.to_string()]));
+    let server = hooks.watch(crate::common::proxy_to([origin.address.to_string()]));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let observed = |client: &mut Client, request: &str| {
         let response = client.request(request);

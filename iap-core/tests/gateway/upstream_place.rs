@@ -1,13 +1,11 @@
 //! Servers that come, go and move while requests are on their way.
 
-mod common;
-
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use common::{Client, Next, Origin, gateway_to, respond, status, until};
+use crate::common::{Client, Next, Origin, gateway_to, respond, status, until};
 use iap_core::Upstream;
 use iap_core::upstream::{ServerSettings, ServerState, UpstreamError, UpstreamSettings};
 use parking_lot::Mutex;
@@ -85,7 +83,7 @@ fn a_request_waits_for_a_server_to_come() {
     let address = gateway.addresses()[0];
     let origin = Origin::fixed("here");
     // There is none; or there is one, but it has crashed and nobody has noticed yet.
-    let dead = common::dead_address().to_string();
+    let dead = crate::common::dead_address().to_string();
     for before in [None, Some(dead.as_str())] {
         upstream.place("1", before).unwrap();
         let mut client = Client::connect(address);
@@ -102,7 +100,7 @@ fn a_request_waits_for_a_server_to_come() {
 fn the_wait_has_an_end() {
     let upstream = upstream(Some(Duration::from_millis(20)));
     let gateway = gateway_to(&upstream);
-    let dead = common::dead_address().to_string();
+    let dead = crate::common::dead_address().to_string();
     for before in [None, Some(dead.as_str())] {
         upstream.place("1", before).unwrap();
         assert_eq!(status(&Client::connect(gateway.addresses()[0]).get("/")), "503", "{before:?}");

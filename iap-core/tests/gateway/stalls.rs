@@ -1,13 +1,11 @@
 //! Sides that stop in the middle or leave, and what becomes of the connection on the other side.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use common::{ANY, Client, Next, Origin, proxy_to, respond, single, status};
+use crate::common::{ANY, Client, Next, Origin, proxy_to, respond, single, status};
 use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, ServerBuilder, Timeouts};
 use iap_core::upstream::UpstreamSettings;
@@ -291,7 +289,7 @@ const REST: Duration = Duration::from_millis(1300);
 #[test]
 fn a_connection_that_has_rested_goes_on_as_before() {
     let origin = Origin::fixed("awake");
-    let gateway = common::gateway(&origin);
+    let gateway = crate::common::gateway(&origin);
     let mut client = client(&gateway);
     assert!(client.get("/").ends_with("awake"));
     for piece in [30, 3] {

@@ -1,14 +1,12 @@
 //! Static files as clients see them.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use common::{ANY, Client, single, status};
+use crate::common::{ANY, Client, single, status};
 use iap_core::files::{Files, FilesSettings};
 use iap_core::{Route, RouteTable, RunningServer, Server, Target};
 

@@ -1,5 +1,5 @@
 //! A raw client and a recording origin: both speak bytes, so that nothing tidies them up.
-#![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
+#![allow(unreachable_pub)]
 
 pub mod h2;
 pub mod recording;

@@ -1,11 +1,9 @@
 //! The rules of routes, over real sockets: who may come, how often, what is changed on the way.
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{ANY, Client, Next, Origin, respond, status};
+use crate::common::{ANY, Client, Next, Origin, respond, status};
 use http::{HeaderName, Method, StatusCode};
 use iap_core::route::Conditions;
 use iap_core::rules::{
@@ -167,7 +165,7 @@ fn other_sites_may_ask_as_far_as_the_rule_says() {
 fn errors_carry_the_fields_of_the_rules_as_well() {
     let cors = Cors::new(["*"]).unwrap();
     let dead =
-        Upstream::new("dead", [common::dead_address().to_string()], UpstreamSettings::default()).unwrap();
+        Upstream::new("dead", [crate::common::dead_address().to_string()], UpstreamSettings::default()).unwrap();
     let response = Edits::new().set("strict-transport-security", "max-age=1").unwrap();
     let server = one("/", Target::Upstream(Arc::new(dead)), |rules| {
         (rules.cors, rules.response) = (Some(cors), Some(response));
@@ -369,7 +367,7 @@ fn texts_are_compressed_for_whom_it_helps() {
 fn ask_bytes(server: &RunningServer, request: &str) -> (String, usize) {
     let mut client = client(server);
     client.send(request);
-    let head = common::read_head_only(&mut client.0).unwrap();
+    let head = crate::common::read_head_only(&mut client.0).unwrap();
     let mut body = Vec::new();
     std::io::Read::read_to_end(&mut client.0, &mut body).unwrap();
     (head, body.len())

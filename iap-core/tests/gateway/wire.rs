@@ -1,8 +1,6 @@
 //! Bytes that two servers could read in two ways, and heads that are none: refused before the origin.
 
-mod common;
-
-use common::{Client, Origin, gateway, status};
+use crate::common::{Client, Origin, gateway, status};
 
 #[test]
 fn a_head_that_is_none_is_a_problem_document_and_the_end() {

@@ -1,14 +1,12 @@
 //! HTTP/2 to upstreams: streams, limits, resets and GOAWAY.
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::h2::{Frames, ModernOrigin, answer, connect, data, request, trailers};
-use common::recording::soon;
-use common::{Client, Origin, gateway_to, respond, status, until};
+use crate::common::h2::{Frames, ModernOrigin, answer, connect, data, request, trailers};
+use crate::common::recording::soon;
+use crate::common::{Client, Origin, gateway_to, respond, status, until};
 use http::{HeaderMap, HeaderValue, Response, Version};
 use http_body::Frame;
 use http_body_util::BodyExt;
@@ -215,7 +213,7 @@ async fn a_goaway_costs_no_request_and_none_is_handled_twice() {
 
 /// An origin that resets each first stream of a connection with `reason`, and answers the others.
 async fn resetting(reason: h2::Reason) -> (std::net::SocketAddr, Arc<Semaphore>) {
-    let listener = tokio::net::TcpListener::bind(common::ANY).await.unwrap();
+    let listener = tokio::net::TcpListener::bind(crate::common::ANY).await.unwrap();
     let address = listener.local_addr().unwrap();
     let seen = Arc::new(Semaphore::new(0));
     let count = seen.clone();
@@ -269,7 +267,7 @@ async fn only_a_refused_stream_is_sent_again() {
 fn a_server_that_does_not_speak_http2_is_502() {
     let origin = Origin::start(|_, _, stream| {
         respond(stream, "what?");
-        common::Next::Close
+        crate::common::Next::Close
     });
     let settings = UpstreamSettings {
         protocol: Protocol::Http2,
@@ -301,7 +299,7 @@ async fn http1_clients_reach_http2_servers() {
         let chunked = "POST / HTTP/1.1\r\nhost: t\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
         let chunked = client.request(chunked);
         client.send("POST / HTTP/1.1\r\nhost: t\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n");
-        let go_on = common::read_head_only(&mut client.0).unwrap();
+        let go_on = crate::common::read_head_only(&mut client.0).unwrap();
         assert!(go_on.starts_with("HTTP/1.1 100 "), "{go_on}");
         client.send("abc");
         let large = format!("{}abc", "x".repeat(3 << 20));

@@ -1,12 +1,10 @@
 //! HTTP/2 by raw frames (RFC 9113): floods that a library's client would never send, and the drain.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{ANY, Client, single};
+use crate::common::{ANY, Client, single};
 use http::StatusCode;
 use iap_core::{RunningServer, Server, Target};
 

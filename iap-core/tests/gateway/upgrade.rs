@@ -1,12 +1,10 @@
 //! Connections that switch protocols: through the proxy, refused, and in an embedded service.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use common::{ANY, Client, Next, Origin, gateway, proxy_to, respond, status};
+use crate::common::{ANY, Client, Next, Origin, gateway, proxy_to, respond, status};
 use iap_core::server::Timeouts;
 use iap_core::{Body, Server, Target};
 
@@ -40,7 +38,7 @@ fn read_exactly(stream: &mut TcpStream, expected: &[u8]) {
 /// Asks for the switch; the head of the answer.
 fn switch(client: &mut Client) -> String {
     client.send(ASK);
-    common::read_head_only(&mut client.0).unwrap()
+    crate::common::read_head_only(&mut client.0).unwrap()
 }
 
 #[test]
@@ -168,7 +166,7 @@ fn an_embedded_service_can_switch() {
         response.header("connection", "upgrade").body(Body::empty())
     });
     let server = Server::builder().listen(ANY.parse().unwrap());
-    let server = server.routes(common::single(Target::service("echo", service))).start().unwrap();
+    let server = server.routes(crate::common::single(Target::service("echo", service))).start().unwrap();
     let mut client = Client::connect(server.addresses()[0]);
     assert_eq!(status(&switch(&mut client)), "101");
     client.send("\nany\nbytes");

@@ -1,15 +1,13 @@
 //! Bounds on requests at a time, the queue, and what is sent again.
 
-mod common;
-
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use common::h2::{Frames, connect, request};
-use common::recording::soon;
-use common::{Client, Next, Origin, gateway_to, respond, status, until};
+use crate::common::h2::{Frames, connect, request};
+use crate::common::recording::soon;
+use crate::common::{Client, Next, Origin, gateway_to, respond, status, until};
 use iap_core::upstream::{InFlightLimits, Retry, UpstreamSettings};
 use iap_core::{RunningServer, Upstream};
 

@@ -1,12 +1,10 @@
 //! Signed tokens over real sockets: who comes in, what the target sees, what a refused client is told.
 
-mod common;
-
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use common::{ANY, Client, Origin, status};
+use crate::common::{ANY, Client, Origin, status};
 use iap_core::rules::{Auth, Jwt, JwtKeys, Rules};
 use iap_core::upstream::UpstreamSettings;
 use iap_core::{Route, RouteTable, RunningServer, Server, Target, Upstream};

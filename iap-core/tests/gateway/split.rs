@@ -1,10 +1,8 @@
 //! Routes that lead to several targets, over real sockets.
 
-mod common;
-
 use std::sync::Arc;
 
-use common::{ANY, Client, status};
+use crate::common::{ANY, Client, status};
 use http::{HeaderName, StatusCode};
 use iap_core::rules::{Auth, Bearer, Rules};
 use iap_core::target::{Split, SplitBy, Variant};

@@ -1,0 +1,29 @@
+//! The gateway over real sockets. One binary for all: linking one for each file took longer than the tests.
+
+mod clients;
+mod common;
+mod failures;
+mod files;
+mod files_escape;
+mod h2_frames;
+mod hostile;
+mod informational;
+mod proxy;
+mod responses;
+mod rules;
+mod rules_jwt;
+mod rules_streams;
+mod server;
+mod split;
+mod stalls;
+mod takeover;
+mod tls;
+mod upgrade;
+mod upstream_balance;
+mod upstream_connect;
+mod upstream_health;
+mod upstream_hedge;
+mod upstream_http2;
+mod upstream_limits;
+mod upstream_place;
+mod wire;
