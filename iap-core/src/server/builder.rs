@@ -15,7 +15,7 @@ use tower::{Layer, Service};
 
 use super::listener::{self, Bound, Listener, Sockets};
 use super::per_client::PerClient;
-use super::serve::{Shared, Timeouts};
+use super::serve::{Common, Shared, Timeouts};
 use super::tls::TlsConfig;
 use super::{Application, Phase, RunningServer, worker};
 use crate::body::Body;
@@ -267,15 +267,15 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         let pipeline = Arc::new(self.into_pipeline());
         let (drain, phase) = watch::channel(Phase::Run);
         let (open, accepting) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let shared = Shared {
+        let common = Common {
             pipeline: pipeline.clone(),
             timeouts,
             max_connections,
             per_client,
             open: open.clone(),
             accepting: accepting.clone(),
-            phase,
         };
+        let shared = Shared { common: Arc::new(common), phase };
         let workers = worker::spawn_all(workers, listeners, &shared, &application.handle())?;
         let routes = pipeline.routes_handle();
         let sockets = sockets.into_iter().flatten().collect();

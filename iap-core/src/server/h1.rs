@@ -28,19 +28,51 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Hooks,
 {
-    if serve_requests(stream, connection, shared).await == Phase::Stop {
+    let mut wire = Wire::new(stream, connection.clone());
+    let mut pause = Pause::new(shared.timeouts.head);
+    let mut draining = false;
+    let phase = loop {
+        // Boxed, so that the parser with its buffers can go while the connection rests.
+        match Box::pin(serve_requests(wire, connection, shared, &mut pause, &mut draining)).await {
+            Next::Rest(resting) => wire = resting,
+            Next::End(phase) => break phase,
+        }
+        match rest(&mut wire, connection, shared, &mut pause, &mut draining).await {
+            Some(Phase::Stop) => return,
+            Some(_) => {
+                let _ = wire.shutdown().await;
+                return;
+            }
+            None => {}
+        }
+    };
+    if phase == Phase::Stop {
         return;
     }
     let Some(tunnel) = connection.take_tunnel() else { return };
     tokio::select! {
-        () = tunnel.run(shared.timeouts.tunnel) => {}
+        () = Box::pin(tunnel.run(shared.timeouts.tunnel)) => {}
         // A tunnel has no end that could be waited for, so it has until the deadline of the drain.
         _ = shared.phase.wait_for(|phase| *phase == Phase::Stop) => {}
     }
 }
 
-/// Returns the phase in which HTTP has ended.
-async fn serve_requests<S, H>(stream: S, connection: &Arc<Connection>, shared: &mut Shared<H>) -> Phase
+/// What comes after some requests.
+enum Next<S> {
+    /// Nothing, for a while.
+    Rest(Wire<S>),
+    /// Nothing at all of HTTP: the phase in which that was.
+    End(Phase),
+}
+
+/// Serves requests until there is none for a while.
+async fn serve_requests<S, H>(
+    wire: Wire<S>,
+    connection: &Arc<Connection>,
+    shared: &mut Shared<H>,
+    pause: &mut Pause,
+    draining: &mut bool,
+) -> Next<S>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Hooks,
@@ -50,62 +82,71 @@ where
         client.begin_request();
         answer(pipeline.clone(), client.clone(), request)
     });
-    let mut wire = Wire::new(stream, connection.clone());
-    let mut pause = Pause::new(shared.timeouts.head);
-    let (mut service, mut draining, mut told) = (service, false, false);
+    let mut server = http1::Builder::new()
+        .half_close(true)
+        .max_buf_size(MAX_HEAD)
+        // The time for a head is measured here, see `Pause`.
+        .header_read_timeout(None)
+        // hyper's own limit of 100 fields stands: any other is paid for on the heap at each request.
+        .serve_connection(TokioIo::new(wire), service)
+        .with_upgrades();
+    let mut told = false;
     loop {
-        // Boxed, so that it can go while the connection rests.
-        let mut server = Box::new(
-            http1::Builder::new()
-                .half_close(true)
-                .max_buf_size(MAX_HEAD)
-                // The time for a head is measured here, see `Pause`.
-                .header_read_timeout(None)
-                // hyper's own limit of 100 fields stands: any other is paid for on the heap at each request.
-                .serve_connection(TokioIo::new(wire), service)
-                .with_upgrades(),
-        );
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut *server => {
-                    log_end(result);
-                    return Phase::Run;
-                }
-                over = poll_fn(|cx| pause.poll(cx, connection)) => match over {
-                    Over::Rest if !draining => break,
-                    _ => return Phase::Run,
-                },
-                phase = next_phase(&mut shared.phase, draining) => match phase {
-                    Phase::Stop => return Phase::Stop,
-                    _ => draining = true,
-                },
-                // Before its first request hyper would close the connection at once.
-                _ = tokio::time::timeout(FIRST_REQUEST_GRACE, connection.first_request()), if draining && !told => {
-                    told = true;
-                    std::pin::Pin::new(&mut *server).graceful_shutdown();
-                }
+        tokio::select! {
+            biased;
+            result = &mut server => {
+                log_end(result);
+                return Next::End(Phase::Run);
+            }
+            over = poll_fn(|cx| pause.poll(cx, connection)) => match over {
+                Over::Rest if !*draining => break,
+                _ => return Next::End(Phase::Run),
+            },
+            phase = next_phase(&mut shared.phase, *draining) => match phase {
+                Phase::Stop => return Next::End(Phase::Stop),
+                _ => *draining = true,
+            },
+            // Before its first request hyper would close the connection at once.
+            _ = tokio::time::timeout(FIRST_REQUEST_GRACE, connection.first_request()), if *draining && !told => {
+                told = true;
+                std::pin::Pin::new(&mut server).graceful_shutdown();
             }
         }
-        let Some(parts) = server.into_parts() else { return Phase::Run };
-        if !parts.read_buf.is_empty() {
-            // Not between two requests after all: what was read would be lost.
-            return Phase::Run;
-        }
-        (wire, service) = (parts.io.into_inner(), parts.service);
-        tokio::select! {
-            more = tokio::time::timeout_at(pause.deadline(), wire.wait()) => match more {
-                Ok(Ok(true)) => {}
-                _ => {
-                    let _ = wire.shutdown().await;
-                    return Phase::Run;
-                }
-            },
-            phase = next_phase(&mut shared.phase, draining) => match phase {
-                Phase::Stop => return Phase::Stop,
-                _ => draining = true,
-            },
-        }
+    }
+    match server.into_parts() {
+        // Bytes that were read would be lost: not between two requests after all.
+        Some(parts) if parts.read_buf.is_empty() => Next::Rest(parts.io.into_inner()),
+        _ => Next::End(Phase::Run),
+    }
+}
+
+/// Waits for the next request without a parser: `None` when it comes, else the phase in which there is none.
+async fn rest<S, H>(
+    wire: &mut Wire<S>,
+    connection: &Connection,
+    shared: &mut Shared<H>,
+    pause: &mut Pause,
+    draining: &mut bool,
+) -> Option<Phase>
+where
+    S: AsyncRead + Unpin,
+    H: Hooks,
+{
+    pause.rest();
+    tokio::select! {
+        more = wire.wait() => match more {
+            Ok(true) => None,
+            _ => Some(Phase::Run),
+        },
+        _ = poll_fn(|cx| pause.poll(cx, connection)) => Some(Phase::Run),
+        phase = next_phase(&mut shared.phase, *draining) => match phase {
+            Phase::Stop => Some(Phase::Stop),
+            // The parser tells the client with its next response, or ends the connection.
+            _ => {
+                *draining = true;
+                None
+            }
+        },
     }
 }
 

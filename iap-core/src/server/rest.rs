@@ -23,6 +23,7 @@ pub(super) struct Pause {
     since: Instant,
     requests: u32,
     timer: Option<Pin<Box<Sleep>>>,
+    rests: bool,
     /// Whether the timer knows whom to wake.
     is_set: bool,
 }
@@ -38,12 +39,12 @@ pub(super) enum Over {
 
 impl Pause {
     pub(super) fn new(limit: Duration) -> Self {
-        Self { limit, since: Instant::now(), requests: 0, timer: None, is_set: false }
+        Self { limit, since: Instant::now(), requests: 0, timer: None, rests: false, is_set: false }
     }
 
-    /// The last moment for the next head.
-    pub(super) fn deadline(&self) -> Instant {
-        self.since + self.limit
+    /// To be called when the parser has gone: what ends the pause now is its limit.
+    pub(super) fn rest(&mut self) {
+        self.rests = true;
     }
 
     /// To be called whenever the connection has done what it can.
@@ -54,10 +55,10 @@ impl Pause {
         }
         let requests = connection.requests();
         if self.requests != requests {
-            (self.requests, self.since) = (requests, Instant::now());
+            (self.requests, self.since, self.rests) = (requests, Instant::now(), false);
         }
-        let may_rest = awaits == Awaits::Request && READY_FOR < self.limit;
-        let due = if may_rest { self.since + READY_FOR } else { self.deadline() };
+        let may_rest = awaits == Awaits::Request && READY_FOR < self.limit && !self.rests;
+        let due = self.since + if may_rest { READY_FOR } else { self.limit };
         let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
         if timer.deadline() > due {
             timer.as_mut().reset(due);

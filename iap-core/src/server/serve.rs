@@ -8,11 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 
 use super::client_stream::ClientStream;
 use super::listener::Entry;
 use super::peek::peek_until;
 use super::per_client::PerClient;
+use super::tls::TlsConfig;
 use super::worker::OpenSlot;
 use super::{Phase, h1, h2, proxy_protocol};
 use crate::connection::{Connection, TlsInfo};
@@ -67,7 +70,7 @@ impl Default for Timeouts {
 
 /// What all connections of a server share.
 #[derive(Debug)]
-pub(super) struct Shared<H: Hooks> {
+pub(super) struct Common<H: Hooks> {
     pub(super) pipeline: Arc<Pipeline<H>>,
     pub(super) timeouts: Timeouts,
     pub(super) max_connections: usize,
@@ -75,55 +78,66 @@ pub(super) struct Shared<H: Hooks> {
     pub(super) open: Arc<AtomicUsize>,
     /// How many sockets are accepted from.
     pub(super) accepting: Arc<AtomicUsize>,
+}
+
+/// What a connection has of its server: few bytes, since there may be many that are idle.
+#[derive(Debug)]
+pub(super) struct Shared<H: Hooks> {
+    pub(super) common: Arc<Common<H>>,
     pub(super) phase: watch::Receiver<Phase>,
 }
 
 impl<H: Hooks> Clone for Shared<H> {
     fn clone(&self) -> Self {
-        Self {
-            pipeline: self.pipeline.clone(),
-            timeouts: self.timeouts,
-            max_connections: self.max_connections,
-            per_client: self.per_client.clone(),
-            open: self.open.clone(),
-            accepting: self.accepting.clone(),
-            phase: self.phase.clone(),
-        }
+        Self { common: self.common.clone(), phase: self.phase.clone() }
     }
 }
 
-/// Serves one connection to its end.
+impl<H: Hooks> std::ops::Deref for Shared<H> {
+    type Target = Common<H>;
+
+    fn deref(&self) -> &Common<H> {
+        &self.common
+    }
+}
+
+/// Serves one connection to its end. Each stage is boxed, so that an untouched connection costs little more
+/// than a task and a socket, and an idle one nothing of the stages behind it.
 pub(super) async fn serve<H: Hooks>(
     mut stream: TcpStream,
     socket_peer: SocketAddr,
-    entry: Entry,
+    entry: Arc<Entry>,
     mut shared: Shared<H>,
     slot: OpenSlot,
 ) {
-    // An untouched connection costs a task and a socket only: no HTTP state before its first byte.
-    let timeouts = shared.timeouts;
-    let first = tokio::select! {
-        first = tokio::time::timeout(timeouts.first_byte, begin(&mut stream, socket_peer, &entry)) => first,
+    let by = Instant::now() + shared.timeouts.first_byte;
+    let mut head = [0; PREFACE.len()];
+    let seen = tokio::select! {
+        seen = tokio::time::timeout_at(by, stream.peek(&mut head)) => seen,
         () = grace_over(&mut shared.phase) => return,
     };
-    let Ok(Ok((peer, is_h2))) = first else { return };
+    let Ok(Ok(seen @ 1..)) = seen else { return };
+    let greeting = match is_preface(&head[..seen]) {
+        Some(is_h2) if entry.proxy_protocol.is_none() => Some((socket_peer, is_h2)),
+        _ => Box::pin(greet(&mut stream, socket_peer, &entry, &mut shared.phase, by)).await,
+    };
+    let Some((peer, is_h2)) = greeting else { return };
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
     let connection = Arc::new(Connection::accepted(peer, socket_peer, local, entry.tls.is_some()));
     let _opened = Opened::new(shared.pipeline.hooks().clone(), connection.clone());
-    let stream = ClientStream::new(stream, connection.clone(), timeouts.write, slot);
-    match entry.tls {
-        // Boxed: an untouched connection need not have room for what follows.
-        None if is_h2 => Box::pin(h2::serve(stream, &connection, &mut shared)).await,
-        None => Box::pin(h1::serve(stream, &connection, &mut shared)).await,
-        Some(tls) => {
-            let accept = Box::pin(tokio_rustls::TlsAcceptor::from(tls.server).accept(stream));
-            match tokio::time::timeout(timeouts.handshake, accept).await {
-                Ok(Ok(stream)) => Box::pin(serve_tls(stream, &connection, &mut shared)).await,
-                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
-                Err(_) => tracing::debug!("TLS handshake took too long"),
-            }
-        }
+    let stream = ClientStream::new(stream, connection.clone(), shared.timeouts.write, slot);
+    let Some(tls) = &entry.tls else {
+        return match is_h2 {
+            true => Box::pin(h2::serve(stream, &connection, &mut shared)).await,
+            false => Box::pin(h1::serve(stream, &connection, &mut shared)).await,
+        };
+    };
+    let limit = shared.timeouts.handshake;
+    let Some(stream) = Box::pin(handshake(stream, tls, &connection, limit)).await else { return };
+    match stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        true => Box::pin(h2::serve(stream, &connection, &mut shared)).await,
+        false => Box::pin(h1::serve(stream, &connection, &mut shared)).await,
     }
 }
 
@@ -133,37 +147,66 @@ async fn grace_over(phase: &mut watch::Receiver<Phase>) {
     // An error means that the server is gone.
     if phase.wait_for(|phase| *phase != Phase::Run).await.is_ok() {
         let stopped = phase.wait_for(|phase| *phase == Phase::Stop);
-        let _ = tokio::time::timeout(FIRST_REQUEST_GRACE, stopped).await;
+        let _ = Box::pin(tokio::time::timeout(FIRST_REQUEST_GRACE, stopped)).await;
     }
 }
 
-/// Finds out who speaks, and whether it is HTTP/2 with prior knowledge.
-async fn begin(
+/// Finds out who speaks, and whether it is HTTP/2 with prior knowledge. `None` if nobody does in time, or
+/// whoever may not.
+async fn greet(
     stream: &mut TcpStream,
     socket_peer: SocketAddr,
     entry: &Entry,
-) -> std::io::Result<(SocketAddr, bool)> {
-    let mut peer = socket_peer;
-    if let Some(proxies) = &entry.proxy_protocol {
-        let header = match proxies.contains(socket_peer.ip()) {
-            true => proxy_protocol::read(stream).await,
-            false => Err(std::io::ErrorKind::PermissionDenied.into()),
-        };
-        let source = header.inspect_err(|_| {
-            metrics::counter!("iap_connections_refused_total", "reason" => "proxy_protocol").increment(1);
-        })?;
-        peer = source.unwrap_or(peer);
+    phase: &mut watch::Receiver<Phase>,
+    by: Instant,
+) -> Option<(SocketAddr, bool)> {
+    let known = async {
+        let peer = peer_of(stream, socket_peer, entry).await?;
+        Ok::<_, std::io::Error>((peer, starts_with_preface(stream).await?))
+    };
+    tokio::select! {
+        known = tokio::time::timeout_at(by, known) => known.ok()?.ok(),
+        () = grace_over(phase) => None,
     }
-    Ok((peer, starts_with_preface(stream).await?))
 }
 
-async fn serve_tls<H: Hooks>(
-    stream: tokio_rustls::server::TlsStream<ClientStream>,
-    connection: &Arc<Connection>,
-    shared: &mut Shared<H>,
-) {
+/// The client, which is who a proxy speaks for where the listener expects one.
+async fn peer_of(
+    stream: &mut TcpStream,
+    socket_peer: SocketAddr,
+    entry: &Entry,
+) -> std::io::Result<SocketAddr> {
+    let Some(proxies) = &entry.proxy_protocol else { return Ok(socket_peer) };
+    let header = match proxies.contains(socket_peer.ip()) {
+        true => proxy_protocol::read(stream).await,
+        false => Err(std::io::ErrorKind::PermissionDenied.into()),
+    };
+    let source = header.inspect_err(|_| {
+        metrics::counter!("iap_connections_refused_total", "reason" => "proxy_protocol").increment(1);
+    })?;
+    Ok(source.unwrap_or(socket_peer))
+}
+
+/// `None` where the handshake fails or takes too long.
+async fn handshake(
+    stream: ClientStream,
+    tls: &TlsConfig,
+    connection: &Connection,
+    limit: Duration,
+) -> Option<Box<TlsStream<ClientStream>>> {
+    let accept = tokio_rustls::TlsAcceptor::from(tls.server.clone()).accept(stream);
+    let stream = match tokio::time::timeout(limit, accept).await {
+        Ok(Ok(stream)) => Box::new(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "TLS handshake failed");
+            return None;
+        }
+        Err(_) => {
+            tracing::debug!("TLS handshake took too long");
+            return None;
+        }
+    };
     let tls = stream.get_ref().1;
-    let is_h2 = tls.alpn_protocol() == Some(b"h2");
     let version = match tls.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
         _ => "TLSv1.2",
@@ -174,10 +217,7 @@ async fn serve_tls<H: Hooks>(
         server_name: tls.server_name().map(Into::into),
         client_certificate: client.map(|certificate| Bytes::copy_from_slice(certificate)),
     });
-    match is_h2 {
-        true => Box::pin(h2::serve(stream, connection, shared)).await,
-        false => Box::pin(h1::serve(stream, connection, shared)).await,
-    }
+    Some(stream)
 }
 
 /// Tells the observer of a connection, and of its end, however it ends.
@@ -201,11 +241,15 @@ impl<H: Hooks> Drop for Opened<H> {
 /// limits.
 async fn starts_with_preface(stream: &TcpStream) -> std::io::Result<bool> {
     let mut head = [0; PREFACE.len()];
-    let decide = |seen: &[u8]| match PREFACE.strip_prefix(seen) {
+    Ok(peek_until(stream, &mut head, PREFACE_PAUSES, is_preface).await?.unwrap_or(false))
+}
+
+/// Whether the first bytes are the preface; `None` where they may become it.
+fn is_preface(seen: &[u8]) -> Option<bool> {
+    match PREFACE.strip_prefix(seen) {
         None => Some(false),
         Some(rest) => rest.is_empty().then_some(true),
-    };
-    Ok(peek_until(stream, &mut head, PREFACE_PAUSES, decide).await?.unwrap_or(false))
+    }
 }
 
 /// Waits for the next thing a connection is asked to do.

@@ -85,9 +85,12 @@ pub(super) fn spawn_all<H: Hooks>(
 async fn run<H: Hooks>(sockets: Vec<(std::net::TcpListener, Entry)>, mut shared: Shared<H>) {
     for (socket, entry) in sockets {
         match TcpListener::from_std(socket) {
-            Ok(listener) => {
-                drop(tokio::spawn(accept_loop(listener, entry, shared.clone(), Accepting::new(&shared))))
-            }
+            Ok(listener) => drop(tokio::spawn(accept_loop(
+                listener,
+                Arc::new(entry),
+                shared.clone(),
+                Accepting::new(&shared),
+            ))),
             Err(error) => tracing::error!(%error, "a listener could not be registered"),
         }
     }
@@ -97,7 +100,7 @@ async fn run<H: Hooks>(sockets: Vec<(std::net::TcpListener, Entry)>, mut shared:
 
 async fn accept_loop<H: Hooks>(
     listener: TcpListener,
-    entry: Entry,
+    entry: Arc<Entry>,
     mut shared: Shared<H>,
     _accepting: Accepting,
 ) {
