@@ -22,6 +22,11 @@ impl IdleTimer {
         Self { limit, sleep: None, is_waiting: false }
     }
 
+    /// Lets go of a timer that another thread's runtime would have to wake us for.
+    pub(crate) fn move_here(&mut self) {
+        (self.sleep, self.is_waiting) = (None, false);
+    }
+
     /// Something moved.
     pub(crate) fn progress(&mut self) {
         self.is_waiting = false;

@@ -17,16 +17,20 @@ use super::serve::{Shared, serve};
 use crate::hooks::Hooks;
 
 thread_local! {
-    static INDEX: Cell<usize> = const { Cell::new(0) };
     static APPLICATION: RefCell<Option<Handle>> = const { RefCell::new(None) };
-    static HOME: Cell<Home> = const { Cell::new(Home(0)) };
+    static HOME: Cell<Home> = const { Cell::new(Home::NO_WORKER) };
 }
 
-/// The server whose workers' runtimes something lives on: its tasks, sockets and timers end with it.
+/// The runtime that something lives on: its sockets and timers are driven by its thread, and end with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Home(u64);
+pub(crate) struct Home {
+    server: u64,
+    worker: usize,
+}
 
 impl Home {
+    const NO_WORKER: Self = Self { server: 0, worker: 0 };
+
     /// That of this thread.
     pub(crate) fn here() -> Self {
         HOME.get()
@@ -35,18 +39,23 @@ impl Home {
     /// Whether what lives there lasts as long as what this thread does. Another server may stop before:
     /// the one that this thread's has taken over from.
     pub(crate) fn lasts(self) -> bool {
-        self == Self(0) || self == Self::here()
+        self == Self::NO_WORKER || self.server == Self::here().server
     }
 
-    fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    /// The number of its worker; 0 where it is none.
+    pub(crate) fn worker(self) -> usize {
+        self.worker
     }
+}
+
+fn next_server() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// The number of this worker; 0 on threads that are none.
 pub(crate) fn index() -> usize {
-    INDEX.get()
+    Home::here().worker()
 }
 
 /// The application runtime, where this thread is a worker of a server.
@@ -67,13 +76,12 @@ pub(super) fn spawn_all<H: Hooks>(
             sockets[worker].extend(own.into_iter().map(|socket| (socket, bound.entry.clone())));
         }
     }
-    let home = Home::next();
+    let server = next_server();
     let spawn = |(index, sockets)| {
         let (shared, application) = (shared.clone(), application.clone());
         let runtime = Builder::new_current_thread().enable_all().build()?;
         std::thread::Builder::new().name(format!("iap-worker-{index}")).spawn(move || {
-            INDEX.set(index);
-            HOME.set(home);
+            HOME.set(Home { server, worker: index });
             APPLICATION.set(Some(application));
             runtime.block_on(run(sockets, shared));
         })

@@ -1,7 +1,8 @@
 //! Idle connections to one server, sharded by worker.
 //!
-//! A worker takes from its own shard, whose lock nobody else contends for, and from the others
-//! only when its own is empty: otherwise the reuse rate would drop with the number of cores.
+//! A worker takes from its own shard, whose lock nobody else contends for. When that is empty, it takes over a
+//! connection that another worker has not needed for a while, or when there may be no more: otherwise the
+//! reuse rate would drop with the number of cores. What it takes over moves to its own runtime for good.
 //! Connections of HTTP/2 are never idle in this sense; they are shared, see `h2`.
 
 use std::collections::VecDeque;
@@ -20,6 +21,9 @@ use super::ticket::Ticket;
 use crate::idle::IdleTimer;
 use crate::server::worker::{self, Home};
 
+/// How long a connection must have been idle before another worker takes it: those that are needed all the time
+/// would go to and fro.
+const SPARE_AFTER: Duration = Duration::from_millis(100);
 /// How often idle connections are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
@@ -81,6 +85,17 @@ impl Pooled {
     /// Whether it is of no use any more.
     fn has_ended(&mut self, idle_timeout: Duration) -> bool {
         self.sender.has_ended() || self.idle_since.elapsed() >= idle_timeout
+    }
+
+    /// Whether this thread's runtime drives it now.
+    fn move_here(&mut self) -> bool {
+        self.home = Home::here();
+        self.answer_idle.move_here();
+        self.body_idle.move_here();
+        match &mut self.sender {
+            Sender::Http1(connection) => connection.move_here().is_ok(),
+            Sender::Http2(_) => false,
+        }
     }
 
     /// The connection, for what it has switched to, and what counts as long as that goes on.
@@ -185,13 +200,13 @@ impl Pool {
         }
     }
 
-    /// A stream of a shared connection, or the most recently used idle connection that is alive:
-    /// the caller's own first, then any other's.
+    /// A stream of a shared connection, or the most recently used idle connection that is alive: the caller's
+    /// own first, then one that another worker can spare.
     pub(super) fn take(&self, server: &Server) -> Option<Box<Pooled>> {
         let found = self.take_stream(server).or_else(|| {
-            let own = worker::index();
-            let count = self.shards.len();
-            (0..count).find_map(|offset| self.take_from((own + offset) % count))
+            let spare_after = if self.is_full(server) { Duration::ZERO } else { SPARE_AFTER };
+            let (own, count) = (self.own_shard(), self.shards.len());
+            (0..count).find_map(|offset| self.take_from((own + offset) % count, spare_after))
         });
         if found.is_some() {
             self.reused.fetch_add(1, Ordering::Relaxed);
@@ -201,19 +216,41 @@ impl Pool {
 
     /// A stream of a shared connection.
     pub(super) fn take_stream(&self, server: &Server) -> Option<Box<Pooled>> {
-        let is_full = || self.max_connections.is_some_and(|limit| server.open_connections() >= limit);
-        let stream = self.multiplexer.take(is_full)?;
+        let stream = self.multiplexer.take(|| self.is_full(server))?;
         Some(Pooled::new(Sender::Http2(stream), self.patience, server, None))
     }
 
-    fn take_from(&self, shard: usize) -> Option<Box<Pooled>> {
+    /// Whether there may be no more connections.
+    fn is_full(&self, server: &Server) -> bool {
+        self.max_connections.is_some_and(|limit| server.open_connections() >= limit)
+    }
+
+    fn own_shard(&self) -> usize {
+        worker::index() % self.shards.len()
+    }
+
+    fn take_from(&self, shard: usize, spare_after: Duration) -> Option<Box<Pooled>> {
+        let here = Home::here();
+        loop {
+            let mut pooled = self.pop(shard, here, spare_after)?;
+            if pooled.home == here || pooled.move_here() {
+                return Some(pooled);
+            }
+        }
+    }
+
+    /// The most recently used one that lives here, or has been idle for so long elsewhere.
+    fn pop(&self, shard: usize, here: Home, spare_after: Duration) -> Option<Box<Pooled>> {
         let idle = &mut self.shards[shard].lock().idle;
         let mut at = idle.len();
         while at > 0 {
             at -= 1;
-            if idle[at].has_ended(self.idle_timeout) {
+            let pooled = &mut idle[at];
+            if pooled.has_ended(self.idle_timeout) {
                 drop(idle.remove(at));
-            } else if idle[at].home.lasts() {
+            } else if pooled.home == here
+                || (pooled.home.lasts() && pooled.idle_since.elapsed() >= spare_after)
+            {
                 return idle.remove(at);
             }
         }
@@ -230,7 +267,7 @@ impl Pool {
         }
         connection.rest();
         pooled.idle_since = Instant::now();
-        let own = worker::index() % self.shards.len();
+        let own = self.own_shard();
         let mut shard = self.shards[own].lock();
         let home = Home::here();
         if shard.swept_by != Some(home)

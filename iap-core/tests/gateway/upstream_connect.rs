@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::common::h2::{Identity, ModernOrigin, answer};
-use crate::common::{Client, Next, Origin, gateway_to, read_message, respond, status, until};
+use crate::common::{ANY, Client, Next, Origin, gateway_to, read_message, respond, single, status, until};
 use http::HeaderValue;
-use iap_core::Upstream;
 use iap_core::server::TlsError;
-use iap_core::upstream::{Protocol, UpstreamSettings, UpstreamTls, UpstreamTlsSettings};
+use iap_core::upstream::{InFlightLimits, Protocol, UpstreamSettings, UpstreamTls, UpstreamTlsSettings};
+use iap_core::{Server, Target, Upstream};
 
 /// Says what it speaks and which name it was asked for.
 fn secure(identity: &Identity, client: Option<&Identity>) -> ModernOrigin {
@@ -261,4 +261,41 @@ fn a_new_connection_that_is_reset_unread_is_made_once_more_for_what_is_safe() {
         assert_eq!(upstream.stats().opened, connections, "{method}, reset: {is_reset}");
         origin.join().unwrap();
     }
+}
+
+/// Asks from so many connections, one after the other; they come to different workers.
+fn ask_by_turns(upstream: &Arc<Upstream>, clients: usize) {
+    let routes = single(Target::Upstream(upstream.clone()));
+    let gateway = Server::builder().listen(ANY.parse().unwrap()).workers(3).routes(routes).start().unwrap();
+    let mut clients: Vec<_> = (0..clients).map(|_| Client::connect(gateway.addresses()[0])).collect();
+    for turn in 0..3 {
+        for (number, client) in clients.iter_mut().enumerate() {
+            let response = client.get("/");
+            assert_eq!(status(&response), "200", "turn {turn}, client {number}: {response}");
+        }
+    }
+}
+
+#[test]
+fn an_idle_connection_serves_whichever_worker_needs_it() {
+    let identity = Identity::new(&["localhost"]);
+    let secure = secure(&identity, None);
+    let plain = Origin::fixed("ok");
+    let tls = Some(UpstreamTls::load(&trusting(&identity)).unwrap());
+    let limits = Some(InFlightLimits { connections_per_server: Some(1), ..Default::default() });
+    let settings = UpstreamSettings { protocol: Protocol::Http1, limits, ..UpstreamSettings::default() };
+    let one = |server: String, settings| Arc::new(Upstream::new("o", [server], settings).unwrap());
+    let by_tls = one(
+        format!("https://localhost:{}", secure.address.port()),
+        UpstreamSettings { tls, ..settings.clone() },
+    );
+    for upstream in [one(plain.address.to_string(), settings), by_tls] {
+        ask_by_turns(&upstream, 16);
+        let pool = &upstream.status().servers[0].pool;
+        assert_eq!((pool.opened, pool.reused), (1, 47));
+    }
+    // Where there may be more, each worker makes those it needs.
+    let free = one(plain.address.to_string(), UpstreamSettings::default());
+    ask_by_turns(&free, 16);
+    assert!(free.status().servers[0].pool.opened <= 3, "{:?}", free.status().servers[0].pool);
 }

@@ -136,6 +136,11 @@ impl Connection {
         self.stream.is_quiet()
     }
 
+    /// Lets this thread's runtime drive the socket.
+    pub(super) fn move_here(&mut self) -> io::Result<()> {
+        self.stream.move_here()
+    }
+
     #[cfg(test)]
     async fn stream_is_readable(&self) {
         match &self.stream {

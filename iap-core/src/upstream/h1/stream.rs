@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -19,6 +20,20 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
+    /// Lets this thread's runtime drive the socket. One that another thread drives wakes us through that thread,
+    /// which costs both of them system calls each time something comes.
+    pub(super) fn move_here(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => move_tcp(stream),
+            Self::Unix(stream) => {
+                let socket = stream.as_fd().try_clone_to_owned()?;
+                *stream = UnixStream::from_std(socket.into())?;
+                Ok(())
+            }
+            Self::Tls(stream) => move_tcp(stream.get_mut().0),
+        }
+    }
+
     /// Asks the system whether the peer has neither closed nor said anything. TLS may say something
     /// of its own at any time (RFC 8446 section 4.6).
     pub(super) fn is_quiet(&self) -> bool {
@@ -32,6 +47,13 @@ impl Stream {
             Err(error) => error.kind() == ErrorKind::WouldBlock,
         }
     }
+}
+
+/// Registers the socket anew, under another number.
+fn move_tcp(stream: &mut TcpStream) -> io::Result<()> {
+    let socket = stream.as_fd().try_clone_to_owned()?;
+    *stream = TcpStream::from_std(socket.into())?;
+    Ok(())
 }
 
 macro_rules! with {
