@@ -1,6 +1,8 @@
 //! What is handed on to applications behind the gateway: headers, and tokens for the session API.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -23,12 +25,14 @@ pub const USER_HEADER: HeaderName = HeaderName::from_static("iap-user");
 /// applications cannot tell `iap_user` from `iap-user` (RFC 3875, section 4.1.18).
 pub(crate) fn strip(headers: &mut HeaderMap) {
     let ours = |name: &HeaderName| {
-        let is = |own: &HeaderName| {
-            let pairs = name.as_str().bytes().zip(own.as_str().bytes());
-            name.as_str().len() == own.as_str().len()
-                && pairs.into_iter().all(|(sent, own)| sent == own || (sent == b'_' && own == b'-'))
+        let name = name.as_str();
+        let own = match name.len() {
+            17 => TOKEN_HEADER,
+            15 => URL_HEADER,
+            8 => USER_HEADER,
+            _ => return false,
         };
-        [TOKEN_HEADER, URL_HEADER, USER_HEADER].iter().any(is)
+        name.bytes().zip(own.as_str().bytes()).all(|(sent, own)| sent == own || (sent == b'_' && own == b'-'))
     };
     let forged: Vec<HeaderName> = headers.keys().filter(|name| ours(name)).cloned().collect();
     for name in forged {
@@ -39,17 +43,52 @@ pub(crate) fn strip(headers: &mut HeaderMap) {
 /// The live requests of this process by their tokens.
 ///
 /// Bounded: when it is full, a request is forwarded without a token, which is counted. A token is
-/// 32 random bytes; it is gone as soon as its request's response head is committed, or its
+/// 16 random bytes; it is gone as soon as its request's response head is committed, or its
 /// client has left.
 pub struct TokenRegistry {
-    shards: Box<[Mutex<HashMap<Token, Session>>]>,
+    shards: Box<[Mutex<Live>]>,
     per_shard: usize,
     refused: Counter,
 }
 
-type Token = [u8; 32];
+type Token = u128;
+type Live = HashMap<Token, Session, BuildHasherDefault<AsItIs>>;
+
+/// Tokens are random, and all of them ours: nothing is to be hashed.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("tokens are numbers");
+    }
+
+    fn write_u128(&mut self, token: u128) {
+        self.0 = (token >> 64) as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// A random token. The system is asked for several at a time, by each thread for its own.
+fn random_token() -> Token {
+    const STOCK: usize = 32;
+    thread_local!(static LEFT: RefCell<Vec<Token>> = const { RefCell::new(Vec::new()) });
+    LEFT.with_borrow_mut(|left| {
+        left.pop().unwrap_or_else(|| {
+            let bytes = random::<{ STOCK * size_of::<Token>() }>();
+            let (tokens, _) = bytes.as_chunks();
+            left.extend(tokens[1..].iter().copied().map(Token::from_ne_bytes));
+            Token::from_ne_bytes(tokens[0])
+        })
+    })
+}
 
 const SHARDS: usize = 16;
+/// Characters of a token in base64url without padding.
+const TOKEN_LENGTH: usize = 22;
 
 impl TokenRegistry {
     /// A registry for about `capacity` requests at a time.
@@ -63,13 +102,13 @@ impl TokenRegistry {
 
     /// The session of the live request that has this token.
     pub fn resolve(&self, token: &str) -> Option<Session> {
-        let mut bytes = [0; 33];
-        if token.len() != 43 {
+        let mut bytes = [0; 18];
+        if token.len() != TOKEN_LENGTH {
             return None;
         }
         let length = URL_SAFE_NO_PAD.decode_slice(token, &mut bytes).ok()?;
-        let token: Token = bytes[..length].try_into().ok()?;
-        self.shard(&token).lock().get(&token).cloned()
+        let token = Token::from_be_bytes(bytes[..length].try_into().ok()?);
+        self.shard(token).lock().get(&token).cloned()
     }
 
     /// How many requests have a token right now.
@@ -83,8 +122,8 @@ impl TokenRegistry {
     }
 
     pub(crate) fn register(self: &Arc<Self>, session: Session) -> Option<TokenGuard> {
-        let token: Token = random();
-        let mut shard = self.shard(&token).lock();
+        let token = random_token();
+        let mut shard = self.shard(token).lock();
         if shard.len() >= self.per_shard {
             self.refused.increment(1);
             return None;
@@ -93,8 +132,8 @@ impl TokenRegistry {
         Some(TokenGuard { registry: self.clone(), token })
     }
 
-    fn shard(&self, token: &Token) -> &Mutex<HashMap<Token, Session>> {
-        &self.shards[usize::from(token[0]) % SHARDS]
+    fn shard(&self, token: Token) -> &Mutex<Live> {
+        &self.shards[token as usize % SHARDS]
     }
 }
 
@@ -106,8 +145,10 @@ pub(crate) struct TokenGuard {
 
 impl TokenGuard {
     pub(crate) fn header(&self) -> HeaderValue {
-        let mut value =
-            HeaderValue::try_from(URL_SAFE_NO_PAD.encode(self.token)).expect("base64url is ASCII");
+        let mut text = [0; TOKEN_LENGTH];
+        let length = URL_SAFE_NO_PAD.encode_slice(self.token.to_be_bytes(), &mut text);
+        debug_assert_eq!(length, Ok(TOKEN_LENGTH));
+        let mut value = HeaderValue::from_bytes(&text).expect("base64url is ASCII");
         value.set_sensitive(true);
         value
     }
@@ -115,6 +156,6 @@ impl TokenGuard {
 
 impl Drop for TokenGuard {
     fn drop(&mut self) {
-        self.registry.shard(&self.token).lock().remove(&self.token);
+        self.registry.shard(self.token).lock().remove(&self.token);
     }
 }
