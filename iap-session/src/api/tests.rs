@@ -146,7 +146,7 @@ async fn an_application_reads_and_changes_its_session() {
 async fn a_token_ends_with_its_request() {
     let gateway = gateway();
     let (_, token) = gateway.visit("", async |_| ()).await;
-    for token in [token.as_str(), "", "x", &"A".repeat(43), &"é".repeat(40)] {
+    for token in [token.as_str(), "", "x", &"A".repeat(22), &"é".repeat(40)] {
         let mut request = Request::new(Body::empty());
         *request.uri_mut() = "/session".parse().unwrap();
         request.headers_mut().insert(TOKEN_HEADER, HeaderValue::from_bytes(token.as_bytes()).unwrap());
