@@ -24,6 +24,11 @@ impl SessionId {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
+    /// What is to be hashed and never kept.
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// Reads a cookie value; `None` unless it has exactly the canonical form of an id.
     pub fn decode(value: &str) -> Option<Self> {
         if value.len() != Self::ENCODED_LEN {

@@ -45,6 +45,7 @@
 //! | [`handle`] | [`Session`]: what an embedded application uses |
 //! | [`api`] | [`SessionApi`]: the same for applications in other languages |
 //! | [`forward`] | the headers that upstreams get, and [`TokenRegistry`] |
+//! | [`audience`] | how many users there are at once, by HyperLogLog |
 //! | [`admin`] | [`Sessions`]: list, look at and end sessions |
 //! | [`policy`] | [`SessionConfig`], [`SessionPolicy`] and the cookie's settings |
 //! | [`record`], [`mod@write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
@@ -56,6 +57,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod audience;
 mod cookie;
 pub mod error;
 pub mod forward;

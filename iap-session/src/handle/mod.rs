@@ -116,6 +116,11 @@ impl Session {
         extensions.get::<Self>().cloned()
     }
 
+    /// The id that the client has sent, whether or not there is such a session.
+    pub(crate) fn presented(&self) -> Option<[u8; 32]> {
+        self.inner.candidates.first().map(SessionId::secret)
+    }
+
     /// Reads an attribute. Loads the session at first use.
     ///
     /// # Errors
