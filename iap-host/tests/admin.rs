@@ -182,3 +182,39 @@ fn wrong_requests_are_told_so() {
         assert!(page.header("content-security-policy").is_some());
     }
 }
+
+#[test]
+fn users_are_counted_once_however_often_they_come() {
+    let host = Host::start(
+        "
+sessions: {api: 127.0.0.1:0, audience: {by: [address, 'cookie:JSESSIONID', session, user]}}
+routes:
+  - {name: shop, path: /, service: demo-shop}
+  - {name: blog, path: /blog, respond: {status: 200, body: ok}}
+",
+    );
+    for node in 1..=2 {
+        for visitor in ["a", "b", "c"] {
+            let cookie = format!("JSESSIONID={visitor}.n{node}");
+            let response = send(host.http, "GET", "/blog", &[("cookie", &cookie)], b"").unwrap();
+            assert_eq!(response.status, 200);
+        }
+    }
+    let mut browser = Browser::default();
+    browser.post(host.http, "/login", "user=alice");
+    browser.get(host.http, "/products");
+    let now = |application: &str| {
+        let answer = host.admin(&format!("/api/audience?last_s=600{application}"));
+        let kinds = answer["kinds"].as_array().unwrap().clone();
+        kinds.into_iter().map(|kind| kind["now"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    common::eventually("all are counted", || (now("") == [1, 3, 1, 1]).then_some(()));
+    assert_eq!(now("&application=blog"), [1, 3, 0, 0]);
+    assert_eq!(now("&application=shop"), [1, 0, 1, 1]);
+    let answer = host.admin("/api/audience?by=cookie:JSESSIONID&last_s=600&step_s=60");
+    let points = answer["kinds"][0]["points"].as_array().unwrap();
+    assert!(points.len() >= 10 && points.iter().any(|point| point["users"] == 3), "{answer}");
+    for wrong in ["by=ip", "by=cookie:OTHER", "last_s=9999999&step_s=2"] {
+        assert_eq!(get(host.admin, &format!("/api/audience?{wrong}")).status, 400, "{wrong}");
+    }
+}

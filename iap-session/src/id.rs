@@ -91,6 +91,7 @@ pub struct SessionIds {
 struct Keys {
     sessions: [u8; 32],
     users: [u8; 32],
+    audience: [u8; 32],
 }
 
 impl SessionIds {
@@ -132,10 +133,16 @@ impl SessionIds {
         hex(&blake3::keyed_hash(&self.keys.users, user.as_bytes()).as_bytes()[..16])
     }
 
+    /// What an [`Audience`](crate::audience::Audience) hashes with: the same on all nodes with this secret.
+    pub fn audience_key(&self) -> [u8; 32] {
+        self.keys.audience
+    }
+
     fn derive(secret: &[u8]) -> Self {
         let keys = Keys {
             sessions: blake3::derive_key("iap-session 2026 session key", secret),
             users: blake3::derive_key("iap-session 2026 user key", secret),
+            audience: blake3::derive_key("iap-session 2026 audience key", secret),
         };
         Self { keys: Arc::new(keys) }
     }

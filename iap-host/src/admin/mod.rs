@@ -4,6 +4,7 @@
 //! listens: loopback by default, and [`guard`] keeps web pages of other origins out.
 
 mod ask;
+mod audience;
 mod console;
 mod error;
 mod guard;
@@ -27,6 +28,7 @@ use iap_apm::Apm;
 use iap_core::Process;
 use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
+use iap_session::audience::Audience;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -45,6 +47,7 @@ pub(crate) struct AdminState(Arc<Inner>);
 struct Inner {
     apm: Option<Apm>,
     sessions: Option<Sessions>,
+    audience: Option<Arc<Audience>>,
     assistant: Option<Assistant>,
     readiness: Readiness,
     hosts: ArcSwap<Vec<String>>,
@@ -97,6 +100,7 @@ impl AdminState {
     pub(crate) fn new(
         apm: Option<Apm>,
         sessions: Option<Sessions>,
+        audience: Option<Arc<Audience>>,
         readiness: Readiness,
         hosts: Vec<String>,
         reloads: Reloads,
@@ -112,6 +116,7 @@ impl AdminState {
         Self(Arc::new(Inner {
             apm,
             sessions,
+            audience,
             assistant,
             readiness,
             hosts,
@@ -158,6 +163,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/logs", get(telemetry::logs))
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/{key}", get(sessions::one).delete(sessions::revoke))
+        .route("/api/audience", get(audience::audience))
         .route("/api/processes", get(processes::list))
         .route("/api/processes/{name}/restart", post(processes::restart))
         .route("/api/ask", get(ask::ask))

@@ -73,6 +73,7 @@ pub(super) async fn live(
         "live": apm.live(),
         "recent": apm.recent_since(query.since),
         "sessions": sessions,
+        "users": state.0.audience.as_deref().map(super::audience::now),
         "dropped": apm.dropped(),
     })))
 }

@@ -8,10 +8,10 @@ use iap_core::server::{
     ClientAuth, Listener, RunningServer, Sockets, StartError, Timeouts, TlsConfig, TlsError,
 };
 use iap_core::{RouteTable, Server};
-use iap_session::SessionLayer;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use super::sessions::SessionLayers;
 use super::{BootError, failed};
 use crate::config::{ClientCertificates, Config, ServerConfig, ServerTlsConfig, TlsVersion, networks};
 
@@ -38,7 +38,7 @@ impl Gateway {
 pub(super) fn start_gateway(
     config: &Config,
     routes: RouteTable,
-    sessions: Option<SessionLayer>,
+    sessions: Option<SessionLayers>,
     apm: Option<&Apm>,
     sockets: Sockets,
     runtime: &Handle,
@@ -72,7 +72,11 @@ pub(super) fn start_gateway(
         watched = Some(built);
     }
     // Four servers, each compiled for what it does: what is off costs nothing.
-    let started = match (apm, sessions) {
+    // Who comes is counted inside of the sessions, which know them.
+    let layers = sessions.map(|layers| {
+        tower::ServiceBuilder::new().layer(layers.session).option_layer(layers.audience).into_inner()
+    });
+    let started = match (apm, layers) {
         (None, None) => builder.start(),
         (None, Some(layer)) => builder.layer(layer).start(),
         (Some(apm), None) => builder.hooks(apm.hooks()).start(),

@@ -164,8 +164,8 @@ pub(crate) async fn boot(
     }
     let mut shop = None;
     let (routes, auth) = build_routes(&config.routes, environment, &upstreams, &processes, &mut shop).await?;
-    let layer = sessions.as_ref().map(|parts| parts.layer.clone());
-    let gateway = start_gateway(config, routes, layer, apm.as_ref(), sockets, &runtime)?;
+    let layers = sessions.as_ref().map(|parts| parts.core.layers(&config.sessions)).transpose()?;
+    let gateway = start_gateway(config, routes, layers, apm.as_ref(), sockets, &runtime)?;
 
     let mut addresses = Addresses {
         http: gateway.server.addresses()[0],
@@ -178,7 +178,8 @@ pub(crate) async fn boot(
     let core = sessions.as_ref().map(|parts| parts.core.clone());
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
     let hosts = config.admin.hosts.clone();
-    let state = AdminState::new(apm.clone(), facade, readiness.clone(), hosts, reloads);
+    let audience = core.as_ref().and_then(|core| core.audience.clone());
+    let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), hosts, reloads);
     let (service, mut own) = (admin::router(state.clone()), admin_sockets);
     let admin = serve_inner(config.admin.listen, "admin", service, &mut own, &runtime)
         .map_err(failed("admin.listen"))?;

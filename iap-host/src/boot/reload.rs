@@ -90,7 +90,7 @@ impl Platform {
 
     /// A new server takes over; the old one finishes what it has begun.
     fn replace_gateway(&mut self, new: &Config, routes: RouteTable) -> Result<(), BootError> {
-        let layer = self.sessions.as_ref().map(|core| core.layer(&new.sessions)).transpose()?;
+        let layers = self.sessions.as_ref().map(|core| core.layers(&new.sessions)).transpose()?;
         let sockets = self.gateway.server.sockets().map_err(failed("server.listen"))?;
         // A port that the system has chosen stays.
         let mut bound = new.clone();
@@ -103,7 +103,7 @@ impl Platform {
         {
             tls.listen = address;
         }
-        let next = start_gateway(&bound, routes, layer, self.apm.as_ref(), sockets, &self.runtime)?;
+        let next = start_gateway(&bound, routes, layers, self.apm.as_ref(), sockets, &self.runtime)?;
         let old = std::mem::replace(&mut self.gateway, next);
         let deadline = self.config.server.drain.0;
         self.finish_beside(async move {
@@ -144,6 +144,7 @@ fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
         ("sessions.api", before.api != after.api),
         ("sessions.max_count", before.max_count != after.max_count),
         ("sessions.max_memory", before.max_memory != after.max_memory),
+        ("sessions.audience", before.audience != after.audience),
     ];
     settings.into_iter().find(|(_, differs)| *differs).map(|(name, _)| name)
 }

@@ -1,9 +1,12 @@
 //! The session store, its layer and its API, from their settings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use iap_core::gate::percent_encode;
 use iap_core::server::{RunningServer, Sockets};
+use iap_core::{Clock, SystemClock};
+use iap_session::audience::{Audience, AudienceConfig as AudienceSettings, AudienceLayer};
 use iap_session::{
     CookieConfig, Expiry, LoginPolicy, MemoryConfig, MemoryStore, RedisStore, SecureCookie, SessionApi,
     SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
@@ -19,25 +22,33 @@ const MAX_TOKENS: usize = 100_000;
 
 /// The sessions of a platform.
 pub(super) struct SessionParts {
-    pub(super) layer: SessionLayer,
     pub(super) facade: Sessions,
     pub(super) api: RunningServer,
     pub(super) core: SessionCore,
 }
 
-/// What stays when the settings of sessions change: their store, and the tokens of running requests.
+/// What stands around the targets.
+pub(super) struct SessionLayers {
+    pub(super) session: SessionLayer,
+    pub(super) audience: Option<AudienceLayer>,
+}
+
+/// What stays when the settings of sessions change: their store, the tokens of running requests, and who was
+/// there.
 #[derive(Clone)]
 pub(super) struct SessionCore {
+    pub(super) audience: Option<Arc<Audience>>,
     store: Arc<dyn SessionStore>,
     registry: Arc<TokenRegistry>,
     url: String,
 }
 
 impl SessionCore {
-    pub(super) fn layer(&self, config: &SessionsConfig) -> Result<SessionLayer, BootError> {
-        SessionLayer::with_config(self.store.clone(), session_config(config))
+    pub(super) fn layers(&self, config: &SessionsConfig) -> Result<SessionLayers, BootError> {
+        let session = SessionLayer::with_config(self.store.clone(), session_config(config))
             .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
-            .map_err(failed("sessions"))
+            .map_err(failed("sessions"))?;
+        Ok(SessionLayers { session, audience: self.audience.clone().map(AudienceLayer::new) })
     }
 }
 
@@ -55,6 +66,7 @@ pub(super) async fn start_sessions(
         }
         None => SessionIds::ephemeral(),
     };
+    let audience = start_audience(config, &ids, runtime);
     let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
         (StoreKind::Redis, Some(redis)) => Arc::new(connect_redis(redis, ids, environment).await?),
         _ => {
@@ -71,8 +83,32 @@ pub(super) async fn start_sessions(
     let api =
         serve_inner(config.api, "session-api", service, sockets, runtime).map_err(failed("sessions.api"))?;
     let url = format!("http://{}", api.addresses()[0]);
-    let core = SessionCore { store: store.clone(), registry, url };
-    Ok(SessionParts { layer: core.layer(config)?, facade: Sessions::new(store), api, core })
+    let core = SessionCore { audience, store: store.clone(), registry, url };
+    Ok(SessionParts { facade: Sessions::new(store), api, core })
+}
+
+/// How often it is kept who was there.
+const AUDIENCE_EVERY: Duration = Duration::from_secs(2);
+
+fn start_audience(config: &SessionsConfig, ids: &SessionIds, runtime: &Handle) -> Option<Arc<Audience>> {
+    let by: Vec<_> = config.audience.by.iter().map(|kind| kind.0.clone()).collect();
+    if by.is_empty() {
+        return None;
+    }
+    let mut settings = AudienceSettings::new(ids.audience_key());
+    settings.by = by;
+    let audience = Arc::new(Audience::new(settings));
+    let kept = Arc::downgrade(&audience);
+    runtime.spawn(async move {
+        let mut every = tokio::time::interval(AUDIENCE_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            every.tick().await;
+            let Some(audience) = kept.upgrade() else { return };
+            audience.tick(SystemClock.now_ms() / 1000);
+        }
+    });
+    Some(audience)
 }
 
 fn session_config(config: &SessionsConfig) -> SessionConfig {

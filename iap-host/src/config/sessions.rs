@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
 
 use super::{ByteSize, SecretRef, Span};
@@ -27,6 +28,40 @@ pub(crate) struct SessionsConfig {
     pub(crate) max_count: usize,
     /// Most bytes in the memory store.
     pub(crate) max_memory: ByteSize,
+    pub(crate) audience: AudienceConfig,
+}
+
+/// How users are counted that are there at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AudienceConfig {
+    /// `address`, `session`, `user`, `cookie:NAME`; each is counted for itself. None: nothing is counted.
+    pub(crate) by: Vec<Kind>,
+}
+
+impl Default for AudienceConfig {
+    fn default() -> Self {
+        Self { by: vec![Kind(By::Address), Kind(By::Session)] }
+    }
+}
+
+/// What tells users apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Kind(pub(crate) By);
+
+impl TryFrom<String> for Kind {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<Kind> for String {
+    fn from(kind: Kind) -> Self {
+        kind.0.to_string()
+    }
 }
 
 impl Default for SessionsConfig {
@@ -43,6 +78,7 @@ impl Default for SessionsConfig {
             api: ([127, 0, 0, 1], 9901).into(),
             max_count: 100_000,
             max_memory: ByteSize(256 << 20),
+            audience: AudienceConfig::default(),
         }
     }
 }

@@ -67,8 +67,12 @@ export async function sessions({ page, go, shot, forgive }) {
   await go("/sessions");
   const rows = page.locator("main tbody tr");
   await rows.first().waitFor();
+  // Who is there at once, in a picture.
+  await page.getByRole("img", { name: /^Users at once, 1 hour: addresses [1-9]/ }).waitFor();
+  await page.getByLabel("Window").selectOption("24 hours");
+  await page.getByRole("img", { name: /^Users at once, 24 hours/ }).waitFor();
   await shot("sessions-1280");
-  await page.getByLabel("User").fill("bora");
+  await page.getByLabel("User", { exact: true }).fill("bora");
   await page.getByRole("button", { name: "Search" }).click();
   await page.waitForURL(/user=bora/);
   await page.locator("section[aria-busy=false] tbody").waitFor();

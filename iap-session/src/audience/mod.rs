@@ -43,7 +43,7 @@ use parking_lot::{Mutex, RwLock};
 use self::history::{History, LEVELS};
 use self::live::LiveSketch;
 
-pub use self::layer::{AudienceLayer, AudienceService};
+pub use self::layer::{AudienceFuture, AudienceLayer, AudienceService};
 pub use self::sketch::Sketch;
 
 /// What tells users apart.
@@ -249,14 +249,14 @@ impl Audience {
         if steps > MAX_POINTS {
             return None;
         }
-        let mut points = Vec::new();
+        let starts = (0..steps).map(|step| first + step * step_s);
+        let mut points: Vec<_> = starts.map(|from_s| Point { at_ms: from_s * 1000, users: 0 }).collect();
         self.with_history(by, application, |history| {
-            points.extend((0..steps).map(|step| {
-                let from_s = first + step * step_s;
-                let mut seen = Sketch::new();
+            for point in &mut points {
+                let (from_s, mut seen) = (point.at_ms / 1000, Sketch::new());
                 history.union(from_s, from_s + step_s, step_s, &mut seen);
-                Point { at_ms: from_s * 1000, users: seen.count() }
-            }));
+                point.users = seen.count();
+            }
         });
         Some(points)
     }

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use http::Request;
 use iap_core::Connection;
+use iap_core::rules::Identity;
 use proptest::prelude::*;
 use tower::{Layer, ServiceExt};
 
@@ -147,7 +148,9 @@ async fn the_layer_sees_addresses_cookies_and_users() {
         let connection = Connection::new(peer.parse().unwrap(), "127.0.0.1:80".parse().unwrap(), false);
         let mut request = Request::builder().header("cookie", cookie).extension(Arc::new(connection));
         if let Some(user) = user {
-            request = request.header("iap-user", user);
+            let mut identity = Identity::default();
+            identity.user = Some(user.into());
+            request = request.extension(identity);
         }
         service.clone().oneshot(request.body(()).unwrap()).await.unwrap();
     }

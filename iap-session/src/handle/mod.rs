@@ -166,6 +166,11 @@ impl Session {
         Ok(self.inner.state.lock().user())
     }
 
+    /// Who is logged in, as far as that is known without asking the store.
+    pub(crate) fn known_user(&self) -> Option<Arc<str>> {
+        self.inner.state.lock().user()
+    }
+
     /// Which session it is, and of whom. Loads it; `None` where there is none.
     pub(crate) async fn identity(&self) -> Result<Option<(SessionKey, Option<Arc<str>>)>, StoreError> {
         self.load().await?;

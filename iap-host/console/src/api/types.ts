@@ -85,6 +85,8 @@ export interface Live {
   live: { now_us: number; seconds: Second[]; active: Active[]; active_count: number };
   recent: { points: Point[]; next_seq: number; missed: number };
   sessions: SessionStats | null;
+  /** Different users in the last minute, by each kind of identity that is counted. */
+  users: { by: string; now: number }[] | null;
   dropped: Dropped;
 }
 
@@ -223,4 +225,12 @@ export interface Answer {
   outcome: string;
   evidence: string[];
   text: string;
+}
+
+export interface Audience {
+  application: string | null;
+  applications: string[];
+  window_s: number;
+  step_s: number;
+  kinds: { by: string; now: number; window: number; points: { at_ms: number; users: number }[] }[];
 }

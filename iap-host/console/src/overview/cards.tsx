@@ -41,6 +41,7 @@ export function Cards({ last, points }: { last: Live; points: Point[] }) {
   const lost = dropped.reduce((sum, [, count]) => sum + count, 0);
   const names: Record<string, string> = t.droppedKinds;
   const { sessions } = last;
+  const users = last.users ?? [];
   return (
     <dl class="cards">
       <Card name={t.requestsPerSecond} value={t.perSecond(number(mean((second) => second.count), 1))} hint={t.meanOf5} />
@@ -56,6 +57,13 @@ export function Cards({ last, points }: { last: Live; points: Point[] }) {
               ? `${t.heldIn(sessions.backend)}${sessions.bytes ? `, ${bytes(sessions.bytes)}` : ""}`
               : t.aboutSessions
           }
+        />
+      )}
+      {users.length > 0 && (
+        <Card
+          name={t.usersNow}
+          value={number(Math.max(...users.map((kind) => kind.now)))}
+          hint={users.map((kind) => `${t.usersBy(kind.by)} ${number(kind.now)}`).join(", ")}
         />
       )}
       {lost > 0 && (

@@ -2,6 +2,7 @@ import type { TargetedSubmitEvent } from "preact";
 
 import { queryString } from "../api/client";
 import { useGet, useStatus } from "../api/hooks";
+import { AudiencePanel } from "../audience/panel";
 import type { SessionPage, SessionRow, SessionStats } from "../api/types";
 import { bytes, dateTime, number, relative } from "../format";
 import { useText } from "../i18n";
@@ -23,6 +24,7 @@ export function Sessions() {
   };
   return (
     <>
+      <AudiencePanel />
       <form class="filters" role="search" onSubmit={submit} key={user}>
         <label class="field">
           <span>{t.userFilter}</span>

@@ -1,0 +1,72 @@
+//! How many users there are at once.
+
+use axum::extract::State;
+use axum::response::Json;
+use iap_core::{Clock, SystemClock};
+use iap_session::audience::{Audience, By};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::error::{ApiError, ApiResult};
+use super::params::Params;
+
+/// The window of a query that names none, and the one that counts as "now", in seconds.
+const DEFAULT_WINDOW_S: u64 = 3600;
+const NOW_S: u64 = 60;
+/// Steps of a series that names no step.
+const DEFAULT_STEPS: u64 = 60;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AudienceQuery {
+    by: Option<String>,
+    application: Option<String>,
+    last_s: Option<u64>,
+    step_s: Option<u64>,
+}
+
+/// Different users now, in the window, and in each of its steps.
+pub(super) async fn audience(
+    State(state): State<AdminState>,
+    Params(query): Params<AudienceQuery>,
+) -> ApiResult<Json<Value>> {
+    let audience = state.0.audience.as_ref().ok_or_else(|| {
+        ApiError::not_found("users are not counted: sessions are off, or sessions.audience.by is empty")
+    })?;
+    let asked = query.by.as_deref().map(str::parse::<By>).transpose().map_err(ApiError::bad_request)?;
+    if asked.as_ref().is_some_and(|by| !audience.kinds().contains(by)) {
+        return Err(ApiError::bad_request("users are not counted that way: see sessions.audience.by"));
+    }
+    let now_s = SystemClock.now_ms() / 1000;
+    let length_s = query.last_s.unwrap_or(DEFAULT_WINDOW_S).clamp(2, now_s);
+    let step_s = query.step_s.unwrap_or(length_s / DEFAULT_STEPS).max(2);
+    let application = query.application.as_deref();
+    let (window, now) = (audience.window(now_s, length_s), audience.window(now_s, NOW_S));
+    let mut kinds = Vec::new();
+    for by in audience.kinds().iter().filter(|by| asked.as_ref().is_none_or(|asked| asked == *by)) {
+        let points = audience.series(by, application, window, step_s);
+        let points = points.ok_or_else(|| {
+            ApiError::bad_request("more than 2,000 points: ask for a shorter time or a longer step")
+        })?;
+        let count = |span| audience.count(by, application, span);
+        let (now, window) = (count(now), count(window));
+        kinds.push(json!({ "by": by.to_string(), "now": now, "window": window, "points": points }));
+    }
+    let applications: Vec<String> = audience.applications().iter().map(ToString::to_string).collect();
+    Ok(Json(json!({
+        "application": application,
+        "applications": applications,
+        "now_s": NOW_S,
+        "window_s": length_s,
+        "step_s": step_s,
+        "kinds": kinds,
+    })))
+}
+
+/// How many there are now, for the overview.
+pub(super) fn now(audience: &Audience) -> Value {
+    let now = audience.window(SystemClock.now_ms() / 1000, NOW_S);
+    let count = |by: &By| json!({ "by": by.to_string(), "now": audience.count(by, None, now) });
+    json!(audience.kinds().iter().map(count).collect::<Vec<_>>())
+}
