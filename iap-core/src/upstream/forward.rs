@@ -22,6 +22,7 @@ use crate::error::{Error, Kind, Origin};
 use crate::headers::{self, Forwarding, Seen};
 use crate::hooks::{Hooks, Stage};
 use crate::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
+use crate::websocket;
 
 /// Forwards `request` and returns the response head with a streaming body.
 pub(crate) async fn forward<H: Hooks>(
@@ -41,7 +42,7 @@ pub(crate) async fn forward<H: Hooks>(
         forwarding.use_standard();
     }
     if wish.is_some() {
-        Wish::express(request.headers_mut());
+        websocket::express(request.headers_mut());
     }
     let context = hooks.context(transaction).zip(parent).map(|(context, id)| context.with_span(id));
     if let Some(context) = context {
@@ -124,6 +125,8 @@ pub(super) struct Terms<'a> {
     /// sent again.
     pub(super) must_be_alive: bool,
     pub(super) listener: Option<&'a Listener>,
+    /// What the client would like to switch to.
+    pub(super) wish: Option<&'a Wish>,
     /// How long nothing may move. A connection of HTTP/1.1 measures it by itself.
     pub(super) patience: Duration,
 }
@@ -159,7 +162,7 @@ pub(super) async fn send(
                 listener.release_body();
             }
             terms.forwarding.put(request.headers_mut());
-            Box::pin(stream.ask(request, terms.patience)).await
+            Box::pin(stream.ask(request, terms.patience, terms.wish)).await
         }
     };
     match answer {

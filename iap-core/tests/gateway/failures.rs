@@ -5,9 +5,9 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use crate::common::recording::{IterStream, Recording, soon};
 use crate::common::{ANY, Client, single, status};
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Empty;
 use hyper::client::conn::http2::SendRequest;

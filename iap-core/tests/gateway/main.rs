@@ -26,4 +26,5 @@ mod upstream_hedge;
 mod upstream_http2;
 mod upstream_limits;
 mod upstream_place;
+mod websocket_http2;
 mod wire;

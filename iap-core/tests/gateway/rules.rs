@@ -165,7 +165,8 @@ fn other_sites_may_ask_as_far_as_the_rule_says() {
 fn errors_carry_the_fields_of_the_rules_as_well() {
     let cors = Cors::new(["*"]).unwrap();
     let dead =
-        Upstream::new("dead", [crate::common::dead_address().to_string()], UpstreamSettings::default()).unwrap();
+        Upstream::new("dead", [crate::common::dead_address().to_string()], UpstreamSettings::default())
+            .unwrap();
     let response = Edits::new().set("strict-transport-security", "max-age=1").unwrap();
     let server = one("/", Target::Upstream(Arc::new(dead)), |rules| {
         (rules.cors, rules.response) = (Some(cors), Some(response));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::common::{ANY, Client, Origin, status};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use crate::common::{ANY, Client, Origin, status};
 use iap_core::rules::{Auth, Jwt, JwtKeys, Rules};
 use iap_core::upstream::UpstreamSettings;
 use iap_core::{Route, RouteTable, RunningServer, Server, Target, Upstream};

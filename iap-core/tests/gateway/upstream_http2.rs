@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use crate::common::h2::{Frames, ModernOrigin, answer, connect, data, request, trailers};
 use crate::common::recording::soon;
 use crate::common::{Client, Origin, gateway_to, respond, status, until};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, Version};
 use http_body::Frame;
 use http_body_util::BodyExt;
