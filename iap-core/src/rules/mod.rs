@@ -14,7 +14,7 @@
 //! | | [`Rewrite`] of the path, [`Edits`] of the request's fields | |
 //! | | layers run, such as sessions | |
 //! | | [`RateLimit`] by session or user | 429 `rate` |
-//! | around | [`Limits::total`]: the time to the response head | 504 |
+//! | around | [`Limits::total`]: the time to the response head; [`Limits::response`]: that of one server | 504 |
 //! | after | fields of [`Cors`] and [`RateLimit`], [`Edits`] of the response's fields, [`Compression`] | |
 //!
 //! What comes after holds for errors as well, so that a browser can read them.
@@ -184,6 +184,11 @@ impl Rules {
     /// How long a request may take to its response head.
     pub(crate) fn total(&self) -> Option<Duration> {
         self.limits.total
+    }
+
+    /// How long a server may let a request wait for its response head.
+    pub(crate) fn response(&self) -> Option<Duration> {
+        self.limits.response
     }
 
     /// What comes after, for errors as well.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
@@ -39,6 +40,8 @@ pub(super) struct Exchange<'a, H: Hooks> {
     listener: Option<Listener>,
     span: Option<SpanId>,
     pub(super) chosen: &'a Chosen,
+    /// How long a server may let the request wait while nothing moves.
+    pub(super) patience: Duration,
     /// Whether the request went out a second time because an idle connection had ended.
     repeated: bool,
     /// How often the server said that it has not looked at the request.
@@ -63,6 +66,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             listener: None,
             span,
             chosen,
+            patience: upstream.settings.response_timeout,
             repeated: false,
             unprocessed: 0,
         }
@@ -238,7 +242,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             must_be_alive: !is_fresh && !may_repeat,
             listener: self.listener.as_ref(),
             wish: self.wish.as_ref(),
-            patience: self.upstream.settings.response_timeout,
+            patience: self.patience,
         };
         let failed = match send(pooled, request, &terms).await {
             Ok((response, pooled)) => return Sent::Over(self.finish(response, pooled, had_upload)),

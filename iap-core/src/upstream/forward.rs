@@ -24,7 +24,8 @@ use crate::hooks::{Hooks, Stage};
 use crate::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
 use crate::websocket;
 
-/// Forwards `request` and returns the response head with a streaming body.
+/// Forwards `request` and returns the response head with a streaming body. `patience` is that of the route,
+/// where it has one of its own.
 pub(crate) async fn forward<H: Hooks>(
     upstream: &Arc<Upstream>,
     hooks: &H,
@@ -32,6 +33,7 @@ pub(crate) async fn forward<H: Hooks>(
     connection: &Arc<Connection>,
     // Boxed, since it moves through many hands from here on.
     mut request: Box<Request<Body>>,
+    patience: Option<Duration>,
 ) -> Result<Response<Body>, Error> {
     let span = hooks.start(transaction, Stage::Upstream, None);
     let parent = hooks.span_id(&span);
@@ -60,11 +62,15 @@ pub(crate) async fn forward<H: Hooks>(
     let affinity = upstream.affinity(&request, connection);
     let hedging = upstream.hedging(request.method(), &affinity).filter(|_| !had_upload && wish.is_none());
     exchange.expect(wish, listener);
+    if let Some(patience) = patience {
+        exchange.patience = patience;
+    }
     let result = match hedging {
         None => exchange.send_until_answered(request, affinity, had_upload).await,
         Some(hedging) => {
             let second = Chosen::default();
             let mut other = Exchange::new(upstream, hooks, transaction, &forwarding, parent, &second);
+            other.patience = exchange.patience;
             Box::pin(race(hedging, &mut exchange, (&mut other, &second), request, affinity)).await
         }
     };
@@ -127,7 +133,7 @@ pub(super) struct Terms<'a> {
     pub(super) listener: Option<&'a Listener>,
     /// What the client would like to switch to.
     pub(super) wish: Option<&'a Wish>,
-    /// How long nothing may move. A connection of HTTP/1.1 measures it by itself.
+    /// How long nothing may move.
     pub(super) patience: Duration,
 }
 
@@ -141,7 +147,7 @@ pub(super) async fn send(
     let answer = match sender {
         Sender::Http1(connection) => match connection.start(request, terms) {
             Ok(mut asked) => {
-                answer_idle.progress();
+                answer_idle.begin(terms.patience);
                 poll_fn(|cx| {
                     let answer = asked.poll(connection, terms.listener, cx);
                     if answer.is_ready() {

@@ -13,6 +13,7 @@ mod responses;
 mod rules;
 mod rules_jwt;
 mod rules_streams;
+mod rules_time;
 mod server;
 mod split;
 mod stalls;
