@@ -64,6 +64,9 @@ fn failed<E: Into<BoxError>>(setting: &'static str) -> impl FnOnce(E) -> BootErr
     move |error| BootError { setting, source: error.into() }
 }
 
+/// What a hand-over takes beside waiting for processes.
+const SLACK: Duration = Duration::from_secs(30);
+
 /// Everything that runs.
 pub(crate) struct Platform {
     config: Config,
@@ -160,6 +163,7 @@ pub(crate) async fn boot(
     let processes = Processes::start(config, environment, &none, &runtime)?;
     if handover::takes_over() {
         // The process before this one still serves: there is time.
+        handover::ask_for_time(processes.patience().saturating_add(SLACK));
         processes.ready(&none).await?;
     }
     let mut shop = None;
