@@ -45,6 +45,23 @@ impl RouteTable {
         Ok(table)
     }
 
+    /// The same, for a table that takes the place of another one. What a route counts goes on by its name: the
+    /// rates of limits that are the same as before, and the requests that still run.
+    pub fn replacing(
+        before: &RouteTable,
+        routes: impl IntoIterator<Item = Route>,
+    ) -> Result<Self, RouteError> {
+        let named = before.routes.iter().map(|route| (&route.name, route));
+        let named: HashMap<_, _> = named.collect();
+        Self::new(routes.into_iter().map(|mut route| {
+            let earlier = named.get(&route.name).and_then(|earlier| earlier.rules());
+            if let (Some(rules), Some(earlier)) = (&mut route.rules, earlier) {
+                rules.go_on(earlier);
+            }
+            route
+        }))
+    }
+
     fn insert(&mut self, route: Route) -> Result<(), RouteError> {
         check_path(&route)?;
         if let Some(host) = route.host.as_deref().filter(|host| !is_host(host)) {

@@ -36,6 +36,11 @@ impl Limits {
         body.is_none() && total.is_none() && response.is_none() && in_flight.is_none()
     }
 
+    /// Counts those that still run by earlier limits.
+    pub(super) fn go_on(&mut self, before: &Self) {
+        self.running = before.running.clone();
+    }
+
     pub(super) fn enter(&self, request: &mut Request<Body>) -> Result<Option<InFlight>, Error> {
         if let Some(most) = self.body {
             if request.body().size_hint().lower() > most {

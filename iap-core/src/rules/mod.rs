@@ -123,6 +123,12 @@ impl Rules {
             && compression.is_none()
     }
 
+    /// Counts on where the rules before counted, as far as they are the same.
+    pub(crate) fn go_on(&mut self, before: &Self) {
+        RateLimit::go_on(&mut self.rates, &before.rates);
+        self.limits.go_on(&before.limits);
+    }
+
     /// What comes before the layers and the target: `Some` is the answer already. `after` is filled as
     /// far as it got, also where the request is refused.
     pub(crate) async fn before(

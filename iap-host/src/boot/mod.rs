@@ -167,7 +167,9 @@ pub(crate) async fn boot(
         processes.ready(&none).await?;
     }
     let mut shop = None;
-    let (routes, auth) = build_routes(&config.routes, environment, &upstreams, &processes, &mut shop).await?;
+    let before = RouteTable::default();
+    let (routes, auth) =
+        build_routes(&config.routes, &before, environment, &upstreams, &processes, &mut shop).await?;
     let layer = sessions.as_ref().map(|parts| parts.layer.clone());
     let gateway = start_gateway(config, routes, layer, apm.as_ref(), sockets, &runtime)?;
 
