@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::conditions::Head;
-use super::tree::{Search, Tree, is_parameter};
+use super::tree::{Search, Tree, is_catch_all, is_parameter, parameter};
 use super::{Route, RouteError};
 
 /// An immutable set of routes. Lookup cost grows with the path's depth, not with the number of routes.
@@ -132,8 +132,15 @@ fn check_path(route: &Route) -> Result<(), RouteError> {
         return Err(bad());
     }
     let mut names = HashSet::new();
-    for segment in trimmed.split('/').filter(|segment| segment.contains(['{', '}'])) {
-        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    let mut segments = trimmed.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        if !segment.contains(['{', '}']) {
+            continue;
+        }
+        if is_catch_all(segment) && (segments.peek().is_some() || route.is_exact) {
+            return Err(RouteError::BadCatchAll { route: route.name.clone(), segment: segment.into() });
+        }
+        let name = parameter(segment).unwrap_or_default();
         let is_name =
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !is_parameter(segment) || !is_name || !names.insert(name) {

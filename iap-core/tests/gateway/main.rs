@@ -12,6 +12,7 @@ mod proxy;
 mod responses;
 mod rules;
 mod rules_jwt;
+mod rules_paths;
 mod rules_streams;
 mod rules_time;
 mod server;

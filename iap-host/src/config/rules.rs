@@ -190,7 +190,8 @@ impl RouteConfig {
 
     fn template(&self, setting: &str, text: &str) -> Result<Template, String> {
         let template = Template::new(text).map_err(|error| format!("{setting}: {error}"))?;
-        let unknown = template.parameters().find(|name| !self.path.contains(&format!("{{{name}}}")));
+        let has = |name: &str| ["", "*"].iter().any(|star| self.path.contains(&format!("{{{star}{name}}}")));
+        let unknown = template.parameters().find(|name| !has(name));
         match unknown {
             None => Ok(template),
             Some(name) => Err(format!(

@@ -16,6 +16,7 @@ fn each_rule_says_what_is_wrong_with_it_and_how_to_mend_it() {
         ("redirect: {to: /x}", "more than one of"),
         ("rewrite: '/x/{user}'", "the path has no `{user}`"),
         ("rewrite: '/x/{'", "write each placeholder as"),
+        ("rewrite: '/x/{*id}'", "write each placeholder as"),
         ("request_headers: {set: {host: x}}", "request_headers: `host` is not for a rule to change"),
         ("response_headers: {remove: ['a b']}", "`a b` is no name"),
         ("cors: {origins: [shop.example]}", "write `https://shop.example`"),
@@ -41,6 +42,17 @@ fn each_rule_says_what_is_wrong_with_it_and_how_to_mend_it() {
         assert!(error.starts_with("iap.yaml:2:") && error.contains(remedy), "{rules}: {error}");
         assert!(!error.contains("plain"), "a secret leaked: {error}");
     }
+}
+
+#[test]
+fn a_parameter_for_all_that_follows_has_its_place_at_the_end() {
+    let check = |route: &str| {
+        let text = format!("routes:\n  - {{name: a, respond: {{status: 200}}, {route}}}\n");
+        parse("iap.yaml", &text, &Environment::new()).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(check("path: '/a/{*rest}'"), Ok(()));
+    assert!(check("path: '/{*rest}/b'").unwrap_err().contains("goes to the end of the path"));
+    assert!(check("path: '/a/{*rest}', exact: true").unwrap_err().contains("not with `exact`"));
 }
 
 #[test]
@@ -77,8 +89,9 @@ routes:
     compress: {enabled: true}
   - {name: old, path: /old, redirect: {to: 'https://{host}/new{rest}{query}'}}
   - {name: plain, path: /, respond: {status: 200}}
+  - {name: files, path: '/files/{owner}/{*file}', rewrite: '/{file}', upstream: {servers: [a]}}
 ";
     let config = parse("iap.yaml", text, &Environment::new()).unwrap();
     let rules: Vec<_> = config.routes.iter().map(|route| route.rules().unwrap().is_some()).collect();
-    assert_eq!(rules, [true, true, false]);
+    assert_eq!(rules, [true, true, false, true]);
 }
