@@ -24,7 +24,8 @@ mod tree;
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(super) use orders::{MARKER, Orders, Stage};
+pub(super) use orders::{GROUP, MARKER, Orders, Stage};
+pub(super) use tree::all_below_us;
 
 /// Asks the guard to stop the command.
 pub(super) const STOP: u8 = b's';
