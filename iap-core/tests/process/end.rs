@@ -174,7 +174,7 @@ fn group_of(pid: u32) -> String {
 
 fn limits_of_an_instance_hold_for_all_it_starts() {
     if let Some(why) = no_groups() {
-        return println!("skipped: no control group can be made: {why}");
+        return eprintln!("skipped: no control group can be made: {why}");
     }
     let directory = tempfile::tempdir().unwrap();
     let mut settings = bounded(family(directory.path(), FOR_EVER));
@@ -204,7 +204,7 @@ fn limits_of_an_instance_hold_for_all_it_starts() {
 
 fn limits_that_cannot_be_stop_nothing_unless_required() {
     let Some(why) = no_groups() else {
-        return println!("skipped: control groups can be made here");
+        return eprintln!("skipped: control groups can be made here");
     };
     assert!(!why.is_empty());
     let directory = tempfile::tempdir().unwrap();
@@ -214,7 +214,7 @@ fn limits_that_cannot_be_stop_nothing_unless_required() {
 
     // A user of its own is bound instead, all instances together.
     if std::process::Command::new("id").arg("-u").output().unwrap().stdout != b"0\n" {
-        return println!("skipped: only root can run it as somebody else");
+        return eprintln!("skipped: only root can run it as somebody else");
     }
     let file = directory.path().join("seen");
     let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);

@@ -45,12 +45,12 @@ fn limits_are_written_as_the_kernel_reads_them() {
 fn a_dropped_group_takes_all_with_it() {
     let parent = match Parent::prepare(&ResourceLimits::default()) {
         Ok(parent) => parent,
-        Err(why) => return println!("skipped: {why}"),
+        Err(why) => return eprintln!("skipped: {why}"),
     };
     let group = match parent.create("a/b c", 1, &ResourceLimits::default()) {
         Ok(group) => group,
         Err(why) => {
-            return println!("skipped: no group can be made in {}: {why}", parent.directory.display());
+            return eprintln!("skipped: no group can be made in {}: {why}", parent.directory.display());
         }
     };
     let directory = group.directory().to_owned();
