@@ -29,4 +29,5 @@ mod upstream_http2;
 mod upstream_limits;
 mod upstream_place;
 mod websocket_http2;
+mod websocket_upstream;
 mod wire;

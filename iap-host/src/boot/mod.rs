@@ -64,9 +64,6 @@ fn failed<E: Into<BoxError>>(setting: &'static str) -> impl FnOnce(E) -> BootErr
     move |error| BootError { setting, source: error.into() }
 }
 
-/// What a hand-over takes beside waiting for processes.
-const SLACK: Duration = Duration::from_secs(30);
-
 /// Everything that runs.
 pub(crate) struct Platform {
     config: Config,
@@ -159,12 +156,9 @@ pub(crate) async fn boot(
     };
     let admin_sockets = sockets.take(config.admin.listen);
     let upstreams = Upstreams::start(config, None, &runtime)?;
-    let none = Processes::default();
-    let processes = Processes::start(config, environment, &none, &runtime)?;
+    let processes = Processes::start(config, environment, &Processes::default(), &runtime)?;
     if handover::takes_over() {
-        // The process before this one still serves: there is time.
-        handover::ask_for_time(processes.patience().saturating_add(SLACK));
-        processes.ready(&none).await?;
+        processes.take_over().await?;
     }
     let mut shop = None;
     let before = RouteTable::default();

@@ -10,9 +10,13 @@ use tokio::time::{Instant, sleep};
 use super::secret::read_secret;
 use super::{BootError, failed};
 use crate::config::{Config, Environment, ProcessConfig};
+use crate::handover;
 
 /// How often it is looked whether requests still know a process that is on its way out.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// What a hand-over takes beside waiting for processes.
+const SLACK: Duration = Duration::from_secs(30);
 
 /// All processes that run, in the order of their start.
 #[derive(Default)]
@@ -64,8 +68,13 @@ impl Processes {
         Ok(())
     }
 
-    /// How long they may take until they are ready.
-    pub(super) fn patience(&self) -> Duration {
+    /// Waits until all are ready. The host before this one still serves: there is time.
+    pub(super) async fn take_over(&self) -> Result<(), BootError> {
+        handover::ask_for_time(self.patience().saturating_add(SLACK));
+        self.ready(&Self::default()).await
+    }
+
+    fn patience(&self) -> Duration {
         self.0.iter().map(|managed| patience(&managed.config)).fold(Duration::ZERO, Duration::saturating_add)
     }
 
