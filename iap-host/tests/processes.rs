@@ -260,7 +260,7 @@ fn a_stop_during_a_hand_over_stops_both_hosts() {
 /// A shell that says what has stopped it. What was ignored when it began, it cannot trap.
 fn talkative(signal: &str) -> String {
     let script = "for name in TERM INT QUIT HUP USR1; do trap \"echo $name > said.new; mv said.new said; exit 0\" $name; done
-        grep -E 'Sig(Blk|Ign)' /proc/$$/status > signals.new; mv signals.new signals
+        grep -E 'Sig(Blk|Ign)' /proc/self/status > signals.new; mv signals.new signals
         while :; do sleep 0.05; done";
     let script = serde_json::to_string(script).unwrap();
     format!(
