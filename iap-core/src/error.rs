@@ -36,6 +36,8 @@ pub enum Kind {
     BadRequest,
     /// The method is not served here.
     MethodNotAllowed,
+    /// What is asked for is not served anywhere here.
+    NotImplemented,
     /// No route or file answers to this request.
     NotFound,
     /// The caller may not do this.
@@ -76,6 +78,7 @@ impl Kind {
         match self {
             Self::BadRequest => "bad_request",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::NotImplemented => "not_implemented",
             Self::NotFound => "not_found",
             Self::Forbidden => "forbidden",
             Self::Unauthorized => "unauthorized",
@@ -99,6 +102,7 @@ impl Kind {
         match self {
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,

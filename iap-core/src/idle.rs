@@ -27,6 +27,12 @@ impl IdleTimer {
         (self.sleep, self.is_waiting) = (None, false);
     }
 
+    /// Something begins that may stand still for so long.
+    pub(crate) fn begin(&mut self, limit: Duration) {
+        self.limit = Some(limit);
+        self.progress();
+    }
+
     /// Something moved.
     pub(crate) fn progress(&mut self) {
         self.is_waiting = false;

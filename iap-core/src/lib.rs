@@ -62,6 +62,7 @@ pub mod server;
 pub mod target;
 pub mod trace_context;
 pub mod upstream;
+mod websocket;
 
 pub use body::Body;
 pub use clock::{Clock, ManualClock, SystemClock};

@@ -30,9 +30,13 @@ impl Running<'_> {
                         break;
                     }
                 },
-                Event::HandOver => match self.hand_over().await {
-                    Ok(()) => break,
-                    Err(error) => tracing::error!(%error, "no process has taken over: this one goes on"),
+                Event::HandOver => tokio::select! {
+                    result = self.hand_over() => match result {
+                        Ok(()) => break,
+                        Err(error) => tracing::error!(%error, "no process has taken over: this one goes on"),
+                    },
+                    // The new one is killed: it is not ready yet.
+                    () = events.stop() => break,
                 },
             }
         }

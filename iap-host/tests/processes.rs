@@ -193,3 +193,103 @@ routes:
     assert_eq!(get(host.http, "/examples/servlets/index.html").status, 200);
     assert!(!runs(&first["pid"]) && runs(&instance(&host)["pid"]));
 }
+
+#[test]
+fn a_new_host_takes_over_with_processes_of_its_own_and_the_old_ones_end_after_the_drain() {
+    let [http, admin, otlp] = [(); 3].map(|()| common::free_port());
+    let fixed = |text: &str| {
+        route(text)
+            .replace("server: {listen: 127.0.0.1:0", &format!("server: {{listen: 127.0.0.1:{http}"))
+            .replace("admin: {listen: 127.0.0.1:0", &format!("admin: {{listen: 127.0.0.1:{admin}"))
+            .replace("otlp: 127.0.0.1:0", &format!("otlp: 127.0.0.1:{otlp}"))
+    };
+    let mut host = start(&fixed("one"));
+    assert!(get(host.http, "/").text().starts_with("one "));
+    let load = Load::start(&host);
+    let first = instance(&host);
+    let pid = |host: &Host| host.admin("/api/status")["facts"]["pid"].clone();
+    let before = pid(&host);
+
+    // A new host whose process does not get ready takes nothing over, and leaves nothing.
+    host.write(
+        "late.js",
+        "require('fs').writeFileSync('late.pid', String(process.pid)); setInterval(() => {}, 1000);",
+    );
+    host.write(
+        "iap.yaml",
+        &fixed("two").replace("node app.js", "node late.js").replace("path: /}", "path: /, timeout: 1s}"),
+    );
+    host.signal("-USR2");
+    let late = number(host.path(), "late.pid");
+    eventually("what the new host has started is gone", || (!runs(&late)).then_some(()));
+    assert_eq!((pid(&host), instance(&host)["pid"].clone()), (before.clone(), first["pid"].clone()));
+
+    // A stop while a new host is not ready yet stops both; here the new one is in time.
+    host.write("iap.yaml", &fixed("two"));
+    host.signal("-USR2");
+    eventually("the new host", || try_get(host.http, "/")?.text().starts_with("two ").then_some(()));
+    eventually("the old host has ended", || host.process.0.try_wait().unwrap());
+    assert!(!runs(&first["pid"]), "and its process before it");
+    let second = instance(&host);
+    assert!(runs(&second["pid"]));
+    load.finish();
+    let after = pid(&host);
+    assert!(std::process::Command::new("kill").arg(after.to_string()).status().unwrap().success());
+    eventually("the new one ends with its process", || {
+        (!runs(&second["pid"]) && !runs(&after)).then_some(())
+    });
+}
+
+#[test]
+fn a_stop_during_a_hand_over_stops_both_hosts() {
+    let mut host = start(&route("one"));
+    assert!(get(host.http, "/").text().starts_with("one "));
+    let first = instance(&host);
+    host.write(
+        "late.js",
+        "require('fs').writeFileSync('late.pid', String(process.pid)); setInterval(() => {}, 1000);",
+    );
+    host.write("iap.yaml", &route("two").replace("node app.js", "node late.js"));
+    host.signal("-USR2");
+    let late = number(host.path(), "late.pid");
+    host.signal("-TERM");
+    eventually("the host has ended", || host.process.0.try_wait().unwrap());
+    eventually("and all that was started", || (!runs(&late) && !runs(&first["pid"])).then_some(()));
+}
+
+/// A shell that says what has stopped it. What was ignored when it began, it cannot trap.
+fn talkative(signal: &str) -> String {
+    let script = "for name in TERM INT QUIT HUP USR1; do trap \"echo $name > said.new; mv said.new said; exit 0\" $name; done
+        grep -E 'Sig(Blk|Ign)' /proc/self/status > signals.new; mv signals.new signals
+        while :; do sleep 0.05; done";
+    let script = serde_json::to_string(script).unwrap();
+    format!(
+        "{FREE_PORTS}sessions: {{enabled: false}}
+routes:
+  - name: app
+    process: {{command: [sh, -c, {script}], stop: {{signal: {signal}, timeout: 60s}}}}
+"
+    )
+}
+
+#[test]
+fn a_command_hears_its_stop_whatever_the_host_has_inherited() {
+    for signal in ["INT", "QUIT", "HUP", "USR1"] {
+        // As `nohup` and a shell with jobs in the background do; and a parent that blocks signals.
+        let inherit = "import os, signal, sys
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGQUIT, signal.SIGUSR1, signal.SIGCHLD])
+os.execv(sys.argv[1], sys.argv[1:])";
+        let host = Host::start_below(&["python3", "-c", inherit], &talkative(signal));
+        let signals = eventually("it runs", || std::fs::read_to_string(host.path().join("signals")).ok());
+        for line in signals.lines() {
+            let set = u64::from_str_radix(line.rsplit('\t').next().unwrap(), 16).unwrap();
+            // 32 and 33 are the C library's own.
+            assert_eq!(set & !(3 << 31), 0, "{signals}");
+        }
+        host.signal("-TERM");
+        let said = eventually("its stop", || std::fs::read_to_string(host.path().join("said")).ok());
+        assert_eq!(said.trim(), signal);
+    }
+}

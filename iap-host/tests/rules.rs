@@ -43,6 +43,42 @@ routes:
 }
 
 #[test]
+fn limits_outlive_a_reload_where_they_are_the_same() {
+    let config = |server: &str, body: &str, limit: &str| {
+        format!(
+            "{}sessions: {{enabled: false}}
+routes:
+  - {{name: a, path: /, respond: {{status: 200, body: {body}}}, rate_limits: [{limit}]}}
+",
+            FREE_PORTS.replace("drain: 5s", &format!("drain: 5s{server}"))
+        )
+    };
+    let (limit, wider) = ("{requests: 3, per: 1h}", "{requests: 4, per: 1h}");
+    let host = Host::start_with(&config("", "one", limit));
+    let left = || {
+        let answer = get(host.http, "/");
+        let left =
+            answer.header("ratelimit").map(|left| left.split(';').nth(1).unwrap_or_default().to_owned());
+        (answer.status, left.unwrap_or_default())
+    };
+    let reload = |config: &str| {
+        host.write("iap.yaml", config);
+        let answer = send(host.admin, "POST", "/api/config/reload", &[], &[]).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    };
+    assert_eq!(left(), (200, "r=2".to_owned()));
+    reload(&config("", "two", limit));
+    assert_eq!(left(), (200, "r=1".to_owned()), "the table was swapped");
+    reload(&config(", max_body: 1MiB", "two", limit));
+    assert_eq!(left(), (200, "r=0".to_owned()), "another server has taken over");
+    assert_eq!(left().0, 429);
+    reload(&config(", max_body: 1MiB", "two", wider));
+    assert_eq!(left(), (200, "r=3".to_owned()), "another limit begins anew");
+    reload(&config(", max_body: 1MiB", "two", wider).replace("name: a", "name: b"));
+    assert_eq!(left(), (200, "r=3".to_owned()), "and so does that of another route");
+}
+
+#[test]
 fn signed_tokens_let_their_users_in_until_the_key_is_another() {
     let config = format!(
         "{FREE_PORTS}sessions: {{enabled: false}}

@@ -13,29 +13,35 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Uri, Version};
 
 use crate::error::{Error, Kind, Origin};
-use crate::headers;
+use crate::{headers, websocket};
 
 pub use path::{canonical_path, percent_decode, percent_encode};
 
 /// Checks a request and brings it into its one canonical form, for matching *and* forwarding:
 ///
 /// - exactly one valid `Host`; the authority of an absolute-form target wins and replaces it;
-/// - no `CONNECT`, no `TRACE`, no `*` target;
+/// - no `CONNECT`, no `TRACE`, no `*` target; an extended `CONNECT` for a WebSocket (RFC 8441) becomes the
+///   `GET` with `Upgrade` that it is over HTTP/1.1;
 /// - not both `Content-Length` and `Transfer-Encoding`, not two `Content-Length`s, no transfer
 ///   coding but `chunked`;
 /// - without the fields that `Connection` names;
 /// - a canonical path (see [`canonical_path`]), at most `max_body` announced bytes.
 ///
-/// Each refusal has a reason of its own (see [`Error::refused_by`]): `method`, `framing`,
-/// `transfer_coding`, `content_length`, `host`, `target`, `path`.
+/// Each refusal has a reason of its own (see [`Error::refused_by`]): `method`, `protocol`,
+/// `framing`, `transfer_coding`, `content_length`, `host`, `target`, `path`.
 ///
-/// Errors are of kind `BadRequest`, `MethodNotAllowed` or `TooLarge`, origin `Client`.
+/// Errors are of kind `BadRequest`, `MethodNotAllowed`, `NotImplemented` or `TooLarge`, origin `Client`.
 pub fn admit<B>(request: &mut Request<B>, max_body: u64) -> Result<(), Error> {
-    check_method(request.method())?;
+    let tunnel = websocket::asked_by_connect(request);
+    match &tunnel {
+        Some(protocol) => websocket::check_protocol(protocol)?,
+        None => check_method(request.method())?,
+    }
     check_framing(request, max_body)?;
     headers::remove_named(request.headers_mut());
     set_host(request)?;
-    set_target(request)
+    set_target(request)?;
+    if tunnel.is_some() { websocket::make_upgrade(request) } else { Ok(()) }
 }
 
 /// The host that routes are matched on: the `Host` header without its port and the dot of a fully

@@ -23,6 +23,7 @@ use crate::networks::Networks;
 use crate::route::{MatchedRoute, NoRoute, PathParams, Route, RouteTable};
 use crate::rules::After;
 use crate::trace_context::TraceContext;
+use crate::websocket;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use forwarded::client as forwarded_client;
@@ -104,6 +105,7 @@ impl<H: Hooks> Pipeline<H> {
         let request_id = self.identify(connection, transaction, &mut request);
         let is_head = request.method() == Method::HEAD;
         let is_http1 = request.version() < Version::HTTP_2;
+        let is_connect = request.method() == Method::CONNECT;
 
         // 3. Gate: refuse what two servers could read in two ways; make host and path canonical.
         // 4. Route: what the access decision, the layers' policies and the target hang on.
@@ -132,6 +134,7 @@ impl<H: Hooks> Pipeline<H> {
         };
 
         // 7. Errors become problem documents, in one place.
+        let result = if is_connect { result.and_then(websocket::answer_connect) } else { result };
         let (mut response, error) = match result {
             Ok(response) => (response, None),
             Err(error) => {

@@ -13,7 +13,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::Shared;
-use super::guard::{MARKER, STOP, Stage};
+use super::cgroup::Group;
+use super::guard::{GROUP, MARKER, STOP, Stage};
 use super::place::Place;
 use crate::error::BoxError;
 
@@ -53,7 +54,12 @@ impl Instance {
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let (read, control) = UnixStream::from_std(ours)?.into_split();
-        let mut child = command(shared, number, &place, theirs).spawn()?;
+        let group = make_group(shared, number)?;
+        let mut command = command(shared, number, &place, theirs);
+        if let Some(group) = &group {
+            command.env(GROUP, group.directory());
+        }
+        let mut child = command.spawn()?;
         if let Some(stdout) = child.stdout.take() {
             shared.output.follow(stdout, number, "stdout");
         }
@@ -61,7 +67,7 @@ impl Instance {
             shared.output.follow(stderr, number, "stderr");
         }
         let (stages, mut stage) = watch::channel(Stages::Launching);
-        tokio::spawn(watch_over(child, read, stages));
+        tokio::spawn(watch_over(child, read, stages, group));
         let is_launched = stage.wait_for(|stage| *stage != Stages::Launching);
         let launched = tokio::time::timeout(GUARD_STARTS, is_launched).await;
         let launched = launched.map_err(|_| "the guard does not start the command")??.clone();
@@ -99,6 +105,21 @@ impl Instance {
     }
 }
 
+/// The control group, where it is to have one. One that cannot be made is no error, unless it is required.
+fn make_group(shared: &Shared, number: usize) -> Result<Option<Group>, BoxError> {
+    let Some(parent) = &shared.groups else { return Ok(None) };
+    let limits = &shared.settings.limits;
+    match parent.create(&shared.name, number, limits) {
+        Ok(group) => Ok(Some(group)),
+        Err(error) if limits.required => Err(format!("limits: no control group: {error}").into()),
+        Err(error) => {
+            let (process, instance) = (&*shared.name, number);
+            tracing::warn!(process, instance, %error, "no control group: it runs without its limits");
+            Ok(None)
+        }
+    }
+}
+
 /// The guard, which starts the command.
 fn command(shared: &Shared, number: usize, place: &Place, control: StdUnixStream) -> Command {
     let settings = &shared.settings;
@@ -125,7 +146,12 @@ fn command(shared: &Shared, number: usize, place: &Place, control: StdUnixStream
 }
 
 /// Hears what the guard says, to its end.
-async fn watch_over(mut child: Child, reports: OwnedReadHalf, stages: watch::Sender<Stages>) {
+async fn watch_over(
+    mut child: Child,
+    reports: OwnedReadHalf,
+    stages: watch::Sender<Stages>,
+    group: Option<Group>,
+) {
     let mut lines = BufReader::new(reports).lines();
     let mut how = None;
     while let Ok(Some(line)) = lines.next_line().await {
@@ -141,6 +167,8 @@ async fn watch_over(mut child: Child, reports: OwnedReadHalf, stages: watch::Sen
         }
     }
     let status = child.wait().await;
+    // Whatever a guard that was killed has left in it goes, too.
+    drop(group);
     let how = how.unwrap_or_else(|| match status {
         Ok(status) => format!("its guard has ended: {status}"),
         Err(error) => format!("its guard is lost: {error}"),

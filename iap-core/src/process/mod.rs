@@ -30,12 +30,14 @@
 //! | `instance` | one running instance: start, stop, end |
 //! | `guard` | the process between us and a command, so that nothing outlives us |
 //! | `place` | ports and sockets, and where they stand in a command |
+//! | `cgroup` | bounds on all processes of an instance |
 //! | `ready` | when an instance gets requests |
 //! | `backoff` | how long to wait before the next attempt |
 //! | `output`, `trace_id` | what a command writes, line by line into the log |
 //! | `status` | what operators see |
 
 mod backoff;
+mod cgroup;
 mod guard;
 mod instance;
 mod output;
@@ -88,6 +90,8 @@ pub(super) struct Shared {
     upstream: Arc<Upstream>,
     board: Board,
     output: Output,
+    /// Where instances get control groups, if they do.
+    groups: Option<cgroup::Parent>,
 }
 
 /// Asks for a new instance in the place of the one that runs.
@@ -119,8 +123,10 @@ impl Process {
         });
         let upstream = Arc::new(Upstream::with_servers(name.clone(), servers, upstream)?);
         upstream.start(runtime);
+        let groups = find_groups(&name, &settings)?;
         let shared = Arc::new(Shared {
-            orders: settings.orders()?,
+            orders: settings.orders(groups.is_some())?,
+            groups,
             board: Board::new(settings.instances),
             output: Output::start(name.clone()).map_err(ProcessError::Output)?,
             name,
@@ -193,6 +199,25 @@ impl Process {
         for task in tasks {
             // A panic in a task has ended its instance as well.
             let _ = task.await;
+        }
+    }
+}
+
+/// Where control groups can be made, if the settings ask for some.
+fn find_groups(name: &str, settings: &ProcessSettings) -> Result<Option<cgroup::Parent>, ProcessError> {
+    if !settings.limits.need_group() {
+        return Ok(None);
+    }
+    match cgroup::Parent::prepare(&settings.limits) {
+        Ok(parent) => Ok(Some(parent)),
+        Err(why) if settings.limits.required => Err(ProcessError::NoGroup(why)),
+        Err(why) => {
+            tracing::warn!(
+                process = name,
+                why,
+                "no control group can be made: it runs without limits of memory, cpu and pids"
+            );
+            Ok(None)
         }
     }
 }

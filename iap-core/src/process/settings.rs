@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{User, geteuid};
 
 use super::MAX_INSTANCES;
-use super::guard::Orders;
+use super::guard::{GROUP, MARKER, Orders};
 use super::place::{PORT, SOCKET};
 use crate::upstream::UpstreamError;
 
@@ -42,7 +42,7 @@ pub struct ProcessSettings {
     pub restart: Restart,
     /// How an instance is stopped.
     pub stop: Stop,
-    /// Bounds on each process of an instance.
+    /// Bounds on each process of an instance, and on all of them.
     pub limits: ResourceLimits,
 }
 
@@ -81,8 +81,9 @@ pub struct Stop {
     pub drain: Duration,
 }
 
-/// Bounds on each process of an instance (setrlimit(2)). One beyond what is allowed to us is an error of
-/// the start.
+/// Bounds on each process of an instance (setrlimit(2)), where one beyond what is allowed to us is an error of
+/// the start; and on all processes of an instance together, by a control group (cgroups(7), version 2). Where
+/// no group can be made the latter are left out with a warning, unless they are `required`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceLimits {
     /// Open files.
@@ -91,6 +92,39 @@ pub struct ResourceLimits {
     pub address_space: Option<u64>,
     /// Processes and threads of the user, all together.
     pub processes: Option<u64>,
+    /// Bytes of memory of an instance (`memory.max`). One that needs more is killed.
+    pub memory: Option<u64>,
+    /// Thousandths of a core that an instance may use, 10 at least (`cpu.max`): 1500 is one and a half.
+    pub cpu_millis: Option<u32>,
+    /// Processes and threads of an instance (`pids.max`). Where there are no groups and the process has a
+    /// user of its own, that user is bound to as many for each instance instead.
+    pub pids: Option<u64>,
+    /// Whether it is an error if no group can be made.
+    pub required: bool,
+}
+
+impl ResourceLimits {
+    /// Whether a control group is needed.
+    pub(super) fn need_group(&self) -> bool {
+        self.memory.is_some() || self.cpu_millis.is_some() || self.pids.is_some()
+    }
+
+    fn check(&self) -> Result<(), ProcessError> {
+        for (is_bad, message) in [
+            (self.memory == Some(0), "limits.memory: nothing runs without memory"),
+            (self.pids == Some(0), "limits.pids: nothing runs without a process"),
+            (self.cpu_millis.is_some_and(|millis| millis < 10), "limits.cpu: at least 0.01 of a core"),
+            (
+                self.required && !self.need_group(),
+                "limits.required is about memory, cpu and pids: set one of them",
+            ),
+        ] {
+            if is_bad {
+                return Err(ProcessError::BadLimit(message));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for Ready {
@@ -143,6 +177,12 @@ pub enum ProcessError {
     /// A time is zero, or two contradict each other.
     #[error("{0}")]
     BadTime(&'static str),
+    /// A limit lets nothing run, or contradicts another.
+    #[error("{0}")]
+    BadLimit(&'static str),
+    /// Limits are required that need a control group, and none can be made.
+    #[error("limits: they are required, and no control group can be made: {0}")]
+    NoGroup(String),
     /// There is no such signal.
     #[error("stop.signal: `{0}` is no signal: write a name like SIGTERM, INT or QUIT")]
     BadSignal(String),
@@ -188,7 +228,7 @@ impl ProcessSettings {
             return Err(ProcessError::ZeroByte("command"));
         }
         for (name, value) in &self.env {
-            if name.is_empty() || name.contains(['=', '\0']) || name == super::guard::MARKER {
+            if name.is_empty() || name.contains(['=', '\0']) || [MARKER, GROUP].contains(&name.as_str()) {
                 return Err(ProcessError::BadVariable(name.clone()));
             }
             if value.contains('\0') {
@@ -210,6 +250,7 @@ impl ProcessSettings {
                 return Err(ProcessError::BadTime(message));
             }
         }
+        self.limits.check()?;
         signal(&self.stop.signal).map(drop)
     }
 
@@ -236,15 +277,19 @@ impl ProcessSettings {
         self.command.iter().chain(values).any(|text| text.contains(placeholder))
     }
 
-    /// What the guard is told.
-    pub(super) fn orders(&self) -> Result<Orders, ProcessError> {
+    /// What the guard is told; `has_groups`: whether instances get control groups.
+    pub(super) fn orders(&self, has_groups: bool) -> Result<Orders, ProcessError> {
+        // Of a user that is nobody else's, what runs are the instances.
+        let pids = self.limits.pids.filter(|_| !has_groups && self.user.is_some());
+        let pids = pids.map(|pids| pids.saturating_mul(self.instances as u64));
         Ok(Orders {
             signal: signal(&self.stop.signal)? as i32,
             patience: self.stop.timeout,
             user: self.user.as_deref().map(find_user).transpose()?,
             open_files: self.limits.open_files,
             address_space: self.limits.address_space,
-            processes: self.limits.processes,
+            processes: self.limits.processes.or(pids),
+            needs_group: self.limits.required,
         })
     }
 }

@@ -37,9 +37,19 @@ pub enum RouteError {
     },
     /// A parameter in a path is none.
     #[error(
-        "route `{route}`: `{segment}` is no parameter: write `{{name}}` between two slashes, each name once"
+        "route `{route}`: `{segment}` is no parameter: write `{{name}}` or `{{*name}}` between two slashes, each name once"
     )]
     BadParameter {
+        /// The route.
+        route: Arc<str>,
+        /// The segment of its path.
+        segment: Box<str>,
+    },
+    /// A parameter for all that follows does not stand at the end, or the route takes nothing that follows.
+    #[error(
+        "route `{route}`: `{segment}` stands for all that follows: it goes to the end of the path, and not with `exact`"
+    )]
+    BadCatchAll {
         /// The route.
         route: Arc<str>,
         /// The segment of its path.
@@ -66,6 +76,7 @@ impl RouteError {
             | Self::TooMany { route, .. }
             | Self::BadPrefix { route, .. }
             | Self::BadParameter { route, .. }
+            | Self::BadCatchAll { route, .. }
             | Self::BadHost { route, .. } => route,
         }
     }

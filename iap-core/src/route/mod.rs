@@ -5,7 +5,7 @@
 //! | `table` | hosts, and the order of precedence |
 //! | `tree` | the paths of one host |
 //! | `conditions` | method, header fields, cookies, query |
-//! | `params` | the values of `{name}` in a path |
+//! | `params` | the values of `{name}` and `{*name}` in a path |
 
 mod conditions;
 mod error;
@@ -42,11 +42,11 @@ pub struct Route {
 
 impl Route {
     /// A route for all hosts and all paths below `path` (whole segments: `/shop` matches `/shop` and
-    /// `/shop/cart`, not `/shopping`). A segment `{name}` stands for any; its value is found in
-    /// [`PathParams`].
+    /// `/shop/cart`, not `/shopping`). A segment `{name}` stands for any, and `{*name}` at the end for one or
+    /// more; the values are found in [`PathParams`].
     pub fn new(name: impl Into<Arc<str>>, path: impl Into<Box<str>>, target: Target) -> Self {
         let path = path.into();
-        let names = tree::segments(&path).filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let names = tree::segments(&path).filter_map(tree::parameter);
         let parameters = names.map(Into::into).collect();
         Self {
             name: name.into(),
@@ -113,10 +113,9 @@ impl Route {
     }
 
     /// The value of a parameter as it stands in a path.
-    pub(crate) fn raw_parameter<'p>(&self, name: &str, path: &'p str) -> Option<&'p str> {
-        let is_it = |own: &str| own.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) == Some(name);
-        let mut pairs = tree::segments(&self.path).zip(tree::segments(path));
-        pairs.find(|(own, _)| is_it(own)).map(|(_, value)| value)
+    pub(crate) fn raw_parameter<'p>(&'p self, name: &str, path: &'p str) -> Option<&'p str> {
+        let mut all = tree::parameters(&self.path, path);
+        all.find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
     /// The path it matches, as it was given.
@@ -124,10 +123,11 @@ impl Route {
         &self.path
     }
 
-    /// The part of a request's path that the route's own path stands for, without a slash at its end.
+    /// The part of a request's path that the route's own path stands for, without a slash at its end and
+    /// without what a `{*name}` stands for.
     pub fn matched<'p>(&self, path: &'p str) -> &'p str {
         let mut end = 0;
-        for _ in tree::segments(&self.path) {
+        for _ in tree::segments(&self.path).take_while(|own| !tree::is_catch_all(own)) {
             let rest = &path[end..];
             let skipped = rest.len() - rest.trim_start_matches('/').len();
             end += skipped + rest[skipped..].find('/').unwrap_or(rest.len() - skipped);

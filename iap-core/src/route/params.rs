@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::Route;
-use super::tree::{is_parameter, segments};
+use super::tree::parameters;
 use crate::gate::percent_decode;
 
 /// The values of the parameters in a route's path, in a request's extensions: of `/users/{id}` and the
-/// request `/users/7/edit` it holds `id` = `7`. Percent-escapes are decoded; where the result is not
+/// request `/users/7/edit` it holds `id` = `7`; of `/files/{*file}` and `/files/a/b` `file` = `a/b`. Percent-escapes are decoded; where the result is not
 /// UTF-8, the value stands as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathParams(Vec<(Arc<str>, String)>);
@@ -18,8 +18,8 @@ impl PathParams {
         if route.parameters.is_empty() {
             return None;
         }
-        let pairs = segments(&route.path).zip(segments(path)).filter(|(own, _)| is_parameter(own));
-        let values = pairs.map(|(_, value)| percent_decode(value).unwrap_or_else(|| value.to_owned()));
+        let values = parameters(&route.path, path).map(|(_, value)| value);
+        let values = values.map(|value| percent_decode(value).unwrap_or_else(|| value.to_owned()));
         Some(Self(route.parameters.iter().cloned().zip(values).collect()))
     }
 

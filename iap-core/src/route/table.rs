@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use super::conditions::Head;
-use super::tree::{Search, Tree, is_parameter};
+use super::tree::{Search, Tree, is_catch_all, is_parameter, parameter};
 use super::{Route, RouteError};
 
 /// An immutable set of routes. Lookup cost grows with the path's depth, not with the number of routes.
@@ -43,6 +43,23 @@ impl RouteTable {
             table.insert(route)?;
         }
         Ok(table)
+    }
+
+    /// The same, for a table that takes the place of another one. What a route counts goes on by its name: the
+    /// rates of limits that are the same as before, and the requests that still run.
+    pub fn replacing(
+        before: &RouteTable,
+        routes: impl IntoIterator<Item = Route>,
+    ) -> Result<Self, RouteError> {
+        let named = before.routes.iter().map(|route| (&route.name, route));
+        let named: HashMap<_, _> = named.collect();
+        Self::new(routes.into_iter().map(|mut route| {
+            let earlier = named.get(&route.name).and_then(|earlier| earlier.rules());
+            if let (Some(rules), Some(earlier)) = (&mut route.rules, earlier) {
+                rules.go_on(earlier);
+            }
+            route
+        }))
     }
 
     fn insert(&mut self, route: Route) -> Result<(), RouteError> {
@@ -115,8 +132,15 @@ fn check_path(route: &Route) -> Result<(), RouteError> {
         return Err(bad());
     }
     let mut names = HashSet::new();
-    for segment in trimmed.split('/').filter(|segment| segment.contains(['{', '}'])) {
-        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    let mut segments = trimmed.split('/').peekable();
+    while let Some(segment) = segments.next() {
+        if !segment.contains(['{', '}']) {
+            continue;
+        }
+        if is_catch_all(segment) && (segments.peek().is_some() || route.is_exact) {
+            return Err(RouteError::BadCatchAll { route: route.name.clone(), segment: segment.into() });
+        }
+        let name = parameter(segment).unwrap_or_default();
         let is_name =
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !is_parameter(segment) || !is_name || !names.insert(name) {

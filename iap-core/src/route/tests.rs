@@ -126,6 +126,38 @@ fn parameters_are_decoded_and_the_matched_part_is_known() {
 }
 
 #[test]
+fn a_catch_all_stands_for_one_segment_or_more() {
+    let table = RouteTable::new([
+        route("root", None, "/").exact(),
+        route("all", None, "/files/{owner}/{*file}"),
+        route("index", None, "/files/{owner}").exact(),
+        route("one", None, "/files/kim/plan"),
+    ])
+    .unwrap();
+    for (path, expected) in [
+        ("/files/kim/a", "all"),
+        ("/files/kim/a/b/", "all"),
+        ("/files/kim", "index"),
+        ("/files/kim/", "index"),
+        ("/files/kim/plan/b", "one"),
+        ("/files", "NotFound"),
+    ] {
+        assert_eq!(name_of(&table, "h", &get(path)), expected, "{path}");
+    }
+    let route = &table.routes()[1];
+    for (path, raw, plain) in [
+        ("/files/kim/a", "a", "a"),
+        ("/files/kim/a%20b/c.txt", "a%20b/c.txt", "a b/c.txt"),
+        ("/files/kim/a/b/", "a/b/", "a/b/"),
+    ] {
+        let params = PathParams::of(route, path).unwrap();
+        assert_eq!(params.iter().collect::<Vec<_>>(), [("owner", "kim"), ("file", plain)]);
+        assert_eq!(route.raw_parameter("file", path), Some(raw));
+        assert_eq!(route.matched(path), "/files/kim", "what follows is the rest, as without a name");
+    }
+}
+
+#[test]
 fn patterns_fit_whole_values() {
     for (pattern, value, fits) in [
         ("a", "a", true),
@@ -161,9 +193,26 @@ fn contradictions_are_named() {
     for path in ["x", "", "/a//b", "/a/../b", "/./a"] {
         assert!(error(vec![route("a", None, path)]).contains("must begin"), "{path}");
     }
-    for path in ["/{}", "/{a", "/a{b}", "/{a}{b}", "/{a b}", "/{a}/{a}", "/{*a}"] {
+    for path in [
+        "/{}",
+        "/{a",
+        "/a{b}",
+        "/{a}{b}",
+        "/{a b}",
+        "/{a}/{a}",
+        "/{*}",
+        "/{**a}",
+        "/{a*}",
+        "/{a}/{*a}",
+        "/x{*a}",
+    ] {
         assert!(error(vec![route("a", None, path)]).contains("is no parameter"), "{path}");
     }
+    for path in ["/{*a}/b", "/{*a}/{b}", "/{*a}/{*b}"] {
+        assert!(error(vec![route("a", None, path)]).contains("to the end of the path"), "{path}");
+    }
+    assert!(error(vec![route("a", None, "/x/{*a}").exact()]).contains("not with `exact`"));
+    assert!(error(vec![route("a", None, "/x/{a}"), route("b", None, "/x/{*b}")]).contains("same host, path"));
     let many =
         (0..65).map(|n| route(&n.to_string(), None, "/").when(Conditions::new().query("n", &n.to_string())));
     assert!(error(many.collect()).contains("more than 64 routes"));
@@ -198,18 +247,19 @@ fn naive<'t>(routes: &'t [Arc<Route>], path: &str) -> Option<&'t Arc<Route>> {
 proptest! {
     #[test]
     fn the_tree_finds_what_the_rules_say(
-        paths in proptest::collection::vec(("(/(a|b|\\{p\\})){0,3}", any::<bool>()), 1..12),
+        paths in proptest::collection::vec(("(/(a|b|\\{p\\})){0,3}", 0..3), 1..12),
         asked in "(/(a|b|c)){0,4}",
     ) {
         let mut routes: Vec<Route> = Vec::new();
-        for (index, (path, exact)) in paths.iter().enumerate() {
+        for (index, (path, kind)) in paths.iter().enumerate() {
             // Parameters of one path need names of their own.
             let path = path.split("{p}").enumerate().fold(String::new(), |text, (number, part)| {
                 if number == 0 { part.to_owned() } else { format!("{text}{{p{number}}}{part}") }
             });
+            let path = if *kind == 2 { format!("{path}/{{*rest}}") } else { path };
             let path = if path.is_empty() { "/".to_owned() } else { path };
             let new = route(&index.to_string(), None, &path);
-            let new = if *exact { new.exact() } else { new };
+            let new = if *kind == 1 { new.exact() } else { new };
             let same = |other: &Route| shape(other) == shape(&new) && other.is_exact == new.is_exact;
             if !routes.iter().any(same) {
                 routes.push(new);
@@ -219,6 +269,12 @@ proptest! {
         let asked = if asked.is_empty() { "/".to_owned() } else { asked };
         let request = get(&asked);
         let found = table.find("h", (&request).into()).ok().map(|route| route.name().clone());
-        prop_assert_eq!(found, naive(table.routes(), &asked).map(|route| route.name().clone()), "{}", asked);
+        let expected = naive(table.routes(), &asked);
+        prop_assert_eq!(found, expected.map(|route| route.name().clone()), "{}", asked);
+        // What a catch-all stands for is what was asked for, behind what the route has matched.
+        if let Some(route) = expected && let Some(rest) = route.raw_parameter("rest", &asked) {
+            prop_assert!(!rest.is_empty());
+            prop_assert_eq!(format!("{}/{rest}", route.matched(&asked)), asked);
+        }
     }
 }

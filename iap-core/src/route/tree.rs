@@ -97,6 +97,37 @@ pub(super) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|segment| !segment.is_empty())
 }
 
+/// Whether a segment of a route's path stands for any. One that stands for all that follows is one as well:
+/// it takes the same requests, since a route takes what is below its path.
 pub(super) fn is_parameter(segment: &str) -> bool {
     segment.starts_with('{')
+}
+
+/// Whether it stands for all that follows.
+pub(super) fn is_catch_all(segment: &str) -> bool {
+    segment.starts_with("{*")
+}
+
+/// The name of a parameter.
+pub(super) fn parameter(segment: &str) -> Option<&str> {
+    let name = segment.strip_prefix('{')?.strip_suffix('}')?;
+    Some(name.strip_prefix('*').unwrap_or(name))
+}
+
+/// The parameters of a route's path, with what they stand for in the path of a request.
+pub(super) fn parameters<'p>(own: &'p str, path: &'p str) -> impl Iterator<Item = (&'p str, &'p str)> {
+    segments(own).zip(segments_to_end(path)).filter_map(|(own, (segment, to_end))| {
+        Some((parameter(own)?, if is_catch_all(own) { to_end } else { segment }))
+    })
+}
+
+/// Each segment, and the path from there to its end.
+fn segments_to_end(path: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        let to_end = rest.trim_start_matches('/');
+        let (segment, after) = to_end.split_at(to_end.find('/').unwrap_or(to_end.len()));
+        rest = after;
+        (!segment.is_empty()).then_some((segment, to_end))
+    })
 }

@@ -21,6 +21,10 @@ pub struct Limits {
     pub body: Option<u64>,
     /// How long a request may take until its response head is there; then it is answered with 504.
     pub total: Option<Duration>,
+    /// How long a server of an upstream may let a request wait for its response head while nothing moves,
+    /// instead of [`UpstreamSettings::response_timeout`](crate::upstream::UpstreamSettings); then it is
+    /// answered with 504, or sent to another server where [`Retry`](crate::upstream::Retry) says so.
+    pub response: Option<Duration>,
     /// How many requests may run at once, to the last byte of their responses; others get 503.
     pub in_flight: Option<usize>,
     running: Arc<AtomicUsize>,
@@ -28,7 +32,13 @@ pub struct Limits {
 
 impl Limits {
     pub(super) fn is_empty(&self) -> bool {
-        self.body.is_none() && self.total.is_none() && self.in_flight.is_none()
+        let Self { body, total, response, in_flight, running: _ } = self;
+        body.is_none() && total.is_none() && response.is_none() && in_flight.is_none()
+    }
+
+    /// Counts those that still run by earlier limits.
+    pub(super) fn go_on(&mut self, before: &Self) {
+        self.running = before.running.clone();
     }
 
     pub(super) fn enter(&self, request: &mut Request<Body>) -> Result<Option<InFlight>, Error> {

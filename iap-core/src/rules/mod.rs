@@ -14,7 +14,7 @@
 //! | | [`Rewrite`] of the path, [`Edits`] of the request's fields | |
 //! | | layers run, such as sessions | |
 //! | | [`RateLimit`] by session or user | 429 `rate` |
-//! | around | [`Limits::total`]: the time to the response head | 504 |
+//! | around | [`Limits::total`]: the time to the response head; [`Limits::response`]: that of one server | 504 |
 //! | after | fields of [`Cors`] and [`RateLimit`], [`Edits`] of the response's fields, [`Compression`] | |
 //!
 //! What comes after holds for errors as well, so that a browser can read them.
@@ -123,6 +123,12 @@ impl Rules {
             && compression.is_none()
     }
 
+    /// Counts on where the rules before counted, as far as they are the same.
+    pub(crate) fn go_on(&mut self, before: &Self) {
+        RateLimit::go_on(&mut self.rates, &before.rates);
+        self.limits.go_on(&before.limits);
+    }
+
     /// What comes before the layers and the target: `Some` is the answer already. `after` is filled as
     /// far as it got, also where the request is refused.
     pub(crate) async fn before(
@@ -184,6 +190,11 @@ impl Rules {
     /// How long a request may take to its response head.
     pub(crate) fn total(&self) -> Option<Duration> {
         self.limits.total
+    }
+
+    /// How long a server may let a request wait for its response head.
+    pub(crate) fn response(&self) -> Option<Duration> {
+        self.limits.response
     }
 
     /// What comes after, for errors as well.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use http::{HeaderName, HeaderValue, Request};
@@ -42,7 +42,8 @@ pub enum RateKey {
 /// answer says in `RateLimit` and `RateLimit-Policy` how much is left.
 ///
 /// The requests of a whole window may come at once; from then on each has to wait for its turn. The limit
-/// holds for one process.
+/// holds for one process. It outlives a change of the routes, see
+/// [`RouteTable::replacing`](crate::RouteTable::replacing).
 #[derive(Debug)]
 pub struct RateLimit {
     key: RateKey,
@@ -51,8 +52,14 @@ pub struct RateLimit {
     cost: u64,
     /// How far ahead of the clock a key may be.
     tolerance: u64,
+    memory: Arc<Memory>,
+}
+
+/// What a limit knows of its keys.
+#[derive(Debug)]
+struct Memory {
     hasher: RandomState,
-    shards: Box<[Mutex<Shard>]>,
+    shards: [Mutex<Shard>; SHARDS],
 }
 
 /// When the next request of each key would be due, in nanoseconds since the start.
@@ -73,9 +80,24 @@ impl RateLimit {
         let seconds = window.div_ceil(NANOS).max(1);
         let policy = format!("\"{}\";q={requests};w={seconds}", key.name());
         let policy = HeaderValue::from_str(&policy).ok()?;
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let memory = Memory { hasher: RandomState::new(), shards: Default::default() };
         let tolerance = window - cost.min(window);
-        Some(Self { key, policy, cost, tolerance, hasher: RandomState::new(), shards })
+        Some(Self { key, policy, cost, tolerance, memory: Arc::new(memory) })
+    }
+
+    /// Whether it counts the same keys in the same way.
+    fn is_same(&self, other: &Self) -> bool {
+        self.key == other.key && (self.cost, self.tolerance) == (other.cost, other.tolerance)
+    }
+
+    /// Counts on where the same limits counted before, each from one of them.
+    pub(super) fn go_on(limits: &mut [Self], before: &[Self]) {
+        let mut left: Vec<&Self> = before.iter().collect();
+        for limit in limits {
+            if let Some(at) = left.iter().position(|other| limit.is_same(other)) {
+                limit.memory = left.remove(at).memory.clone();
+            }
+        }
     }
 
     /// Whether its key is found out by layers.
@@ -88,11 +110,11 @@ impl RateLimit {
         if self.is_late() {
             return Ok(None);
         }
-        let client = || self.hasher.hash_one(client_network(connection.peer().ip()));
+        let client = || self.memory.hasher.hash_one(client_network(connection.peer().ip()));
         let key = match &self.key {
             RateKey::Route => 0,
             RateKey::Header(name) => match request.headers().get(name) {
-                Some(value) => self.hasher.hash_one(value.as_bytes()),
+                Some(value) => self.memory.hasher.hash_one(value.as_bytes()),
                 None => client(),
             },
             _ => client(),
@@ -111,14 +133,14 @@ impl RateLimit {
             _ => identity.user.as_deref(),
         });
         let key = match known {
-            Some(known) => self.hasher.hash_one(known),
-            None => self.hasher.hash_one(client_network(connection.peer().ip())),
+            Some(known) => self.memory.hasher.hash_one(known),
+            None => self.memory.hasher.hash_one(client_network(connection.peer().ip())),
         };
         self.count(key, now()).map(Some)
     }
 
     fn count(&self, key: u64, now: u64) -> Result<Standing, Error> {
-        let mut shard = self.shards[key as usize % SHARDS].lock();
+        let mut shard = self.memory.shards[key as usize % SHARDS].lock();
         let due = shard.place(key, now);
         let start = (*due).max(now);
         let ahead = start - now;
@@ -206,6 +228,28 @@ mod tests {
     }
 
     #[test]
+    fn the_same_limits_count_on_and_others_begin_anew() {
+        let limit =
+            |key, requests, seconds| RateLimit::new(key, requests, Duration::from_secs(seconds)).unwrap();
+        let before =
+            [limit(RateKey::Route, 1, 60), limit(RateKey::Client, 1, 60), limit(RateKey::Route, 1, 60)];
+        assert!(before.iter().take(2).all(|limit| limit.count(0, SECOND).is_ok()));
+        let mut after = [
+            limit(RateKey::Client, 1, 60),
+            limit(RateKey::Route, 2, 60),
+            limit(RateKey::Route, 1, 59),
+            limit(RateKey::User, 1, 60),
+            limit(RateKey::Route, 1, 60),
+            limit(RateKey::Route, 1, 60),
+            limit(RateKey::Route, 1, 60),
+        ];
+        RateLimit::go_on(&mut after, &before);
+        let is_open = after.map(|limit| limit.count(0, SECOND).is_ok());
+        assert_eq!(is_open, [false, true, true, true, false, true, true]);
+        assert!(before[2].count(0, SECOND).is_err(), "two of the same are two");
+    }
+
+    #[test]
     fn what_is_left_is_told() {
         let limit = RateLimit::new(RateKey::User, 4, Duration::from_millis(1500)).unwrap();
         let mut fields = http::HeaderMap::new();
@@ -244,10 +288,14 @@ mod tests {
         assert!(limit.count(key(most), now).is_ok(), "the first one that has no room");
         assert!(limit.count(key(most + 1), now).is_err(), "and all others with it");
         assert!((0..most).all(|n| limit.count(key(n), now).is_err()), "nobody was forgotten");
-        assert_eq!(limit.shards[0].lock().due.len(), most);
-        assert_eq!(limit.shards[0].lock().full_until, now + 60 * SECOND, "nobody looks for room before that");
+        assert_eq!(limit.memory.shards[0].lock().due.len(), most);
+        assert_eq!(
+            limit.memory.shards[0].lock().full_until,
+            now + 60 * SECOND,
+            "nobody looks for room before that"
+        );
         let later = now + 61 * SECOND;
         assert!(limit.count(key(most + 1), later).is_ok());
-        assert_eq!(limit.shards[0].lock().due.len(), 1, "whose time has passed goes");
+        assert_eq!(limit.memory.shards[0].lock().due.len(), 1, "whose time has passed goes");
     }
 }

@@ -8,7 +8,8 @@ use crate::gate::match_host;
 use crate::route::Route;
 
 /// A text in which `{path}`, `{rest}` (the path below the route's own), `{query}` (with its `?`, or
-/// nothing), `{host}` (without a port), `{authority}` (with the port, if the client named one), and the names of the route's path parameters stand for what the request has.
+/// nothing), `{host}` (without a port), `{authority}` (with the port, if the client named one), and the names of the route's path parameters stand for what the request has. A parameter that has one of
+/// the names before counts more than that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(Vec<Part>);
 
@@ -27,6 +28,20 @@ enum Part {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}`: write each placeholder as `{{name}}`, with letters, digits and `_`")]
 pub struct TemplateError(String);
+
+impl Part {
+    fn name(&self) -> Option<&str> {
+        Some(match self {
+            Self::Text(_) => return None,
+            Self::Path => "path",
+            Self::Rest => "rest",
+            Self::Query => "query",
+            Self::Host => "host",
+            Self::Authority => "authority",
+            Self::Parameter(name) => name,
+        })
+    }
+}
 
 impl Template {
     /// Reads a template.
@@ -77,6 +92,10 @@ impl Template {
         let path = request.uri().path();
         let mut out = String::new();
         for part in &self.0 {
+            if let Some(value) = part.name().and_then(|name| route.raw_parameter(name, path)) {
+                out.push_str(value);
+                continue;
+            }
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Path => out.push_str(path),
@@ -93,7 +112,7 @@ impl Template {
                     let host = request.headers().get(HOST).and_then(|value| value.to_str().ok());
                     out.push_str(host.unwrap_or_default());
                 }
-                Part::Parameter(name) => out.push_str(route.raw_parameter(name, path).unwrap_or_default()),
+                Part::Parameter(_) => {}
             }
         }
         out

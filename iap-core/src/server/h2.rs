@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::Request;
+use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -16,6 +16,7 @@ use super::serve::{MAX_HEAD, MAX_PENDING_RESETS, MAX_STREAMS, Shared, log_end, n
 use crate::body::Body;
 use crate::connection::Connection;
 use crate::hooks::Hooks;
+use crate::upstream::TunnelSlot;
 
 /// Serves requests until the connection ends. One without requests for too long is drained.
 pub(super) async fn serve<S, H>(stream: S, connection: &Arc<Connection>, shared: &mut Shared<H>)
@@ -24,20 +25,34 @@ where
     H: Hooks,
 {
     let (pipeline, client) = (shared.pipeline.clone(), connection.clone());
-    let idle_limit = shared.timeouts.head;
+    let (idle_limit, tunnel_limit) = (shared.timeouts.head, shared.timeouts.tunnel);
     let activity = Arc::new(Activity::default());
     let watched = activity.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let (pipeline, client) = (pipeline.clone(), client.clone());
         let running = activity.begin();
+        let tunnel = (request.method() == Method::CONNECT).then(|| {
+            let slot = TunnelSlot::default();
+            request.extensions_mut().insert(slot.clone());
+            (slot, activity.begin())
+        });
         async move {
             let response = pipeline.handle(&client, request.map(Body::incoming)).await;
+            if let Some((tunnel, running)) = tunnel.and_then(|(slot, running)| Some((slot.take()?, running)))
+            {
+                // It begins with the answer, and ends with the stream or its connection.
+                tokio::spawn(async move {
+                    tunnel.run(tunnel_limit).await;
+                    drop(running);
+                });
+            }
             Ok::<_, Infallible>(response.map(|body| Counted::new(body, running)))
         }
     });
     let mut server = std::pin::pin!(
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
+            .enable_connect_protocol()
             .max_concurrent_streams(MAX_STREAMS)
             .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
             .max_header_list_size(MAX_HEAD as u32)

@@ -10,6 +10,8 @@ use super::builder::StartError;
 use super::tls::TlsConfig;
 use crate::networks::Networks;
 
+/// How often a port that the system chooses is tried.
+const MAX_TRIES: u32 = 16;
 /// How many connections may wait to be accepted, per socket.
 const BACKLOG: i32 = 1024;
 
@@ -111,14 +113,29 @@ pub(super) fn bind(listener: Listener, present: &mut Sockets, workers: usize) ->
         let sockets = spread(present, workers).map_err(failed)?;
         return Ok(Bound { address, sockets, entry });
     }
+    // Of a port that the system chooses somebody else may be quicker, between the two binds.
+    let mut tries = if address.port() == 0 { MAX_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match bind_anew(address, workers) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            bound => {
+                let (address, sockets) = bound.map_err(failed)?;
+                return Ok(Bound { address, sockets, entry });
+            }
+        }
+    }
+}
+
+/// A socket for each worker, and the address with its port.
+fn bind_anew(address: SocketAddr, workers: usize) -> io::Result<(SocketAddr, Vec<Vec<TcpListener>>)> {
     // With SO_REUSEPORT a second server of the same user would bind without an error and take
     // half of the connections; a plain bind tells whether the port is free.
-    let probe = socket(address, false).map_err(failed)?;
-    let address = probe.local_addr().map_err(failed)?;
+    let probe = socket(address, false)?;
+    let address = probe.local_addr()?;
     drop(probe);
-    let sockets =
-        (0..workers).map(|_| Ok(vec![socket(address, true)?])).collect::<io::Result<_>>().map_err(failed)?;
-    Ok(Bound { address, sockets, entry })
+    let sockets = (0..workers).map(|_| Ok(vec![socket(address, true)?])).collect::<io::Result<_>>()?;
+    Ok((address, sockets))
 }
 
 /// Gives each socket a worker and each worker a socket; nobody else would accept from one left over.

@@ -136,7 +136,13 @@ impl RunningServer {
         self.sockets.iter().map(TcpListener::try_clone).collect::<Result<_, _>>().map(Sockets::new)
     }
 
-    /// Replaces all routes at once. Requests that run go on with the old ones.
+    /// The routes at this moment.
+    pub fn routes(&self) -> Arc<RouteTable> {
+        self.routes.load_full()
+    }
+
+    /// Replaces all routes at once. Requests that run go on with the old ones. A table made by
+    /// [`RouteTable::replacing`] goes on counting where the one before has.
     pub fn set_routes(&self, routes: RouteTable) {
         self.routes.store(Arc::new(routes));
     }

@@ -18,6 +18,7 @@ use crate::error::{BoxError, Error};
 use crate::files::Files;
 use crate::hooks::{Hooks, SpanEnd, Stage};
 use crate::route::Route;
+use crate::rules::Rules;
 use crate::upstream::{Upstream, forward};
 
 pub use service::{EmbeddedService, Placement};
@@ -92,7 +93,8 @@ impl Target {
     ) -> Result<Response<Body>, Error> {
         match self {
             Self::Upstream(upstream) => {
-                forward(upstream, hooks, transaction, connection, Box::new(request)).await
+                let patience = route.rules().and_then(Rules::response);
+                forward(upstream, hooks, transaction, connection, Box::new(request), patience).await
             }
             Self::Service(service) => {
                 let span = hooks.start(transaction, Stage::Handler, None);

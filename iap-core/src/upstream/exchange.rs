@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
@@ -18,7 +19,7 @@ use super::retry::{Attempts, is_safe};
 use super::sender::Received;
 use super::server::Server;
 use super::ticket::Ticket;
-use super::tunnel::Wish;
+use super::tunnel::{self, Wish};
 use crate::body::Body;
 use crate::error::{Error, Kind, Origin};
 use crate::headers::Forwarding;
@@ -39,6 +40,8 @@ pub(super) struct Exchange<'a, H: Hooks> {
     listener: Option<Listener>,
     span: Option<SpanId>,
     pub(super) chosen: &'a Chosen,
+    /// How long a server may let the request wait while nothing moves.
+    pub(super) patience: Duration,
     /// Whether the request went out a second time because an idle connection had ended.
     repeated: bool,
     /// How often the server said that it has not looked at the request.
@@ -63,6 +66,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             listener: None,
             span,
             chosen,
+            patience: upstream.settings.response_timeout,
             repeated: false,
             unprocessed: 0,
         }
@@ -148,8 +152,10 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let upstream = self.upstream;
         let server = &*upstream.servers[ticket.index()];
         let mut ticket = Some(ticket);
-        // Only a connection of its own can switch protocols.
-        let alone = self.wish.is_some() && server.may_speak_http2();
+        // Of HTTP/1.1 only a connection as a whole can switch protocols.
+        let alone = self.wish.is_some()
+            && server.may_speak_http2()
+            && !server.is_http2_only(upstream.settings.protocol);
         while !self.repeated
             && !alone
             && let Some(mut pooled) = server.pool.take(server)
@@ -235,7 +241,8 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             forwarding: self.forwarding,
             must_be_alive: !is_fresh && !may_repeat,
             listener: self.listener.as_ref(),
-            patience: self.upstream.settings.response_timeout,
+            wish: self.wish.as_ref(),
+            patience: self.patience,
         };
         let failed = match send(pooled, request, &terms).await {
             Ok((response, pooled)) => return Sent::Over(self.finish(response, pooled, had_upload)),
@@ -265,7 +272,8 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     async fn connect(&self, server: &Server) -> Result<Box<Pooled>, Error> {
         let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
         // Boxed, since it is rare and large: what is not awaited would still be moved with each request.
-        let result = Box::pin(connect(self.upstream, server, self.wish.is_some())).await;
+        let alone = self.wish.is_some() && !server.is_http2_only(self.upstream.settings.protocol);
+        let result = Box::pin(connect(self.upstream, server, alone)).await;
         let attempt = result.as_ref().map(drop);
         server.note(&self.upstream.name, attempt, self.upstream.settings.fail_pause);
         if H::ENABLED {
@@ -283,14 +291,21 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         mut pooled: Box<Pooled>,
         had_upload: bool,
     ) -> Result<Response<Body>, Error> {
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let is_http2 = pooled.sender.is_http2();
+        let opens = self.wish.is_some() && tunnel::opens(&response, is_http2);
+        if !opens && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             pooled.is_spent = self.listener.as_ref().is_some_and(Listener::holds_body);
             return finish(response, pooled, had_upload);
         }
         // Where it was not asked for, the origin is not to be trusted.
-        let granted = self.wish.take().and_then(|wish| wish.grant(response, *pooled));
+        let wish = self.wish.take().filter(|_| opens);
+        let slot = wish.as_ref().and_then(Wish::slot).cloned();
+        let granted = wish.and_then(|wish| wish.grant(response, *pooled));
         let (tunnel, response) = granted.ok_or_else(|| invalid("the upstream switches protocols"))?;
-        self.forwarding.connection().set_tunnel(tunnel);
+        match slot {
+            Some(slot) => tunnel.leave_in(&slot),
+            None => self.forwarding.connection().set_tunnel(tunnel),
+        }
         Ok(response)
     }
 

@@ -22,8 +22,10 @@ use crate::error::{Error, Kind, Origin};
 use crate::headers::{self, Forwarding, Seen};
 use crate::hooks::{Hooks, Stage};
 use crate::trace_context::{TRACEPARENT, TRACESTATE, TraceContext};
+use crate::websocket;
 
-/// Forwards `request` and returns the response head with a streaming body.
+/// Forwards `request` and returns the response head with a streaming body. `patience` is that of the route,
+/// where it has one of its own.
 pub(crate) async fn forward<H: Hooks>(
     upstream: &Arc<Upstream>,
     hooks: &H,
@@ -31,6 +33,7 @@ pub(crate) async fn forward<H: Hooks>(
     connection: &Arc<Connection>,
     // Boxed, since it moves through many hands from here on.
     mut request: Box<Request<Body>>,
+    patience: Option<Duration>,
 ) -> Result<Response<Body>, Error> {
     let span = hooks.start(transaction, Stage::Upstream, None);
     let parent = hooks.span_id(&span);
@@ -41,7 +44,7 @@ pub(crate) async fn forward<H: Hooks>(
         forwarding.use_standard();
     }
     if wish.is_some() {
-        Wish::express(request.headers_mut());
+        websocket::express(request.headers_mut());
     }
     let context = hooks.context(transaction).zip(parent).map(|(context, id)| context.with_span(id));
     if let Some(context) = context {
@@ -59,11 +62,15 @@ pub(crate) async fn forward<H: Hooks>(
     let affinity = upstream.affinity(&request, connection);
     let hedging = upstream.hedging(request.method(), &affinity).filter(|_| !had_upload && wish.is_none());
     exchange.expect(wish, listener);
+    if let Some(patience) = patience {
+        exchange.patience = patience;
+    }
     let result = match hedging {
         None => exchange.send_until_answered(request, affinity, had_upload).await,
         Some(hedging) => {
             let second = Chosen::default();
             let mut other = Exchange::new(upstream, hooks, transaction, &forwarding, parent, &second);
+            other.patience = exchange.patience;
             Box::pin(race(hedging, &mut exchange, (&mut other, &second), request, affinity)).await
         }
     };
@@ -124,7 +131,9 @@ pub(super) struct Terms<'a> {
     /// sent again.
     pub(super) must_be_alive: bool,
     pub(super) listener: Option<&'a Listener>,
-    /// How long nothing may move. A connection of HTTP/1.1 measures it by itself.
+    /// What the client would like to switch to.
+    pub(super) wish: Option<&'a Wish>,
+    /// How long nothing may move.
     pub(super) patience: Duration,
 }
 
@@ -138,7 +147,7 @@ pub(super) async fn send(
     let answer = match sender {
         Sender::Http1(connection) => match connection.start(request, terms) {
             Ok(mut asked) => {
-                answer_idle.progress();
+                answer_idle.begin(terms.patience);
                 poll_fn(|cx| {
                     let answer = asked.poll(connection, terms.listener, cx);
                     if answer.is_ready() {
@@ -159,7 +168,7 @@ pub(super) async fn send(
                 listener.release_body();
             }
             terms.forwarding.put(request.headers_mut());
-            Box::pin(stream.ask(request, terms.patience)).await
+            Box::pin(stream.ask(request, terms.patience, terms.wish)).await
         }
     };
     match answer {

@@ -7,15 +7,17 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, EXPECT, HOST, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Request, Uri, Version};
-use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, watch};
 
 use super::server::OpenConnection;
 use crate::body::Body;
@@ -34,6 +36,9 @@ const MAX_CONNECTIONS: usize = 16;
 /// How often a connection in use is asked whether it is alive, and how long the answer may take.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// How often SETTINGS are looked for before a tunnel, which must not be asked for without them: after 1 ms,
+/// 2 ms, 4 ms, and so on.
+const SETTINGS_LOOKS: u32 = 12;
 /// Streams that we have given up and on which the server may still be sending. What comes on one
 /// that is forgotten already counts as an error, and many of them end the connection.
 const MAX_GIVEN_UP: usize = 1024;
@@ -76,10 +81,19 @@ pub(super) struct Stream {
     usage: Arc<Usage>,
 }
 
+/// Whether the server takes tunnels (RFC 8441 section 3), once its SETTINGS are known. That they have come
+/// wakes nobody, so who needs to know it has them looked for.
+#[derive(Debug)]
+struct TakesTunnels {
+    known: watch::Receiver<Option<bool>>,
+    look: Arc<Notify>,
+}
+
 /// How a shared connection is used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Usage {
     streams: AtomicUsize,
+    takes_tunnels: TakesTunnels,
     /// It takes no more streams; those that run go on.
     is_retired: AtomicBool,
 }
@@ -88,6 +102,25 @@ impl Stream {
     /// Lets no other request take a stream of this connection.
     pub(super) fn retire(&self) {
         self.usage.is_retired.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Stream {
+    /// Whether a tunnel may go over this connection.
+    pub(super) async fn takes_tunnels(&self) -> bool {
+        let TakesTunnels { known, look } = &self.usage.takes_tunnels;
+        let mut known = known.clone();
+        for doubled in 0..SETTINGS_LOOKS {
+            look.notify_one();
+            let pause = Duration::from_millis(1 << doubled);
+            match tokio::time::timeout(pause, known.wait_for(Option::is_some)).await {
+                Ok(Ok(known)) => return *known == Some(true),
+                // The connection has ended.
+                Ok(Err(_)) => return false,
+                Err(_) => {}
+            }
+        }
+        false
     }
 }
 
@@ -181,8 +214,9 @@ impl Multiplexer {
 
     /// Adds a connection, and takes its first stream.
     pub(super) fn add(&self, made: Established, scheme: Scheme) -> Stream {
-        let Established { sender, allowed } = made;
-        let (usage, used, home) = (Arc::default(), Instant::now(), Home::here());
+        let Established { sender, allowed, takes_tunnels } = made;
+        let usage = Usage { streams: AtomicUsize::new(0), takes_tunnels, is_retired: AtomicBool::new(false) };
+        let (usage, used, home) = (Arc::new(usage), Instant::now(), Home::here());
         let mut shared = Shared { sender, allowed, scheme, usage, used, home };
         let stream = shared.stream();
         self.own().connections.lock().push(shared);
@@ -219,6 +253,7 @@ impl Shared {
 pub(super) struct Established {
     pub(super) sender: SendRequest<Body>,
     allowed: Arc<AtomicUsize>,
+    takes_tunnels: TakesTunnels,
 }
 
 /// Speaks HTTP/2 over a new connection, which ends with its last sender; `open` counts it until then.
@@ -226,7 +261,7 @@ pub(super) async fn handshake<S>(stream: S, open: OpenConnection) -> hyper::Resu
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (sender, mut connection) = Builder::new(TokioExecutor::new())
+    let (sender, connection) = Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -238,14 +273,49 @@ where
         .handshake(TokioIo::new(stream))
         .await?;
     let allowed = Arc::new(AtomicUsize::new(STREAMS_BEFORE_SETTINGS));
-    let told = allowed.clone();
-    tokio::spawn(poll_fn(move |cx| {
-        let polled = Pin::new(&mut connection).poll(cx);
-        told.store(connection.current_max_send_streams(), Ordering::Relaxed);
-        let _open = &open;
-        polled
-    }));
-    Ok(Established { sender, allowed })
+    let look = Arc::new(Notify::new());
+    let (tell, known) = watch::channel(None);
+    let takes_tunnels = TakesTunnels { known, look: look.clone() };
+    tokio::spawn(serve(connection, open, allowed.clone(), tell, look));
+    Ok(Established { sender, allowed, takes_tunnels })
+}
+
+/// Moves the connection to its end, and tells what its SETTINGS say: `allowed` streams, and tunnels.
+async fn serve<S>(
+    mut connection: Connection<TokioIo<S>, Body, TokioExecutor>,
+    _open: OpenConnection,
+    allowed: Arc<AtomicUsize>,
+    tell: watch::Sender<Option<bool>>,
+    look: Arc<Notify>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut is_known = false;
+    loop {
+        let was_known = is_known;
+        let is_over = poll_fn(|cx| {
+            let polled = Pin::new(&mut connection).poll(cx);
+            let streams = connection.current_max_send_streams();
+            allowed.store(streams, Ordering::Relaxed);
+            if !is_known {
+                let takes = connection.is_extended_connect_protocol_enabled();
+                // SETTINGS that say nothing of streams allow any number.
+                is_known = takes || streams != STREAMS_BEFORE_SETTINGS;
+                if is_known {
+                    tell.send_replace(Some(takes));
+                    return Poll::Ready(polled.is_ready());
+                }
+            }
+            polled.map(|_| true)
+        });
+        tokio::select! {
+            biased;
+            is_over = is_over => if is_over {
+                return;
+            },
+            () = look.notified(), if !was_known => {}
+        }
+    }
 }
 
 /// Puts the authority where HTTP/2 has it (RFC 9113 section 8.3.1).

@@ -18,7 +18,7 @@
 //! | `body` | the response body that returns its connection |
 //! | `informational` | 103 on to the client, 100 for a body that waits for it |
 //! | `place` | servers that come, go and move at run time |
-//! | `tunnel` | WebSocket: connections that switch protocols |
+//! | `tunnel` | WebSocket: connections and streams that switch protocols |
 //! | `status`, `metrics` | what operators see and may do |
 
 mod address;
@@ -77,7 +77,7 @@ use metrics::UpstreamMetrics;
 use place::Arrivals;
 use retry::Budget;
 use server::Server;
-pub(crate) use tunnel::Tunnel;
+pub(crate) use tunnel::{Tunnel, TunnelSlot};
 
 /// How many servers an upstream may have.
 pub const MAX_SERVERS: usize = 256;

@@ -34,7 +34,7 @@ pub(super) struct Pooled {
     pub(super) sender: Sender,
     /// What the request that runs on it counts for.
     pub(super) ticket: Option<Ticket>,
-    /// Bounds pauses between a request and its answer.
+    /// Bounds pauses between a request and its answer; each begins with a limit of its own.
     pub(super) answer_idle: IdleTimer,
     /// Bounds pauses in response bodies; one timer for all of a connection's life.
     pub(super) body_idle: IdleTimer,
@@ -47,33 +47,20 @@ pub(super) struct Pooled {
     open: Option<OpenConnection>,
 }
 
-/// How long a server may stand still.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    answer: Duration,
-    body_idle: Duration,
-}
-
-impl From<&UpstreamSettings> for Patience {
-    fn from(settings: &UpstreamSettings) -> Self {
-        Self { answer: settings.response_timeout, body_idle: settings.body_idle }
-    }
-}
-
 impl Pooled {
-    /// A connection to `server`; `open` counts one that is not shared.
+    /// A connection to `server`, whose bodies may stand still for `body_idle`; `open` counts one that is
+    /// not shared.
     pub(super) fn new(
         sender: Sender,
-        patience: impl Into<Patience>,
+        body_idle: Duration,
         server: &Server,
         open: Option<OpenConnection>,
     ) -> Box<Self> {
-        let patience = patience.into();
         Box::new(Self {
             sender,
             ticket: None,
-            answer_idle: IdleTimer::new(Some(patience.answer)),
-            body_idle: IdleTimer::new(Some(patience.body_idle)),
+            answer_idle: IdleTimer::new(None),
+            body_idle: IdleTimer::new(Some(body_idle)),
             is_spent: false,
             idle_since: Instant::now(),
             home: Home::here(),
@@ -111,7 +98,7 @@ pub(super) struct Pool {
     idle_timeout: Duration,
     max_idle: usize,
     max_connections: Option<usize>,
-    patience: Patience,
+    body_idle: Duration,
     /// Changes when connections from before must not be used again.
     generation: AtomicU32,
     opened: AtomicU64,
@@ -192,7 +179,7 @@ impl Pool {
             idle_timeout: settings.idle_timeout,
             max_idle: settings.max_idle,
             max_connections: settings.limits.and_then(|limits| limits.connections_per_server),
-            patience: settings.into(),
+            body_idle: settings.body_idle,
             generation: AtomicU32::new(0),
             opened: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -217,7 +204,7 @@ impl Pool {
     /// A stream of a shared connection.
     pub(super) fn take_stream(&self, server: &Server) -> Option<Box<Pooled>> {
         let stream = self.multiplexer.take(|| self.is_full(server))?;
-        Some(Pooled::new(Sender::Http2(stream), self.patience, server, None))
+        Some(Pooled::new(Sender::Http2(stream), self.body_idle, server, None))
     }
 
     /// Whether there may be no more connections.

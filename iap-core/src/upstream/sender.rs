@@ -14,8 +14,10 @@ use super::h1::{self, Fault};
 use super::h2;
 use super::informational::Listener;
 use super::ticket::Ticket;
+use super::tunnel::Wish;
 use crate::body::Body;
 use crate::error::{BoxError, Error, Kind, Origin};
+use crate::websocket;
 
 /// The sending half of a connection.
 #[derive(Debug)]
@@ -71,6 +73,15 @@ impl SendFailure {
     /// Nothing moved for too long.
     pub(super) fn late() -> Self {
         Self::new(Error::new(Kind::Timeout, Origin::Upstream, "the upstream did not answer in time"))
+    }
+
+    /// The server speaks HTTP/2 only, and carries no tunnels. It is none of its failures.
+    fn no_tunnels() -> Self {
+        Self::new(Error::new(
+            Kind::BadGateway,
+            Origin::Internal,
+            "the upstream takes no WebSocket over HTTP/2",
+        ))
     }
 
     /// Nothing of the request went out.
@@ -185,12 +196,17 @@ impl Asked {
 }
 
 impl h2::Stream {
-    /// Sends a request and waits for the answer; `patience` begins anew as long as the body moves.
+    /// Sends a request and waits for the answer; `patience` begins anew as long as the body moves. One with
+    /// a wish becomes an extended CONNECT.
     pub(super) async fn ask(
         &mut self,
         mut request: Box<Request<Body>>,
         patience: Duration,
+        wish: Option<&Wish>,
     ) -> Result<Response<Received>, SendFailure> {
+        if wish.is_some() && !self.takes_tunnels().await && !self.sender.is_closed() {
+            return Err(SendFailure::no_tunnels());
+        }
         match timeout(patience, self.sender.ready()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(SendFailure::unsent(error, request)),
@@ -200,7 +216,10 @@ impl h2::Stream {
         if !http_body::Body::is_end_stream(request.body()) {
             request.body_mut().report_to(uploaded.clone());
         }
-        let request = h2::to_http2(*request, self.scheme.clone());
+        let mut request = h2::to_http2(*request, self.scheme.clone());
+        if wish.is_some() {
+            websocket::make_connect(&mut request);
+        }
         let mut answer = std::pin::pin!(self.sender.try_send_request(request));
         let mut seen = 0;
         let answer = loop {
@@ -213,7 +232,13 @@ impl h2::Stream {
             }
         };
         answer.map(|response| response.map(Received::Http2)).map_err(|mut failed| {
-            let whole = failed.take_message().map(|request| Box::new(h2::to_http1(request)));
+            let whole = failed.take_message().map(|request| {
+                let mut request = Box::new(h2::to_http1(request));
+                if let Some(wish) = wish {
+                    websocket::undo_connect(&mut request, wish.key());
+                }
+                request
+            });
             let error = failed.into_error();
             let (is_unsent, is_reset) = (whole.is_some(), h2::is_reset(&error));
             // The failure may be that of the whole connection.

@@ -1,5 +1,5 @@
 //! Connections that switch to another protocol: WebSocket (RFC 6455), by HTTP/1.1 upgrade
-//! (RFC 9110 section 7.8).
+//! (RFC 9110 section 7.8) or by a stream of HTTP/2 (RFC 8441), on either side.
 
 use std::io;
 use std::pin::Pin;
@@ -8,19 +8,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, UPGRADE};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
-use super::h1;
 use super::pool::Pooled;
 use super::sender::{Received, Sender};
 use super::server::OpenConnection;
 use super::ticket::Ticket;
+use super::{h1, h2};
 use crate::body::Body;
-use crate::headers;
+use crate::{headers, websocket};
 
 /// A client's wish to switch to another protocol, which goes on to the upstream.
 ///
@@ -29,6 +30,20 @@ use crate::headers;
 #[derive(Debug)]
 pub(super) struct Wish {
     client: OnUpgrade,
+    key: Option<HeaderValue>,
+    /// Where the tunnel goes of a client that speaks HTTP/2.
+    slot: Option<TunnelSlot>,
+}
+
+/// Where the tunnel of one stream is left for who answers on that stream. The key of such a request is
+/// ours, so we are the ones to check what it is answered with.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TunnelSlot(Arc<Mutex<Option<Tunnel>>>);
+
+impl TunnelSlot {
+    pub(crate) fn take(&self) -> Option<Tunnel> {
+        self.0.lock().take()
+    }
 }
 
 impl Wish {
@@ -39,14 +54,22 @@ impl Wish {
         }
         let names_upgrade =
             request.headers().get_all(CONNECTION).iter().any(|value| headers::has_token(value, "upgrade"));
-        (names_upgrade && is_websocket(request.headers()))
-            .then(|| Self { client: hyper::upgrade::on(request) })
+        if !names_upgrade || !websocket::is_named(request.headers()) {
+            return None;
+        }
+        let (key, slot) =
+            (request.headers().get(SEC_WEBSOCKET_KEY).cloned(), request.extensions_mut().remove());
+        Some(Self { client: hyper::upgrade::on(request), key, slot })
     }
 
-    /// Puts it to the upstream.
-    pub(super) fn express(headers: &mut HeaderMap) {
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    /// The key of the request, which HTTP/2 has no place for.
+    pub(super) fn key(&self) -> Option<&HeaderValue> {
+        self.key.as_ref()
+    }
+
+    /// Where the tunnel is to be left, if the client's connection goes on as it is.
+    pub(super) fn slot(&self) -> Option<&TunnelSlot> {
+        self.slot.as_ref()
     }
 
     /// The upstream has switched: the tunnel, and the answer for the client. `None` where it has
@@ -54,53 +77,94 @@ impl Wish {
     /// `pooled` is the connection that it came by.
     pub(super) fn grant(
         self,
-        response: Response<Received>,
+        mut response: Response<Received>,
         pooled: Pooled,
     ) -> Option<(Tunnel, Response<Body>)> {
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS || !is_websocket(response.headers()) {
-            return None;
-        }
+        let (sender, place) = pooled.into_parts();
+        let server = match sender {
+            Sender::Http1(connection) => {
+                let is_ours = self.slot.is_some();
+                let is_proven = |key| websocket::is_accepted(response.headers(), key);
+                let is_switched = websocket::is_named(response.headers())
+                    && (!is_ours || self.key.as_ref().is_some_and(is_proven));
+                Far::Http1(is_switched.then_some(connection)?)
+            }
+            Sender::Http2(stream) => Far::Http2(Box::new((hyper::upgrade::on(&mut response), stream))),
+        };
         let mut response = response.map(|_| Body::empty());
         headers::remove_hop_by_hop(response.headers_mut());
         response.headers_mut().remove(CONTENT_LENGTH);
-        Self::express(response.headers_mut());
+        websocket::express(response.headers_mut());
+        if let (Far::Http2(_), Some(key)) = (&server, &self.key) {
+            response.headers_mut().insert(SEC_WEBSOCKET_ACCEPT, websocket::accept(key));
+        }
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         *response.version_mut() = Version::HTTP_11;
-        let (Sender::Http1(upstream), place) = pooled.into_parts() else { return None };
-        Some((Tunnel { client: self.client, upstream, _place: place }, response))
+        Some((Tunnel { client: self.client, server, _place: place }, response))
     }
 }
 
-fn is_websocket(headers: &HeaderMap) -> bool {
-    let mut protocols = headers.get_all(UPGRADE).iter();
-    let first = protocols.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    first && protocols.next().is_none()
+/// Whether an answer opens what was wished for, as far as its status tells. hyper knows no other one of
+/// an extended CONNECT than 200.
+pub(super) fn opens(response: &Response<Received>, is_http2: bool) -> bool {
+    let status = if is_http2 { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
+    response.status() == status
 }
 
 /// Two connections that have switched and carry each other's bytes.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     client: OnUpgrade,
-    upstream: Box<h1::Connection>,
+    server: Far,
     /// Counts at the upstream as long as the tunnel is there.
     _place: (Option<Ticket>, Option<OpenConnection>),
 }
 
+/// The far end of a tunnel.
+#[derive(Debug)]
+enum Far {
+    Http1(Box<h1::Connection>),
+    /// With the stream's place on its connection.
+    Http2(Box<(OnUpgrade, h2::Stream)>),
+}
+
 impl Tunnel {
+    /// Leaves the tunnel for who answers the client.
+    pub(super) fn leave_in(self, slot: &TunnelSlot) {
+        *slot.0.lock() = Some(self);
+    }
+
     /// Carries bytes both ways until both sides have ended, one breaks, or nothing has moved for `idle`.
     pub(crate) async fn run(self, idle: Duration) {
-        let Self { client, upstream, _place } = self;
+        let Self { client, server, _place } = self;
         let Ok(client) = client.await else { return };
-        let _open = Open::new();
-        let moved = Arc::new(AtomicU64::new(0));
-        let mut client = Watched { stream: TokioIo::new(client), moved: moved.clone() };
-        let mut upstream = Watched { stream: upstream, moved: moved.clone() };
-        let copy = std::pin::pin!(copy_bidirectional(&mut client, &mut upstream));
-        tokio::select! {
-            result = copy => if let Err(error) = result {
-                tracing::debug!(%error, "a tunnel broke");
-            },
-            () = stands_still(&moved, idle) => tracing::debug!("a tunnel stood still for too long"),
+        let client = TokioIo::new(client);
+        match server {
+            Far::Http1(server) => carry(client, server, idle).await,
+            Far::Http2(server) => {
+                let (server, _stream) = *server;
+                let Ok(server) = server.await else { return };
+                carry(client, TokioIo::new(server), idle).await;
+            }
         }
+    }
+}
+
+async fn carry<C, S>(client: C, server: S, idle: Duration)
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let _open = Open::new();
+    let moved = Arc::new(AtomicU64::new(0));
+    let mut client = Watched { stream: client, moved: moved.clone() };
+    let mut server = Watched { stream: server, moved: moved.clone() };
+    let copy = std::pin::pin!(copy_bidirectional(&mut client, &mut server));
+    tokio::select! {
+        result = copy => if let Err(error) = result {
+            tracing::debug!(%error, "a tunnel broke");
+        },
+        () = stands_still(&moved, idle) => tracing::debug!("a tunnel stood still for too long"),
     }
 }
 

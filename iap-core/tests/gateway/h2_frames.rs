@@ -1,71 +1,12 @@
 //! HTTP/2 by raw frames (RFC 9113): floods that a library's client would never send, and the drain.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::time::Duration;
 
+use crate::common::frames::*;
 use crate::common::{ANY, Client, single};
 use http::StatusCode;
 use iap_core::{RunningServer, Server, Target};
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const ACK: u8 = 1;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
-#[derive(Debug)]
-struct Frame {
-    kind: u8,
-    flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
-}
-
-struct H2(TcpStream);
-
-impl H2 {
-    fn connect(server: &RunningServer) -> Self {
-        let stream = TcpStream::connect(server.addresses()[0]).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut this = Self(stream);
-        this.0.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-        this.send(SETTINGS, 0, 0, &[]);
-        this
-    }
-
-    fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-        let mut frame = (payload.len() as u32).to_be_bytes()[1..].to_vec();
-        frame.extend([kind, flags]);
-        frame.extend(stream.to_be_bytes());
-        frame.extend(payload);
-        frame
-    }
-
-    /// False once the server has closed.
-    fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
-        self.0.write_all(&Self::frame(kind, flags, stream, payload)).is_ok()
-    }
-
-    /// The next frame; `None` at the end of the connection.
-    fn read(&mut self) -> Option<Frame> {
-        let mut head = [0; 9];
-        self.0.read_exact(&mut head).ok()?;
-        let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-        self.0.read_exact(&mut payload).ok()?;
-        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some(Frame { kind: head[3], flags: head[4], stream, payload })
-    }
-
-    fn read_until(&mut self, wanted: impl Fn(&Frame) -> bool) -> Option<Frame> {
-        std::iter::from_fn(|| self.read()).find(wanted)
-    }
-}
 
 /// `GET / http t`, by static table entries and one literal.
 fn get() -> Vec<u8> {

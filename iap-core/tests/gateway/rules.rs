@@ -4,45 +4,43 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::common::{ANY, Client, Next, Origin, respond, status};
-use http::{HeaderName, Method, StatusCode};
-use iap_core::route::Conditions;
+use http::{HeaderName, StatusCode};
 use iap_core::rules::{
-    Access, Auth, Basic, Bearer, Compression, Cors, Edits, Identity, RateKey, RateLimit, Redirect, Rewrite,
-    Rules, Template,
+    Access, Auth, Basic, Bearer, Compression, Cors, Edits, Identity, RateKey, RateLimit, Rules,
 };
 use iap_core::upstream::UpstreamSettings;
-use iap_core::{Body, Networks, PathParams, Route, RouteTable, RunningServer, Server, Target, Upstream};
+use iap_core::{Body, Networks, Route, RouteTable, RunningServer, Server, Target, Upstream};
 
-fn upstream(origin: &Origin) -> Target {
+pub(crate) fn upstream(origin: &Origin) -> Target {
     let settings = UpstreamSettings::default();
     Target::Upstream(Arc::new(Upstream::new("origin", [origin.address.to_string()], settings).unwrap()))
 }
 
-fn serve(routes: impl IntoIterator<Item = Route>) -> RunningServer {
+pub(crate) fn serve(routes: impl IntoIterator<Item = Route>) -> RunningServer {
     let table = RouteTable::new(routes).unwrap();
     Server::builder().listen(ANY.parse().unwrap()).workers(1).routes(table).start().unwrap()
 }
 
-fn one(path: &str, target: Target, set: impl FnOnce(&mut Rules)) -> RunningServer {
+pub(crate) fn one(path: &str, target: Target, set: impl FnOnce(&mut Rules)) -> RunningServer {
     let mut rules = Rules::default();
     set(&mut rules);
     serve([Route::new("one", path, target).with_rules(rules)])
 }
 
-fn client(server: &RunningServer) -> Client {
+pub(crate) fn client(server: &RunningServer) -> Client {
     Client::connect(server.addresses()[0])
 }
 
-fn ask(server: &RunningServer, method: &str, target: &str, fields: &str) -> String {
+pub(crate) fn ask(server: &RunningServer, method: &str, target: &str, fields: &str) -> String {
     client(server).request(&format!("{method} {target} HTTP/1.1\r\nhost: shop.test\r\n{fields}\r\n"))
 }
 
-fn field<'a>(response: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn field<'a>(response: &'a str, name: &str) -> Option<&'a str> {
     let head = response.split("\r\n\r\n").next().unwrap_or_default();
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
-fn ok() -> Target {
+pub(crate) fn ok() -> Target {
     Target::respond(StatusCode::OK, "ok")
 }
 
@@ -62,37 +60,6 @@ fn addresses_that_may_not_come_get_403_and_the_origin_sees_nothing() {
         let response = ask(&server, "GET", "/", "");
         assert_eq!(status(&response), expected, "{response}");
         assert_eq!(origin.requests.lock().len() - before, usize::from(expected == "200"));
-    }
-}
-
-#[test]
-fn redirects_and_rewrites_know_the_parts_of_a_request() {
-    let template = |text: &str| Template::new(text).unwrap();
-    let moved =
-        Redirect::new(StatusCode::PERMANENT_REDIRECT, template("https://{host}/new{rest}{query}")).unwrap();
-    let server = one("/old", ok(), |rules| rules.redirect = Some(moved));
-    let response = ask(&server, "POST", "/old/a%20b/c?x=1", "content-length: 0\r\n");
-    assert_eq!(
-        (status(&response), field(&response, "location")),
-        ("308", Some("https://shop.test/new/a%20b/c?x=1"))
-    );
-    assert!(Redirect::new(StatusCode::OK, template("/")).is_none());
-
-    let origin = Origin::fixed("ok");
-    for (path, rewrite, asked, seen) in [
-        ("/api", "/v2{rest}", "/api/items?q=1", "/v2/items?q=1"),
-        ("/api", "{rest}", "/api", "/"),
-        ("/users/{id}", "/people/{id}/profile", "/users/a%2Bb", "/people/a%2Bb/profile"),
-        ("/x", "/a/{rest}/b", "/x/y", "/a/y/b"),
-    ] {
-        let rewrite = Rewrite::new(template(rewrite));
-        let server = one(path, upstream(&origin), |rules| rules.rewrite = Some(rewrite));
-        assert_eq!(status(&ask(&server, "GET", asked, "")), "200");
-        let request = origin.requests.lock().last().unwrap().clone();
-        assert!(request.starts_with(&format!("GET {seen} HTTP/1.1")), "{request}");
-    }
-    for bad in ["{", "}", "{}", "{a b}", "a}b", "\n"] {
-        assert!(Template::new(bad).is_err(), "{bad:?}");
     }
 }
 
@@ -372,27 +339,4 @@ fn ask_bytes(server: &RunningServer, request: &str) -> (String, usize) {
     let mut body = Vec::new();
     std::io::Read::read_to_end(&mut client.0, &mut body).unwrap();
     (head, body.len())
-}
-
-#[test]
-fn path_parameters_reach_the_service_and_a_wrong_method_is_405() {
-    let service = tower::service_fn(|request: http::Request<Body>| async move {
-        let params = request.extensions().get::<PathParams>().unwrap();
-        Ok::<_, std::convert::Infallible>(http::Response::new(Body::from(
-            params.get("id").unwrap().to_owned(),
-        )))
-    });
-    for rewrite in ["/v2/{id}", "/{id}", "/a/b/c{path}", "/fixed"] {
-        let target = Target::service("user", service);
-        let server = one("/users/{id}", target, |rules| {
-            rules.rewrite = Some(Rewrite::new(Template::new(rewrite).unwrap()));
-        });
-        assert!(ask(&server, "GET", "/users/a%20b", "").ends_with("\r\n\r\na b"), "{rewrite}");
-    }
-    let route = Route::new("user", "/users/{id}", Target::service("user", service)).exact();
-    let server = serve([route.when(Conditions::new().methods([Method::GET, Method::PUT]))]);
-    assert!(ask(&server, "GET", "/users/a%20b", "").ends_with("\r\n\r\na b"));
-    let refused = ask(&server, "DELETE", "/users/7", "");
-    assert_eq!((status(&refused), field(&refused, "allow")), ("405", Some("GET, HEAD, PUT")));
-    assert_eq!(status(&ask(&server, "GET", "/users/7/x", "")), "404");
 }

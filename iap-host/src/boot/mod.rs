@@ -156,14 +156,14 @@ pub(crate) async fn boot(
     };
     let admin_sockets = sockets.take(config.admin.listen);
     let upstreams = Upstreams::start(config, None, &runtime)?;
-    let none = Processes::default();
-    let processes = Processes::start(config, environment, &none, &runtime)?;
+    let processes = Processes::start(config, environment, &Processes::default(), &runtime)?;
     if handover::takes_over() {
-        // The process before this one still serves: there is time.
-        processes.ready(&none).await?;
+        processes.take_over().await?;
     }
     let mut shop = None;
-    let (routes, auth) = build_routes(&config.routes, environment, &upstreams, &processes, &mut shop).await?;
+    let before = RouteTable::default();
+    let (routes, auth) =
+        build_routes(&config.routes, &before, environment, &upstreams, &processes, &mut shop).await?;
     let layers = sessions.as_ref().map(|parts| parts.core.layers(&config.sessions)).transpose()?;
     let gateway = start_gateway(config, routes, layers, apm.as_ref(), sockets, &runtime)?;
 

@@ -10,9 +10,13 @@ use tokio::time::{Instant, sleep};
 use super::secret::read_secret;
 use super::{BootError, failed};
 use crate::config::{Config, Environment, ProcessConfig};
+use crate::handover;
 
 /// How often it is looked whether requests still know a process that is on its way out.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// What a hand-over takes beside waiting for processes.
+const SLACK: Duration = Duration::from_secs(30);
 
 /// All processes that run, in the order of their start.
 #[derive(Default)]
@@ -55,13 +59,23 @@ impl Processes {
     /// Waits until all are ready that do not run in `before`. An error names the first that is not.
     pub(super) async fn ready(&self, before: &Self) -> Result<(), BootError> {
         for Managed { config, process } in self.0.iter().filter(|managed| !before.has(&managed.process)) {
-            let (name, patience) = (process.name(), config.ready.timeout.0 + Duration::from_secs(1));
-            process.ready(patience).await.map_err(|error| {
+            let name = process.name();
+            process.ready(patience(config)).await.map_err(|error| {
                 let last = process.status().instances.into_iter().find_map(|instance| instance.last_exit);
                 blame(name, &format!("{error}{}", last.map(|how| format!(": {how}")).unwrap_or_default()))
             })?;
         }
         Ok(())
+    }
+
+    /// Waits until all are ready. The host before this one still serves: there is time.
+    pub(super) async fn take_over(&self) -> Result<(), BootError> {
+        handover::ask_for_time(self.patience().saturating_add(SLACK));
+        self.ready(&Self::default()).await
+    }
+
+    fn patience(&self) -> Duration {
+        self.0.iter().map(|managed| patience(&managed.config)).fold(Duration::ZERO, Duration::saturating_add)
     }
 
     /// All of them, for the admin side.
@@ -109,6 +123,11 @@ impl Processes {
     fn has(&self, process: &Arc<Process>) -> bool {
         self.0.iter().any(|managed| Arc::ptr_eq(&managed.process, process))
     }
+}
+
+/// How long an instance may take, and until that is noticed.
+fn patience(config: &ProcessConfig) -> Duration {
+    config.ready.timeout.0.saturating_add(Duration::from_secs(1))
 }
 
 fn start(

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | routes and upstreams alone, files of passwords, tokens and keys | the route table is swapped; connections stay, those to upstreams as well whose settings have not changed |
 //! | `server`, the policies of `sessions` | a new server takes over the listening sockets, the old one drains |
+//! | the rest of a route with `rate_limits` | limits that are the same go on, by the route's name |
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
 //! | `admin.hosts`, `log.level` | swapped |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
@@ -47,8 +48,10 @@ impl Platform {
         let upstreams = Upstreams::start(&new, Some(&self.upstreams), &self.runtime)?;
         let processes = Processes::start(&new, environment, &self.processes, &self.runtime)?;
         processes.ready(&self.processes).await?;
+        let before = self.gateway.server.routes();
         let (routes, auth) =
-            build_routes(&new.routes, environment, &upstreams, &processes, &mut self.shop).await?;
+            build_routes(&new.routes, &before, environment, &upstreams, &processes, &mut self.shop).await?;
+        drop(before);
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
         if has("server") || has("sessions") {
             self.replace_gateway(&new, routes)?;

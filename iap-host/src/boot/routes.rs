@@ -14,9 +14,11 @@ use super::{BootError, failed};
 use crate::config::{Builtin, Environment, RouteConfig, SessionMode, TextOr};
 use crate::demo::shop;
 
-/// Builds all routes; says from which [`Material`], so that a reload can tell whether that is another now.
+/// Builds all routes, in the place of those `before`; says from which [`Material`], so that a reload can
+/// tell whether that is another now.
 pub(super) async fn build_routes(
     configs: &[RouteConfig],
+    before: &RouteTable,
     environment: &Environment,
     upstreams: &Upstreams,
     processes: &Processes,
@@ -51,7 +53,7 @@ pub(super) async fn build_routes(
             None => route,
         });
     }
-    Ok((RouteTable::new(routes).map_err(failed("routes"))?, material))
+    Ok((RouteTable::replacing(before, routes).map_err(failed("routes"))?, material))
 }
 
 /// The rules of a route, with the secrets that they need.

@@ -213,6 +213,15 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
             "route `{name}`: files are found below the route's path: `rewrite` has no place here"
         ));
     }
+    if route.limits.response.is_some()
+        && route.upstream.is_none()
+        && route.process.is_none()
+        && route.split.is_none()
+    {
+        return Err(format!(
+            "route `{name}`: limits.response is about a server behind us: use `limits.total` here"
+        ));
+    }
     route.rules().map_err(|message| format!("route `{name}`: {message}"))?;
     route.check_identity(config.sessions.enabled).map_err(|message| format!("route `{name}`: {message}"))
 }

@@ -115,13 +115,39 @@ impl Default for StopConfig {
     }
 }
 
-/// Bounds on each process; no bound where absent.
+/// Bounds on each process, and by a control group on all of an instance; no bound where absent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ResourcesConfig {
     pub(crate) open_files: Option<u64>,
     pub(crate) address_space: Option<ByteSize>,
     pub(crate) processes: Option<u64>,
+    /// Of an instance; so are the two that follow.
+    pub(crate) memory: Option<ByteSize>,
+    /// Cores, like `1.5`.
+    pub(crate) cpu: Option<f64>,
+    pub(crate) pids: Option<u64>,
+    /// Whether it is an error if there are no control groups.
+    pub(crate) required: bool,
+}
+
+impl ResourcesConfig {
+    fn limits(&self) -> Result<ResourceLimits, String> {
+        let cpu_millis = self.cpu.map(|cores| {
+            let millis = (cores * 1000.0).round();
+            let is_number = (10.0..=1_000_000.0).contains(&millis);
+            if is_number { Ok(millis as u32) } else { Err("limits.cpu: write cores, from `0.01` to `1000`") }
+        });
+        Ok(ResourceLimits {
+            open_files: self.open_files,
+            address_space: self.address_space.map(|size| size.0),
+            processes: self.processes,
+            memory: self.memory.map(|size| size.0),
+            cpu_millis: cpu_millis.transpose()?,
+            pids: self.pids,
+            required: self.required,
+        })
+    }
 }
 
 impl ProcessConfig {
@@ -167,11 +193,7 @@ impl ProcessConfig {
         };
         settings.stop =
             Stop { signal: self.stop.signal.clone(), timeout: self.stop.timeout.0, drain: self.stop.drain.0 };
-        settings.limits = ResourceLimits {
-            open_files: self.limits.open_files,
-            address_space: self.limits.address_space.map(|size| size.0),
-            processes: self.limits.processes,
-        };
+        settings.limits = self.limits.limits()?;
         settings.check().map_err(|error| error.to_string())?;
         Ok(settings)
     }

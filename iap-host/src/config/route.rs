@@ -15,7 +15,7 @@ use super::{FilesRef, ProcessConfig, UpstreamRef};
 pub(crate) struct RouteConfig {
     pub(crate) name: String,
     pub(crate) host: Option<String>,
-    /// A prefix of whole segments; `{name}` stands for any segment.
+    /// A prefix of whole segments; `{name}` stands for any segment, `{*name}` at its end for all that follow.
     pub(crate) path: String,
     /// The path alone, nothing below it.
     pub(crate) exact: bool,

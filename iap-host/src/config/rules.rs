@@ -96,6 +96,8 @@ pub(crate) struct LimitsConfig {
     pub(crate) body: Option<ByteSize>,
     /// Until the response head is there.
     pub(crate) total: Option<Span>,
+    /// Until a server's response head is there, instead of the upstream's `response_timeout`.
+    pub(crate) response: Option<Span>,
     pub(crate) in_flight: Option<usize>,
 }
 
@@ -188,7 +190,8 @@ impl RouteConfig {
 
     fn template(&self, setting: &str, text: &str) -> Result<Template, String> {
         let template = Template::new(text).map_err(|error| format!("{setting}: {error}"))?;
-        let unknown = template.parameters().find(|name| !self.path.contains(&format!("{{{name}}}")));
+        let has = |name: &str| ["", "*"].iter().any(|star| self.path.contains(&format!("{{{star}{name}}}")));
+        let unknown = template.parameters().find(|name| !has(name));
         match unknown {
             None => Ok(template),
             Some(name) => Err(format!(
@@ -253,12 +256,14 @@ fn rate(config: &RateConfig) -> Result<RateLimit, String> {
 }
 
 fn limits(config: &LimitsConfig) -> Result<Limits, String> {
-    if config.total.is_some_and(|total| total.0.is_zero()) || config.in_flight == Some(0) {
+    let is_zero = |span: Option<Span>| span.is_some_and(|span| span.0.is_zero());
+    if is_zero(config.total) || is_zero(config.response) || config.in_flight == Some(0) {
         return Err("limits: leave out what has no limit; zero would let nothing through".to_owned());
     }
     let mut limits = Limits::default();
     limits.body = config.body.map(|size| size.0);
     limits.total = config.total.map(|total| total.0);
+    limits.response = config.response.map(|response| response.0);
     limits.in_flight = config.in_flight;
     Ok(limits)
 }

@@ -65,7 +65,21 @@ impl Host {
     pub fn start_prepared(config: &str, prepare: impl FnOnce(&Path)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         prepare(directory.path());
-        let mut process = spawn(directory.path(), config);
+        let process = spawn(host_command(directory.path()), directory.path(), config);
+        Self::watch(process, directory)
+    }
+
+    /// The same as [`start_with`](Self::start_with), by a program that becomes the host: its command line
+    /// is `starter`, and then that of the host.
+    pub fn start_below(starter: &[&str], config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut command = Command::new(starter[0]);
+        command.args(&starter[1..]).arg(env!("CARGO_BIN_EXE_iap-host"));
+        let process = spawn(prepared(command, directory.path()), directory.path(), config);
+        Self::watch(process, directory)
+    }
+
+    fn watch(mut process: Process, directory: tempfile::TempDir) -> Self {
         let stderr = process.0.stderr.take().unwrap();
         let (send, ready) = std::sync::mpsc::channel();
         // Reads on to the end, so that the host never blocks on a full pipe.
@@ -113,17 +127,18 @@ impl Host {
     }
 }
 
-fn spawn(directory: &Path, config: &str) -> Process {
+fn spawn(mut command: Command, directory: &Path, config: &str) -> Process {
     let file = directory.join("iap.yaml");
     std::fs::write(&file, config).unwrap();
-    let child =
-        host_command(directory).args(["run", "-c"]).arg(&file).stderr(Stdio::piped()).spawn().unwrap();
-    Process(child)
+    Process(command.args(["run", "-c"]).arg(&file).stderr(Stdio::piped()).spawn().unwrap())
 }
 
 /// The host's binary, in a directory of its own and without the caller's settings.
 pub fn host_command(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_iap-host"));
+    prepared(Command::new(env!("CARGO_BIN_EXE_iap-host")), directory)
+}
+
+fn prepared(mut command: Command, directory: &Path) -> Command {
     // What a killed host leaves behind goes with the directory.
     command
         .current_dir(directory)

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::super::cgroup;
 use super::tree::signal_all;
-use super::{MARKER, Orders, STOP, Stage};
+use super::{GROUP, MARKER, Orders, STOP, Stage};
 use crate::error::BoxError;
 
 /// How often processes are killed anew that have appeared meanwhile, and how long.
@@ -27,11 +29,17 @@ const KILL_FOR: Duration = Duration::from_secs(10);
 /// Guards the command that stands in the arguments, to its end.
 pub(super) fn run(orders: Orders) -> Result<(), BoxError> {
     set_child_subreaper(true)?;
+    let group = std::env::var_os(GROUP);
     let host = StdUnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     host.set_nonblocking(true)?;
     // The only thread there is: the command ends with the thread that has started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { Keeper::new(orders, UnixStream::from_std(host)?)?.keep().await })
+    let kept = runtime.block_on(async { Keeper::new(orders, UnixStream::from_std(host)?)?.keep().await });
+    if let Some(group) = group {
+        // The host does it too, but it may have gone.
+        cgroup::remove(Path::new(&group));
+    }
+    kept
 }
 
 struct Keeper {

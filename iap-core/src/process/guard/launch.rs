@@ -3,6 +3,7 @@
 //! It is a program of its own, and not code between fork and exec, since that would have to be unsafe.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::prctl::set_pdeathsig;
@@ -10,10 +11,12 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{Gid, Uid, User, getppid, initgroups, setgroups, setresgid, setresuid, setsid};
 
-use super::{MARKER, Orders};
+use super::super::cgroup;
+use super::{GROUP, MARKER, Orders};
 use crate::error::BoxError;
 
 /// Becomes the command that stands in the arguments. Returns only if that fails.
+#[allow(clippy::print_stderr)] // Goes where the command's own output goes.
 pub(super) fn run(orders: &Orders, parent: i32) -> Result<(), BoxError> {
     let mut arguments = std::env::args_os().skip(1);
     let program = arguments.next().ok_or("there is no command")?;
@@ -28,6 +31,16 @@ pub(super) fn run(orders: &Orders, parent: i32) -> Result<(), BoxError> {
             bound(resource, limit).map_err(|error| format!("limits.{name}: {limit}: {error}"))?;
         }
     }
+    if let Some(group) = std::env::var_os(GROUP) {
+        // Before the change of user, and before anything of the command's own runs.
+        if let Err(error) = cgroup::enter(Path::new(&group)) {
+            let text = format!("limits: its control group cannot be entered: {error}");
+            if orders.needs_group {
+                return Err(text.into());
+            }
+            eprintln!("{text}");
+        }
+    }
     if let Some((user, group)) = orders.user {
         change_user(Uid::from_raw(user), Gid::from_raw(group)).map_err(|error| format!("user: {error}"))?;
     }
@@ -36,7 +49,7 @@ pub(super) fn run(orders: &Orders, parent: i32) -> Result<(), BoxError> {
     if getppid().as_raw() != parent {
         return Err("the guard has gone".into());
     }
-    let error = Command::new(&program).args(arguments).env_remove(MARKER).exec();
+    let error = Command::new(&program).args(arguments).env_remove(MARKER).env_remove(GROUP).exec();
     Err(format!("{} cannot be started: {error}", program.to_string_lossy()).into())
 }
 

@@ -6,6 +6,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `signals` | signals as they are by default, whatever we have inherited |
 //! | `orders` | what a guard is told when it starts |
 //! | `keeper` | the guard itself |
 //! | `launch` | the step between guard and command: session, user, limits |
@@ -17,12 +18,14 @@
 mod keeper;
 mod launch;
 mod orders;
+mod signals;
 mod tree;
 
 use std::process::exit;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(super) use orders::{MARKER, Orders, Stage};
+pub(super) use orders::{GROUP, MARKER, Orders, Stage};
+pub(super) use tree::all_below_us;
 
 /// Asks the guard to stop the command.
 pub(super) const STOP: u8 = b's';
@@ -42,7 +45,8 @@ pub fn guard() {
     IS_CALLED.store(true, Ordering::Relaxed);
     let Some(text) = std::env::var_os(MARKER) else { return };
     let outcome = match Orders::parse(&text.to_string_lossy()) {
-        Some((Stage::Guard, orders)) => keeper::run(orders),
+        // What it starts inherits them from it.
+        Some((Stage::Guard, orders)) => signals::reset().and_then(|()| keeper::run(orders)),
         Some((Stage::Launch { parent }, orders)) => launch::run(&orders, parent),
         None => Err(format!("{MARKER} is set, but holds no orders: remove it").into()),
     };

@@ -5,6 +5,10 @@ use std::time::Duration;
 /// The variable. The command itself does not see it.
 pub(in super::super) const MARKER: &str = "IAP_PROCESS_GUARD";
 
+/// Names the directory of the control group that the command goes into, if it has one of its own. The command
+/// does not see it either.
+pub(in super::super) const GROUP: &str = "IAP_PROCESS_GROUP";
+
 /// What kind of process this one is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Stage {
@@ -27,6 +31,8 @@ pub(in super::super) struct Orders {
     pub(in super::super) open_files: Option<u64>,
     pub(in super::super) address_space: Option<u64>,
     pub(in super::super) processes: Option<u64>,
+    /// Whether it must not run outside of its control group.
+    pub(in super::super) needs_group: bool,
 }
 
 impl Orders {
@@ -39,6 +45,9 @@ impl Orders {
             format!("parent={parent};signal={};patience={}", self.signal, self.patience.as_millis());
         if let Some((user, group)) = self.user {
             text.push_str(&format!(";user={user};group={group}"));
+        }
+        if self.needs_group {
+            text.push_str(";needs_group=true");
         }
         let limits =
             [("files", self.open_files), ("space", self.address_space), ("processes", self.processes)];
@@ -60,6 +69,7 @@ impl Orders {
                 "patience" => orders.patience = Duration::from_millis(value.parse().ok()?),
                 "user" => user = Some(value.parse().ok()?),
                 "group" => group = Some(value.parse().ok()?),
+                "needs_group" => orders.needs_group = value.parse().ok()?,
                 "files" => orders.open_files = Some(value.parse().ok()?),
                 "space" => orders.address_space = Some(value.parse().ok()?),
                 "processes" => orders.processes = Some(value.parse().ok()?),
@@ -88,8 +98,11 @@ mod tests {
             open_files: Some(64),
             address_space: Some(1 << 40),
             processes: Some(7),
+            needs_group: true,
         };
-        for orders in [full, Orders { user: None, open_files: None, ..full }, Orders::default()] {
+        for orders in
+            [full, Orders { user: None, open_files: None, needs_group: false, ..full }, Orders::default()]
+        {
             for stage in [Stage::Guard, Stage::Launch { parent: 77 }] {
                 assert_eq!(Orders::parse(&orders.to_text(stage)), Some((stage, orders)));
             }

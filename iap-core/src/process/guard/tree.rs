@@ -23,6 +23,11 @@ pub(super) fn signal_all(signal: Signal, except_group: Option<i32>) {
     }
 }
 
+/// The numbers of all processes below this one.
+pub(in super::super) fn all_below_us() -> Vec<i32> {
+    descendants(getpid().as_raw(), &processes()).into_iter().map(|(pid, _)| pid).collect()
+}
+
 /// Number and group of all below `root`.
 fn descendants(root: i32, processes: &HashMap<i32, Entry>) -> Vec<(i32, i32)> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();

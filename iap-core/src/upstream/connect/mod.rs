@@ -69,13 +69,13 @@ fn adopt(upstream: &Upstream, server: &Server, fresh: Fresh, alone: bool) -> Box
             if !alone {
                 server.speaks(Protocol::Http1);
             }
-            return Pooled::new(Sender::Http1(connection), &upstream.settings, server, Some(open));
+            return Pooled::new(Sender::Http1(connection), upstream.settings.body_idle, server, Some(open));
         }
         Fresh::Http2(made) => made,
     };
     server.speaks(Protocol::Http2);
     let stream = server.pool.multiplexer.add(made, server.address.uri_scheme());
-    Pooled::new(Sender::Http2(stream), &upstream.settings, server, None)
+    Pooled::new(Sender::Http2(stream), upstream.settings.body_idle, server, None)
 }
 
 /// Makes a connection that is not in any pool; also what health checks use. `alone` asks for

@@ -1,6 +1,7 @@
 //! A raw client and a recording origin: both speak bytes, so that nothing tidies them up.
 #![allow(unreachable_pub)]
 
+pub mod frames;
 pub mod h2;
 pub mod recording;
 

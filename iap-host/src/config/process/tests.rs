@@ -50,7 +50,7 @@ fn all_settings_reach_the_core() {
       ready: {path: /health, expect: '204', timeout: 5s}
       restart: {min: 1s, max: 2s, reset_after: 3s}
       stop: {signal: INT, timeout: 4s, drain: 5s}
-      limits: {open_files: 10, address_space: 1GiB, processes: 20}
+      limits: {open_files: 10, address_space: 1GiB, processes: 20, memory: 512MiB, cpu: 1.5, pids: 100, required: true}
       start_timeout: 6s
       sticky: {cookie: node}
       response_timeout: 7s
@@ -65,7 +65,9 @@ fn all_settings_reach_the_core() {
     assert_eq!(settings.ready.path.unwrap(), "/health");
     assert_eq!((settings.stop.signal.as_str(), settings.stop.drain), ("INT", Duration::from_secs(5)));
     assert_eq!(settings.restart.reset_after, Duration::from_secs(3));
-    assert_eq!(settings.limits.address_space, Some(1 << 30));
+    let limits = settings.limits;
+    assert_eq!((limits.address_space, limits.memory), (Some(1 << 30), Some(512 << 20)));
+    assert_eq!((limits.cpu_millis, limits.pids, limits.required), (Some(1500), Some(100), true));
     let upstream = config.upstream().unwrap();
     assert_eq!(upstream.sticky, Some(Sticky::Cookie { name: "node".into() }));
     assert_eq!(upstream.start_wait, Some(Duration::from_secs(6)));
@@ -87,6 +89,12 @@ fn what_is_wrong_has_a_place_and_a_remedy() {
         ("{command: a, ready: {timeout: 0s}}", "ready.timeout"),
         ("{command: a, restart: {min: 1m}}", "restart.max"),
         ("{command: a, stop: {signal: NO}}", "`NO` is no signal"),
+        ("{command: a, limits: {memory: 0B}}", "nothing runs without memory"),
+        ("{command: a, limits: {pids: 0}}", "nothing runs without a process"),
+        ("{command: a, limits: {cpu: 0}}", "limits.cpu: write cores"),
+        ("{command: a, limits: {cpu: -1}}", "limits.cpu: write cores"),
+        ("{command: a, limits: {cpu: .nan}}", "limits.cpu: write cores"),
+        ("{command: a, limits: {required: true}}", "set one of them"),
         ("{command: a, env: {V: 1.10}}", "into quotes"),
         ("{command: a, env: {V: {vault: x}}}", "`{env: NAME}` or `{file: PATH}`"),
         ("{command: a, env: {'A=B': x}}", "`A=B` is no name"),
