@@ -84,7 +84,13 @@ with tempfile.TemporaryDirectory() as directory:
         print(f"{connections} untouched connections: {(untouched - rest) * 1024 / connections:.0f} bytes each")
         for client in clients:
             ask(client)
-        time.sleep(5)  # They rest after a second, and the allocator gives memory back some time later.
+        # They rest after a second. The allocator gives memory back while others go on, within ten seconds.
+        busy = [connect(port) for _ in range(16)]
+        until = time.monotonic() + 12
+        while time.monotonic() < until:
+            for client in busy:
+                ask(client)
+            time.sleep(0.05)
         parked = resident(host.pid)
         print(f"{connections} parked after one request: {(parked - rest) * 1024 / connections:.0f} bytes each")
     finally:
