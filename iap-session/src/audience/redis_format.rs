@@ -7,13 +7,50 @@ const HEADER: usize = 16;
 const DENSE: u8 = 0;
 const SPARSE: u8 = 1;
 
+/// The highest value that a run can have.
+const MAX_IN_RUN: u8 = 32;
+/// Registers that one code of zeros covers at most.
+const MAX_ZEROS: usize = 1 << 14;
+
 pub(super) fn encode(registers: &Dense) -> Vec<u8> {
-    let mut value = Vec::with_capacity(HEADER + Dense::BYTES);
+    let mut value = header(DENSE, Dense::BYTES);
+    value.extend_from_slice(&registers.0);
+    value
+}
+
+/// Registers with their values, in order, as runs; `None` where a value is too high for them.
+pub(super) fn encode_few(registers: impl Iterator<Item = (usize, u8)>) -> Option<Vec<u8>> {
+    let mut value = header(SPARSE, 64);
+    let mut next = 0;
+    for (index, register) in registers {
+        if register > MAX_IN_RUN {
+            return None;
+        }
+        zeros(&mut value, index - next);
+        value.push(0x80 | (register - 1) << 2);
+        next = index + 1;
+    }
+    zeros(&mut value, REGISTERS - next);
+    Some(value)
+}
+
+fn zeros(value: &mut Vec<u8>, count: usize) {
+    match count {
+        0 => {}
+        1..=64 => value.push((count - 1) as u8),
+        _ => {
+            debug_assert!(count <= MAX_ZEROS);
+            value.extend_from_slice(&(0x4000 | (count - 1) as u16).to_be_bytes());
+        }
+    }
+}
+
+fn header(form: u8, room: usize) -> Vec<u8> {
+    let mut value = Vec::with_capacity(HEADER + room);
     value.extend_from_slice(MAGIC);
-    value.extend_from_slice(&[DENSE, 0, 0, 0]);
+    value.extend_from_slice(&[form, 0, 0, 0]);
     // The count that Redis has cached here: the highest bit tells that there is none.
     value.extend_from_slice(&(1u64 << 63).to_le_bytes());
-    value.extend_from_slice(&registers.0);
     value
 }
 

@@ -100,8 +100,14 @@ impl Sketch {
         }
     }
 
-    /// The value of a Redis key that holds this sketch, in the dense form.
+    /// The value of a Redis key that holds this sketch: in the sparse form while it is small.
     pub fn to_redis(&self) -> Vec<u8> {
+        if let Form::Listed(list) = &self.0 {
+            let registers = list.iter().map(|entry| ((entry >> 8) as usize, (entry & 255) as u8));
+            if let Some(value) = redis_format::encode_few(registers) {
+                return value;
+            }
+        }
         let mut dense = Dense([0; Dense::BYTES]);
         self.each(|index, value| dense.set(index, value));
         redis_format::encode(&dense)

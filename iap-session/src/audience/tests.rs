@@ -207,6 +207,7 @@ fn redis_counts_our_sketches_and_we_count_those_of_redis() {
         let read = Sketch::from_redis(&value).expect("a sketch");
         assert_eq!(read.to_redis(), ours.to_redis(), "{size}");
 
+        assert_eq!(ours.to_redis()[4], form, "ours are small where those of Redis are");
         redis(&server, &["SET", "ours"], Some(&ours.to_redis()));
         let counted = number(redis(&server, &["PFCOUNT", "ours"], None));
         assert_eq!((counted, counted), (ours.count(), number(redis(&server, &["PFCOUNT", &theirs], None))));
