@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use iap_core::gate::percent_encode;
 use iap_core::server::{RunningServer, Sockets};
 use iap_session::{
-    CookieConfig, Expiry, LoginPolicy, MemoryConfig, MemoryStore, RedisStore, SecureCookie, SessionApi,
-    SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
+    CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig, MemoryStore, RedisStore, SecureCookie,
+    SessionApi, SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
 };
 use tokio::runtime::Handle;
 
 use super::secret::read_secret;
 use super::{BootError, failed, serve_inner};
-use crate::config::{Environment, OnLimit, RedisConfig, Secure, SessionsConfig, StoreKind};
+use crate::config::{Environment, OnLimit, RedisConfig, SecretRef, Secure, SessionsConfig, StoreKind};
 
 /// How many requests may hold a session token at once.
 const MAX_TOKENS: usize = 100_000;
@@ -103,13 +102,17 @@ async fn connect_redis(
     ids: SessionIds,
     environment: &Environment,
 ) -> Result<RedisStore, BootError> {
-    let mut url = config.url.clone();
-    if let Some(reference) = &config.password {
-        let password = read_secret(reference, environment).map_err(failed("sessions.redis.password"))?;
-        let user = config.username.as_deref().unwrap_or_default();
-        let login = format!("://{}:{}@", percent_encode(user), percent_encode(&password));
-        url = url.replacen("://", &login, 1);
-    }
-    let attempt = RedisStore::connect(ids, iap_session::RedisConfig::new(url));
-    attempt.await.map_err(failed("sessions.redis"))
+    let secret = |reference: &Option<SecretRef>, name: &'static str| {
+        let read = |reference: &SecretRef| read_secret(reference, environment).map_err(failed(name));
+        reference.as_ref().map(read).transpose()
+    };
+    let sentinel = secret(&config.sentinel_password, "sessions.redis.sentinel_password")?;
+    let settings = iap_session::RedisConfig {
+        username: config.username.clone(),
+        password: secret(&config.password, "sessions.redis.password")?,
+        sentinel: sentinel
+            .map(|password| Credentials { username: config.sentinel_username.clone(), password }),
+        ..config.store()
+    };
+    RedisStore::connect(ids, settings).await.map_err(failed("sessions.redis"))
 }

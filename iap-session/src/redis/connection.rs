@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use fred::clients::{Client, Pool};
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::ClientLike;
+use fred::interfaces::{ClientLike, ClusterInterface};
 use fred::types::config::{Options, Server};
 use fred::types::scripts::Script;
 use fred::types::{ClientState, ClusterHash, CustomCommand, FromValue, Value};
@@ -122,9 +122,16 @@ impl Connection {
         reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read))
     }
 
-    /// The servers that hold keys, in a stable order.
+    /// The servers that hold keys, in a stable order. One of a cluster that is not connected is among
+    /// them: it has to fail what is asked of all.
     pub(super) fn nodes(&self) -> Result<Vec<Server>, StoreError> {
-        let mut nodes = self.client()?.active_connections();
+        let client = self.client()?;
+        let mut nodes = match client.is_clustered() {
+            true => {
+                client.cached_cluster_state().map(|state| state.unique_primary_nodes()).unwrap_or_default()
+            }
+            false => client.active_connections(),
+        };
         nodes.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
         nodes.dedup();
         if nodes.is_empty() {
@@ -193,10 +200,11 @@ impl Connection {
         let says = |prefixes: &[&str]| prefixes.iter().any(|prefix| details.starts_with(prefix));
         let (kind, text) = if says(&["WRONGTYPE"]) {
             (StoreErrorKind::Corrupt, "another kind of value stands under the key")
-        } else if says(&["OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS"])
-        {
+        } else if says(&REFUSALS) {
             (StoreErrorKind::Unavailable, "the server does not take commands at the moment")
-        } else if says(&["NOAUTH", "WRONGPASS", "NOPERM"]) || *error.kind() == ErrorKind::Auth {
+        } else if says(&["NOAUTH", "WRONGPASS", "NOPERM", "ERR The user executing the script"])
+            || *error.kind() == ErrorKind::Auth
+        {
             (StoreErrorKind::Unavailable, "the server does not let us in")
         } else if *error.kind() == ErrorKind::Backpressure {
             (StoreErrorKind::Unavailable, "too many commands are waiting")
@@ -212,6 +220,21 @@ impl Connection {
         StoreError::new(kind, format!("Redis at {}: {text}", self.address)).with_source(error)
     }
 }
+
+/// Errors by which a server has refused a command before it did anything.
+const REFUSALS: [&str; 11] = [
+    "OOM",
+    "MISCONF",
+    "READONLY",
+    "LOADING",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "NOREPLICAS",
+    "BUSY",
+    "TRYAGAIN",
+    "MOVED",
+    "ASK",
+];
 
 /// A command that meets a broken connection fails, rather than wait for the next one.
 fn fail_fast() -> Options {

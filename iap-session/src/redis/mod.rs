@@ -23,6 +23,7 @@ mod login;
 mod rotate;
 mod scan;
 mod scripts;
+mod url;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -41,7 +42,7 @@ use crate::write::{Commit, NewSession, Reason, Rotation};
 use codec::{Stored, corrupt, encode_recent, encode_value};
 use connection::{Connection, Effect};
 
-pub use config::RedisConfig;
+pub use config::{Credentials, RedisConfig, RedisTls};
 
 /// A store in Redis. See the [module page](self).
 pub struct RedisStore {

@@ -216,33 +216,6 @@ async fn foreign_and_damaged_values_are_corrupt() {
     assert_eq!(store.commit(key, set("a", 1)).await.expect_err("no hash").kind(), StoreErrorKind::Corrupt);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_conforms() {
-    let server = RedisServer::start_with(&["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]);
-    {
-        let store = connect(&server).await;
-        let args = ["ADDSLOTSRANGE", "0", "16383"].map(Value::from).to_vec();
-        let _: Value =
-            store.connection.command("CLUSTER", ClusterHash::Random, args, Effect::Write).await.unwrap();
-        eventually("the cluster is up", async || {
-            let args = vec!["INFO".into()];
-            let info: String =
-                store.connection.command("CLUSTER", ClusterHash::Random, args, Effect::Read).await.ok()?;
-            info.contains("cluster_state:ok").then_some(())
-        })
-        .await;
-    }
-    let url = server.url().replace("redis://", "redis-cluster://");
-    let parts = std::sync::atomic::AtomicUsize::new(0);
-    conformance(|| async {
-        let part = parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let config = RedisConfig { prefix: format!("part{part}"), ..patient(url.clone()) };
-        let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
-        Fixture { store: Arc::new(store), advance: Box::new(|_| ()) }
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_server_that_hangs_is_unavailable() {
     let server = RedisServer::start();
@@ -325,25 +298,6 @@ async fn a_write_whose_reply_was_lost_takes_effect_once() {
     store.create(new).await.expect("a repeated login does not refuse itself");
     assert_eq!(direct.scan(ScanQuery::default()).await.unwrap().sessions.len(), 2);
     assert!(!lose.load(std::sync::atomic::Ordering::SeqCst));
-}
-
-#[test]
-fn every_kind_of_url_is_understood() {
-    for (url, address) in [
-        ("redis://user:pass@one:7000/3", "one:7000"),
-        ("rediss://one", "one:6379"),
-        ("redis-cluster://:pass@one:7000?node=two:7001", "one:7000"),
-        ("rediss-cluster://one:7000?node=two:7001", "two:7001"),
-        ("redis-sentinel://one:26379?sentinelServiceName=main&node=two:26380", "two:26380"),
-    ] {
-        let config = RedisConfig::new(url);
-        assert!(config.address().contains(address), "{url}: {}", config.address());
-        config.builder().unwrap().build_pool(1).unwrap();
-    }
-    for prefix in ["", "a*", "a b", &"x".repeat(33)] {
-        let config = RedisConfig { prefix: prefix.to_owned(), ..RedisConfig::new("redis://one") };
-        assert_eq!(config.builder().err().unwrap().kind(), StoreErrorKind::Invalid);
-    }
 }
 
 #[tokio::test]
