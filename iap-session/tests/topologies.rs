@@ -49,6 +49,10 @@ async fn a_cluster_conforms() {
     conforms(patient(redis.url())).await;
     let used = redis.servers[..3].iter().map(|server| server.ask(&["DBSIZE"]).unwrap());
     assert!(used.into_iter().all(|keys| keys != "0"), "the sessions are spread over all masters");
+    for server in &redis.servers {
+        let errors = server.ask(&["INFO", "errorstats"]).unwrap();
+        assert!(!errors.contains("MOVED"), "every command goes to the right master at once: {errors}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,9 +84,6 @@ pub struct RedisTls {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
-/// How many times a command follows a slot that has moved.
-const MAX_REDIRECTIONS: u32 = 5;
-
 impl RedisConfig {
     /// The defaults, with a URL.
     pub fn new(url: impl Into<String>) -> Self {
@@ -182,10 +179,10 @@ impl RedisConfig {
             // not hold up for long the way to the one that takes its place.
             internal_command_timeout: self.command_timeout.min(self.connect_timeout),
             max_command_buffer_len: self.max_queue.max(1),
-            // Following a redirection counts as an attempt. A command that was cut off is not tried
-            // again, since commands fail fast: the store repeats it, which knows whether it may be.
-            max_command_attempts: 1 + MAX_REDIRECTIONS,
-            max_redirections: MAX_REDIRECTIONS,
+            // A command that was cut off is repeated by the store, which knows whether it may be. What is
+            // sent on is sent on by the store, too: see `asking`.
+            max_command_attempts: 1,
+            max_redirections: 0,
             unresponsive: UnresponsiveConfig {
                 max_timeout: Some(self.unresponsive_after),
                 interval: (self.unresponsive_after / 4).max(Duration::from_millis(50)),

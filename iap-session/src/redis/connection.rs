@@ -2,29 +2,27 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
-use fred::clients::{Client, Pool};
-use fred::error::{Error, ErrorKind};
+use fred::error::Error;
 use fred::interfaces::{ClientLike, ClusterInterface};
 use fred::types::config::{Options, Server};
 use fred::types::scripts::Script;
-use fred::types::{ClientState, ClusterHash, CustomCommand, FromValue, Value};
+use fred::types::{ClusterHash, CustomCommand, FromValue, Value};
+use fred::util::redis_keyslot;
 use iap_core::{Clock, SystemClock};
-use tokio::time::timeout;
 
 use crate::error::{StoreError, StoreErrorKind};
 
+use super::asking::Asking;
 use super::config::RedisConfig;
-
-/// Whether a command changes anything: if so, a lost reply leaves its effect unknown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Read,
-    Write,
-}
+use super::failure::{self, Effect, not_connected};
+use super::pool::Pool;
 
 pub(super) struct Connection {
-    pool: Pool,
+    pub(super) pool: Pool,
+    pub(super) asking: Asking,
+    pub(super) command_timeout: Duration,
     address: Arc<str>,
     /// The server's clock minus ours, in milliseconds.
     skew_ms: AtomicI64,
@@ -33,27 +31,19 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) async fn open(config: &RedisConfig) -> Result<Self, StoreError> {
         let address: Arc<str> = config.address().into();
-        let invalid = |error: Error| {
-            StoreError::new(StoreErrorKind::Invalid, "the Redis configuration is not valid")
-                .with_source(error)
-        };
-        let pool = config.builder()?.build_pool(config.connections.clamp(1, 64)).map_err(invalid)?;
-        let failed = |cause: String| {
-            let text = format!("cannot connect to Redis at {address}: {cause}");
+        let waits = (config.connect_timeout, config.unresponsive_after);
+        let size = config.connections.clamp(1, 64);
+        let pool = Pool::open(config.builder()?, size, waits, Box::new(|_| ())).await.map_err(|error| {
+            let text = format!("cannot connect to Redis at {address}: {error}");
             StoreError::new(StoreErrorKind::Unavailable, text)
+        })?;
+        let connection = Self {
+            pool,
+            asking: Asking::default(),
+            command_timeout: config.command_timeout,
+            address,
+            skew_ms: AtomicI64::new(0),
         };
-        match timeout(config.connect_timeout, pool.init()).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                let _ = pool.quit().await;
-                return Err(failed(error.to_string()));
-            }
-            Err(_) => {
-                let _ = pool.quit().await;
-                return Err(failed(format!("no answer within {:?}", config.connect_timeout)));
-            }
-        }
-        let connection = Self { pool, address, skew_ms: AtomicI64::new(0) };
         let time: Vec<u64> = connection.command("TIME", ClusterHash::Random, vec![], Effect::Read).await?;
         if let [seconds, micros] = time[..] {
             connection.observe(seconds * 1000 + micros / 1000);
@@ -101,9 +91,9 @@ impl Connection {
         args: Vec<Value>,
         effect: Effect,
     ) -> Result<T, StoreError> {
-        let client = self.client()?;
+        let hash = slot.hash(&args);
         let command = CustomCommand::new_static(name, slot, false);
-        let reply: Result<Value, Error> = client.with_options(&fail_fast()).custom(command, args).await;
+        let reply = self.send(command, args, hash).await;
         reply.and_then(Value::convert).map_err(|error| self.explain(error, effect))
     }
 
@@ -114,18 +104,52 @@ impl Connection {
         name: &'static str,
         args: Vec<Value>,
     ) -> Result<T, StoreError> {
-        let client = self.client()?;
-        let cluster_node = client.is_clustered().then(|| node.clone());
-        let client = client.with_options(&Options { cluster_node, ..fail_fast() });
+        let cluster_node = self.pool.is_cluster().then(|| node.clone());
+        let options = Options { cluster_node, ..fail_fast() };
         let command = CustomCommand::new_static(name, ClusterHash::Random, false);
-        let reply: Result<Value, Error> = client.custom(command, args).await;
+        let reply = self.send_once(command, args, None, &options).await;
         reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read))
+    }
+
+    /// Sends a command, to wherever its slot is in a cluster.
+    async fn send(
+        &self,
+        command: CustomCommand,
+        args: Vec<Value>,
+        slot: Option<u16>,
+    ) -> Result<Value, Error> {
+        let Some(slot) = slot.filter(|_| self.pool.is_cluster()) else {
+            return self.send_once(command, args, None, &fail_fast()).await;
+        };
+        match self.send_once(command.clone(), args.clone(), Some(slot), &fail_fast()).await {
+            Err(error) if failure::is_redirected(&error) => self.follow(&command, &args, slot).await,
+            other => other,
+        }
+    }
+
+    /// Sends a command by a connection that stands.
+    pub(super) async fn send_once(
+        &self,
+        command: CustomCommand,
+        args: Vec<Value>,
+        slot: Option<u16>,
+        options: &Options,
+    ) -> Result<Value, Error> {
+        let lease = self.pool.lease().ok_or_else(not_connected)?;
+        let begun = Instant::now();
+        // The hash of a custom command is passed over by fred, which takes the first argument for the key:
+        // of a script that is its digest, and each call would be answered by MOVED.
+        let options = Options { cluster_hash: slot.map(ClusterHash::Custom), ..options.clone() };
+        let result = lease.client().with_options(&options).custom::<Value, Value>(command, args).await;
+        lease.ended(begun, slot, &result);
+        result
     }
 
     /// The servers that hold keys, in a stable order. One of a cluster that is not connected is among
     /// them: it has to fail what is asked of all.
     pub(super) fn nodes(&self) -> Result<Vec<Server>, StoreError> {
-        let client = self.client()?;
+        let lease = self.pool.lease().ok_or_else(|| self.away())?;
+        let client = lease.client();
         let mut nodes = match client.is_clustered() {
             true => {
                 client.cached_cluster_state().map(|state| state.unique_primary_nodes()).unwrap_or_default()
@@ -143,29 +167,11 @@ impl Connection {
 
     /// Says good-bye to the server.
     pub(super) async fn close(&self) {
-        let _ = self.pool.quit().await;
-    }
-
-    /// Leaves the connections to a background task to close.
-    pub(super) fn abandon(&self) {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let pool = self.pool.clone();
-            runtime.spawn(async move { pool.quit().await });
-        }
-    }
-
-    /// A connection that stands. While the server is away requests fail at once rather than fill
-    /// the queue of commands that wait for it.
-    fn client(&self) -> Result<&Client, StoreError> {
-        let client = self.pool.next();
-        if client.state() == ClientState::Connected {
-            return Ok(client);
-        }
-        Err(self.away())
+        self.pool.close().await;
     }
 
     fn away(&self) -> StoreError {
-        StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {} is not connected", self.address))
+        self.explain(not_connected(), Effect::Read)
     }
 
     async fn script_once(
@@ -174,13 +180,12 @@ impl Connection {
         key: &str,
         args: &[Value],
     ) -> Result<Vec<String>, StoreError> {
-        let client = self.client()?.with_options(&fail_fast());
         let call = |name: &'static str, what: Value| {
             let mut all = vec![what, 1.into(), key.into()];
             all.extend_from_slice(args);
             // As custom commands they are pipelined, which fred does not do for its own EVALSHA.
             let command = CustomCommand::new_static(name, ClusterHash::Offset(2), false);
-            client.custom::<Value, Value>(command, all)
+            self.send(command, all, Some(redis_keyslot(key.as_bytes())))
         };
         let mut reply = call("EVALSHA", script.sha1().clone().into()).await;
         if matches!(&reply, Err(error) if error.details().starts_with("NOSCRIPT")) {
@@ -196,47 +201,11 @@ impl Connection {
     }
 
     fn explain(&self, error: Error, effect: Effect) -> StoreError {
-        let details = error.details();
-        let says = |prefixes: &[&str]| prefixes.iter().any(|prefix| details.starts_with(prefix));
-        let (kind, text) = if says(&["WRONGTYPE"]) {
-            (StoreErrorKind::Corrupt, "another kind of value stands under the key")
-        } else if says(&REFUSALS) {
-            (StoreErrorKind::Unavailable, "the server does not take commands at the moment")
-        } else if says(&["NOAUTH", "WRONGPASS", "NOPERM", "ERR The user executing the script"])
-            || *error.kind() == ErrorKind::Auth
-        {
-            (StoreErrorKind::Unavailable, "the server does not let us in")
-        } else if *error.kind() == ErrorKind::Backpressure {
-            (StoreErrorKind::Unavailable, "too many commands are waiting")
-        } else if matches!(error.kind(), ErrorKind::Parse | ErrorKind::Protocol | ErrorKind::NotFound)
-            || says(&["ERR"])
-        {
-            (StoreErrorKind::Corrupt, "the server's answer is not what was asked for")
-        } else if effect == Effect::Write {
-            (StoreErrorKind::Ambiguous, "no reply came")
-        } else {
-            (StoreErrorKind::Unavailable, "no reply came")
-        };
-        StoreError::new(kind, format!("Redis at {}: {text}", self.address)).with_source(error)
+        failure::explain(&self.address, error, effect)
     }
 }
 
-/// Errors by which a server has refused a command before it did anything.
-const REFUSALS: [&str; 11] = [
-    "OOM",
-    "MISCONF",
-    "READONLY",
-    "LOADING",
-    "MASTERDOWN",
-    "CLUSTERDOWN",
-    "NOREPLICAS",
-    "BUSY",
-    "TRYAGAIN",
-    "MOVED",
-    "ASK",
-];
-
 /// A command that meets a broken connection fails, rather than wait for the next one.
-fn fail_fast() -> Options {
+pub(super) fn fail_fast() -> Options {
     Options { fail_fast: true, ..Options::default() }
 }

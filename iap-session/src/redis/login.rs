@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::write::{Login, Reason, WhenFull};
 
 use super::codec::{Stored, corrupt};
-use super::connection::Effect;
+use super::failure::Effect;
 use super::{RedisStore, scripts};
 
 impl RedisStore {

@@ -16,10 +16,13 @@
 //! operation id, then by [`Ambiguous`](crate::StoreErrorKind::Ambiguous). Redis replicates
 //! asynchronously: a failover may lose the last acknowledged writes.
 
+mod asking;
 mod codec;
 mod config;
 mod connection;
+mod failure;
 mod login;
+mod pool;
 mod rotate;
 mod scan;
 mod scripts;
@@ -40,7 +43,8 @@ use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
 use crate::write::{Commit, NewSession, Reason, Rotation};
 
 use codec::{Stored, corrupt, encode_recent, encode_value};
-use connection::{Connection, Effect};
+use connection::Connection;
+use failure::Effect;
 
 pub use config::{Credentials, RedisConfig, RedisTls};
 
@@ -289,12 +293,6 @@ impl RedisStore {
         if let Some(now_ms) = reply.and_then(|text| text.parse().ok()) {
             self.connection.observe(now_ms);
         }
-    }
-}
-
-impl Drop for RedisStore {
-    fn drop(&mut self) {
-        self.connection.abandon();
     }
 }
 

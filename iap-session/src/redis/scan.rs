@@ -7,7 +7,7 @@ use crate::id::SessionKey;
 use crate::record::Summary;
 use crate::store::{ScanPage, ScanQuery, StoreStats};
 
-use super::connection::Effect;
+use super::failure::Effect;
 use super::{RedisStore, codec};
 
 /// How many replies of SCAN a count reads on one node before it estimates the rest.

@@ -138,15 +138,23 @@ impl RedisCluster {
     ///
     /// If a node refuses.
     pub fn migrate(&self, slot: usize, from: usize, to: usize) {
-        let (source, target, number) = (self.id(from), self.id(to), slot.to_string());
-        let slots = |server: usize, words: &[&str]| {
-            let mut all = vec!["CLUSTER", "SETSLOT", &number];
-            all.extend(words);
-            self.servers[server].ask(&all).expect("a node takes the state of a slot");
-        };
-        slots(to, &["IMPORTING", &source]);
-        slots(from, &["MIGRATING", &target]);
-        let port = self.servers[to].port().to_string();
+        self.begin_migration(slot, from, to);
+        let target = self.id(to);
+        self.set_slot(to, slot, &["NODE", &target]);
+        self.set_slot(from, slot, &["NODE", &target]);
+    }
+
+    /// Moves the keys of a slot, but leaves the slot where it was: what clients ask the old master for is
+    /// to be found at the new one.
+    ///
+    /// # Panics
+    ///
+    /// As [`RedisCluster::migrate`].
+    pub fn begin_migration(&self, slot: usize, from: usize, to: usize) {
+        let (source, target) = (self.id(from), self.id(to));
+        self.set_slot(to, slot, &["IMPORTING", &source]);
+        self.set_slot(from, slot, &["MIGRATING", &target]);
+        let (number, port) = (slot.to_string(), self.servers[to].port().to_string());
         loop {
             let keys = self.servers[from].ask(&["CLUSTER", "GETKEYSINSLOT", &number, "10"]);
             let keys = keys.expect("a master lists its keys");
@@ -157,8 +165,13 @@ impl RedisCluster {
             all.extend(keys.lines());
             self.servers[from].ask(&all).expect("keys move");
         }
-        slots(to, &["NODE", &target]);
-        slots(from, &["NODE", &target]);
+    }
+
+    fn set_slot(&self, server: usize, slot: usize, words: &[&str]) {
+        let number = slot.to_string();
+        let mut all = vec!["CLUSTER", "SETSLOT", &number];
+        all.extend(words);
+        self.servers[server].ask(&all).expect("a node takes the state of a slot");
     }
 
     fn all(&self, what: &str, words: &[&str], wanted: &str) {

@@ -98,7 +98,8 @@ impl RedisSentinel {
     }
 
     fn ask(&self, sentinel: usize, words: &[&str]) -> std::io::Result<String> {
-        wire::ask(self.sentinels[sentinel].1, self.password.as_deref(), words)
+        let login = self.password.as_deref().map(|password| ("default", password));
+        wire::ask(self.sentinels[sentinel].1, login, words)
     }
 }
 
@@ -134,7 +135,8 @@ fn spawn(primary: u16, password: Option<&str>) -> (Child, u16, PathBuf) {
         let mut ended = false;
         until("a Sentinel comes up", || {
             ended = matches!(child.try_wait(), Ok(Some(_)));
-            ended || wire::ask(port, password, &["SENTINEL", "MASTER", SERVICE]).is_ok()
+            let login = password.map(|password| ("default", password));
+            ended || wire::ask(port, login, &["SENTINEL", "MASTER", SERVICE]).is_ok()
         });
         if !ended {
             return (child, port, dir);

@@ -75,7 +75,16 @@ impl RedisServer {
     /// No connection, no reply within ten seconds, or the server's own error.
     pub fn ask(&self, words: &[&str]) -> io::Result<String> {
         let password = self.args.iter().skip_while(|arg| *arg != "--requirepass").nth(1);
-        wire::ask(self.port, password.map(String::as_str), words)
+        wire::ask(self.port, password.map(|password| ("default", password.as_str())), words)
+    }
+
+    /// Sends a command as another user.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::ask`].
+    pub fn ask_as(&self, user: &str, password: &str, words: &[&str]) -> io::Result<String> {
+        wire::ask(self.port, Some((user, password)), words)
     }
 
     /// Kills the server at once, as a crash would.

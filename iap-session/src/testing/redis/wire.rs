@@ -5,13 +5,13 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Sends one command and returns the reply as text: the items of lists a line each, nothing for nil.
-pub(super) fn ask(port: u16, password: Option<&str>, words: &[&str]) -> io::Result<String> {
+pub(super) fn ask(port: u16, login: Option<(&str, &str)>, words: &[&str]) -> io::Result<String> {
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut reader = BufReader::new(stream.try_clone()?);
-    if let Some(password) = password {
-        send(&mut stream, &["AUTH", password])?;
+    if let Some((user, password)) = login {
+        send(&mut stream, &["AUTH", user, password])?;
         reply(&mut reader)?;
     }
     send(&mut stream, words)?;
