@@ -87,6 +87,6 @@ pub use metrics::describe_metrics;
 pub use policy::{CookieConfig, Mode, Outage, SecureCookie, SessionConfig, SessionPolicy};
 pub use record::{Attributes, Created, Loaded, Op, Record, Summary};
 #[cfg(feature = "redis")]
-pub use redis::{Credentials, RedisConfig, RedisStore, RedisTls};
+pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls};
 pub use store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
 pub use write::{Commit, Expiry, Login, LoginPolicy, NewSession, Reason, Rotation, WhenFull};

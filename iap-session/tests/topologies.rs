@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use iap_session::testing::{Fixture, RedisCluster, RedisSentinel, RedisServer, conformance};
 use iap_session::{
-    Credentials, Expiry, NewSession, RedisConfig, RedisStore, RedisTls, SessionIds, SessionStore,
-    StoreErrorKind,
+    Consistency, Credentials, Expiry, NewSession, RedisConfig, RedisStore, RedisTls, SessionIds,
+    SessionStore, StoreErrorKind,
 };
 
 /// Waits long, so that a busy machine is not taken for a lost server.
@@ -62,6 +62,15 @@ async fn a_server_at_a_unix_socket_conforms() {
     let server = RedisServer::start_with(&["--unixsocket", socket.to_str().unwrap()]);
     conforms(patient(format!("unix://{}?db=5", socket.display()))).await;
     assert!(server.ask(&["INFO", "keyspace"]).unwrap().contains("db5:"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strong_consistency_conforms() {
+    let consistency = Consistency::STRONG;
+    let redis = RedisSentinel::start(1);
+    conforms(RedisConfig { consistency, ..patient(redis.url()) }).await;
+    let redis = RedisCluster::start(3);
+    conforms(RedisConfig { consistency, ..patient(redis.url()) }).await;
 }
 
 /// An authority, and certificates by it for the server and for a client.

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::{ClientLike, ClusterInterface};
+use fred::interfaces::ClusterInterface;
+use fred::types::Value;
 use fred::types::config::{Server, ServerConfig};
-use fred::types::{ClusterHash, CustomCommand, Value};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
 
-use super::connection::{Connection, fail_fast};
+use super::connection::{Connection, Request, fail_fast};
+use super::durable::exchange;
 use super::failure::{is_redirected, not_connected};
 use super::pool::{Live, Pool};
 
@@ -39,17 +39,13 @@ pub(super) struct Asking {
 
 impl Connection {
     /// Sends a command on that was refused where it was sent to, and so took effect nowhere.
-    pub(super) async fn follow(
-        &self,
-        command: &CustomCommand,
-        args: &[Value],
-        slot: u16,
-    ) -> Result<Value, Error> {
+    pub(super) async fn follow(&self, request: &Request) -> Result<Value, Error> {
         let mut result = Err(not_connected());
+        let Some(slot) = request.slot else { return result };
         for hop in 0..MAX_HOPS {
             result = match self.target(slot, hop).await? {
-                Some(target) => self.ask(target, command, args, slot).await,
-                None => self.send_once(command.clone(), args.to_vec(), Some(slot), &fail_fast()).await,
+                Some(target) => self.ask(target, request, slot).await,
+                None => self.send_once(request, &fail_fast()).await,
             };
             if !result.as_ref().is_err_and(is_refused) {
                 break;
@@ -74,8 +70,7 @@ impl Connection {
             state.and_then(|state| state.get_server(slot).cloned()).ok_or_else(not_connected)?
         };
         let options = fred::types::config::Options { cluster_node: Some(owner), ..fail_fast() };
-        let command = CustomCommand::new_static("CLUSTER", ClusterHash::Random, false);
-        let nodes = self.send_once(command, vec!["NODES".into()], None, &options).await?;
+        let nodes = self.send_once(&Request::new("CLUSTER", vec!["NODES".into()], None), &options).await?;
         let target = migration(&nodes.convert::<String>()?, slot);
         if let Some(target) = &target {
             let mut slots = self.asking.slots.lock();
@@ -87,24 +82,11 @@ impl Connection {
         Ok(target)
     }
 
-    async fn ask(
-        &self,
-        target: Server,
-        command: &CustomCommand,
-        args: &[Value],
-        slot: u16,
-    ) -> Result<Value, Error> {
+    async fn ask(&self, target: Server, request: &Request, slot: u16) -> Result<Value, Error> {
         let live = self.asking.connect(&self.pool, &target).await?;
-        let pipeline = live.client().pipeline();
-        let queue = pipeline.with_options(&fail_fast());
-        let asking = CustomCommand::new_static("ASKING", ClusterHash::Random, false);
-        let _: Value = queue.custom(asking, Vec::<Value>::new()).await?;
-        let _: Value = queue.custom(command.clone(), args.to_vec()).await?;
-        let replies = timeout(self.command_timeout, pipeline.try_all::<Value>()).await;
-        let result = match replies {
-            Ok(mut replies) => replies.pop().unwrap_or_else(|| Err(Error::new_canceled())),
-            Err(_) => Err(Error::new(ErrorKind::Timeout, "no reply in time")),
-        };
+        let quorum = self.durable.as_ref().filter(|_| request.confirmed).map(|durable| durable.quorum);
+        let limit = self.command_timeout + quorum.map(|quorum| quorum.wait).unwrap_or_default();
+        let result = exchange(live.client(), request, quorum, &["ASKING"], limit).await;
         if result.as_ref().is_err_and(|error| is_refused(error) || is_broken(error)) {
             self.asking.slots.lock().remove(&slot);
         }

@@ -56,6 +56,35 @@ pub struct RedisConfig {
     pub max_queue: usize,
     /// A connection that owes a reply this long is given up. Default three seconds.
     pub unresponsive_after: Duration,
+    /// When a write counts as done.
+    pub consistency: Consistency,
+}
+
+/// When a write counts as done. Reads go to primaries either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Consistency {
+    /// When the primary has it. A failover loses what was not replicated yet.
+    #[default]
+    Eventual,
+    /// When replicas have confirmed it, too (`WAIT`). A write that the primary has done and too few have
+    /// confirmed is [`NotDurable`](crate::StoreErrorKind::NotDurable). Touches are not waited for.
+    ///
+    /// With as many confirmations as there are replicas, any of them may take over; with fewer it has to
+    /// be the most advanced one, which Sentinel and cluster prefer. `WAIT` is no consensus: a primary that
+    /// is cut off goes on until it is told, so set `min-replicas-to-write` on the servers as well.
+    Strong {
+        /// How many replicas have to confirm a write.
+        replicas: u32,
+        /// How long they may take.
+        wait: Duration,
+        /// Connections for these writes, each for one at a time; 1 to 64.
+        connections: usize,
+    },
+}
+
+impl Consistency {
+    /// One replica within 500 milliseconds, 8 connections.
+    pub const STRONG: Self = Self::Strong { replicas: 1, wait: Duration::from_millis(500), connections: 8 };
 }
 
 /// A name and a password.
@@ -100,6 +129,7 @@ impl RedisConfig {
             connect_timeout: Duration::from_secs(5),
             max_queue: 10_000,
             unresponsive_after: Duration::from_secs(3),
+            consistency: Consistency::Eventual,
         }
     }
 
@@ -128,6 +158,9 @@ impl RedisConfig {
         }
         if self.sentinel.is_some() && !place.config.server.is_sentinel() {
             return Err(invalid("credentials for Sentinel need a URL of redis-sentinel://"));
+        }
+        if matches!(self.consistency, Consistency::Strong { replicas: 0, .. }) {
+            return Err(invalid("strong consistency needs at least one replica"));
         }
         Ok(())
     }

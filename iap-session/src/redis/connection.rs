@@ -16,16 +16,34 @@ use crate::error::{StoreError, StoreErrorKind};
 
 use super::asking::Asking;
 use super::config::RedisConfig;
+use super::durable::Durable;
 use super::failure::{self, Effect, not_connected};
 use super::pool::Pool;
 
 pub(super) struct Connection {
     pub(super) pool: Pool,
     pub(super) asking: Asking,
+    pub(super) durable: Option<Durable>,
     pub(super) command_timeout: Duration,
     address: Arc<str>,
     /// The server's clock minus ours, in milliseconds.
     skew_ms: AtomicI64,
+}
+
+/// One command on its way.
+pub(super) struct Request {
+    pub(super) command: CustomCommand,
+    pub(super) args: Vec<Value>,
+    pub(super) slot: Option<u16>,
+    /// Whether replicas have to confirm it, where they have to confirm anything.
+    pub(super) confirmed: bool,
+}
+
+impl Request {
+    pub(super) fn new(name: &'static str, args: Vec<Value>, slot: Option<u16>) -> Self {
+        let command = CustomCommand::new_static(name, ClusterHash::Random, false);
+        Self { command, args, slot, confirmed: false }
+    }
 }
 
 impl Connection {
@@ -33,13 +51,16 @@ impl Connection {
         let address: Arc<str> = config.address().into();
         let waits = (config.connect_timeout, config.unresponsive_after);
         let size = config.connections.clamp(1, 64);
-        let pool = Pool::open(config.builder()?, size, waits, Box::new(|_| ())).await.map_err(|error| {
+        let failed = |error: Error| {
             let text = format!("cannot connect to Redis at {address}: {error}");
             StoreError::new(StoreErrorKind::Unavailable, text)
-        })?;
+        };
+        let pool = Pool::open(config.builder()?, size, waits, Box::new(|_| ())).await.map_err(failed)?;
+        let durable = Durable::open(config).await.map_err(failed)?;
         let connection = Self {
             pool,
             asking: Asking::default(),
+            durable,
             command_timeout: config.command_timeout,
             address,
             skew_ms: AtomicI64::new(0),
@@ -62,7 +83,8 @@ impl Connection {
         self.skew_ms.store(skew, Ordering::Relaxed);
     }
 
-    /// Runs a script on one key. The reply is a list of texts and never empty.
+    /// Runs a script on one key. The reply is a list of texts and never empty. With strong consistency,
+    /// replicas have confirmed what it did.
     ///
     /// A lost reply is answered by one repetition with the same arguments: scripts recognise it.
     pub(super) async fn script(
@@ -71,9 +93,29 @@ impl Connection {
         key: &str,
         args: Vec<Value>,
     ) -> Result<Vec<String>, StoreError> {
-        match self.script_once(script, key, &args).await {
+        self.run(script, key, args, true).await
+    }
+
+    /// The same for what may be lost: replicas are not waited for.
+    pub(super) async fn script_unconfirmed(
+        &self,
+        script: &Script,
+        key: &str,
+        args: Vec<Value>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.run(script, key, args, false).await
+    }
+
+    async fn run(
+        &self,
+        script: &Script,
+        key: &str,
+        args: Vec<Value>,
+        confirmed: bool,
+    ) -> Result<Vec<String>, StoreError> {
+        match self.script_once(script, key, &args, confirmed).await {
             Err(error) if error.kind() == StoreErrorKind::Ambiguous => {
-                self.script_once(script, key, &args).await.map_err(|again| match again.kind() {
+                self.script_once(script, key, &args, confirmed).await.map_err(|again| match again.kind() {
                     // Whatever the second answer was, the first one may have taken effect.
                     StoreErrorKind::Unavailable => error,
                     _ => again,
@@ -91,9 +133,8 @@ impl Connection {
         args: Vec<Value>,
         effect: Effect,
     ) -> Result<T, StoreError> {
-        let hash = slot.hash(&args);
-        let command = CustomCommand::new_static(name, slot, false);
-        let reply = self.send(command, args, hash).await;
+        let slot = slot.hash(&args);
+        let reply = self.send(&Request::new(name, args, slot)).await;
         reply.and_then(Value::convert).map_err(|error| self.explain(error, effect))
     }
 
@@ -106,42 +147,33 @@ impl Connection {
     ) -> Result<T, StoreError> {
         let cluster_node = self.pool.is_cluster().then(|| node.clone());
         let options = Options { cluster_node, ..fail_fast() };
-        let command = CustomCommand::new_static(name, ClusterHash::Random, false);
-        let reply = self.send_once(command, args, None, &options).await;
+        let reply = self.send_once(&Request::new(name, args, None), &options).await;
         reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read))
     }
 
-    /// Sends a command, to wherever its slot is in a cluster.
-    async fn send(
-        &self,
-        command: CustomCommand,
-        args: Vec<Value>,
-        slot: Option<u16>,
-    ) -> Result<Value, Error> {
-        let Some(slot) = slot.filter(|_| self.pool.is_cluster()) else {
-            return self.send_once(command, args, None, &fail_fast()).await;
-        };
-        match self.send_once(command.clone(), args.clone(), Some(slot), &fail_fast()).await {
-            Err(error) if failure::is_redirected(&error) => self.follow(&command, &args, slot).await,
+    /// Sends a request, to wherever its slot is in a cluster.
+    async fn send(&self, request: &Request) -> Result<Value, Error> {
+        match self.send_once(request, &fail_fast()).await {
+            Err(error) if self.pool.is_cluster() && failure::is_redirected(&error) => {
+                self.follow(request).await
+            }
             other => other,
         }
     }
 
-    /// Sends a command by a connection that stands.
-    pub(super) async fn send_once(
-        &self,
-        command: CustomCommand,
-        args: Vec<Value>,
-        slot: Option<u16>,
-        options: &Options,
-    ) -> Result<Value, Error> {
+    /// Sends a request by a connection that stands.
+    pub(super) async fn send_once(&self, request: &Request, options: &Options) -> Result<Value, Error> {
+        if let Some(durable) = self.durable.as_ref().filter(|_| request.confirmed) {
+            return durable.send(request).await;
+        }
         let lease = self.pool.lease().ok_or_else(not_connected)?;
         let begun = Instant::now();
         // The hash of a custom command is passed over by fred, which takes the first argument for the key:
         // of a script that is its digest, and each call would be answered by MOVED.
-        let options = Options { cluster_hash: slot.map(ClusterHash::Custom), ..options.clone() };
-        let result = lease.client().with_options(&options).custom::<Value, Value>(command, args).await;
-        lease.ended(begun, slot, &result);
+        let options = Options { cluster_hash: request.slot.map(ClusterHash::Custom), ..options.clone() };
+        let client = lease.client().with_options(&options);
+        let result = client.custom::<Value, Value>(request.command.clone(), request.args.clone()).await;
+        lease.ended(begun, request.slot, &result);
         result
     }
 
@@ -168,6 +200,9 @@ impl Connection {
     /// Says good-bye to the server.
     pub(super) async fn close(&self) {
         self.pool.close().await;
+        if let Some(durable) = &self.durable {
+            durable.close().await;
+        }
     }
 
     fn away(&self) -> StoreError {
@@ -179,13 +214,14 @@ impl Connection {
         script: &Script,
         key: &str,
         args: &[Value],
+        confirmed: bool,
     ) -> Result<Vec<String>, StoreError> {
-        let call = |name: &'static str, what: Value| {
+        let call = async |name: &'static str, what: Value| {
             let mut all = vec![what, 1.into(), key.into()];
             all.extend_from_slice(args);
             // As custom commands they are pipelined, which fred does not do for its own EVALSHA.
-            let command = CustomCommand::new_static(name, ClusterHash::Offset(2), false);
-            self.send(command, all, Some(redis_keyslot(key.as_bytes())))
+            let request = Request::new(name, all, Some(redis_keyslot(key.as_bytes())));
+            self.send(&Request { confirmed, ..request }).await
         };
         let mut reply = call("EVALSHA", script.sha1().clone().into()).await;
         if matches!(&reply, Err(error) if error.details().starts_with("NOSCRIPT")) {

@@ -37,6 +37,8 @@ pub(super) fn explain(address: &str, error: Error, effect: Effect) -> StoreError
         (StoreErrorKind::Unavailable, "the server does not take commands at the moment")
     } else if says(&RIGHTS) || *error.kind() == ErrorKind::Auth {
         (StoreErrorKind::Unavailable, "the server does not let us in")
+    } else if says(&[NOT_DURABLE]) {
+        (StoreErrorKind::NotDurable, "the write is done, but too few replicas have confirmed it")
     } else if says(&[NOT_CONNECTED]) {
         (StoreErrorKind::Unavailable, "not connected")
     } else if *error.kind() == ErrorKind::Backpressure {
@@ -57,6 +59,9 @@ pub(super) fn explain(address: &str, error: Error, effect: Effect) -> StoreError
 pub(super) fn not_connected() -> Error {
     Error::new(ErrorKind::Backpressure, NOT_CONNECTED)
 }
+
+/// How an error begins that says that a write was done and not confirmed.
+pub(super) const NOT_DURABLE: &str = "not durable";
 
 const NOT_CONNECTED: &str = "no connection stands";
 

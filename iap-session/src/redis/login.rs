@@ -85,6 +85,14 @@ impl RedisStore {
         self.connection.command("HDEL", ClusterHash::FirstKey, args, Effect::Write).await
     }
 
+    /// Takes back a session that was to begin, and its place.
+    pub(super) async fn abandon(&self, record: &Record) {
+        if let Some(user) = &record.user {
+            let _ = self.release(user, &record.handle).await;
+        }
+        self.forget(record).await;
+    }
+
     /// Removes a session that nobody has seen yet. If that fails, its short life ends it.
     pub(super) async fn forget(&self, record: &Record) {
         let args = vec![self.session_key(&record.key).into()];

@@ -14,12 +14,13 @@
 //!
 //! Reads go to primaries. A lost reply to a write is followed by one repetition with the same
 //! operation id, then by [`Ambiguous`](crate::StoreErrorKind::Ambiguous). Redis replicates
-//! asynchronously: a failover may lose the last acknowledged writes.
+//! asynchronously: a failover may lose the last acknowledged writes, unless [`Consistency`] is strong.
 
 mod asking;
 mod codec;
 mod config;
 mod connection;
+mod durable;
 mod failure;
 mod login;
 mod pool;
@@ -46,7 +47,7 @@ use codec::{Stored, corrupt, encode_recent, encode_value};
 use connection::Connection;
 use failure::Effect;
 
-pub use config::{Credentials, RedisConfig, RedisTls};
+pub use config::{Consistency, Credentials, RedisConfig, RedisTls};
 
 /// A store in Redis. See the [module page](self).
 pub struct RedisStore {
@@ -55,6 +56,13 @@ pub struct RedisStore {
     prefix: String,
     connection: Connection,
     metrics: StoreMetrics,
+}
+
+/// Whether replicas are waited for, with strong consistency.
+#[derive(Clone, Copy)]
+enum Replicas {
+    Confirm,
+    Any,
 }
 
 /// A chain of rotations within one grace that is longer than this leads nowhere.
@@ -194,11 +202,13 @@ impl RedisStore {
         let (id, key) = self.ids.generate();
         let record = Record::new(key, &new, &self.limits, self.connection.now_ms())?;
         let lifetime = record.absolute_ms - record.created_ms;
-        self.write_new(&record, Some(lifetime)).await?;
-        if let Some(login) = &new.login
-            && let Err(error) = self.admit(&record, login).await
-        {
-            self.forget(&record).await;
+        let mut written = self.write_new(&record, Some(lifetime)).await;
+        if let (Ok(()), Some(login)) = (&written, &new.login) {
+            written = self.admit(&record, login).await;
+        }
+        if let Err(error) = written {
+            // Nobody learns its id.
+            self.abandon(&record).await;
             return Err(error);
         }
         Ok(Created { id, record: Arc::new(record) })
@@ -229,7 +239,7 @@ impl RedisStore {
             args.push(name.into());
             args.push(value.unwrap_or_default().into());
         }
-        let reply = self.on_session(&scripts::COMMIT_SCRIPT, key, args).await?;
+        let reply = self.on_session(&scripts::COMMIT_SCRIPT, key, args, Replicas::Confirm).await?;
         self.note_time(reply.get(2));
         if let (Some(user), Some(handle)) = (reply.get(3), reply.get(4))
             && !handle.is_empty()
@@ -243,13 +253,16 @@ impl RedisStore {
 
     async fn revoke_now(&self, key: SessionKey, reason: Reason) -> Result<bool, StoreError> {
         let args = vec![reason.as_str().into()];
-        let reply = match self.on_session(&scripts::REVOKE_SCRIPT, key, args).await {
+        let reply = match self.on_session(&scripts::REVOKE_SCRIPT, key, args, Replicas::Confirm).await {
             Ok(reply) => reply,
             Err(error) if matches!(error.kind(), StoreErrorKind::Gone | StoreErrorKind::Revoked) => {
                 return Ok(false);
             }
             Err(error) => return Err(error),
         };
+        if reply[0] == "ended" {
+            return Ok(false);
+        }
         if let (Some(user), Some(handle)) = (reply.get(1), reply.get(2))
             && !handle.is_empty()
         {
@@ -264,12 +277,17 @@ impl RedisStore {
         script: &fred::types::scripts::Script,
         key: SessionKey,
         args: Vec<Value>,
+        replicas: Replicas,
     ) -> Result<Vec<String>, StoreError> {
         let mut key = key;
         for _ in 0..MAX_HOPS {
-            let reply = self.connection.script(script, &self.session_key(&key), args.clone()).await?;
+            let (name, args) = (self.session_key(&key), args.clone());
+            let reply = match replicas {
+                Replicas::Confirm => self.connection.script(script, &name, args).await?,
+                Replicas::Any => self.connection.script_unconfirmed(script, &name, args).await?,
+            };
             match reply[0].as_str() {
-                "ok" => return Ok(reply),
+                "ok" | "ended" => return Ok(reply),
                 "gone" => return Err(StoreError::gone()),
                 "corrupt" => return Err(corrupt("the session's fields are not complete")),
                 "conflict" => {
@@ -319,7 +337,7 @@ impl SessionStore for RedisStore {
 
     fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let reply = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![]).await?;
+            let reply = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![], Replicas::Any).await?;
             self.note_time(reply.get(1));
             Ok(())
         })

@@ -99,16 +99,19 @@ impl Pool {
     /// than fill the queue of commands that wait for it.
     pub(super) fn lease(&self) -> Option<Lease<'_>> {
         let first = self.next.fetch_add(1, Ordering::Relaxed);
-        (0..self.slots.len()).find_map(|step| {
-            let slot = &self.slots[first.wrapping_add(step) % self.slots.len()];
-            let live = slot.live.read().clone()?;
-            if live.router.is_finished() {
-                self.replace(slot);
-                return None;
-            }
-            let stands = live.client.state() == ClientState::Connected;
-            stands.then_some(Lease { pool: self, slot, live })
-        })
+        (0..self.slots.len()).find_map(|step| self.lease_at(first.wrapping_add(step) % self.slots.len()))
+    }
+
+    /// One client of all, if it stands.
+    pub(super) fn lease_at(&self, index: usize) -> Option<Lease<'_>> {
+        let slot = &self.slots[index];
+        let live = slot.live.read().clone()?;
+        if live.router.is_finished() {
+            self.replace(slot);
+            return None;
+        }
+        let stands = live.client.state() == ClientState::Connected;
+        stands.then_some(Lease { pool: self, slot, live })
     }
 
     /// A connection to another place with the same settings. It ends when it is dropped.

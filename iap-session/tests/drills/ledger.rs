@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use iap_session::{
-    Commit, Expiry, Loaded, NewSession, Op, OpId, Reason, SessionKey, SessionStore, StoreError,
+    Commit, Expiry, Loaded, NewSession, Op, OpId, Reason, Record, SessionKey, SessionStore, StoreError,
     StoreErrorKind,
 };
 use tokio::task::JoinHandle;
@@ -14,12 +14,29 @@ use tokio::time::timeout;
 /// No call may last so long, whatever has broken.
 const ENDLESS: Duration = Duration::from_secs(60);
 const WRITERS: usize = 8;
+const SLICE_MS: u128 = 50;
+/// What a session may hold: the slices of a long drill.
+pub(crate) const ATTRIBUTES: usize = 4000;
+
+/// A number for each writer.
+type Counts = Arc<Vec<AtomicU64>>;
+
+/// A write that was acknowledged. Writes of different slices of time go to different attributes, so that
+/// one that was lost is not covered by a later one.
+struct Acknowledged {
+    value: u64,
+    slice: u128,
+    at: Instant,
+}
+
+fn slice_name(slice: u128) -> String {
+    format!("slice{slice}")
+}
 
 /// What one writer knows.
 struct Book {
     key: SessionKey,
-    /// Values that were acknowledged, and when.
-    acknowledged: Vec<(u64, Instant)>,
+    acknowledged: Vec<Acknowledged>,
     attempted: u64,
     ambiguous: u64,
     not_durable: u64,
@@ -32,8 +49,9 @@ struct Book {
 pub(crate) struct Load {
     store: Arc<dyn SessionStore>,
     writers: Vec<JoinHandle<Book>>,
-    progress: Arc<Vec<AtomicU64>>,
-    gone: Arc<Vec<AtomicU64>>,
+    progress: Counts,
+    gone: Counts,
+    unsafe_writes: Counts,
     stop: Arc<AtomicBool>,
     ended: Vec<SessionKey>,
     broken: Option<Instant>,
@@ -75,14 +93,15 @@ impl Load {
         }
         let stop = Arc::new(AtomicBool::new(false));
         let counters = || Arc::new((0..WRITERS).map(|_| AtomicU64::new(0)).collect::<Vec<_>>());
-        let (progress, gone) = (counters(), counters());
+        let (progress, gone, unsafe_writes) = (counters(), counters(), counters());
         let mut writers = Vec::new();
         for number in 0..WRITERS {
             let key = create(&store, Expiry::default()).await;
-            let told = (progress.clone(), gone.clone());
+            let told = (progress.clone(), gone.clone(), unsafe_writes.clone());
             writers.push(tokio::spawn(write(store.clone(), key, told, number, stop.clone())));
         }
-        let load = Self { store, writers, progress, gone, stop, ended, broken: None, recovery: None };
+        let load =
+            Self { store, writers, progress, gone, unsafe_writes, stop, ended, broken: None, recovery: None };
         load.progresses(20).await;
         load
     }
@@ -117,6 +136,16 @@ impl Load {
         .await;
     }
 
+    /// Waits until every writer is told again that its write is not durable.
+    pub(crate) async fn is_not_durable(&self) {
+        let before: Vec<u64> = self.unsafe_writes.iter().map(|told| told.load(Ordering::SeqCst)).collect();
+        until("all writers are told", async || {
+            let mut pairs = self.unsafe_writes.iter().zip(&before);
+            pairs.all(|(now, before)| now.load(Ordering::SeqCst) > *before)
+        })
+        .await;
+    }
+
     /// Ends the load and balances the books. What had ended before the fault has to stay ended.
     pub(crate) async fn balance(self, name: &str) -> Ledger {
         self.stop.store(true, Ordering::SeqCst);
@@ -124,22 +153,22 @@ impl Load {
         for writer in self.writers {
             let book = writer.await.unwrap();
             let stored = stored(&self.store, book.key).await;
-            let (last, _) = book.acknowledged.last().copied().unwrap_or((0, Instant::now()));
             match stored {
                 None => ledger.missing += 1,
-                Some((value, version)) => {
-                    assert!(value <= book.attempted, "{name}: {value} was never written");
-                    let most = book.acknowledged.len() as u64 + book.ambiguous + book.not_durable;
-                    assert!(
-                        version - 1 <= most,
-                        "{name}: {version} versions of {most} writes: one was repeated"
-                    );
-                    let lost = book.acknowledged.iter().filter(|(written, _)| *written > value);
-                    ledger.lost += lost.clone().count() as u64;
-                    if let (Some((_, at)), Some(broken)) = (lost.clone().next(), self.broken) {
-                        ledger.window = ledger.window.max(broken.saturating_duration_since(*at));
+                Some(record) => {
+                    let acknowledged = book.acknowledged.len() as u64;
+                    let (written, most) =
+                        (record.version - 1, acknowledged + book.ambiguous + book.not_durable);
+                    assert!(written <= most, "{name}: {written} versions of {most} writes: one was repeated");
+                    let is_lost = |write: &&Acknowledged| {
+                        let found = record.attributes.get(&slice_name(write.slice));
+                        found.and_then(serde_json::Value::as_u64).is_none_or(|found| found < write.value)
+                    };
+                    let lost: Vec<_> = book.acknowledged.iter().filter(is_lost).collect();
+                    ledger.lost += (lost.len() as u64).max(acknowledged.saturating_sub(written));
+                    if let (Some(oldest), Some(broken)) = (lost.first(), self.broken) {
+                        ledger.window = ledger.window.max(broken.saturating_duration_since(oldest.at));
                     }
-                    assert!(value >= last || lost.count() > 0);
                 }
             }
             ledger.attempted += book.attempted;
@@ -185,7 +214,7 @@ impl Ledger {
 async fn write(
     store: Arc<dyn SessionStore>,
     key: SessionKey,
-    (progress, gone): (Arc<Vec<AtomicU64>>, Arc<Vec<AtomicU64>>),
+    (progress, gone, unsafe_writes): (Counts, Counts, Counts),
     number: usize,
     stop: Arc<AtomicBool>,
 ) -> Book {
@@ -199,18 +228,26 @@ async fn write(
         gone: 0,
         worst: Duration::ZERO,
     };
+    let started = Instant::now();
     while !stop.load(Ordering::SeqCst) {
         book.attempted += 1;
         let begun = Instant::now();
-        let result = timeout(ENDLESS, store.commit(key, commit(book.attempted))).await;
+        let slice = started.elapsed().as_millis() / SLICE_MS;
+        let ops = vec![Op::Set(slice_name(slice), book.attempted.into())];
+        let write = Commit { ops, ..commit(0) };
+        let result = timeout(ENDLESS, store.commit(key, write)).await;
         book.worst = book.worst.max(begun.elapsed());
         match result.expect("a call ends") {
             Ok(_) => {
-                book.acknowledged.push((book.attempted, Instant::now()));
+                book.acknowledged.push(Acknowledged { value: book.attempted, slice, at: Instant::now() });
                 progress[number].fetch_add(1, Ordering::SeqCst);
             }
             Err(error) => match error.kind() {
                 StoreErrorKind::Ambiguous => book.ambiguous += 1,
+                StoreErrorKind::NotDurable => {
+                    book.not_durable += 1;
+                    unsafe_writes[number].fetch_add(1, Ordering::SeqCst);
+                }
                 StoreErrorKind::Unavailable => book.refused += 1,
                 StoreErrorKind::Gone => {
                     book.gone += 1;
@@ -234,12 +271,12 @@ pub(crate) async fn create(store: &Arc<dyn SessionStore>, expiry: Expiry) -> Ses
     answered(|| store.create(NewSession::new(expiry))).await.expect("a session is created").record.key
 }
 
-/// The count in a session and its version, once the store answers.
-async fn stored(store: &Arc<dyn SessionStore>, key: SessionKey) -> Option<(u64, u64)> {
-    let loaded = answered(|| store.load(key, None)).await.expect("the session was not ended");
-    let Some(Loaded::Found { record, .. }) = loaded else { return None };
-    let value = record.attributes.get("count").and_then(serde_json::Value::as_u64).unwrap_or(0);
-    Some((value, record.version))
+/// A session as it is stored, once the store answers.
+async fn stored(store: &Arc<dyn SessionStore>, key: SessionKey) -> Option<Arc<Record>> {
+    match answered(|| store.load(key, None)).await.expect("the session was not ended") {
+        Some(Loaded::Found { record, .. }) => Some(record),
+        _ => None,
+    }
 }
 
 async fn is_live(store: &Arc<dyn SessionStore>, key: SessionKey) -> bool {

@@ -8,12 +8,13 @@ mod network;
 mod rights;
 mod sentinel;
 mod server;
+mod strong;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use iap_session::testing::RedisServer;
-use iap_session::{RedisConfig, RedisStore, SessionIds};
+use iap_session::{Consistency, Limits, RedisConfig, RedisStore, SessionIds};
 
 /// A store as an operator would have it, but for a larger share of patience: the machine is busy.
 async fn connect(url: String) -> Arc<RedisStore> {
@@ -21,9 +22,15 @@ async fn connect(url: String) -> Arc<RedisStore> {
 }
 
 async fn connect_with(config: RedisConfig) -> Arc<RedisStore> {
-    let config = RedisConfig { connect_timeout: Duration::from_secs(15), connections: 2, ..config };
+    let limits = Limits { attributes: ledger::ATTRIBUTES, ..Limits::default() };
+    let config = RedisConfig { limits, connect_timeout: Duration::from_secs(15), connections: 2, ..config };
     let ids = SessionIds::new(b"the secret of these drills").unwrap();
     Arc::new(RedisStore::connect(ids, config).await.unwrap())
+}
+
+/// A store whose writes one replica has to confirm.
+async fn connect_strong(url: String) -> Arc<RedisStore> {
+    connect_with(RedisConfig { consistency: Consistency::STRONG, ..RedisConfig::new(url) }).await
 }
 
 /// Runs what blocks beside the load.

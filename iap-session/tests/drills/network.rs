@@ -1,7 +1,7 @@
 //! A network that is slow, stops, or loses replies.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::time::Duration;
 
 use iap_session::testing::RedisServer;
@@ -15,7 +15,7 @@ use crate::{all_keys_expire, beside, connect};
 
 /// What the way to the server is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     Open,
     Slow(Duration),
     /// Nothing comes through any more, and connections stand.
@@ -24,20 +24,23 @@ enum Way {
     Lossy(u64),
 }
 
-struct Proxy {
+pub(crate) struct Proxy {
     way: watch::Sender<Way>,
-    port: u16,
+    target: Arc<AtomicU16>,
+    pub(crate) port: u16,
 }
 
 impl Proxy {
-    async fn start(server: &RedisServer) -> Self {
+    pub(crate) async fn start(server: &RedisServer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (port, target) = (listener.local_addr().unwrap().port(), server.port());
+        let port = listener.local_addr().unwrap().port();
+        let target = Arc::new(AtomicU16::new(server.port()));
+        let to = target.clone();
         let (way, seen) = watch::channel(Way::Open);
         let replies = Arc::new(AtomicU64::new(0));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (seen, replies) = (seen.clone(), replies.clone());
+                let (seen, replies, target) = (seen.clone(), replies.clone(), to.load(Ordering::SeqCst));
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else { return };
                     let (from_client, to_client) = client.into_split();
@@ -49,15 +52,20 @@ impl Proxy {
                 });
             }
         });
-        Self { way, port }
+        Self { way, target, port }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    fn set(&self, way: Way) {
+    pub(crate) fn set(&self, way: Way) {
         self.way.send_replace(way);
+    }
+
+    /// New connections lead to another server.
+    pub(crate) fn lead_to(&self, server: &RedisServer) {
+        self.target.store(server.port(), Ordering::SeqCst);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ledger::{Load, until};
 use crate::{all_keys_expire, beside, connect};
 
 /// Waits until another server than `before` is primary.
-async fn another_primary(redis: &Arc<RedisSentinel>, before: usize) -> usize {
+pub(crate) async fn another_primary(redis: &Arc<RedisSentinel>, before: usize) -> usize {
     let mut now = before;
     until("another server takes over", async || {
         let redis = redis.clone();
