@@ -41,6 +41,7 @@
 //! | [`store`] | [`SessionStore`], the contract of a store, with a complete small one |
 //! | [`memory`] | [`MemoryStore`]: one process, bounded |
 //! | `redis` | `RedisStore`: a cluster (feature `redis`, on by default) |
+//! | [`near`] | [`NearCache`]: reads in the process, in front of a store |
 //! | [`layer`] | [`SessionLayer`]: cookie in, commit out |
 //! | [`handle`] | [`Session`]: what an embedded application uses |
 //! | [`api`] | [`SessionApi`]: the same for applications in other languages |
@@ -65,6 +66,7 @@ pub mod layer;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod near;
 pub mod policy;
 pub mod record;
 #[cfg(feature = "redis")]
@@ -84,9 +86,10 @@ pub use layer::{SessionLayer, SessionService};
 pub use limits::{Limits, attribute_bytes, check_user};
 pub use memory::{MemoryConfig, MemoryStore};
 pub use metrics::describe_metrics;
+pub use near::{NearCache, NearCacheConfig};
 pub use policy::{CookieConfig, Mode, Outage, SecureCookie, SessionConfig, SessionPolicy};
 pub use record::{Attributes, Created, Loaded, Op, Record, Summary};
 #[cfg(feature = "redis")]
 pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls};
-pub use store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
+pub use store::{BoxFuture, Change, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
 pub use write::{Commit, Expiry, Login, LoginPolicy, NewSession, Reason, Rotation, WhenFull};

@@ -10,6 +10,9 @@
 //! | `iap_session_revoked_total` | counter | sessions ended on purpose |
 //! | `iap_session_refused_total` | counter | logins refused by the policy |
 //! | `iap_session_commit_errors_total` | counter | failed commits and touches |
+//! | `iap_session_near_reads_total` | counter | reads of a near cache, by `result`: `hit`, `unchanged`, `miss` |
+//! | `iap_session_near_flushes_total` | counter | how often a near cache was emptied |
+//! | `iap_session_near_entries`, `iap_session_near_bytes` | gauge | its size, with each `stats` |
 //! | `iap_session_tokens_refused_total` | counter | forwarded requests without a token: the registry was full |
 //!
 //! Handles are made once for each store, layer and registry, so install the recorder before them.
@@ -26,6 +29,10 @@ pub fn describe_metrics() {
     describe_counter!("iap_session_revoked_total", "Sessions ended on purpose");
     describe_counter!("iap_session_refused_total", "Logins refused by the policy");
     describe_counter!("iap_session_commit_errors_total", "Failed commits and touches");
+    describe_counter!("iap_session_near_reads_total", "Reads of the near cache by result");
+    describe_counter!("iap_session_near_flushes_total", "How often the near cache was emptied");
+    describe_gauge!("iap_session_near_entries", "Sessions in the near cache");
+    describe_gauge!("iap_session_near_bytes", "Bytes in the near cache");
     describe_counter!("iap_session_tokens_refused_total", "Forwarded requests without a token");
 }
 

@@ -86,7 +86,7 @@ impl Connection {
         let live = self.asking.connect(&self.pool, &target).await?;
         let quorum = self.durable.as_ref().filter(|_| request.confirmed).map(|durable| durable.quorum);
         let limit = self.command_timeout + quorum.map(|quorum| quorum.wait).unwrap_or_default();
-        let result = exchange(live.client(), request, quorum, &["ASKING"], limit).await;
+        let result = exchange(live.client(), request, quorum, &[("ASKING", &[])], limit).await;
         if result.as_ref().is_err_and(|error| is_refused(error) || is_broken(error)) {
             self.asking.slots.lock().remove(&slot);
         }

@@ -58,6 +58,9 @@ pub struct RedisConfig {
     pub unresponsive_after: Duration,
     /// When a write counts as done.
     pub consistency: Consistency,
+    /// Lets the server remember what was read and tell of changes, for a
+    /// [`NearCache`](crate::NearCache): one more connection. Default off.
+    pub tracking: bool,
 }
 
 /// When a write counts as done. Reads go to primaries either way.
@@ -130,6 +133,7 @@ impl RedisConfig {
             max_queue: 10_000,
             unresponsive_after: Duration::from_secs(3),
             consistency: Consistency::Eventual,
+            tracking: false,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Commands to Redis, and what their failures mean.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use fred::error::Error;
@@ -19,15 +19,39 @@ use super::config::RedisConfig;
 use super::durable::Durable;
 use super::failure::{self, Effect, not_connected};
 use super::pool::Pool;
+use super::tracking::Tracking;
 
 pub(super) struct Connection {
     pub(super) pool: Pool,
     pub(super) asking: Asking,
     pub(super) durable: Option<Durable>,
+    pub(super) tracking: Option<Tracking>,
     pub(super) command_timeout: Duration,
     address: Arc<str>,
     /// The server's clock minus ours, in milliseconds.
     skew_ms: AtomicI64,
+}
+
+/// The reads of one load, and whether the server tells of changes to all they have seen.
+pub(super) struct Reads(AtomicBool);
+
+impl Reads {
+    /// Reads whose answers are not kept.
+    pub(super) fn plain() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    pub(super) fn watched() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    pub(super) fn are_watched(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn lose(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// One command on its way.
@@ -55,12 +79,14 @@ impl Connection {
             let text = format!("cannot connect to Redis at {address}: {error}");
             StoreError::new(StoreErrorKind::Unavailable, text)
         };
-        let pool = Pool::open(config.builder()?, size, waits, Box::new(|_| ())).await.map_err(failed)?;
+        let pool = Pool::open(config.builder()?, size, waits, Box::new(|_| None)).await.map_err(failed)?;
         let durable = Durable::open(config).await.map_err(failed)?;
+        let tracking = Tracking::open(config).await.map_err(failed)?;
         let connection = Self {
             pool,
             asking: Asking::default(),
             durable,
+            tracking,
             command_timeout: config.command_timeout,
             address,
             skew_ms: AtomicI64::new(0),
@@ -138,6 +164,32 @@ impl Connection {
         reply.and_then(Value::convert).map_err(|error| self.explain(error, effect))
     }
 
+    /// Reads something under one key, and notes in `reads` whether the server tells when it changes.
+    pub(super) async fn read<T: FromValue>(
+        &self,
+        reads: &Reads,
+        name: &'static str,
+        args: Vec<Value>,
+    ) -> Result<T, StoreError> {
+        let request = Request::new(name, args, None);
+        let request = Request { slot: ClusterHash::FirstKey.hash(&request.args), ..request };
+        if let (Some(tracking), true) = (&self.tracking, reads.are_watched()) {
+            match tracking.read(&request).await {
+                Ok((reply, true)) => {
+                    return reply.convert().map_err(|error| self.explain(error, Effect::Read));
+                }
+                Ok((reply, false)) => {
+                    reads.lose();
+                    return reply.convert().map_err(|error| self.explain(error, Effect::Read));
+                }
+                // Another connection may know the way.
+                Err(_) => reads.lose(),
+            }
+        }
+        let reply = self.send(&request).await;
+        reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read))
+    }
+
     /// The same, to one node of a cluster.
     pub(super) async fn command_at<T: FromValue>(
         &self,
@@ -202,6 +254,9 @@ impl Connection {
         self.pool.close().await;
         if let Some(durable) = &self.durable {
             durable.close().await;
+        }
+        if let Some(tracking) = &self.tracking {
+            tracking.close().await;
         }
     }
 

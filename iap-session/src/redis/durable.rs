@@ -63,7 +63,7 @@ impl Durable {
         let waits = (config.connect_timeout, patient.unresponsive_after);
         Ok(Some(Self {
             quorum: Quorum { replicas, wait },
-            pool: Pool::open(builder, size, waits, Box::new(|_| ())).await?,
+            pool: Pool::open(builder, size, waits, Box::new(|_| None)).await?,
             places: Semaphore::new(size),
             free: Mutex::new((0..size).collect()),
             command_timeout: config.command_timeout,
@@ -102,15 +102,16 @@ pub(super) async fn exchange(
     client: &Client,
     request: &Request,
     quorum: Option<Quorum>,
-    before: &[&'static str],
+    before: &[(&'static str, &[&'static str])],
     limit: Duration,
 ) -> Result<Value, Error> {
     let cluster_hash = request.slot.map(ClusterHash::Custom);
     let pipeline = client.pipeline();
     let queue = pipeline.with_options(&Options { cluster_hash, timeout: Some(limit), ..fail_fast() });
-    for word in before {
+    for (word, args) in before {
         let command = CustomCommand::new_static(word, ClusterHash::Random, false);
-        let _: Value = queue.custom(command, Vec::<Value>::new()).await?;
+        let args: Vec<Value> = args.iter().map(|arg| Value::from(*arg)).collect();
+        let _: Value = queue.custom(command, args).await?;
     }
     let _: Value = queue.custom(request.command.clone(), request.args.clone()).await?;
     if let Some(quorum) = quorum {

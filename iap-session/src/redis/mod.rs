@@ -27,25 +27,25 @@ mod pool;
 mod rotate;
 mod scan;
 mod scripts;
+mod tracking;
 mod url;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fred::types::{ClusterHash, Value};
+use fred::types::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::{Limits, check_user};
 use crate::metrics::StoreMetrics;
 use crate::record::{Created, Loaded, Op, Record};
-use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
+use crate::store::{BoxFuture, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
 use crate::write::{Commit, NewSession, Reason, Rotation};
 
 use codec::{Stored, corrupt, encode_recent, encode_value};
-use connection::Connection;
-use failure::Effect;
+use connection::{Connection, Reads};
 
 pub use config::{Consistency, Credentials, RedisConfig, RedisTls};
 
@@ -102,10 +102,9 @@ impl RedisStore {
     }
 
     /// What stands under one key; `None` if nothing, or if its time is over.
-    async fn read(&self, key: SessionKey) -> Result<Option<Stored>, StoreError> {
+    async fn read(&self, reads: &Reads, key: SessionKey) -> Result<Option<Stored>, StoreError> {
         let args = vec![self.session_key(&key).into()];
-        let fields: HashMap<String, Bytes> =
-            self.connection.command("HGETALL", ClusterHash::FirstKey, args, Effect::Read).await?;
+        let fields: HashMap<String, Bytes> = self.connection.read(reads, "HGETALL", args).await?;
         if fields.is_empty() {
             return Ok(None);
         }
@@ -115,10 +114,10 @@ impl RedisStore {
     }
 
     /// The live session that `key` leads to.
-    async fn find(&self, key: SessionKey) -> Result<Option<Record>, StoreError> {
+    async fn find(&self, reads: &Reads, key: SessionKey) -> Result<Option<Record>, StoreError> {
         let mut key = key;
         for _ in 0..MAX_HOPS {
-            match self.read(key).await? {
+            match self.read(reads, key).await? {
                 None => return Ok(None),
                 Some(Stored::Live(record)) => return Ok(Some(record)),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
@@ -129,12 +128,11 @@ impl RedisStore {
     }
 
     /// Asks only for the version where that is enough.
-    async fn unchanged(&self, key: SessionKey, known: u64) -> Result<bool, StoreError> {
+    async fn unchanged(&self, reads: &Reads, key: SessionKey, known: u64) -> Result<bool, StoreError> {
         let fields = ["_st", "_v", "_la", "_idle", "_abs", "_u", "_h"].map(Value::from);
         let mut args = vec![self.session_key(&key).into()];
         args.extend(fields);
-        let fields: Vec<Option<String>> =
-            self.connection.command("HMGET", ClusterHash::FirstKey, args, Effect::Read).await?;
+        let fields: Vec<Option<String>> = self.connection.read(reads, "HMGET", args).await?;
         let [state, version, accessed, idle, absolute, user, handle] = &fields[..] else { return Ok(false) };
         let int = |field: &Option<String>| field.as_deref().and_then(|text| text.parse::<u64>().ok());
         let (Some(version), Some(accessed), Some(idle), Some(absolute)) =
@@ -146,18 +144,23 @@ impl RedisStore {
         if state.as_deref() != Some("a") || version != known || !live {
             return Ok(false);
         }
-        self.check_place(user.as_deref(), handle.as_deref().unwrap_or_default()).await?;
+        self.check_place(reads, user.as_deref(), handle.as_deref().unwrap_or_default()).await?;
         Ok(true)
     }
 
-    async fn load_now(&self, key: SessionKey, known: Option<u64>) -> Result<Option<Loaded>, StoreError> {
+    async fn load_now(
+        &self,
+        reads: &Reads,
+        key: SessionKey,
+        known: Option<u64>,
+    ) -> Result<Option<Loaded>, StoreError> {
         if let Some(known) = known
-            && self.unchanged(key, known).await?
+            && self.unchanged(reads, key, known).await?
         {
             return Ok(Some(Loaded::Unchanged { now_ms: self.connection.now_ms() }));
         }
-        let Some(record) = self.find(key).await? else { return Ok(None) };
-        self.check_place(record.user.as_deref(), &record.handle).await?;
+        let Some(record) = self.find(reads, key).await? else { return Ok(None) };
+        self.check_place(reads, record.user.as_deref(), &record.handle).await?;
         Ok(Some(Loaded::Found { record: Arc::new(record), now_ms: self.connection.now_ms() }))
     }
 
@@ -328,7 +331,27 @@ impl SessionStore for RedisStore {
     }
 
     fn load(&self, key: SessionKey, known: Option<u64>) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
-        Box::pin(self.load_now(key, known))
+        Box::pin(async move { self.load_now(&Reads::plain(), key, known).await })
+    }
+
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        if let Some(tracking) = &self.connection.tracking {
+            tracking.listen(listener);
+        }
+    }
+
+    /// Without tracking nothing may be kept: nobody would tell.
+    fn load_watched(
+        &self,
+        key: SessionKey,
+        known: Option<u64>,
+    ) -> BoxFuture<'_, Result<Watched, StoreError>> {
+        Box::pin(async move {
+            let tracked = self.connection.tracking.is_some();
+            let reads = if tracked { Reads::watched() } else { Reads::plain() };
+            let loaded = self.load_now(&reads, key, known).await?;
+            Ok(Watched { loaded, watched: reads.are_watched() })
+        })
     }
 
     fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {

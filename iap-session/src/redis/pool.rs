@@ -18,6 +18,7 @@ use fred::types::config::{Server, ServerConfig};
 use fred::types::{Builder, ClientState, ConnectHandle};
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 /// How long a replacement waits after a failed attempt, at first and at most.
@@ -37,9 +38,12 @@ struct Settings {
     /// Where the tasks of the clients live: they outlive the worker that happens to ask.
     runtime: Handle,
     closed: AtomicBool,
-    /// Called with each client before it is used, also with those that take the place of others.
-    prepare: Box<dyn Fn(&Client) + Send + Sync>,
+    prepare: Prepare,
 }
+
+/// Called with each client before it is used, also with those that take the place of others. A task that
+/// it starts ends with the client.
+pub(super) type Prepare = Box<dyn Fn(&Client) -> Option<AbortHandle> + Send + Sync>;
 
 /// A place for a client.
 struct Slot {
@@ -51,9 +55,21 @@ struct Slot {
 pub(super) struct Live {
     client: Client,
     router: ConnectHandle,
+    /// Ends with the client.
+    _companion: Companion,
     /// Since when the servers owe replies; a server alone has no name.
     owing: Mutex<HashMap<Option<Server>, Instant>>,
     owes: AtomicBool,
+}
+
+struct Companion(Option<AbortHandle>);
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
 }
 
 /// A client in use by one command.
@@ -69,7 +85,7 @@ impl Pool {
         builder: Builder,
         size: usize,
         (connect_timeout, unresponsive_after): (Duration, Duration),
-        prepare: Box<dyn Fn(&Client) + Send + Sync>,
+        prepare: Prepare,
     ) -> Result<Self, Error> {
         let is_cluster = builder.get_config().is_some_and(|config| config.server.is_clustered());
         let settings = Arc::new(Settings {
@@ -124,6 +140,11 @@ impl Pool {
         task.await.map_err(|_| Error::new(ErrorKind::Canceled, "the runtime ends"))?
     }
 
+    /// Runs a task that outlives the request.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.settings.runtime.spawn(task);
+    }
+
     pub(super) fn is_cluster(&self) -> bool {
         self.settings.is_cluster
     }
@@ -168,7 +189,7 @@ impl Drop for Pool {
 impl Settings {
     async fn client(&self, builder: &Builder) -> Result<Live, Error> {
         let client = builder.build()?;
-        (self.prepare)(&client);
+        let _companion = Companion((self.prepare)(&client));
         let router = match timeout(self.connect_timeout, client.init()).await {
             Ok(router) => router?,
             Err(_) => {
@@ -176,7 +197,7 @@ impl Settings {
                 return Err(Error::new(ErrorKind::Timeout, text));
             }
         };
-        Ok(Live { client, router, owing: Mutex::default(), owes: AtomicBool::new(false) })
+        Ok(Live { client, router, _companion, owing: Mutex::default(), owes: AtomicBool::new(false) })
     }
 }
 

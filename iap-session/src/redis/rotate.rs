@@ -9,6 +9,7 @@ use crate::record::{Created, Record, millis};
 use crate::write::Rotation;
 
 use super::codec::{self, Stored, corrupt};
+use super::connection::Reads;
 use super::{RedisStore, Replicas, scripts};
 
 const ATTEMPTS: usize = 8;
@@ -23,13 +24,13 @@ impl RedisStore {
             check_user(&login.user)?;
         }
         for _ in 0..ATTEMPTS {
-            let old = match self.read(key).await? {
+            let old = match self.read(&Reads::plain(), key).await? {
                 None => return Err(StoreError::gone()),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
                 Some(Stored::Rotated(_)) => return Err(rotated_before()),
                 Some(Stored::Live(record)) => record,
             };
-            self.check_place(old.user.as_deref(), &old.handle).await?;
+            self.check_place(&Reads::plain(), old.user.as_deref(), &old.handle).await?;
             let (id, new_key) = self.ids.generate();
             let mut next = old.rotated(new_key, &rotation, &self.limits, self.connection.now_ms())?;
             if next.recent.last().is_none_or(|(op, _)| *op != rotation.op) {

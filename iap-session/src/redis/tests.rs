@@ -2,6 +2,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use fred::types::ClusterHash;
+
+use super::failure::Effect;
 use super::*;
 use crate::OpId;
 use crate::testing::{Fixture, RedisServer, conformance};
