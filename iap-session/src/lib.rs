@@ -41,6 +41,7 @@
 //! | [`store`] | [`SessionStore`], the contract of a store, with a complete small one |
 //! | [`memory`] | [`MemoryStore`]: one process, bounded |
 //! | `redis` | `RedisStore`: a cluster (feature `redis`, on by default) |
+//! | [`breaker`] | [`Breaker`]: fails at once while a store is away |
 //! | [`near`] | [`NearCache`]: reads in the process, in front of a store |
 //! | [`layer`] | [`SessionLayer`]: cookie in, commit out |
 //! | [`handle`] | [`Session`]: what an embedded application uses |
@@ -57,6 +58,7 @@
 
 pub mod admin;
 pub mod api;
+pub mod breaker;
 mod cookie;
 pub mod error;
 pub mod forward;
@@ -78,6 +80,7 @@ pub mod write;
 
 pub use admin::{Detail, Entry, Sessions, Values};
 pub use api::SessionApi;
+pub use breaker::{Breaker, BreakerConfig};
 pub use error::{StoreError, StoreErrorKind};
 pub use forward::TokenRegistry;
 pub use handle::{Session, Snapshot};

@@ -2,7 +2,10 @@
 //!
 //! | name | kind | meaning |
 //! |---|---|---|
-//! | `iap_session_live` | gauge | live sessions; a store that cannot count them sets it with each `stats` |
+//! | `iap_session_live` | gauge | live sessions; a store that cannot count them sets it with each `stats` that succeeds, and it is absent before the first one |
+//! | `iap_session_live_timestamp_seconds` | gauge | when they were counted last, in Unix seconds, by such a store: in an outage it stands still, and so does the number |
+//! | `iap_session_breaker_open` | gauge | 1 while the store is not asked, by `side`: `read`, `write` |
+//! | `iap_session_breaker_rejected_total` | counter | calls that failed at once, by `side` |
 //! | `iap_session_created_total` | counter | sessions created |
 //! | `iap_session_loads_total` | counter | loads, by `result`: `hit`, `miss`, `ended`, `error` |
 //! | `iap_session_expired_total` | counter | sessions this process saw expire |
@@ -22,6 +25,9 @@ use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 /// Registers the descriptions with the installed recorder. Repeating it is harmless.
 pub fn describe_metrics() {
     describe_gauge!("iap_session_live", "Live sessions");
+    describe_gauge!("iap_session_live_timestamp_seconds", "When live sessions were counted last");
+    describe_gauge!("iap_session_breaker_open", "Whether the store is not asked");
+    describe_counter!("iap_session_breaker_rejected_total", "Calls not made while the store is away");
     describe_counter!("iap_session_created_total", "Sessions created");
     describe_counter!("iap_session_loads_total", "Session loads by result");
     describe_counter!("iap_session_expired_total", "Sessions this process saw expire");
@@ -54,6 +60,15 @@ impl StoreMetrics {
     }
 }
 
+/// Notes that a store which cannot know it all the time has counted its sessions. The gauge comes into
+/// being with the first count: a number that nobody has counted is not 0.
+#[cfg(feature = "redis")]
+pub(crate) fn counted(live: u64) {
+    gauge!("iap_session_live").set(live as f64);
+    let now = iap_core::Clock::now_ms(&iap_core::SystemClock);
+    gauge!("iap_session_live_timestamp_seconds").set(now as f64 / 1000.0);
+}
+
 /// What the layer counts, whatever the store.
 pub(crate) struct LayerMetrics {
     pub(crate) created: Counter,
@@ -81,3 +96,6 @@ impl LayerMetrics {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

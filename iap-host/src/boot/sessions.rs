@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use iap_core::server::{RunningServer, Sockets};
 use iap_session::{
-    CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig, MemoryStore, RedisStore, SecureCookie,
-    SessionApi, SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
+    Breaker, BreakerConfig as Settings, CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig,
+    MemoryStore, NearCache, RedisStore, SecureCookie, SessionApi, SessionConfig, SessionIds, SessionLayer,
+    SessionStore, Sessions, TokenRegistry, WhenFull,
 };
 use tokio::runtime::Handle;
 
@@ -55,7 +56,7 @@ pub(super) async fn start_sessions(
         None => SessionIds::ephemeral(),
     };
     let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
-        (StoreKind::Redis, Some(redis)) => Arc::new(connect_redis(redis, ids, environment).await?),
+        (StoreKind::Redis, Some(redis)) => redis_store(redis, ids, environment).await?,
         _ => {
             let limits = MemoryConfig {
                 max_sessions: config.max_count,
@@ -95,6 +96,32 @@ fn session_config(config: &SessionsConfig) -> SessionConfig {
         },
         ..SessionConfig::default()
     }
+}
+
+/// The store, behind a breaker and a cache where they are wanted: the cache is asked first.
+async fn redis_store(
+    config: &RedisConfig,
+    ids: SessionIds,
+    environment: &Environment,
+) -> Result<Arc<dyn SessionStore>, BootError> {
+    let mut store: Arc<dyn SessionStore> = Arc::new(connect_redis(config, ids, environment).await?);
+    if config.breaker.enabled {
+        let breaker = &config.breaker;
+        let settings =
+            Settings { failures: breaker.failures, after: breaker.after.0, pause: breaker.pause.0 };
+        store = Arc::new(Breaker::new(store, settings));
+    }
+    if config.near_cache.enabled {
+        let cache = &config.near_cache;
+        let settings = iap_session::NearCacheConfig {
+            max_entries: cache.max_count,
+            max_bytes: cache.max_memory.0 as usize,
+            max_staleness: cache.max_staleness.0,
+            ..iap_session::NearCacheConfig::default()
+        };
+        store = Arc::new(NearCache::new(store, settings));
+    }
+    Ok(store)
 }
 
 async fn connect_redis(

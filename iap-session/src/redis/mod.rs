@@ -39,7 +39,7 @@ use fred::types::Value;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::{Limits, check_user};
-use crate::metrics::StoreMetrics;
+use crate::metrics::describe_metrics;
 use crate::record::{Created, Loaded, Op, Record};
 use crate::store::{BoxFuture, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
 use crate::write::{Commit, NewSession, Reason, Rotation};
@@ -55,7 +55,6 @@ pub struct RedisStore {
     limits: Limits,
     prefix: String,
     connection: Connection,
-    metrics: StoreMetrics,
 }
 
 /// Whether replicas are waited for, with strong consistency.
@@ -78,14 +77,9 @@ impl RedisStore {
     /// `Invalid` for a wrong configuration; `Unavailable`, with the address, if no connection can
     /// be made. After that, lost connections are made anew in the background without end.
     pub async fn connect(ids: SessionIds, config: RedisConfig) -> Result<Self, StoreError> {
+        describe_metrics();
         let connection = Connection::open(&config).await?;
-        Ok(Self {
-            ids,
-            limits: config.limits,
-            prefix: config.prefix,
-            connection,
-            metrics: StoreMetrics::new(),
-        })
+        Ok(Self { ids, limits: config.limits, prefix: config.prefix, connection })
     }
 
     /// Closes the connections; every call after it fails as unavailable.

@@ -65,7 +65,7 @@ impl RedisStore {
             seen += here;
         }
         let live = if sampled == 0 { seen } else { scale(seen, active, sampled) };
-        self.metrics.live.set(live as f64);
+        crate::metrics::counted(live);
         let exact = complete && seen == sampled;
         Ok(StoreStats { backend: "redis", live, exact, ..StoreStats::default() })
     }

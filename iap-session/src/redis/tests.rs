@@ -337,3 +337,21 @@ async fn the_servers_clock_counts() {
     assert!(store.connection.now_ms() < skewed, "every reply that tells the time corrects ours");
     assert!(store.load(created.key, None).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn sessions_that_nobody_can_count_are_not_zero() {
+    let values = crate::metrics::tests::Values::default();
+    let _recorder = metrics::set_default_local_recorder(&values);
+    let mut server = RedisServer::start();
+    let store = connect(&server).await;
+    store.create(NewSession::new(Expiry::default())).await.unwrap();
+    assert!(!values.values.lock().contains_key("iap_session_live "), "nobody has counted yet");
+    store.stats().await.unwrap();
+    let live = || f64::from_bits(values.counter("iap_session_live "));
+    let counted = values.counter("iap_session_live_timestamp_seconds ");
+    assert_eq!(live(), 1.0);
+    server.kill();
+    store.stats().await.expect_err("no server");
+    assert_eq!(live(), 1.0, "the last known number");
+    assert_eq!(values.counter("iap_session_live_timestamp_seconds "), counted, "of the time it is of");
+}
