@@ -146,6 +146,18 @@ impl Load {
         .await;
     }
 
+    /// Waits until every writer's writes are done again, confirmed or not.
+    pub(crate) async fn answers(&mut self) {
+        let done = |number: usize| {
+            let count = |counts: &Counts| counts[number].load(Ordering::SeqCst);
+            count(&self.progress) + count(&self.unsafe_writes)
+        };
+        let goals: Vec<u64> = (0..WRITERS).map(|number| done(number) + 1).collect();
+        until("all writers are answered", async || (0..WRITERS).all(|number| done(number) >= goals[number]))
+            .await;
+        self.recovery = self.broken.map(|broken| broken.elapsed());
+    }
+
     /// Ends the load and balances the books. What had ended before the fault has to stay ended.
     pub(crate) async fn balance(self, name: &str) -> Ledger {
         self.stop.store(true, Ordering::SeqCst);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use iap_session::testing::RedisSentinel;
 
 use crate::ledger::{Load, until};
-use crate::{all_keys_expire, beside, connect};
+use crate::{all_keys_expire, beside, connect, connect_strong};
 
 /// Waits until another server than `before` is primary.
 pub(crate) async fn another_primary(redis: &Arc<RedisSentinel>, before: usize) -> usize {
@@ -49,8 +49,18 @@ async fn failover_by_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_primary_hangs_and_comes_back() {
+    hangs(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_primary_hangs_and_comes_back_and_writes_are_confirmed() {
+    hangs(true).await;
+}
+
+async fn hangs(strong: bool) {
     let redis = Arc::new(beside(|| RedisSentinel::start(2)).await);
-    let mut load = Load::start(connect(redis.url()).await).await;
+    let store = if strong { connect_strong(redis.url()).await } else { connect(redis.url()).await };
+    let mut load = Load::start(store).await;
     load.breaks();
     redis.servers[0].pause();
     let primary = another_primary(&redis, 0).await;
@@ -63,7 +73,12 @@ async fn the_primary_hangs_and_comes_back() {
     })
     .await;
     load.progresses(20).await;
-    let ledger = load.balance("Sentinel: SIGSTOP of the primary, SIGCONT after the failover, eventual").await;
+    let kind = if strong { "strong" } else { "eventual" };
+    let name = format!("Sentinel: SIGSTOP of the primary, SIGCONT after the failover, {kind}");
+    let ledger = load.balance(&name).await;
     assert_eq!(ledger.missing, 0, "sessions that were long replicated are there");
+    if strong {
+        ledger.nothing_lost();
+    }
     all_keys_expire([&redis.servers[primary]]);
 }
