@@ -5,7 +5,7 @@ DEBIAN := redis-server valgrind tomcat10 tomcat10-examples chromium python3 pyth
 PYTHON := flask opentelemetry-sdk opentelemetry-instrumentation-flask opentelemetry-instrumentation-sqlite3 \
           opentelemetry-exporter-otlp-proto-http
 
-.PHONY: demo build test test-tools lint docs examples bench cost
+.PHONY: demo build test test-tools lint docs examples bench cost drills
 
 ## Build and start the platform with a shop, a load and the console. Ctrl-C ends all of it.
 demo:
@@ -37,6 +37,10 @@ examples:
 	@for example in embed_pipeline custom_store apm_axum gateway_python; do \
 	  echo "example $$example"; $(CARGO) run -q -p iap-examples --bin $$example -- --check || exit 1; \
 	done
+
+## What happens to sessions when Redis breaks: every drill, the long ones too, with its ledger.
+drills:
+	$(CARGO) test -p iap-session --test drills -- --include-ignored --nocapture --test-threads 2
 
 bench:
 	$(CARGO) bench -p iap-benches

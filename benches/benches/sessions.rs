@@ -1,11 +1,13 @@
-//! Load and commit of a session: in memory, and in a Redis server that the benchmark starts.
+//! Load and commit of a session: in memory, and in a Redis server that the benchmark starts,
+//! and in a near cache before it.
 
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use iap_session::testing::RedisServer;
 use iap_session::{
-    Commit, Expiry, MemoryStore, NewSession, Op, OpId, RedisConfig, RedisStore, SessionIds, SessionStore,
+    Commit, Expiry, MemoryStore, NearCache, NearCacheConfig, NewSession, Op, OpId, RedisConfig, RedisStore,
+    SessionIds, SessionStore,
 };
 use tokio::runtime::{Builder, Runtime};
 
@@ -35,6 +37,11 @@ fn sessions(c: &mut Criterion) {
     let connect = RedisStore::connect(SessionIds::ephemeral(), RedisConfig::new(server.url()));
     let redis: Arc<dyn SessionStore> = Arc::new(runtime.block_on(connect).expect("a connection"));
     load_and_commit(c, "redis", &runtime, &redis);
+    let tracking = RedisConfig { tracking: true, ..RedisConfig::new(server.url()) };
+    let connect = RedisStore::connect(SessionIds::ephemeral(), tracking);
+    let near = runtime.block_on(connect).expect("a connection");
+    let near: Arc<dyn SessionStore> = Arc::new(NearCache::new(near, NearCacheConfig::default()));
+    load_and_commit(c, "near", &runtime, &near);
 }
 
 criterion_group!(benches, sessions);

@@ -91,3 +91,65 @@ fn shop(number: usize, gateways: [SocketAddr; 2], written: &AtomicUsize, start: 
     }
     ledger
 }
+
+/// The settings of Redis that need nothing but a server, together.
+#[test]
+fn the_near_cache_serves_what_was_read() {
+    let redis = RedisServer::start();
+    let host = Host::start(&format!(
+        "
+sessions:
+  api: 127.0.0.1:0
+  store: redis
+  secret: {{env: IAP_SESSION_SECRET}}
+  redis: {{url: '{}/4', prefix: shop, connections: 2, near_cache: {{enabled: true, max_staleness: 1h}}}}
+routes:
+  - {{name: shop, path: /, service: demo-shop}}
+",
+        redis.url()
+    ));
+    let mut browser = Browser::default();
+    assert_eq!(browser.post(host.http, "/login", "user=alice").status, 303);
+    let hits = || {
+        let metrics = common::http::get(host.admin, "/metrics").text();
+        let line =
+            metrics.lines().find(|line| line.starts_with("iap_session_near_reads_total{result=\"hit\"}"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    common::eventually("reads are served from the cache", || {
+        let before = hits();
+        assert!(browser.get(host.http, "/").text().contains("<b>alice</b>"));
+        (hits() > before).then_some(())
+    });
+    assert_eq!(browser.post(host.http, "/cart", "product=1").status, 303);
+    assert_eq!(
+        browser.get(host.http, "/cart").json().as_array().unwrap().len(),
+        1,
+        "a write is seen at once"
+    );
+    assert!(redis.ask(&["INFO", "keyspace"]).unwrap().contains("db4:"));
+}
+
+#[test]
+fn a_write_that_no_replica_confirms_is_no_success() {
+    let redis = RedisServer::start();
+    let host = Host::start(&format!(
+        "
+sessions:
+  api: 127.0.0.1:0
+  store: redis
+  secret: {{env: IAP_SESSION_SECRET}}
+  redis: {{url: '{}', consistency: strong, strong: {{wait: 50ms}}}}
+routes:
+  - {{name: shop, path: /, service: demo-shop}}
+",
+        redis.url()
+    ));
+    let mut browser = Browser::default();
+    assert_eq!(browser.post(host.http, "/login", "user=alice").status, 503, "there is no replica");
+    let replica = RedisServer::start();
+    replica.ask(&["REPLICAOF", "127.0.0.1", &redis.port().to_string()]).unwrap();
+    common::eventually("the replica confirms", || {
+        (browser.post(host.http, "/login", "user=alice").status == 303).then_some(())
+    });
+}

@@ -16,6 +16,9 @@ pub enum StoreErrorKind {
     /// A write was sent and no reply came: it may or may not have taken effect. Repeating it with
     /// the same operation id is safe.
     Ambiguous,
+    /// A write took effect, but too few replicas have confirmed it: a failover may lose it. Only with
+    /// strong consistency. Repeating it with the same operation id asks for confirmation again.
+    NotDurable,
     /// The stored form cannot be read.
     Corrupt,
     /// A limit of [`Limits`](crate::Limits) would be exceeded; nothing was changed.
@@ -40,6 +43,7 @@ impl StoreErrorKind {
         match self {
             Self::Unavailable => "unavailable",
             Self::Ambiguous => "ambiguous",
+            Self::NotDurable => "not_durable",
             Self::Corrupt => "corrupt",
             Self::TooLarge => "too_large",
             Self::Gone => "gone",
@@ -103,7 +107,10 @@ impl StoreError {
 
     /// Whether the same call, with the same operation id, may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, StoreErrorKind::Unavailable | StoreErrorKind::Ambiguous)
+        matches!(
+            self.kind,
+            StoreErrorKind::Unavailable | StoreErrorKind::Ambiguous | StoreErrorKind::NotDurable
+        )
     }
 }
 
@@ -126,6 +133,9 @@ impl From<StoreError> for iap_core::Error {
         let (kind, origin, message) = match error.kind {
             StoreErrorKind::Unavailable | StoreErrorKind::Ambiguous => {
                 (Kind::Unavailable, Origin::Store, "the session store is not available")
+            }
+            StoreErrorKind::NotDurable => {
+                (Kind::Unavailable, Origin::Store, "the session was written, but is not safe yet")
             }
             StoreErrorKind::Corrupt => (Kind::Internal, Origin::Store, "the session cannot be read"),
             StoreErrorKind::TooLarge => (Kind::TooLarge, Origin::App, "a session limit was exceeded"),

@@ -41,6 +41,8 @@
 //! | [`store`] | [`SessionStore`], the contract of a store, with a complete small one |
 //! | [`memory`] | [`MemoryStore`]: one process, bounded |
 //! | `redis` | `RedisStore`: a cluster (feature `redis`, on by default) |
+//! | [`breaker`] | [`Breaker`]: fails at once while a store is away |
+//! | [`near`] | [`NearCache`]: reads in the process, in front of a store |
 //! | [`layer`] | [`SessionLayer`]: cookie in, commit out |
 //! | [`handle`] | [`Session`]: what an embedded application uses |
 //! | [`api`] | [`SessionApi`]: the same for applications in other languages |
@@ -58,6 +60,7 @@
 pub mod admin;
 pub mod api;
 pub mod audience;
+pub mod breaker;
 mod cookie;
 pub mod error;
 pub mod forward;
@@ -67,6 +70,7 @@ pub mod layer;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod near;
 pub mod policy;
 pub mod record;
 #[cfg(feature = "redis")]
@@ -78,6 +82,7 @@ pub mod write;
 
 pub use admin::{Detail, Entry, Sessions, Values};
 pub use api::SessionApi;
+pub use breaker::{Breaker, BreakerConfig};
 pub use error::{StoreError, StoreErrorKind};
 pub use forward::TokenRegistry;
 pub use handle::{Session, Snapshot};
@@ -86,9 +91,10 @@ pub use layer::{SessionLayer, SessionService};
 pub use limits::{Limits, attribute_bytes, check_user};
 pub use memory::{MemoryConfig, MemoryStore};
 pub use metrics::describe_metrics;
+pub use near::{NearCache, NearCacheConfig};
 pub use policy::{CookieConfig, Mode, Outage, SecureCookie, SessionConfig, SessionPolicy};
 pub use record::{Attributes, Created, Loaded, Op, Record, Summary};
 #[cfg(feature = "redis")]
-pub use redis::{RedisConfig, RedisStore};
-pub use store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
+pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls};
+pub use store::{BoxFuture, Change, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
 pub use write::{Commit, Expiry, Login, LoginPolicy, NewSession, Reason, Rotation, WhenFull};

@@ -2,7 +2,10 @@
 //!
 //! | name | kind | meaning |
 //! |---|---|---|
-//! | `iap_session_live` | gauge | live sessions; a store that cannot count them sets it with each `stats` |
+//! | `iap_session_live` | gauge | live sessions; a store that cannot count them sets it with each `stats` that succeeds, and it is absent before the first one |
+//! | `iap_session_live_timestamp_seconds` | gauge | when they were counted last, in Unix seconds, by such a store: in an outage it stands still, and so does the number |
+//! | `iap_session_breaker_open` | gauge | 1 while the store is not asked, by `side`: `read`, `write` |
+//! | `iap_session_breaker_rejected_total` | counter | calls that failed at once, by `side` |
 //! | `iap_session_created_total` | counter | sessions created |
 //! | `iap_session_loads_total` | counter | loads, by `result`: `hit`, `miss`, `ended`, `error` |
 //! | `iap_session_expired_total` | counter | sessions this process saw expire |
@@ -10,6 +13,9 @@
 //! | `iap_session_revoked_total` | counter | sessions ended on purpose |
 //! | `iap_session_refused_total` | counter | logins refused by the policy |
 //! | `iap_session_commit_errors_total` | counter | failed commits and touches |
+//! | `iap_session_near_reads_total` | counter | reads of a near cache, by `result`: `hit`, `unchanged`, `miss` |
+//! | `iap_session_near_flushes_total` | counter | how often a near cache was emptied |
+//! | `iap_session_near_entries`, `iap_session_near_bytes` | gauge | its size, with each `stats` |
 //! | `iap_session_tokens_refused_total` | counter | forwarded requests without a token: the registry was full |
 //!
 //! Handles are made once for each store, layer and registry, so install the recorder before them.
@@ -19,6 +25,9 @@ use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 /// Registers the descriptions with the installed recorder. Repeating it is harmless.
 pub fn describe_metrics() {
     describe_gauge!("iap_session_live", "Live sessions");
+    describe_gauge!("iap_session_live_timestamp_seconds", "When live sessions were counted last");
+    describe_gauge!("iap_session_breaker_open", "Whether the store is not asked");
+    describe_counter!("iap_session_breaker_rejected_total", "Calls not made while the store is away");
     describe_counter!("iap_session_created_total", "Sessions created");
     describe_counter!("iap_session_loads_total", "Session loads by result");
     describe_counter!("iap_session_expired_total", "Sessions this process saw expire");
@@ -26,6 +35,10 @@ pub fn describe_metrics() {
     describe_counter!("iap_session_revoked_total", "Sessions ended on purpose");
     describe_counter!("iap_session_refused_total", "Logins refused by the policy");
     describe_counter!("iap_session_commit_errors_total", "Failed commits and touches");
+    describe_counter!("iap_session_near_reads_total", "Reads of the near cache by result");
+    describe_counter!("iap_session_near_flushes_total", "How often the near cache was emptied");
+    describe_gauge!("iap_session_near_entries", "Sessions in the near cache");
+    describe_gauge!("iap_session_near_bytes", "Bytes in the near cache");
     describe_counter!("iap_session_tokens_refused_total", "Forwarded requests without a token");
 }
 
@@ -45,6 +58,15 @@ impl StoreMetrics {
             evicted: counter!("iap_session_evicted_total"),
         }
     }
+}
+
+/// Notes that a store which cannot know it all the time has counted its sessions. The gauge comes into
+/// being with the first count: a number that nobody has counted is not 0.
+#[cfg(feature = "redis")]
+pub(crate) fn counted(live: u64) {
+    gauge!("iap_session_live").set(live as f64);
+    let now = iap_core::Clock::now_ms(&iap_core::SystemClock);
+    gauge!("iap_session_live_timestamp_seconds").set(now as f64 / 1000.0);
 }
 
 /// What the layer counts, whatever the store.
@@ -74,3 +96,6 @@ impl LayerMetrics {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

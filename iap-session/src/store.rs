@@ -209,6 +209,95 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// `Unavailable`.
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>>;
+
+    /// From now on `listener` is told of sessions that have changed, whoever changed them. A store that
+    /// does not learn of it tells nothing; what others cache of it is then only bounded in age.
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        let _ = listener;
+    }
+
+    /// Loads a session for a cache.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::load`].
+    fn load_watched(
+        &self,
+        key: SessionKey,
+        known: Option<u64>,
+    ) -> BoxFuture<'_, Result<Watched, StoreError>> {
+        let load = self.load(key, known);
+        Box::pin(async move { Ok(Watched { loaded: load.await?, watched: true }) })
+    }
+}
+
+impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
+    fn ids(&self) -> &SessionIds {
+        (**self).ids()
+    }
+    fn limits(&self) -> &Limits {
+        (**self).limits()
+    }
+    fn create(&self, new: NewSession) -> BoxFuture<'_, Result<Created, StoreError>> {
+        (**self).create(new)
+    }
+    fn load(&self, key: SessionKey, known: Option<u64>) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
+        (**self).load(key, known)
+    }
+    fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {
+        (**self).commit(key, commit)
+    }
+    fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).touch(key)
+    }
+    fn rotate(&self, key: SessionKey, rotation: Rotation) -> BoxFuture<'_, Result<Created, StoreError>> {
+        (**self).rotate(key, rotation)
+    }
+    fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {
+        (**self).revoke(key, reason)
+    }
+    fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {
+        (**self).scan(query)
+    }
+    fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
+        (**self).stats()
+    }
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        (**self).listen(listener);
+    }
+    fn load_watched(
+        &self,
+        key: SessionKey,
+        known: Option<u64>,
+    ) -> BoxFuture<'_, Result<Watched, StoreError>> {
+        (**self).load_watched(key, known)
+    }
+}
+
+/// Something in a store has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change<'a> {
+    /// One session.
+    Session(SessionKey),
+    /// The set of a user's sessions, by [`SessionIds::user_key`].
+    User(&'a str),
+    /// Nobody knows what: everything counts as changed.
+    All,
+}
+
+/// Who wants to know of changes. Calls come from the store's tasks: they must not block.
+pub trait ChangeListener: Send + Sync + 'static {
+    /// Something has changed.
+    fn changed(&self, change: Change<'_>);
+}
+
+/// The answer to [`SessionStore::load_watched`].
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// As of [`SessionStore::load`].
+    pub loaded: Option<Loaded>,
+    /// Whether the answer may be kept: the store tells when it changes, or never tells anything.
+    pub watched: bool,
 }
 
 /// What a scan asks for.

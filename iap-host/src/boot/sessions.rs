@@ -3,19 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iap_core::gate::percent_encode;
 use iap_core::server::{RunningServer, Sockets};
 use iap_core::{Clock, SystemClock};
 use iap_session::audience::{Audience, AudienceConfig as AudienceSettings, AudienceLayer};
 use iap_session::{
-    CookieConfig, Expiry, LoginPolicy, MemoryConfig, MemoryStore, RedisStore, SecureCookie, SessionApi,
-    SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
+    Breaker, BreakerConfig as Settings, CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig,
+    MemoryStore, NearCache, RedisStore, SecureCookie, SessionApi, SessionConfig, SessionIds, SessionLayer,
+    SessionStore, Sessions, TokenRegistry, WhenFull,
 };
 use tokio::runtime::Handle;
 
 use super::secret::read_secret;
 use super::{BootError, failed, serve_inner};
-use crate::config::{Environment, OnLimit, RedisConfig, Secure, SessionsConfig, StoreKind};
+use crate::config::{Environment, OnLimit, RedisConfig, SecretRef, Secure, SessionsConfig, StoreKind};
 
 /// How many requests may hold a session token at once.
 const MAX_TOKENS: usize = 100_000;
@@ -68,7 +68,7 @@ pub(super) async fn start_sessions(
     };
     let audience = start_audience(config, &ids, runtime);
     let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
-        (StoreKind::Redis, Some(redis)) => Arc::new(connect_redis(redis, ids, environment).await?),
+        (StoreKind::Redis, Some(redis)) => redis_store(redis, ids, environment).await?,
         _ => {
             let limits = MemoryConfig {
                 max_sessions: config.max_count,
@@ -134,18 +134,48 @@ fn session_config(config: &SessionsConfig) -> SessionConfig {
     }
 }
 
+/// The store, behind a breaker and a cache where they are wanted: the cache is asked first.
+async fn redis_store(
+    config: &RedisConfig,
+    ids: SessionIds,
+    environment: &Environment,
+) -> Result<Arc<dyn SessionStore>, BootError> {
+    let mut store: Arc<dyn SessionStore> = Arc::new(connect_redis(config, ids, environment).await?);
+    if config.breaker.enabled {
+        let breaker = &config.breaker;
+        let settings =
+            Settings { failures: breaker.failures, after: breaker.after.0, pause: breaker.pause.0 };
+        store = Arc::new(Breaker::new(store, settings));
+    }
+    if config.near_cache.enabled {
+        let cache = &config.near_cache;
+        let settings = iap_session::NearCacheConfig {
+            max_entries: cache.max_count,
+            max_bytes: cache.max_memory.0 as usize,
+            max_staleness: cache.max_staleness.0,
+            ..iap_session::NearCacheConfig::default()
+        };
+        store = Arc::new(NearCache::new(store, settings));
+    }
+    Ok(store)
+}
+
 async fn connect_redis(
     config: &RedisConfig,
     ids: SessionIds,
     environment: &Environment,
 ) -> Result<RedisStore, BootError> {
-    let mut url = config.url.clone();
-    if let Some(reference) = &config.password {
-        let password = read_secret(reference, environment).map_err(failed("sessions.redis.password"))?;
-        let user = config.username.as_deref().unwrap_or_default();
-        let login = format!("://{}:{}@", percent_encode(user), percent_encode(&password));
-        url = url.replacen("://", &login, 1);
-    }
-    let attempt = RedisStore::connect(ids, iap_session::RedisConfig::new(url));
-    attempt.await.map_err(failed("sessions.redis"))
+    let secret = |reference: &Option<SecretRef>, name: &'static str| {
+        let read = |reference: &SecretRef| read_secret(reference, environment).map_err(failed(name));
+        reference.as_ref().map(read).transpose()
+    };
+    let sentinel = secret(&config.sentinel_password, "sessions.redis.sentinel_password")?;
+    let settings = iap_session::RedisConfig {
+        username: config.username.clone(),
+        password: secret(&config.password, "sessions.redis.password")?,
+        sentinel: sentinel
+            .map(|password| Credentials { username: config.sentinel_username.clone(), password }),
+        ..config.store()
+    };
+    RedisStore::connect(ids, settings).await.map_err(failed("sessions.redis"))
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use iap_core::{Route, RouteTable, Target};
 
-use super::{Config, RouteConfig, StoreKind, TextOr, check_server};
+use super::{Config, RedisConfig, RouteConfig, StoreKind, TextOr, check_server};
 
 /// What is wrong, and with which route.
 #[derive(Debug)]
@@ -125,23 +125,11 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
         }
         _ => {}
     }
-    if let Some(redis) = &sessions.redis {
-        if let Err(error) = iap_session::RedisConfig::new(&redis.url).check() {
-            return wrong(&format!("sessions.redis.url: {error}"));
-        }
-        if redis.username.is_some() && redis.password.is_none() {
-            return wrong("sessions.redis.username needs a sessions.redis.password");
-        }
+    if let Some(Err(message)) = sessions.redis.as_ref().map(RedisConfig::check) {
+        return wrong(&format!("sessions.redis.{message}"));
     }
     if sessions.api.ip().is_unspecified() {
         return wrong("sessions.api: applications are told this address, so it must be one they can reach");
-    }
-    let authority = sessions.redis.as_ref().map(|redis| redis.url.split('/').nth(2).unwrap_or_default());
-    if authority.is_some_and(|authority| authority.contains('@')) {
-        return wrong(
-            "sessions.redis.url holds a user name or password: use sessions.redis.username and \
-             sessions.redis.password, like `password: {env: REDIS_PASSWORD}`",
-        );
     }
     if sessions.login.max_per_user == 0 {
         return wrong("sessions.login.max_per_user: a user needs at least one session");

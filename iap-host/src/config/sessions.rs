@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, SecretRef, Span};
+use super::{ByteSize, RedisConfig, SecretRef, Span};
 
 /// The session cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,17 +88,6 @@ impl Default for SessionsConfig {
 pub(crate) enum StoreKind {
     Memory,
     Redis,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RedisConfig {
-    /// `redis://host:port[/db]`, `rediss://`, `redis-cluster://`, `redis-sentinel://`; no password in it.
-    pub(crate) url: String,
-    #[serde(default)]
-    pub(crate) username: Option<String>,
-    #[serde(default)]
-    pub(crate) password: Option<SecretRef>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,59 +1,96 @@
 //! Commands to Redis, and what their failures mean.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
-use fred::clients::{Client, Pool};
-use fred::error::{Error, ErrorKind};
-use fred::interfaces::ClientLike;
+use fred::error::Error;
+use fred::interfaces::{ClientLike, ClusterInterface};
 use fred::types::config::{Options, Server};
 use fred::types::scripts::Script;
-use fred::types::{ClientState, ClusterHash, CustomCommand, FromValue, Value};
+use fred::types::{ClusterHash, CustomCommand, FromValue, Value};
+use fred::util::redis_keyslot;
 use iap_core::{Clock, SystemClock};
-use tokio::time::timeout;
 
 use crate::error::{StoreError, StoreErrorKind};
 
+use super::asking::Asking;
 use super::config::RedisConfig;
-
-/// Whether a command changes anything: if so, a lost reply leaves its effect unknown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    Read,
-    Write,
-}
+use super::durable::Durable;
+use super::failure::{self, Effect, not_connected};
+use super::pool::Pool;
+use super::tracking::Tracking;
 
 pub(super) struct Connection {
-    pool: Pool,
+    pub(super) pool: Pool,
+    pub(super) asking: Asking,
+    pub(super) durable: Option<Durable>,
+    pub(super) tracking: Option<Tracking>,
+    pub(super) command_timeout: Duration,
     address: Arc<str>,
     /// The server's clock minus ours, in milliseconds.
     skew_ms: AtomicI64,
 }
 
+/// The reads of one load, and whether the server tells of changes to all they have seen.
+pub(super) struct Reads(AtomicBool);
+
+impl Reads {
+    /// Reads whose answers are not kept.
+    pub(super) fn plain() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    pub(super) fn watched() -> Self {
+        Self(AtomicBool::new(true))
+    }
+
+    pub(super) fn are_watched(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn lose(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// One command on its way.
+pub(super) struct Request {
+    pub(super) command: CustomCommand,
+    pub(super) args: Vec<Value>,
+    pub(super) slot: Option<u16>,
+    /// Whether replicas have to confirm it, where they have to confirm anything.
+    pub(super) confirmed: bool,
+}
+
+impl Request {
+    pub(super) fn new(name: &'static str, args: Vec<Value>, slot: Option<u16>) -> Self {
+        let command = CustomCommand::new_static(name, ClusterHash::Random, false);
+        Self { command, args, slot, confirmed: false }
+    }
+}
+
 impl Connection {
     pub(super) async fn open(config: &RedisConfig) -> Result<Self, StoreError> {
         let address: Arc<str> = config.address().into();
-        let invalid = |error: Error| {
-            StoreError::new(StoreErrorKind::Invalid, "the Redis configuration is not valid")
-                .with_source(error)
-        };
-        let pool = config.builder()?.build_pool(config.connections.clamp(1, 64)).map_err(invalid)?;
-        let failed = |cause: String| {
-            let text = format!("cannot connect to Redis at {address}: {cause}");
+        let waits = (config.connect_timeout, config.unresponsive_after);
+        let size = config.connections.clamp(1, 64);
+        let failed = |error: Error| {
+            let text = format!("cannot connect to Redis at {address}: {error}");
             StoreError::new(StoreErrorKind::Unavailable, text)
         };
-        match timeout(config.connect_timeout, pool.init()).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                let _ = pool.quit().await;
-                return Err(failed(error.to_string()));
-            }
-            Err(_) => {
-                let _ = pool.quit().await;
-                return Err(failed(format!("no answer within {:?}", config.connect_timeout)));
-            }
-        }
-        let connection = Self { pool, address, skew_ms: AtomicI64::new(0) };
+        let pool = Pool::open(config.builder()?, size, waits, Box::new(|_| None)).await.map_err(failed)?;
+        let durable = Durable::open(config).await.map_err(failed)?;
+        let tracking = Tracking::open(config).await.map_err(failed)?;
+        let connection = Self {
+            pool,
+            asking: Asking::default(),
+            durable,
+            tracking,
+            command_timeout: config.command_timeout,
+            address,
+            skew_ms: AtomicI64::new(0),
+        };
         let time: Vec<u64> = connection.command("TIME", ClusterHash::Random, vec![], Effect::Read).await?;
         if let [seconds, micros] = time[..] {
             connection.observe(seconds * 1000 + micros / 1000);
@@ -72,7 +109,8 @@ impl Connection {
         self.skew_ms.store(skew, Ordering::Relaxed);
     }
 
-    /// Runs a script on one key. The reply is a list of texts and never empty.
+    /// Runs a script on one key. The reply is a list of texts and never empty. With strong consistency,
+    /// replicas have confirmed what it did.
     ///
     /// A lost reply is answered by one repetition with the same arguments: scripts recognise it.
     pub(super) async fn script(
@@ -81,9 +119,29 @@ impl Connection {
         key: &str,
         args: Vec<Value>,
     ) -> Result<Vec<String>, StoreError> {
-        match self.script_once(script, key, &args).await {
+        self.run(script, key, args, true).await
+    }
+
+    /// The same for what may be lost: replicas are not waited for.
+    pub(super) async fn script_unconfirmed(
+        &self,
+        script: &Script,
+        key: &str,
+        args: Vec<Value>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.run(script, key, args, false).await
+    }
+
+    async fn run(
+        &self,
+        script: &Script,
+        key: &str,
+        args: Vec<Value>,
+        confirmed: bool,
+    ) -> Result<Vec<String>, StoreError> {
+        match self.script_once(script, key, &args, confirmed).await {
             Err(error) if error.kind() == StoreErrorKind::Ambiguous => {
-                self.script_once(script, key, &args).await.map_err(|again| match again.kind() {
+                self.script_once(script, key, &args, confirmed).await.map_err(|again| match again.kind() {
                     // Whatever the second answer was, the first one may have taken effect.
                     StoreErrorKind::Unavailable => error,
                     _ => again,
@@ -101,10 +159,35 @@ impl Connection {
         args: Vec<Value>,
         effect: Effect,
     ) -> Result<T, StoreError> {
-        let client = self.client()?;
-        let command = CustomCommand::new_static(name, slot, false);
-        let reply: Result<Value, Error> = client.with_options(&fail_fast()).custom(command, args).await;
+        let slot = slot.hash(&args);
+        let reply = self.send(&Request::new(name, args, slot)).await;
         reply.and_then(Value::convert).map_err(|error| self.explain(error, effect))
+    }
+
+    /// Reads something under one key, and notes in `reads` whether the server tells when it changes.
+    pub(super) async fn read<T: FromValue>(
+        &self,
+        reads: &Reads,
+        name: &'static str,
+        args: Vec<Value>,
+    ) -> Result<T, StoreError> {
+        let request = Request::new(name, args, None);
+        let request = Request { slot: ClusterHash::FirstKey.hash(&request.args), ..request };
+        if let (Some(tracking), true) = (&self.tracking, reads.are_watched()) {
+            match tracking.read(&request).await {
+                Ok((reply, true)) => {
+                    return reply.convert().map_err(|error| self.explain(error, Effect::Read));
+                }
+                Ok((reply, false)) => {
+                    reads.lose();
+                    return reply.convert().map_err(|error| self.explain(error, Effect::Read));
+                }
+                // Another connection may know the way.
+                Err(_) => reads.lose(),
+            }
+        }
+        let reply = self.send(&request).await;
+        reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read))
     }
 
     /// The same, to one node of a cluster.
@@ -114,17 +197,49 @@ impl Connection {
         name: &'static str,
         args: Vec<Value>,
     ) -> Result<T, StoreError> {
-        let client = self.client()?;
-        let cluster_node = client.is_clustered().then(|| node.clone());
-        let client = client.with_options(&Options { cluster_node, ..fail_fast() });
-        let command = CustomCommand::new_static(name, ClusterHash::Random, false);
-        let reply: Result<Value, Error> = client.custom(command, args).await;
+        let cluster_node = self.pool.is_cluster().then(|| node.clone());
+        let options = Options { cluster_node, ..fail_fast() };
+        let reply = self.send_once(&Request::new(name, args, None), &options).await;
         reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read))
     }
 
-    /// The servers that hold keys, in a stable order.
+    /// Sends a request, to wherever its slot is in a cluster.
+    async fn send(&self, request: &Request) -> Result<Value, Error> {
+        match self.send_once(request, &fail_fast()).await {
+            Err(error) if self.pool.is_cluster() && failure::is_redirected(&error) => {
+                self.follow(request).await
+            }
+            other => other,
+        }
+    }
+
+    /// Sends a request by a connection that stands.
+    pub(super) async fn send_once(&self, request: &Request, options: &Options) -> Result<Value, Error> {
+        if let Some(durable) = self.durable.as_ref().filter(|_| request.confirmed) {
+            return durable.send(request).await;
+        }
+        let lease = self.pool.lease().ok_or_else(not_connected)?;
+        let begun = Instant::now();
+        // The hash of a custom command is passed over by fred, which takes the first argument for the key:
+        // of a script that is its digest, and each call would be answered by MOVED.
+        let options = Options { cluster_hash: request.slot.map(ClusterHash::Custom), ..options.clone() };
+        let client = lease.client().with_options(&options);
+        let result = client.custom::<Value, Value>(request.command.clone(), request.args.clone()).await;
+        lease.ended(begun, request.slot, &result);
+        result
+    }
+
+    /// The servers that hold keys, in a stable order. One of a cluster that is not connected is among
+    /// them: it has to fail what is asked of all.
     pub(super) fn nodes(&self) -> Result<Vec<Server>, StoreError> {
-        let mut nodes = self.client()?.active_connections();
+        let lease = self.pool.lease().ok_or_else(|| self.away())?;
+        let client = lease.client();
+        let mut nodes = match client.is_clustered() {
+            true => {
+                client.cached_cluster_state().map(|state| state.unique_primary_nodes()).unwrap_or_default()
+            }
+            false => client.active_connections(),
+        };
         nodes.sort_by(|a, b| (&a.host, a.port).cmp(&(&b.host, b.port)));
         nodes.dedup();
         if nodes.is_empty() {
@@ -136,29 +251,17 @@ impl Connection {
 
     /// Says good-bye to the server.
     pub(super) async fn close(&self) {
-        let _ = self.pool.quit().await;
-    }
-
-    /// Leaves the connections to a background task to close.
-    pub(super) fn abandon(&self) {
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let pool = self.pool.clone();
-            runtime.spawn(async move { pool.quit().await });
+        self.pool.close().await;
+        if let Some(durable) = &self.durable {
+            durable.close().await;
         }
-    }
-
-    /// A connection that stands. While the server is away requests fail at once rather than fill
-    /// the queue of commands that wait for it.
-    fn client(&self) -> Result<&Client, StoreError> {
-        let client = self.pool.next();
-        if client.state() == ClientState::Connected {
-            return Ok(client);
+        if let Some(tracking) = &self.tracking {
+            tracking.close().await;
         }
-        Err(self.away())
     }
 
     fn away(&self) -> StoreError {
-        StoreError::new(StoreErrorKind::Unavailable, format!("Redis at {} is not connected", self.address))
+        self.explain(not_connected(), Effect::Read)
     }
 
     async fn script_once(
@@ -166,14 +269,14 @@ impl Connection {
         script: &Script,
         key: &str,
         args: &[Value],
+        confirmed: bool,
     ) -> Result<Vec<String>, StoreError> {
-        let client = self.client()?.with_options(&fail_fast());
-        let call = |name: &'static str, what: Value| {
+        let call = async |name: &'static str, what: Value| {
             let mut all = vec![what, 1.into(), key.into()];
             all.extend_from_slice(args);
             // As custom commands they are pipelined, which fred does not do for its own EVALSHA.
-            let command = CustomCommand::new_static(name, ClusterHash::Offset(2), false);
-            client.custom::<Value, Value>(command, all)
+            let request = Request::new(name, all, Some(redis_keyslot(key.as_bytes())));
+            self.send(&Request { confirmed, ..request }).await
         };
         let mut reply = call("EVALSHA", script.sha1().clone().into()).await;
         if matches!(&reply, Err(error) if error.details().starts_with("NOSCRIPT")) {
@@ -189,31 +292,11 @@ impl Connection {
     }
 
     fn explain(&self, error: Error, effect: Effect) -> StoreError {
-        let details = error.details();
-        let says = |prefixes: &[&str]| prefixes.iter().any(|prefix| details.starts_with(prefix));
-        let (kind, text) = if says(&["WRONGTYPE"]) {
-            (StoreErrorKind::Corrupt, "another kind of value stands under the key")
-        } else if says(&["OOM", "MISCONF", "READONLY", "LOADING", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS"])
-        {
-            (StoreErrorKind::Unavailable, "the server does not take commands at the moment")
-        } else if says(&["NOAUTH", "WRONGPASS", "NOPERM"]) || *error.kind() == ErrorKind::Auth {
-            (StoreErrorKind::Unavailable, "the server does not let us in")
-        } else if *error.kind() == ErrorKind::Backpressure {
-            (StoreErrorKind::Unavailable, "too many commands are waiting")
-        } else if matches!(error.kind(), ErrorKind::Parse | ErrorKind::Protocol | ErrorKind::NotFound)
-            || says(&["ERR"])
-        {
-            (StoreErrorKind::Corrupt, "the server's answer is not what was asked for")
-        } else if effect == Effect::Write {
-            (StoreErrorKind::Ambiguous, "no reply came")
-        } else {
-            (StoreErrorKind::Unavailable, "no reply came")
-        };
-        StoreError::new(kind, format!("Redis at {}: {text}", self.address)).with_source(error)
+        failure::explain(&self.address, error, effect)
     }
 }
 
 /// A command that meets a broken connection fails, rather than wait for the next one.
-fn fail_fast() -> Options {
+pub(super) fn fail_fast() -> Options {
     Options { fail_fast: true, ..Options::default() }
 }

@@ -8,16 +8,21 @@ use crate::record::Record;
 use crate::write::{Login, Reason, WhenFull};
 
 use super::codec::{Stored, corrupt};
-use super::connection::Effect;
+use super::connection::Reads;
+use super::failure::Effect;
 use super::{RedisStore, scripts};
 
 impl RedisStore {
     /// Refuses a session that has lost its place in its user's set.
-    pub(super) async fn check_place(&self, user: Option<&str>, handle: &str) -> Result<(), StoreError> {
+    pub(super) async fn check_place(
+        &self,
+        reads: &Reads,
+        user: Option<&str>,
+        handle: &str,
+    ) -> Result<(), StoreError> {
         let Some(user) = user else { return Ok(()) };
         let args = vec![self.user_key(user).into(), handle.into()];
-        let stands: u64 =
-            self.connection.command("HEXISTS", ClusterHash::FirstKey, args, Effect::Read).await?;
+        let stands: u64 = self.connection.read(reads, "HEXISTS", args).await?;
         if stands == 1 { Ok(()) } else { Err(StoreError::revoked(Reason::Evicted)) }
     }
 
@@ -30,7 +35,10 @@ impl RedisStore {
             let mut dead = Vec::new();
             for place in reply[1..].chunks_exact(2) {
                 if let Some(key) = SessionKey::from_hex(&place[1])
-                    && !matches!(self.read(key).await?, Some(Stored::Live(_) | Stored::Rotated(_)))
+                    && !matches!(
+                        self.read(&Reads::plain(), key).await?,
+                        Some(Stored::Live(_) | Stored::Rotated(_))
+                    )
                 {
                     dead.push(place[0].clone());
                 }
@@ -83,6 +91,14 @@ impl RedisStore {
     pub(super) async fn release(&self, user: &str, handle: &str) -> Result<(), StoreError> {
         let args = vec![self.user_key(user).into(), handle.into()];
         self.connection.command("HDEL", ClusterHash::FirstKey, args, Effect::Write).await
+    }
+
+    /// Takes back a session that was to begin, and its place.
+    pub(super) async fn abandon(&self, record: &Record) {
+        if let Some(user) = &record.user {
+            let _ = self.release(user, &record.handle).await;
+        }
+        self.forget(record).await;
     }
 
     /// Removes a session that nobody has seen yet. If that fails, its short life ends it.

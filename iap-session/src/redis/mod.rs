@@ -14,34 +14,40 @@
 //!
 //! Reads go to primaries. A lost reply to a write is followed by one repetition with the same
 //! operation id, then by [`Ambiguous`](crate::StoreErrorKind::Ambiguous). Redis replicates
-//! asynchronously: a failover may lose the last acknowledged writes.
+//! asynchronously: a failover may lose the last acknowledged writes, unless [`Consistency`] is strong.
 
+mod asking;
 mod codec;
 mod config;
 mod connection;
+mod durable;
+mod failure;
 mod login;
+mod pool;
 mod rotate;
 mod scan;
 mod scripts;
+mod tracking;
+mod url;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fred::types::{ClusterHash, Value};
+use fred::types::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::{Limits, check_user};
-use crate::metrics::StoreMetrics;
+use crate::metrics::describe_metrics;
 use crate::record::{Created, Loaded, Op, Record};
-use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
+use crate::store::{BoxFuture, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
 use crate::write::{Commit, NewSession, Reason, Rotation};
 
 use codec::{Stored, corrupt, encode_recent, encode_value};
-use connection::{Connection, Effect};
+use connection::{Connection, Reads};
 
-pub use config::RedisConfig;
+pub use config::{Consistency, Credentials, RedisConfig, RedisTls};
 
 /// A store in Redis. See the [module page](self).
 pub struct RedisStore {
@@ -49,7 +55,13 @@ pub struct RedisStore {
     limits: Limits,
     prefix: String,
     connection: Connection,
-    metrics: StoreMetrics,
+}
+
+/// Whether replicas are waited for, with strong consistency.
+#[derive(Clone, Copy)]
+enum Replicas {
+    Confirm,
+    Any,
 }
 
 /// A chain of rotations within one grace that is longer than this leads nowhere.
@@ -65,14 +77,9 @@ impl RedisStore {
     /// `Invalid` for a wrong configuration; `Unavailable`, with the address, if no connection can
     /// be made. After that, lost connections are made anew in the background without end.
     pub async fn connect(ids: SessionIds, config: RedisConfig) -> Result<Self, StoreError> {
+        describe_metrics();
         let connection = Connection::open(&config).await?;
-        Ok(Self {
-            ids,
-            limits: config.limits,
-            prefix: config.prefix,
-            connection,
-            metrics: StoreMetrics::new(),
-        })
+        Ok(Self { ids, limits: config.limits, prefix: config.prefix, connection })
     }
 
     /// Closes the connections; every call after it fails as unavailable.
@@ -89,10 +96,9 @@ impl RedisStore {
     }
 
     /// What stands under one key; `None` if nothing, or if its time is over.
-    async fn read(&self, key: SessionKey) -> Result<Option<Stored>, StoreError> {
+    async fn read(&self, reads: &Reads, key: SessionKey) -> Result<Option<Stored>, StoreError> {
         let args = vec![self.session_key(&key).into()];
-        let fields: HashMap<String, Bytes> =
-            self.connection.command("HGETALL", ClusterHash::FirstKey, args, Effect::Read).await?;
+        let fields: HashMap<String, Bytes> = self.connection.read(reads, "HGETALL", args).await?;
         if fields.is_empty() {
             return Ok(None);
         }
@@ -102,10 +108,10 @@ impl RedisStore {
     }
 
     /// The live session that `key` leads to.
-    async fn find(&self, key: SessionKey) -> Result<Option<Record>, StoreError> {
+    async fn find(&self, reads: &Reads, key: SessionKey) -> Result<Option<Record>, StoreError> {
         let mut key = key;
         for _ in 0..MAX_HOPS {
-            match self.read(key).await? {
+            match self.read(reads, key).await? {
                 None => return Ok(None),
                 Some(Stored::Live(record)) => return Ok(Some(record)),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
@@ -116,12 +122,11 @@ impl RedisStore {
     }
 
     /// Asks only for the version where that is enough.
-    async fn unchanged(&self, key: SessionKey, known: u64) -> Result<bool, StoreError> {
+    async fn unchanged(&self, reads: &Reads, key: SessionKey, known: u64) -> Result<bool, StoreError> {
         let fields = ["_st", "_v", "_la", "_idle", "_abs", "_u", "_h"].map(Value::from);
         let mut args = vec![self.session_key(&key).into()];
         args.extend(fields);
-        let fields: Vec<Option<String>> =
-            self.connection.command("HMGET", ClusterHash::FirstKey, args, Effect::Read).await?;
+        let fields: Vec<Option<String>> = self.connection.read(reads, "HMGET", args).await?;
         let [state, version, accessed, idle, absolute, user, handle] = &fields[..] else { return Ok(false) };
         let int = |field: &Option<String>| field.as_deref().and_then(|text| text.parse::<u64>().ok());
         let (Some(version), Some(accessed), Some(idle), Some(absolute)) =
@@ -133,18 +138,23 @@ impl RedisStore {
         if state.as_deref() != Some("a") || version != known || !live {
             return Ok(false);
         }
-        self.check_place(user.as_deref(), handle.as_deref().unwrap_or_default()).await?;
+        self.check_place(reads, user.as_deref(), handle.as_deref().unwrap_or_default()).await?;
         Ok(true)
     }
 
-    async fn load_now(&self, key: SessionKey, known: Option<u64>) -> Result<Option<Loaded>, StoreError> {
+    async fn load_now(
+        &self,
+        reads: &Reads,
+        key: SessionKey,
+        known: Option<u64>,
+    ) -> Result<Option<Loaded>, StoreError> {
         if let Some(known) = known
-            && self.unchanged(key, known).await?
+            && self.unchanged(reads, key, known).await?
         {
             return Ok(Some(Loaded::Unchanged { now_ms: self.connection.now_ms() }));
         }
-        let Some(record) = self.find(key).await? else { return Ok(None) };
-        self.check_place(record.user.as_deref(), &record.handle).await?;
+        let Some(record) = self.find(reads, key).await? else { return Ok(None) };
+        self.check_place(reads, record.user.as_deref(), &record.handle).await?;
         Ok(Some(Loaded::Found { record: Arc::new(record), now_ms: self.connection.now_ms() }))
     }
 
@@ -189,11 +199,13 @@ impl RedisStore {
         let (id, key) = self.ids.generate();
         let record = Record::new(key, &new, &self.limits, self.connection.now_ms())?;
         let lifetime = record.absolute_ms - record.created_ms;
-        self.write_new(&record, Some(lifetime)).await?;
-        if let Some(login) = &new.login
-            && let Err(error) = self.admit(&record, login).await
-        {
-            self.forget(&record).await;
+        let mut written = self.write_new(&record, Some(lifetime)).await;
+        if let (Ok(()), Some(login)) = (&written, &new.login) {
+            written = self.admit(&record, login).await;
+        }
+        if let Err(error) = written {
+            // Nobody learns its id.
+            self.abandon(&record).await;
             return Err(error);
         }
         Ok(Created { id, record: Arc::new(record) })
@@ -224,7 +236,7 @@ impl RedisStore {
             args.push(name.into());
             args.push(value.unwrap_or_default().into());
         }
-        let reply = self.on_session(&scripts::COMMIT_SCRIPT, key, args).await?;
+        let reply = self.on_session(&scripts::COMMIT_SCRIPT, key, args, Replicas::Confirm).await?;
         self.note_time(reply.get(2));
         if let (Some(user), Some(handle)) = (reply.get(3), reply.get(4))
             && !handle.is_empty()
@@ -238,13 +250,16 @@ impl RedisStore {
 
     async fn revoke_now(&self, key: SessionKey, reason: Reason) -> Result<bool, StoreError> {
         let args = vec![reason.as_str().into()];
-        let reply = match self.on_session(&scripts::REVOKE_SCRIPT, key, args).await {
+        let reply = match self.on_session(&scripts::REVOKE_SCRIPT, key, args, Replicas::Confirm).await {
             Ok(reply) => reply,
             Err(error) if matches!(error.kind(), StoreErrorKind::Gone | StoreErrorKind::Revoked) => {
                 return Ok(false);
             }
             Err(error) => return Err(error),
         };
+        if reply[0] == "ended" {
+            return Ok(false);
+        }
         if let (Some(user), Some(handle)) = (reply.get(1), reply.get(2))
             && !handle.is_empty()
         {
@@ -259,12 +274,17 @@ impl RedisStore {
         script: &fred::types::scripts::Script,
         key: SessionKey,
         args: Vec<Value>,
+        replicas: Replicas,
     ) -> Result<Vec<String>, StoreError> {
         let mut key = key;
         for _ in 0..MAX_HOPS {
-            let reply = self.connection.script(script, &self.session_key(&key), args.clone()).await?;
+            let (name, args) = (self.session_key(&key), args.clone());
+            let reply = match replicas {
+                Replicas::Confirm => self.connection.script(script, &name, args).await?,
+                Replicas::Any => self.connection.script_unconfirmed(script, &name, args).await?,
+            };
             match reply[0].as_str() {
-                "ok" => return Ok(reply),
+                "ok" | "ended" => return Ok(reply),
                 "gone" => return Err(StoreError::gone()),
                 "corrupt" => return Err(corrupt("the session's fields are not complete")),
                 "conflict" => {
@@ -291,12 +311,6 @@ impl RedisStore {
     }
 }
 
-impl Drop for RedisStore {
-    fn drop(&mut self) {
-        self.connection.abandon();
-    }
-}
-
 impl SessionStore for RedisStore {
     fn ids(&self) -> &SessionIds {
         &self.ids
@@ -311,7 +325,27 @@ impl SessionStore for RedisStore {
     }
 
     fn load(&self, key: SessionKey, known: Option<u64>) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
-        Box::pin(self.load_now(key, known))
+        Box::pin(async move { self.load_now(&Reads::plain(), key, known).await })
+    }
+
+    fn listen(&self, listener: Arc<dyn ChangeListener>) {
+        if let Some(tracking) = &self.connection.tracking {
+            tracking.listen(listener);
+        }
+    }
+
+    /// Without tracking nothing may be kept: nobody would tell.
+    fn load_watched(
+        &self,
+        key: SessionKey,
+        known: Option<u64>,
+    ) -> BoxFuture<'_, Result<Watched, StoreError>> {
+        Box::pin(async move {
+            let tracked = self.connection.tracking.is_some();
+            let reads = if tracked { Reads::watched() } else { Reads::plain() };
+            let loaded = self.load_now(&reads, key, known).await?;
+            Ok(Watched { loaded, watched: reads.are_watched() })
+        })
     }
 
     fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {
@@ -320,7 +354,7 @@ impl SessionStore for RedisStore {
 
     fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let reply = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![]).await?;
+            let reply = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![], Replicas::Any).await?;
             self.note_time(reply.get(1));
             Ok(())
         })

@@ -9,7 +9,8 @@ use crate::record::{Created, Record, millis};
 use crate::write::Rotation;
 
 use super::codec::{self, Stored, corrupt};
-use super::{RedisStore, scripts};
+use super::connection::Reads;
+use super::{RedisStore, Replicas, scripts};
 
 const ATTEMPTS: usize = 8;
 
@@ -23,24 +24,25 @@ impl RedisStore {
             check_user(&login.user)?;
         }
         for _ in 0..ATTEMPTS {
-            let old = match self.read(key).await? {
+            let old = match self.read(&Reads::plain(), key).await? {
                 None => return Err(StoreError::gone()),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
                 Some(Stored::Rotated(_)) => return Err(rotated_before()),
                 Some(Stored::Live(record)) => record,
             };
-            self.check_place(old.user.as_deref(), &old.handle).await?;
+            self.check_place(&Reads::plain(), old.user.as_deref(), &old.handle).await?;
             let (id, new_key) = self.ids.generate();
             let mut next = old.rotated(new_key, &rotation, &self.limits, self.connection.now_ms())?;
             if next.recent.last().is_none_or(|(op, _)| *op != rotation.op) {
                 return Err(rotated_before());
             }
             next.accessed_ms = next.accessed_ms.max(self.connection.now_ms());
-            self.write_new(&next, None).await?;
-            if let Some(login) = &rotation.login
-                && let Err(error) = self.admit(&next, login).await
-            {
-                self.forget(&next).await;
+            let mut written = self.write_new(&next, None).await;
+            if let (Ok(()), Some(login)) = (&written, &rotation.login) {
+                written = self.admit(&next, login).await;
+            }
+            if let Err(error) = written {
+                self.undo(&old, &next).await;
                 return Err(error);
             }
             match self.swap(&old, &next, &rotation).await {
@@ -50,8 +52,8 @@ impl RedisStore {
                 }
                 Ok(false) => self.undo(&old, &next).await,
                 Err(error) => {
-                    // With an unknown outcome the old id may lead to the new session already.
-                    if error.kind() != StoreErrorKind::Ambiguous {
+                    // The old id may lead to the new session already.
+                    if !matches!(error.kind(), StoreErrorKind::Ambiguous | StoreErrorKind::NotDurable) {
                         self.undo(&old, &next).await;
                     }
                     return Err(error);
@@ -84,7 +86,7 @@ impl RedisStore {
 
     /// Gives the new session its full life, and the index its key.
     async fn settle(&self, old: &Record, next: &Record) -> Result<(), StoreError> {
-        self.on_session(&scripts::TOUCH_SCRIPT, next.key, vec![]).await?;
+        self.on_session(&scripts::TOUCH_SCRIPT, next.key, vec![], Replicas::Confirm).await?;
         if old.handle != next.handle {
             if let Some(user) = &old.user {
                 let _ = self.release(user, &old.handle).await;

@@ -7,7 +7,7 @@ use crate::id::SessionKey;
 use crate::record::Summary;
 use crate::store::{ScanPage, ScanQuery, StoreStats};
 
-use super::connection::Effect;
+use super::failure::Effect;
 use super::{RedisStore, codec};
 
 /// How many replies of SCAN a count reads on one node before it estimates the rest.
@@ -65,7 +65,7 @@ impl RedisStore {
             seen += here;
         }
         let live = if sampled == 0 { seen } else { scale(seen, active, sampled) };
-        self.metrics.live.set(live as f64);
+        crate::metrics::counted(live);
         let exact = complete && seen == sampled;
         Ok(StoreStats { backend: "redis", live, exact, ..StoreStats::default() })
     }

@@ -2,7 +2,7 @@
 //! the server, so that gateways with wrong clocks agree.
 //!
 //! Every reply begins with a word: `ok`, `gone`, `corrupt`, `conflict`, `large`, `exists`,
-//! `refused`, `full`, `absent`, or the state of a session that is not active: `r:<new key>`,
+//! `refused`, `full`, `absent`, `ended`, or the state of a session that is not active: `r:<new key>`,
 //! `x:<reason>`.
 
 use std::sync::LazyLock;
@@ -12,11 +12,18 @@ use fred::types::scripts::Script;
 /// Reads the state and ends the script unless the session is active and in time. The server drops a
 /// key once its clock is past the given time; for `guard` a session is over when its deadline is
 /// reached. `expire` takes the one millisecond between them away.
+///
+/// A script that finds its work done says so with a write that changes nothing (`note`): a `WAIT` behind
+/// it asks whether replicas have what this connection wrote.
 const GUARD: &str = r"
 local k = KEYS[1]
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 local function int(number) return string.format('%.0f', number) end
+local function note()
+  local left = redis.call('PTTL', k)
+  if left > 0 then redis.call('PEXPIRE', k, left) end
+end
 local function guard()
   local m = redis.call('HMGET', k, '_st', '_v', '_la', '_idle', '_abs', '_n', '_b')
   if not m[1] then
@@ -49,7 +56,7 @@ end
 /// knows yet.
 const CREATE: &str = r"
 if redis.call('EXISTS', k) == 1 then
-  if replayed(ARGV[1]) then return {'ok', int(now)} end
+  if replayed(ARGV[1]) then note() return {'ok', int(now)} end
   return {'exists'}
 end
 local created = ARGV[3] ~= '' and ARGV[3] or int(now)
@@ -69,7 +76,7 @@ const COMMIT: &str = r"
 local stop, m = guard()
 if stop then return stop end
 local done = replayed(ARGV[1])
-if done then return {'ok', done, int(now)} end
+if done then note() return {'ok', done, int(now)} end
 local version = m[2]
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= version then return {'conflict'} end
 local n, b = m[6], m[7]
@@ -109,7 +116,7 @@ return {'ok', int(now)}
 /// `version new_key grace_ms`: leaves a pointer in the place of the session.
 const ROTATE: &str = r"
 local state = redis.call('HGET', k, '_st')
-if state == 'r:' .. ARGV[2] then return {'ok'} end
+if state == 'r:' .. ARGV[2] then note() return {'ok'} end
 local stop, m = guard()
 if stop then return stop end
 if m[2] ~= tonumber(ARGV[1]) then return {'conflict'} end
@@ -127,6 +134,7 @@ const REVOKE: &str = r"
 local stop, m = guard()
 if stop and stop[1] == 'corrupt' then
   m = {0, 0, now, math.max(redis.call('PTTL', k), 60000), now + 86400000}
+elseif stop and string.sub(stop[1], 1, 2) == 'x:' then note() return {'ended'}
 elseif stop then return stop end
 local user = redis.call('HGET', k, '_u') or ''
 local handle = redis.call('HGET', k, '_h') or ''

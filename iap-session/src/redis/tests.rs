@@ -2,6 +2,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use fred::types::ClusterHash;
+
+use super::failure::Effect;
 use super::*;
 use crate::OpId;
 use crate::testing::{Fixture, RedisServer, conformance};
@@ -216,33 +219,6 @@ async fn foreign_and_damaged_values_are_corrupt() {
     assert_eq!(store.commit(key, set("a", 1)).await.expect_err("no hash").kind(), StoreErrorKind::Corrupt);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_conforms() {
-    let server = RedisServer::start_with(&["--cluster-enabled", "yes", "--cluster-announce-ip", "127.0.0.1"]);
-    {
-        let store = connect(&server).await;
-        let args = ["ADDSLOTSRANGE", "0", "16383"].map(Value::from).to_vec();
-        let _: Value =
-            store.connection.command("CLUSTER", ClusterHash::Random, args, Effect::Write).await.unwrap();
-        eventually("the cluster is up", async || {
-            let args = vec!["INFO".into()];
-            let info: String =
-                store.connection.command("CLUSTER", ClusterHash::Random, args, Effect::Read).await.ok()?;
-            info.contains("cluster_state:ok").then_some(())
-        })
-        .await;
-    }
-    let url = server.url().replace("redis://", "redis-cluster://");
-    let parts = std::sync::atomic::AtomicUsize::new(0);
-    conformance(|| async {
-        let part = parts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let config = RedisConfig { prefix: format!("part{part}"), ..patient(url.clone()) };
-        let store = RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap();
-        Fixture { store: Arc::new(store), advance: Box::new(|_| ()) }
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn a_server_that_hangs_is_unavailable() {
     let server = RedisServer::start();
@@ -327,25 +303,6 @@ async fn a_write_whose_reply_was_lost_takes_effect_once() {
     assert!(!lose.load(std::sync::atomic::Ordering::SeqCst));
 }
 
-#[test]
-fn every_kind_of_url_is_understood() {
-    for (url, address) in [
-        ("redis://user:pass@one:7000/3", "one:7000"),
-        ("rediss://one", "one:6379"),
-        ("redis-cluster://:pass@one:7000?node=two:7001", "one:7000"),
-        ("rediss-cluster://one:7000?node=two:7001", "two:7001"),
-        ("redis-sentinel://one:26379?sentinelServiceName=main&node=two:26380", "two:26380"),
-    ] {
-        let config = RedisConfig::new(url);
-        assert!(config.address().contains(address), "{url}: {}", config.address());
-        config.builder().unwrap().build_pool(1).unwrap();
-    }
-    for prefix in ["", "a*", "a b", &"x".repeat(33)] {
-        let config = RedisConfig { prefix: prefix.to_owned(), ..RedisConfig::new("redis://one") };
-        assert_eq!(config.builder().err().unwrap().kind(), StoreErrorKind::Invalid);
-    }
-}
-
 #[tokio::test]
 async fn a_session_past_its_deadline_is_absent_even_if_the_server_still_has_it() {
     let server = RedisServer::start();
@@ -379,4 +336,22 @@ async fn the_servers_clock_counts() {
     let created = store.create(NewSession::new(Expiry::default())).await.unwrap().record;
     assert!(store.connection.now_ms() < skewed, "every reply that tells the time corrects ours");
     assert!(store.load(created.key, None).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn sessions_that_nobody_can_count_are_not_zero() {
+    let values = crate::metrics::tests::Values::default();
+    let _recorder = metrics::set_default_local_recorder(&values);
+    let mut server = RedisServer::start();
+    let store = connect(&server).await;
+    store.create(NewSession::new(Expiry::default())).await.unwrap();
+    assert!(!values.values.lock().contains_key("iap_session_live "), "nobody has counted yet");
+    store.stats().await.unwrap();
+    let live = || f64::from_bits(values.counter("iap_session_live "));
+    let counted = values.counter("iap_session_live_timestamp_seconds ");
+    assert_eq!(live(), 1.0);
+    server.kill();
+    store.stats().await.expect_err("no server");
+    assert_eq!(live(), 1.0, "the last known number");
+    assert_eq!(values.counter("iap_session_live_timestamp_seconds "), counted, "of the time it is of");
 }

@@ -252,8 +252,7 @@ async fn concurrent_rotations_have_one_winner(fixture: &Fixture) {
         assert_eq!(error.kind(), StoreErrorKind::Conflict);
     }
     assert_eq!(load(store, old).await.key, won[0].record.key);
-    let page = store.scan(ScanQuery::default()).await.expect("scan");
-    assert_eq!(page.sessions.len(), 1, "the losers leave nothing behind");
+    assert_eq!(all(store).await.len(), 1, "the losers leave nothing behind");
 }
 
 /// Commits from many sides while the id changes again and again. What was acknowledged is there.
@@ -286,8 +285,7 @@ async fn rotation_loses_no_commit(fixture: &Fixture) {
         }
         let found = load(store, rotated).await;
         assert_eq!(found.attributes.len(), 81, "every acknowledged write is there");
-        let live = store.scan(ScanQuery::default()).await.expect("scan").sessions;
-        assert_eq!(live.iter().map(|summary| summary.key).collect::<Vec<_>>(), [rotated], "and nothing else");
+        assert_eq!(all(store).await, [rotated], "and nothing else");
         store.revoke(rotated, Reason::Destroyed).await.expect("revoke");
     }
 }
@@ -300,17 +298,7 @@ async fn scans_see_everything(fixture: &Fixture) {
     }
     let gone = create(store).await.record.key;
     store.revoke(gone, Reason::Destroyed).await.expect("revoke");
-    let mut seen = Vec::new();
-    let mut query = ScanQuery { limit: 10, ..ScanQuery::default() };
-    for _ in 0..1000 {
-        let page = store.scan(query.clone()).await.expect("scan");
-        seen.extend(page.sessions.iter().map(|summary| summary.key));
-        query.cursor = page.next;
-        if query.cursor.is_none() {
-            break;
-        }
-    }
-    assert_eq!(query.cursor, None, "a scan ends");
+    let mut seen = all(store).await;
     seen.sort();
     seen.dedup();
     wanted.sort();
@@ -336,6 +324,21 @@ pub(super) async fn load(store: &Arc<dyn SessionStore>, key: SessionKey) -> Arc<
         Some(Loaded::Found { record, .. }) => record,
         other => panic!("the session should have been found, not {other:?}"),
     }
+}
+
+/// The keys of all pages, in pages so small that there are several.
+pub(super) async fn all(store: &Arc<dyn SessionStore>) -> Vec<SessionKey> {
+    let mut seen = Vec::new();
+    let mut query = ScanQuery { limit: 10, ..ScanQuery::default() };
+    for _ in 0..1000 {
+        let page = store.scan(query.clone()).await.expect("scan");
+        seen.extend(page.sessions.iter().map(|summary| summary.key));
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            return seen;
+        }
+    }
+    panic!("a scan ends");
 }
 
 pub(super) async fn commit(store: &Arc<dyn SessionStore>, key: SessionKey, ops: Vec<Op>) -> u64 {

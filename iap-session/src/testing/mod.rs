@@ -1,13 +1,13 @@
 //! For tests: the conformance suite that every store has to pass, a store that fails on demand, and
-//! a real Redis server.
+//! real Redis servers: one, one behind Sentinel, a cluster.
 
 mod conformance;
 mod flaky;
 mod logins;
 #[cfg(feature = "redis")]
-mod redis_server;
+mod redis;
 
 pub use conformance::{Fixture, conformance};
 pub use flaky::FlakyStore;
 #[cfg(feature = "redis")]
-pub use redis_server::RedisServer;
+pub use redis::{RedisCluster, RedisSentinel, RedisServer};

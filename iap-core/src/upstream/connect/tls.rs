@@ -85,6 +85,11 @@ impl UpstreamTls {
         Ok(Self { config: Arc::new(config), server_name })
     }
 
+    /// The same for clients that speak another protocol than HTTP: no ALPN, and the caller names the server.
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        self.config.clone()
+    }
+
     /// TLS to a server whose own name is `name`.
     pub(super) fn connector(&self, name: ServerName<'static>, protocol: Protocol) -> Connector {
         let speaking = |protocols: &[&[u8]]| {

@@ -1,11 +1,10 @@
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use iap_core::hooks::{Field, Recorder, SpanEnd, Stage};
 use iap_core::{SpanId, TraceContext};
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 
 use super::*;
+use crate::metrics::tests::Values;
 
 /// Notes what a transaction is told.
 #[derive(Default)]
@@ -50,45 +49,6 @@ async fn loads_and_commits_are_spans_of_the_transaction() {
     assert_eq!(*notes.spans.lock(), wanted.map(|(name, error)| (name.to_owned(), error)));
     let wanted = [(Field::Session, key.short()), (Field::User, "alice".to_owned())];
     assert_eq!(*notes.fields.lock(), wanted);
-}
-
-/// Keeps the values of all metrics by name and labels.
-#[derive(Default)]
-struct Values {
-    values: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
-    described: Mutex<Vec<String>>,
-}
-
-impl Values {
-    fn slot(&self, key: &Key) -> Arc<AtomicU64> {
-        let labels: Vec<_> = key.labels().map(metrics::Label::value).collect();
-        self.values.lock().entry(format!("{} {}", key.name(), labels.join(","))).or_default().clone()
-    }
-
-    fn counter(&self, name: &str) -> u64 {
-        self.values.lock()[name].load(Ordering::SeqCst)
-    }
-}
-
-impl metrics::Recorder for Values {
-    fn describe_counter(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
-        self.described.lock().push(name.as_str().to_owned());
-    }
-    fn describe_gauge(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
-        self.described.lock().push(name.as_str().to_owned());
-    }
-    fn describe_histogram(&self, name: KeyName, _: Option<Unit>, _: SharedString) {
-        self.described.lock().push(name.as_str().to_owned());
-    }
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.slot(key))
-    }
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.slot(key))
-    }
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
-    }
 }
 
 #[tokio::test]

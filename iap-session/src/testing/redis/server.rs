@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::wire;
+
 /// A `redis-server` process on a free port of 127.0.0.1, in a directory of its own, that saves no
 /// data; killed when dropped.
 ///
@@ -41,8 +43,7 @@ impl RedisServer {
         // Another process may take the port between the look and the start.
         for _ in 0..5 {
             let port = free_port();
-            let dir = std::env::temp_dir().join(format!("redis-{}-{port}", std::process::id()));
-            fs::create_dir_all(&dir).expect("the directory for temporary files takes another one");
+            let dir = temp_dir(port);
             let mut server = Self { child: spawn(port, &args, &dir), port, args: args.clone(), dir };
             if server.wait_until_up() {
                 return server;
@@ -59,6 +60,31 @@ impl RedisServer {
     /// The port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The server's directory, which goes with it.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Sends a command past any store, as the user `default` with the password of `--requirepass`. The
+    /// reply is text: the items of lists a line each, nothing for nil.
+    ///
+    /// # Errors
+    ///
+    /// No connection, no reply within ten seconds, or the server's own error.
+    pub fn ask(&self, words: &[&str]) -> io::Result<String> {
+        let password = self.args.iter().skip_while(|arg| *arg != "--requirepass").nth(1);
+        wire::ask(self.port, password.map(|password| ("default", password.as_str())), words)
+    }
+
+    /// Sends a command as another user.
+    ///
+    /// # Errors
+    ///
+    /// As [`RedisServer::ask`].
+    pub fn ask_as(&self, user: &str, password: &str, words: &[&str]) -> io::Result<String> {
+        wire::ask(self.port, Some((user, password)), words)
     }
 
     /// Kills the server at once, as a crash would.
@@ -135,7 +161,13 @@ impl Drop for RedisServer {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn temp_dir(port: u16) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("redis-{}-{port}", std::process::id()));
+    fs::create_dir_all(&dir).expect("the directory for temporary files takes another one");
+    dir
+}
+
+pub(super) fn free_port() -> u16 {
     let probe = TcpListener::bind(("127.0.0.1", 0)).expect("a free port on 127.0.0.1");
     probe.local_addr().expect("a bound socket has an address").port()
 }
