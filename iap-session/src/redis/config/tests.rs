@@ -67,7 +67,7 @@ fn settings_must_fit_the_url() {
     let ca = Some("/nowhere/ca.pem".into());
     let config = RedisConfig { tls: Some(RedisTls { ca, client: None }), ..RedisConfig::new("rediss://one") };
     config.check().expect("a check reads no files");
-    let error = config.builder().err().expect("the file is not there");
+    let error = config.builder().expect_err("the file is not there");
     assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
 }
 
