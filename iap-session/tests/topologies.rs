@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use iap_session::audience::{AudienceStore, By, Seen, Sketch};
 use iap_session::testing::{Fixture, RedisCluster, RedisSentinel, RedisServer, conformance};
 use iap_session::{
     Consistency, Credentials, Expiry, NewSession, RedisConfig, RedisStore, RedisTls, SessionIds,
@@ -37,6 +38,24 @@ async fn conforms(config: RedisConfig) {
     .await;
 }
 
+/// Many series, so that they lie on all masters; each over several keys.
+async fn an_audience_is_counted(store: &RedisStore) {
+    let now_s = 1_800_000_000;
+    for application in 0..20 {
+        let name = format!("app{application}");
+        for minute in 0..3 {
+            let mut sketch = Sketch::new();
+            sketch.add(b"stays");
+            sketch.add(&[minute]);
+            let seen = Seen { application: Some((&*name).into()), by: By::Address, sketch };
+            store.unite(now_s + u64::from(minute) * 60, &seen).await.unwrap();
+        }
+        let slots = [now_s, now_s + 60, now_s + 120];
+        assert_eq!(store.count(&By::Address, Some(&name), 60, &slots).await.unwrap(), 4, "{name}");
+        assert_eq!(store.count(&By::Address, Some(&name), 3600, &[now_s]).await.unwrap(), 4, "{name}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_behind_sentinel_conforms() {
     let redis = RedisSentinel::start(1);
@@ -47,6 +66,7 @@ async fn a_primary_behind_sentinel_conforms() {
 async fn a_cluster_conforms() {
     let redis = RedisCluster::start(3);
     conforms(patient(redis.url())).await;
+    an_audience_is_counted(&connect(patient(redis.url())).await).await;
     let used = redis.servers[..3].iter().map(|server| server.ask(&["DBSIZE"]).unwrap());
     assert!(used.into_iter().all(|keys| keys != "0"), "the sessions are spread over all masters");
     for server in &redis.servers {

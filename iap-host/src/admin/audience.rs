@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Json;
 use iap_core::{Clock, SystemClock};
-use iap_session::audience::{Audience, By};
+use iap_session::audience::{AudienceView, By};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,32 +31,37 @@ pub(super) async fn audience(
     State(state): State<AdminState>,
     Params(query): Params<AudienceQuery>,
 ) -> ApiResult<Json<Value>> {
-    let audience = state.0.audience.as_ref().ok_or_else(|| {
+    let view = state.0.audience.as_ref().ok_or_else(|| {
         ApiError::not_found("users are not counted: sessions are off, or sessions.audience.by is empty")
     })?;
+    let known = view.audience.kinds();
     let asked = query.by.as_deref().map(str::parse::<By>).transpose().map_err(ApiError::bad_request)?;
-    if asked.as_ref().is_some_and(|by| !audience.kinds().contains(by)) {
+    if asked.as_ref().is_some_and(|by| !known.contains(by)) {
         return Err(ApiError::bad_request("users are not counted that way: see sessions.audience.by"));
     }
     let now_s = SystemClock.now_ms() / 1000;
     let length_s = query.last_s.unwrap_or(DEFAULT_WINDOW_S).clamp(2, now_s);
     let step_s = query.step_s.unwrap_or(length_s / DEFAULT_STEPS).max(2);
     let application = query.application.as_deref();
-    let (window, now) = (audience.window(now_s, length_s), audience.window(now_s, NOW_S));
+    let (window, now) = (view.audience.window(now_s, length_s), view.audience.window(now_s, NOW_S));
     let mut kinds = Vec::new();
-    for by in audience.kinds().iter().filter(|by| asked.as_ref().is_none_or(|asked| asked == *by)) {
-        let points = audience.series(by, application, window, step_s);
+    for by in known.iter().filter(|by| asked.as_ref().is_none_or(|asked| asked == *by)) {
+        let points = view.series(by, application, now_s, (window, step_s)).await?;
         let points = points.ok_or_else(|| {
             ApiError::bad_request("more than 2,000 points: ask for a shorter time or a longer step")
         })?;
-        let count = |span| audience.count(by, application, span);
-        let (now, window) = (count(now), count(window));
-        kinds.push(json!({ "by": by.to_string(), "now": now, "window": window, "points": points }));
+        kinds.push(json!({
+            "by": by.to_string(),
+            "now": view.count(by, application, now_s, now).await?,
+            "window": view.count(by, application, now_s, window).await?,
+            "points": points,
+        }));
     }
-    let applications: Vec<String> = audience.applications().iter().map(ToString::to_string).collect();
+    let applications: Vec<String> = view.audience.applications().iter().map(ToString::to_string).collect();
     Ok(Json(json!({
         "application": application,
         "applications": applications,
+        "scope": if view.is_shared(step_s) { "cluster" } else { "node" },
         "now_s": NOW_S,
         "window_s": length_s,
         "step_s": step_s,
@@ -64,9 +69,15 @@ pub(super) async fn audience(
     })))
 }
 
-/// How many there are now, for the overview.
-pub(super) fn now(audience: &Audience) -> Value {
-    let now = audience.window(SystemClock.now_ms() / 1000, NOW_S);
-    let count = |by: &By| json!({ "by": by.to_string(), "now": audience.count(by, None, now) });
-    json!(audience.kinds().iter().map(count).collect::<Vec<_>>())
+/// How many there are now, for the overview; what this gateway has seen while the store is away.
+pub(super) async fn now(view: &AudienceView) -> Value {
+    let now_s = SystemClock.now_ms() / 1000;
+    let now = view.audience.window(now_s, NOW_S);
+    let mut kinds = Vec::new();
+    for by in view.audience.kinds() {
+        let count = view.count(by, None, now_s, now).await;
+        let count = count.unwrap_or_else(|_| view.audience.count(by, None, now));
+        kinds.push(json!({ "by": by.to_string(), "now": count }));
+    }
+    json!(kinds)
 }

@@ -28,7 +28,7 @@ use iap_apm::Apm;
 use iap_core::Process;
 use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
-use iap_session::audience::Audience;
+use iap_session::audience::AudienceView;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ pub(crate) struct AdminState(Arc<Inner>);
 struct Inner {
     apm: Option<Apm>,
     sessions: Option<Sessions>,
-    audience: Option<Arc<Audience>>,
+    audience: Option<AudienceView>,
     assistant: Option<Assistant>,
     readiness: Readiness,
     hosts: ArcSwap<Vec<String>>,
@@ -100,7 +100,7 @@ impl AdminState {
     pub(crate) fn new(
         apm: Option<Apm>,
         sessions: Option<Sessions>,
-        audience: Option<Arc<Audience>>,
+        audience: Option<AudienceView>,
         readiness: Readiness,
         hosts: Vec<String>,
         reloads: Reloads,

@@ -69,11 +69,15 @@ pub(super) async fn live(
         Some(sessions) => sessions.stats().await.ok(),
         None => None,
     };
+    let users = match &state.0.audience {
+        Some(view) => Some(super::audience::now(view).await),
+        None => None,
+    };
     Ok(Json(json!({
         "live": apm.live(),
         "recent": apm.recent_since(query.since),
         "sessions": sessions,
-        "users": state.0.audience.as_deref().map(super::audience::now),
+        "users": users,
         "dropped": apm.dropped(),
     })))
 }

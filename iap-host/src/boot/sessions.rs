@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use iap_core::server::{RunningServer, Sockets};
 use iap_core::{Clock, SystemClock};
-use iap_session::audience::{Audience, AudienceConfig as AudienceSettings, AudienceLayer};
+use iap_session::audience::{
+    Audience, AudienceConfig as AudienceSettings, AudienceLayer, AudienceStore, AudienceView,
+};
 use iap_session::{
     Breaker, BreakerConfig as Settings, CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig,
     MemoryStore, NearCache, RedisStore, SecureCookie, SessionApi, SessionConfig, SessionIds, SessionLayer,
@@ -37,7 +39,7 @@ pub(super) struct SessionLayers {
 /// there.
 #[derive(Clone)]
 pub(super) struct SessionCore {
-    pub(super) audience: Option<Arc<Audience>>,
+    pub(super) audience: Option<AudienceView>,
     store: Arc<dyn SessionStore>,
     registry: Arc<TokenRegistry>,
     url: String,
@@ -48,7 +50,10 @@ impl SessionCore {
         let session = SessionLayer::with_config(self.store.clone(), session_config(config))
             .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
             .map_err(failed("sessions"))?;
-        Ok(SessionLayers { session, audience: self.audience.clone().map(AudienceLayer::new) })
+        Ok(SessionLayers {
+            session,
+            audience: self.audience.as_ref().map(|view| AudienceLayer::new(view.audience.clone())),
+        })
     }
 }
 
@@ -66,9 +71,14 @@ pub(super) async fn start_sessions(
         }
         None => SessionIds::ephemeral(),
     };
-    let audience = start_audience(config, &ids, runtime);
+    let audience = audience(config, &ids);
+    let mut shared = None;
     let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
-        (StoreKind::Redis, Some(redis)) => redis_store(redis, ids, environment).await?,
+        (StoreKind::Redis, Some(redis)) => {
+            let store = Arc::new(connect_redis(redis, ids, environment).await?);
+            shared = Some(store.clone() as Arc<dyn AudienceStore>);
+            guarded(redis, store)
+        }
         _ => {
             let limits = MemoryConfig {
                 max_sessions: config.max_count,
@@ -78,6 +88,7 @@ pub(super) async fn start_sessions(
             Arc::new(MemoryStore::with_config(ids, limits))
         }
     };
+    let audience = audience.map(|audience| start_audience(AudienceView { audience, shared }, runtime));
     let registry = TokenRegistry::new(MAX_TOKENS);
     let service = SessionApi::new(registry.clone());
     let api =
@@ -87,28 +98,40 @@ pub(super) async fn start_sessions(
     Ok(SessionParts { facade: Sessions::new(store), api, core })
 }
 
-/// How often it is kept who was there.
+/// How often it is kept who was there, and how often that is united with what other gateways have seen.
 const AUDIENCE_EVERY: Duration = Duration::from_secs(2);
+const SHARED_EVERY: u64 = 10;
 
-fn start_audience(config: &SessionsConfig, ids: &SessionIds, runtime: &Handle) -> Option<Arc<Audience>> {
+fn audience(config: &SessionsConfig, ids: &SessionIds) -> Option<Arc<Audience>> {
     let by: Vec<_> = config.audience.by.iter().map(|kind| kind.0.clone()).collect();
-    if by.is_empty() {
-        return None;
-    }
     let mut settings = AudienceSettings::new(ids.audience_key());
     settings.by = by;
-    let audience = Arc::new(Audience::new(settings));
-    let kept = Arc::downgrade(&audience);
+    (!settings.by.is_empty()).then(|| Arc::new(Audience::new(settings)))
+}
+
+fn start_audience(view: AudienceView, runtime: &Handle) -> AudienceView {
+    if view.shared.is_some() {
+        view.audience.begin_sharing();
+    }
+    let (kept, shared) = (Arc::downgrade(&view.audience), view.shared.clone());
     runtime.spawn(async move {
         let mut every = tokio::time::interval(AUDIENCE_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut last_s = 0;
         loop {
             every.tick().await;
             let Some(audience) = kept.upgrade() else { return };
-            audience.tick(SystemClock.now_ms() / 1000);
+            let now_s = SystemClock.now_ms() / 1000;
+            audience.tick(now_s);
+            if let Some(store) = shared.as_ref().filter(|_| now_s >= last_s + SHARED_EVERY) {
+                last_s = now_s;
+                if let Err(error) = audience.share(&**store, now_s).await {
+                    tracing::debug!(%error, "the audience could not be united with that of other gateways");
+                }
+            }
         }
     });
-    Some(audience)
+    view
 }
 
 fn session_config(config: &SessionsConfig) -> SessionConfig {
@@ -135,12 +158,8 @@ fn session_config(config: &SessionsConfig) -> SessionConfig {
 }
 
 /// The store, behind a breaker and a cache where they are wanted: the cache is asked first.
-async fn redis_store(
-    config: &RedisConfig,
-    ids: SessionIds,
-    environment: &Environment,
-) -> Result<Arc<dyn SessionStore>, BootError> {
-    let mut store: Arc<dyn SessionStore> = Arc::new(connect_redis(config, ids, environment).await?);
+fn guarded(config: &RedisConfig, store: Arc<RedisStore>) -> Arc<dyn SessionStore> {
+    let mut store: Arc<dyn SessionStore> = store;
     if config.breaker.enabled {
         let breaker = &config.breaker;
         let settings =
@@ -157,7 +176,7 @@ async fn redis_store(
         };
         store = Arc::new(NearCache::new(store, settings));
     }
-    Ok(store)
+    store
 }
 
 async fn connect_redis(

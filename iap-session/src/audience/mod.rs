@@ -24,12 +24,14 @@
 //! | `sketch`, `redis_format` | HyperLogLog as Redis has it |
 //! | `live` | what requests are counted in |
 //! | `history` | what is left of each two seconds, minute, five minutes and hour |
+//! | `shared` | what several gateways have seen, united in a store |
 //! | `layer` | the tower layer that sees the requests |
 
 mod history;
 mod layer;
 mod live;
 mod redis_format;
+mod shared;
 mod sketch;
 #[cfg(test)]
 mod tests;
@@ -44,6 +46,9 @@ use self::history::{History, LEVELS};
 use self::live::LiveSketch;
 
 pub use self::layer::{AudienceFuture, AudienceLayer, AudienceService};
+#[cfg(feature = "redis")]
+pub(crate) use self::shared::shared_levels;
+pub use self::shared::{AudienceStore, AudienceView, Seen};
 pub use self::sketch::Sketch;
 
 /// What tells users apart.
@@ -150,10 +155,15 @@ pub struct Audience {
     kept: Mutex<Kept>,
 }
 
-/// By application and kind; the application `None` is all of them.
+/// An application, or all of them where it is `None`, and the number of a kind.
+type Series = (Option<Arc<str>>, usize);
+
+/// What is kept of each series.
 #[derive(Debug, Default)]
 struct Kept {
-    histories: HashMap<(Option<Arc<str>>, usize), History>,
+    histories: HashMap<Series, History>,
+    /// What was not united yet with what others have seen; `None` where that is not asked for.
+    unshared: Option<HashMap<Series, Sketch>>,
 }
 
 impl Audience {
@@ -162,6 +172,27 @@ impl Audience {
         config.by.truncate(MAX_KINDS);
         let rest = config.by.iter().map(|_| LiveSketch::new()).collect();
         Self { config, live: RwLock::default(), rest, kept: Mutex::default() }
+    }
+
+    /// Keeps what is seen for [`share`](Self::share) as well.
+    pub fn begin_sharing(&self) {
+        self.kept.lock().unshared.get_or_insert_default();
+    }
+
+    fn take_unshared(&self) -> Vec<Seen> {
+        let unshared = self.kept.lock().unshared.as_mut().map(std::mem::take).unwrap_or_default();
+        let seen = |((application, kind), sketch): (_, Sketch)| {
+            let by: &By = self.config.by.get(kind)?;
+            Some(Seen { application, by: by.clone(), sketch })
+        };
+        unshared.into_iter().filter_map(seen).collect()
+    }
+
+    fn give_back(&self, seen: &Seen) {
+        let Some(kind) = self.config.by.iter().position(|by| *by == seen.by) else { return };
+        if let Some(unshared) = &mut self.kept.lock().unshared {
+            unshared.entry((seen.application.clone(), kind)).or_default().merge(&seen.sketch);
+        }
     }
 
     /// The kinds of identity that are counted, in the order of their numbers.
@@ -274,6 +305,9 @@ impl Audience {
 impl Kept {
     fn add(&mut self, application: Option<Arc<str>>, kind: usize, now_s: u64, seen: &Sketch) {
         let key = (application, kind);
+        if let Some(unshared) = self.unshared.as_mut().filter(|_| !seen.is_empty()) {
+            unshared.entry(key.clone()).or_default().merge(seen);
+        }
         if !seen.is_empty() || self.histories.contains_key(&key) {
             self.histories.entry(key).or_default().add(now_s, seen);
         }

@@ -17,6 +17,7 @@
 //! asynchronously: a failover may lose the last acknowledged writes, unless [`Consistency`] is strong.
 
 mod asking;
+mod audience;
 mod codec;
 mod config;
 mod connection;
