@@ -153,3 +153,36 @@ routes:
         (browser.post(host.http, "/login", "user=alice").status == 303).then_some(())
     });
 }
+
+#[test]
+fn two_gateways_count_their_users_together() {
+    let redis = RedisServer::start();
+    let config = format!(
+        "
+{}routes:
+  - {{name: shop, path: /, service: demo-shop}}
+",
+        common::redis_sessions(&redis)
+    );
+    let gateways = [Host::start(&config), Host::start(&config)];
+    let mut browsers: Vec<_> = (0..3).map(|_| Browser::default()).collect();
+    for (number, browser) in browsers.iter_mut().enumerate() {
+        let user = format!("user=user{number}");
+        browser.post(gateways[0].http, "/login", &user);
+    }
+    // One of them comes to both gateways, two to one.
+    for gateway in &gateways {
+        browsers[0].get(gateway.http, "/products");
+    }
+    browsers[1].get(gateways[0].http, "/products");
+    browsers[2].get(gateways[1].http, "/products");
+    for gateway in &gateways {
+        common::eventually("all three are counted", || {
+            let answer = gateway.admin("/api/audience?by=session&last_s=3600&step_s=60");
+            assert_eq!(answer["scope"], "cluster");
+            (answer["kinds"][0]["window"] == 3).then_some(())
+        });
+        let alone = gateway.admin("/api/audience?by=session&last_s=30&step_s=30");
+        assert_eq!((&alone["scope"], &alone["kinds"][0]["window"]), (&"node".into(), &2.into()));
+    }
+}
