@@ -211,6 +211,7 @@ async fn an_acl_user_with_the_documented_rights_conforms() {
         ..patient(server.url())
     };
     conforms(config.clone()).await;
+    an_audience_is_counted(&connect(RedisConfig { prefix: "part".into(), ..config.clone() }).await).await;
     for (username, password) in [("clerk", "wrong-pass"), ("nobody", "p@ss/word")] {
         let config = RedisConfig {
             username: Some(username.into()),

@@ -13,15 +13,15 @@ use super::RedisStore;
 use super::failure::Effect;
 
 /// `KEYS[1]`: what all keys of the series begin with, in one slot. `ARGV`: the sketch, then for each level the end
-/// of its key and how many seconds it lives. Nothing is left without an end, wherever it breaks off.
+/// of its key and how many milliseconds it lives. Nothing is left without an end, wherever it breaks off.
 static UNITE: LazyLock<Script> = LazyLock::new(|| {
     Script::from_lua(
         "local seen = KEYS[1] .. ':seen'
-         redis.call('SET', seen, ARGV[1], 'EX', 10)
+         redis.call('SET', seen, ARGV[1], 'PX', 10000)
          for at = 2, #ARGV, 2 do
            local key = KEYS[1] .. ARGV[at]
            redis.call('PFMERGE', key, seen)
-           redis.call('EXPIRE', key, ARGV[at + 1])
+           redis.call('PEXPIRE', key, ARGV[at + 1])
          end
          redis.call('DEL', seen)
          return {'OK'}",
@@ -43,7 +43,7 @@ impl AudienceStore for RedisStore {
             let mut args = vec![seen.sketch.to_redis().as_slice().into()];
             for (width_s, kept_s) in shared_levels() {
                 let start_s = now_s - now_s % width_s;
-                args.extend([slot(width_s, start_s).into(), (kept_s as i64).into()]);
+                args.extend([slot(width_s, start_s).into(), (kept_s as i64 * 1000).into()]);
             }
             let series = self.series(&seen.by, seen.application.as_deref());
             self.connection.script_unconfirmed(&UNITE, &series, args).await?;
