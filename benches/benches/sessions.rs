@@ -1,9 +1,10 @@
 //! Load and commit of a session: in memory, and in a Redis server that the benchmark starts,
-//! and in a near cache before it.
+//! and in a near cache before it. And users who are counted.
 
 use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use iap_session::audience::{Audience, AudienceConfig, Sketch};
 use iap_session::testing::RedisServer;
 use iap_session::{
     Commit, Expiry, MemoryStore, NearCache, NearCacheConfig, NewSession, Op, OpId, RedisConfig, RedisStore,
@@ -44,5 +45,29 @@ fn sessions(c: &mut Criterion) {
     load_and_commit(c, "near", &runtime, &near);
 }
 
-criterion_group!(benches, sessions);
+/// What a request costs whose user is counted, and what counting and uniting cost.
+fn audience(c: &mut Criterion) {
+    let mut group = c.benchmark_group("audience");
+    let audience = Audience::new(AudienceConfig::new([1; 32]));
+    let mut number = 0u64;
+    group.bench_function("see", |bench| {
+        bench.iter(|| {
+            number += 1;
+            audience.see("shop", 0, &number.to_le_bytes());
+        });
+    });
+    let mut sketch = Sketch::new();
+    group.bench_function("add", |bench| {
+        bench.iter(|| {
+            number += 1;
+            sketch.add(&number.to_le_bytes());
+        });
+    });
+    group.bench_function("count", |bench| bench.iter(|| sketch.count()));
+    let other = sketch.clone();
+    group.bench_function("merge", |bench| bench.iter(|| sketch.merge(&other)));
+    group.finish();
+}
+
+criterion_group!(benches, sessions, audience);
 criterion_main!(benches);
