@@ -1,0 +1,118 @@
+//! What each client does the same. The applications in `tests/apps/clients` have the same paths.
+
+use serde_json::{Value, json};
+
+use crate::common::http::{Browser, Response, send};
+use crate::common::{Host, eventually};
+
+/// A browser at one application behind one gateway.
+pub(crate) struct Visitor<'a> {
+    host: &'a Host,
+    name: &'a str,
+    pub(crate) browser: Browser,
+}
+
+impl<'a> Visitor<'a> {
+    pub(crate) fn new(host: &'a Host, name: &'a str) -> Self {
+        Self { host, name, browser: Browser::default() }
+    }
+
+    /// The same browser goes to another application, behind another gateway.
+    pub(crate) fn goes_to(self, host: &'a Host, name: &'a str) -> Self {
+        Self { host, name, ..self }
+    }
+
+    pub(crate) fn post(&mut self, action: &str) -> Response {
+        self.browser.post(self.host.http, &format!("/{}/{action}", self.name), "")
+    }
+
+    pub(crate) fn state(&mut self) -> Value {
+        let response = self.browser.get(self.host.http, &format!("/{}/state", self.name));
+        assert_eq!(response.status, 200, "{}", response.text());
+        response.json()
+    }
+
+    fn done(&mut self, action: &str) -> Value {
+        let response = self.post(action);
+        assert_eq!(response.status, 200, "{action}: {}", response.text());
+        response.json()
+    }
+}
+
+/// Everything below, by the application of this name.
+pub(crate) fn holds(host: &Host, name: &str) {
+    attributes_are_kept(host, name);
+    users_come_and_go(host, name);
+    what_fails_is_not_a_success(host, name);
+    a_request_without_a_token_is_answered_with_503(host, name);
+}
+
+fn percent_encoded(value: &Value) -> String {
+    value.to_string().bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+fn attributes_are_kept(host: &Host, name: &str) {
+    let mut visitor = Visitor::new(host, name);
+    assert_eq!(visitor.state(), json!({"user": null, "new": true, "attributes": {}}));
+    assert!(visitor.browser.cookies.is_empty(), "looking stores nothing");
+    let attributes = json!({"cart": [3, 4], "mixed": {"b": [true, null, 1.5, {"deep": "é"}], "a": -7},
+        "text": "\" 😀\n", "__proto__": 1, "a/b.c": false});
+    for (attribute, value) in attributes.as_object().unwrap() {
+        let value = if attribute == "cart" { &json!([3]) } else { value };
+        visitor.done(&format!("set?name={attribute}&value={}", percent_encoded(value)));
+    }
+    visitor.done("append?name=cart&value=4");
+    assert_eq!(visitor.state()["attributes"], attributes);
+    assert_eq!(visitor.state()["new"], false);
+    visitor.done("remove?name=cart");
+    assert_eq!(visitor.state()["attributes"].get("cart"), None);
+}
+
+fn users_come_and_go(host: &Host, name: &str) {
+    let mut visitor = Visitor::new(host, name);
+    visitor.done("set?name=kept&value=1");
+    let cookie = |visitor: &Visitor<'_>| visitor.browser.cookies.values().next().cloned();
+    let before = cookie(&visitor);
+    assert_eq!(visitor.done("login?user=%C3%A9mile")["user"], "émile");
+    let logged_in = cookie(&visitor);
+    assert_ne!(before, logged_in);
+    assert_eq!(visitor.state(), json!({"user": "émile", "new": false, "attributes": {"kept": 1}}));
+    visitor.done("rotate");
+    assert_ne!(logged_in, cookie(&visitor));
+    assert_eq!(visitor.state()["user"], "émile");
+    assert_eq!(visitor.done("logout")["user"], Value::Null);
+    assert_eq!(visitor.state(), json!({"user": null, "new": false, "attributes": {"kept": 1}}));
+    assert_eq!(visitor.done("destroy")["attributes"], json!({"begun": true}));
+    assert_eq!(visitor.state(), json!({"user": null, "new": false, "attributes": {"begun": true}}));
+}
+
+fn what_fails_is_not_a_success(host: &Host, name: &str) {
+    let mut visitor = Visitor::new(host, name);
+    for action in ["bad-inside", "large"] {
+        let response = visitor.post(action);
+        assert_eq!(response.status, 500, "{action}: {}", response.text());
+        assert!(!response.text().contains("not to be seen"));
+    }
+    assert_eq!(visitor.state()["attributes"], json!({}));
+    let late = visitor.post("late").text();
+    assert!(late.starts_with("first ") && late.len() > "first ".len(), "{late}");
+    assert_eq!(visitor.state()["attributes"], json!({"early": true}));
+}
+
+/// As when the gateway has too many requests in flight; here the application is asked without the gateway, by
+/// someone who names a session API of his own.
+fn a_request_without_a_token_is_answered_with_503(host: &Host, name: &str) {
+    let port = eventually("the instance's address", || {
+        let process = host.admin("/api/processes")["processes"][0]["instances"][0].clone();
+        process["address"].as_str().and_then(|address| address.rsplit(':').next()?.parse::<u16>().ok())
+    });
+    let address = ([127, 0, 0, 1], port).into();
+    let token = "A".repeat(22);
+    let path = format!("/{name}/state");
+    for url in [None, Some("http://192.0.2.1"), Some("http://localhost.example"), Some("ftp://127.0.0.1")] {
+        let mut headers = vec![("iap-session-token", token.as_str())];
+        headers.extend(url.map(|url| ("iap-session-url", url)));
+        let response = send(address, "GET", &path, &headers, &[]).unwrap();
+        assert_eq!(response.status, 503, "{url:?}: {}", response.text());
+    }
+}
