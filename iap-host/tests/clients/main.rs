@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod contract;
+mod node;
 mod python;
 
 use std::path::PathBuf;
