@@ -42,6 +42,7 @@ impl<'a> Visitor<'a> {
 /// Everything below, by the application of this name.
 pub(crate) fn holds(host: &Host, name: &str) {
     attributes_are_kept(host, name);
+    requests_at_the_same_time_all_count(host, name);
     users_come_and_go(host, name);
     what_fails_is_not_a_success(host, name);
     a_request_without_a_token_is_answered_with_503(host, name);
@@ -66,6 +67,26 @@ fn attributes_are_kept(host: &Host, name: &str) {
     assert_eq!(visitor.state()["new"], false);
     visitor.done("remove?name=cart");
     assert_eq!(visitor.state()["attributes"].get("cart"), None);
+}
+
+/// Each of several attributes is changed by a request of its own, over and over, on kept connections to the API.
+fn requests_at_the_same_time_all_count(host: &Host, name: &str) {
+    const TURNS: u32 = 20;
+    let mut visitor = Visitor::new(host, name);
+    visitor.done("set?name=first&value=0");
+    std::thread::scope(|scope| {
+        for attribute in ["a", "b", "c", "d"] {
+            let mut visitor = Visitor { browser: visitor.browser.clone(), ..visitor };
+            scope.spawn(move || {
+                for turn in 1..=TURNS {
+                    let after = visitor.done(&format!("set?name={attribute}&value={turn}"));
+                    assert_eq!(after["attributes"][attribute], turn);
+                }
+            });
+        }
+    });
+    let all = json!({"first": 0, "a": TURNS, "b": TURNS, "c": TURNS, "d": TURNS});
+    assert_eq!(visitor.state()["attributes"], all);
 }
 
 fn users_come_and_go(host: &Host, name: &str) {
