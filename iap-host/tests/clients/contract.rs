@@ -1,9 +1,10 @@
 //! What each client does the same. The applications in `tests/apps/clients` have the same paths.
 
+use iap_session::testing::RedisServer;
 use serde_json::{Value, json};
 
-use crate::common::http::{Browser, Response, send};
-use crate::common::{Host, eventually};
+use crate::common::http::{Browser, Response, send, try_get};
+use crate::common::{FREE_PORTS, Host, Process, eventually, free_port, redis_sessions};
 
 /// A browser at one application behind one gateway.
 pub(crate) struct Visitor<'a> {
@@ -118,6 +119,32 @@ fn what_fails_is_not_a_success(host: &Host, name: &str) {
     let late = visitor.post("late").text();
     assert!(late.starts_with("first ") && late.len() > "first ".len(), "{late}");
     assert_eq!(visitor.state()["attributes"], json!({"early": true}));
+}
+
+/// The application outlives a gateway: the next one has its session API at the same address, and the connections that
+/// a client has kept are dead. `start` starts the application on a port.
+pub(crate) fn outlives_a_gateway(name: &str, start: impl FnOnce(u16) -> Process) {
+    let (redis, port, api) = (RedisServer::start(), free_port(), free_port());
+    let _application = start(port);
+    let ready = format!("/{name}/ready");
+    eventually("the application", || {
+        try_get(([127, 0, 0, 1], port).into(), &ready).filter(|response| response.status == 200)
+    });
+    let sessions = redis_sessions(&redis).replace("api: 127.0.0.1:0", &format!("api: 127.0.0.1:{api}"));
+    let config = format!(
+        "{FREE_PORTS}{sessions}routes:
+  - {{name: {name}, path: /{name}, upstream: {{servers: ['http://127.0.0.1:{port}']}}}}
+"
+    );
+    let first = Host::start_with(&config);
+    let mut visitor = Visitor::new(&first, name);
+    visitor.done(&format!("set?name=cart&value={}", percent_encoded(&json!([3]))));
+    let browser = visitor.browser.clone();
+    drop(first);
+    let second = Host::start_with(&config);
+    let mut visitor = Visitor { browser, ..Visitor::new(&second, name) };
+    assert_eq!(visitor.done("append?name=cart&value=4")["attributes"]["cart"], json!([3, 4]));
+    assert_eq!(visitor.state()["attributes"]["cart"], json!([3, 4]));
 }
 
 /// As when the gateway has too many requests in flight; here the application is asked without the gateway, by

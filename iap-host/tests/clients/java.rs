@@ -1,14 +1,16 @@
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use iap_session::testing::RedisServer;
 use serde_json::json;
 
-use crate::common::{Host, tomcat_base, workspace};
+use crate::common::{Host, Process, tomcat_base, workspace};
 use crate::contract::{self, Visitor};
 use crate::{app, client, gateway, python};
 
+const HOME: &str = "/usr/share/tomcat10";
+const CATALINA: &str = "/usr/share/tomcat10/bin/catalina.sh";
 const SERVLET_API: &str = "/usr/share/tomcat10/lib/servlet-api.jar";
 
 /// The directory below `target/` with our jar, and the application's classes.
@@ -40,20 +42,39 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A gateway that runs a Tomcat with the application in it, and Tomcat's directory.
-fn start(redis: &RedisServer) -> (Host, tempfile::TempDir) {
+const JAVA_OPTS: &str = "-Xmx192m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dapp.port=";
+
+/// A directory for a Tomcat with the application in it.
+fn base() -> tempfile::TempDir {
     let base = tomcat_base(r#"port="${app.port}" address="127.0.0.1""#);
     let inside = base.path().join("webapps/tomcat/WEB-INF");
     copy(&built().join("app"), &inside.join("classes"));
     std::fs::create_dir(inside.join("lib")).unwrap();
     std::fs::copy(built().join("iap-session.jar"), inside.join("lib/iap-session.jar")).unwrap();
     std::fs::copy(app("java").join("web.xml"), inside.join("web.xml")).unwrap();
+    base
+}
+
+/// A gateway that runs such a Tomcat, and Tomcat's directory.
+fn start(redis: &RedisServer) -> (Host, tempfile::TempDir) {
+    let base = base();
     let process = format!(
-        "command: /usr/share/tomcat10/bin/catalina.sh run, env: {{CATALINA_HOME: /usr/share/tomcat10,
-        CATALINA_BASE: '{}', JAVA_OPTS: '-Dapp.port={{port}} -Xmx192m -XX:+UseSerialGC -XX:TieredStopAtLevel=1'}}",
+        "command: {CATALINA} run, env: {{CATALINA_HOME: {HOME}, CATALINA_BASE: '{}',
+        JAVA_OPTS: '{JAVA_OPTS}{{port}}'}}",
         base.path().display()
     );
     (gateway(redis, "tomcat", &process), base)
+}
+
+#[test]
+fn java_outlives_a_gateway() {
+    let base = base();
+    contract::outlives_a_gateway("tomcat", |port| {
+        let mut tomcat = Command::new(CATALINA);
+        tomcat.arg("run").env("CATALINA_HOME", HOME).env("CATALINA_BASE", base.path());
+        tomcat.env("JAVA_OPTS", format!("{JAVA_OPTS}{port}")).stdout(Stdio::null()).stderr(Stdio::null());
+        Process(tomcat.spawn().unwrap())
+    });
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use iap_session::testing::RedisServer;
 use serde_json::json;
 
-use crate::common::{Host, workspace};
+use crate::common::{Host, Process, workspace};
 use crate::contract::{self, Visitor};
 use crate::{app, client, gateway, python};
 
@@ -39,6 +39,15 @@ fn prepared() -> &'static PathBuf {
 pub(crate) fn start(redis: &RedisServer) -> Host {
     let file = prepared().join("app.mjs");
     gateway(redis, "express", &format!("command: [node, '{}']", file.display()))
+}
+
+#[test]
+fn node_outlives_a_gateway() {
+    contract::outlives_a_gateway("express", |port| {
+        let mut node = Command::new("node");
+        node.arg(prepared().join("app.mjs")).env("PORT", port.to_string());
+        Process(node.spawn().unwrap())
+    });
 }
 
 #[test]

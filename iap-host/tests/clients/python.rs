@@ -1,7 +1,9 @@
+use std::process::{Command, Stdio};
+
 use iap_session::testing::RedisServer;
 use serde_json::json;
 
-use crate::common::{Host, workspace};
+use crate::common::{Host, Process, workspace};
 use crate::contract::{self, Visitor};
 use crate::{app, client, gateway};
 
@@ -16,6 +18,16 @@ pub(crate) fn start(redis: &RedisServer, name: &str, file: &str, environment: &s
         client("python").display()
     );
     gateway(redis, name, &process)
+}
+
+#[test]
+fn python_outlives_a_gateway() {
+    contract::outlives_a_gateway("flask", |port| {
+        let mut python = Command::new(workspace().join("target/test-venv/bin/python"));
+        python.arg(app("flask_app.py")).env("PORT", port.to_string());
+        python.env("PYTHONPATH", client("python")).env("PYTHONDONTWRITEBYTECODE", "1").stderr(Stdio::null());
+        Process(python.stdout(Stdio::null()).spawn().unwrap())
+    });
 }
 
 #[test]
