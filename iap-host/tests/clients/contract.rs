@@ -46,6 +46,7 @@ pub(crate) fn holds(host: &Host, name: &str) {
     requests_at_the_same_time_all_count(host, name);
     users_come_and_go(host, name);
     what_fails_is_not_a_success(host, name);
+    errors_are_logged_without_values(host);
     a_request_without_a_token_is_answered_with_503(host, name);
 }
 
@@ -119,6 +120,16 @@ fn what_fails_is_not_a_success(host: &Host, name: &str) {
     let late = visitor.post("late").text();
     assert!(late.starts_with("first ") && late.len() > "first ".len(), "{late}");
     assert_eq!(visitor.state()["attributes"], json!({"early": true}));
+}
+
+/// What the application logs of the errors before.
+fn errors_are_logged_without_values(host: &Host) {
+    let lines = eventually("both errors in the log", || {
+        let lines = host.admin("/api/logs?limit=1000")["lines"].to_string();
+        let wanted = ["the session API has refused: ", "session attribute "];
+        wanted.iter().all(|text| lines.contains(text)).then_some(lines)
+    });
+    assert!(!lines.contains("xxxxxxxx") && !lines.contains("Bearer"), "{lines}");
 }
 
 /// The application outlives a gateway: the next one has its session API at the same address, and the connections that

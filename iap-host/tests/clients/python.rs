@@ -51,7 +51,10 @@ fn asgi_applications_await_their_session() {
     let redis = RedisServer::start();
     let host = start(&redis, "asgi", "asgi_app.py", "");
     contract::holds(&host, "asgi");
-    assert_eq!(Visitor::new(&host, "asgi").post("unloaded").text(), "SessionNotLoaded");
+    let mut visitor = Visitor::new(&host, "asgi");
+    assert_eq!(visitor.post("unloaded").text(), "SessionNotLoaded");
+    assert_eq!(visitor.post("websocket").text(), "websocket.accept SessionClosed");
+    assert_eq!(visitor.state()["attributes"], json!({"socket": true}));
 }
 
 #[test]

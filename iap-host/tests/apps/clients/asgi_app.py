@@ -14,6 +14,10 @@ def state(session):
     return {"user": session.user, "new": session.new, "attributes": dict(session)}
 
 
+def text(action, session):
+    return "this is not to be seen" if action in ("bad-inside", "large") else json.dumps(state(session))
+
+
 async def asgi(scope, receive, send):
     session = scope["iap.session"]
     action, query = scope["path"].rsplit("/", 1)[1], dict(parse_qsl(scope["query_string"].decode()))
@@ -24,6 +28,8 @@ async def asgi(scope, receive, send):
             session.get("name")
         except Exception as error:
             return await answer(send, type(error).__name__)
+    if action == "websocket":
+        return await answer(send, await handshake(scope))
     await session.load()
     if action == "set":
         session[query["name"]] = json.loads(query["value"])
@@ -53,7 +59,27 @@ async def asgi(scope, receive, send):
         except SessionClosed as error:
             await send({"type": "http.response.body", "body": type(error).__name__.encode()})
         return
-    await answer(send, json.dumps(state(session)))
+    await answer(send, text(action, session))
+
+
+async def handshake(scope):
+    """The handshake of a WebSocket that has the headers of this request, and what comes after it."""
+    sent = []
+
+    async def socket(scope, receive, send):
+        session = await scope["iap.session"].load()
+        session["socket"] = True
+        await send({"type": "websocket.accept"})
+        try:
+            session["late"] = True
+        except SessionClosed as error:
+            sent.append(type(error).__name__)
+
+    async def send(message):
+        sent.append(message["type"])
+
+    await Asgi(socket)({**scope, "type": "websocket"}, None, send)
+    return " ".join(sent)
 
 
 async def start(send):
@@ -100,7 +126,7 @@ def wsgi(environ, start_response):
         session["list"].append(object())
     elif action == "large":
         session["large"] = "x" * 70_000
-    return [json.dumps(state(session)).encode()]
+    return [text(action, session).encode()]
 
 
 def late(session):
@@ -143,7 +169,7 @@ async def serve(reader, writer):
     try:
         await Asgi(asgi)(scope, receive, send)
     except Exception as error:
-        print(f"{type(error).__name__}: {error}")
+        print(f"{type(error).__name__}: {error}", flush=True)
         writer.write(b"HTTP/1.1 500 Status\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
     writer.close()
 
