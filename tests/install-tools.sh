@@ -10,6 +10,7 @@ have() {
     redis-server) command -v redis-server ;;
     tomcat10) test -e /usr/share/tomcat10/bin/catalina.sh ;;
     tomcat10-examples) test -e /usr/share/tomcat10-examples/examples ;;
+    default-jdk-headless) command -v javac && command -v jar ;;
     chromium) command -v chromium ;;
     python3) command -v python3 ;;
     python3-venv) python3 -c 'import venv, ensurepip' ;;

@@ -1,5 +1,6 @@
 //! The gateway in front of a Python application that keeps its state in the session, by the
-//! session API: no Redis client, no cookie code, no shared secret in Python.
+//! session API: no Redis client, no cookie code, no shared secret in Python. It uses the package
+//! `iap_session` of `iap-session/clients/python`.
 //!
 //! `cargo run -p iap-examples --bin gateway_python`, then open <http://127.0.0.1:8080/> and reload.
 #![allow(clippy::print_stdout)] // An example talks to its reader.
@@ -13,37 +14,24 @@ use iap_core::upstream::UpstreamSettings;
 use iap_core::{BoxError, Route, RouteTable, Server, Target, Upstream};
 use iap_session::{MemoryStore, SessionApi, SessionIds, SessionLayer, SessionPolicy, TokenRegistry};
 
-/// Counts visits in the session. Only Python's standard library.
+/// Counts visits in the session.
 const APPLICATION: &str = r#"
-import json, urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import iap_session
+from wsgiref.simple_server import make_server
 
-class App(BaseHTTPRequestHandler):
-    def session(self, method="GET", body=None):
-        call = urllib.request.Request(
-            self.headers["iap-session-url"] + "/session", method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": "Bearer " + self.headers["iap-session-token"],
-                     "Content-Type": "application/json"})
-        with urllib.request.urlopen(call) as answer:
-            return json.load(answer)
+def application(environ, start_response):
+    session = environ["iap.session"]
+    session["visits"] = session.get("visits", 0) + 1
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"visit {session['visits']}\n".encode()]
 
-    def do_GET(self):
-        visits = self.session()["attributes"].get("visits", 0) + 1
-        self.session("PATCH", {"set": {"visits": visits}})
-        text = f"visit {visits}\n".encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *arguments):
-        pass
-
-server = ThreadingHTTPServer(("127.0.0.1", 0), App)
+server = make_server("127.0.0.1", 0, iap_session.Wsgi(application))
 print(server.server_port, flush=True)
 server.serve_forever()
 "#;
+
+/// Where the package `iap_session` lies.
+const PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../iap-session/clients/python");
 
 /// The application, which ends with the example.
 struct Python(Child);
@@ -58,8 +46,9 @@ impl Drop for Python {
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let mut python =
-        Python(Command::new("python3").args(["-c", APPLICATION]).stdout(Stdio::piped()).spawn()?);
+    let mut python = Command::new("python3");
+    python.args(["-c", APPLICATION]).env("PYTHONPATH", PACKAGES).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut python = Python(python.stdout(Stdio::piped()).spawn()?);
     let mut port = String::new();
     BufReader::new(python.0.stdout.take().ok_or("no output")?).read_line(&mut port)?;
 

@@ -1,0 +1,130 @@
+// The session of one request. Its attributes are a plain object, compared with what was loaded.
+
+import { SessionClosed, SessionUnavailable } from "./errors.js";
+import { encode } from "./values.js";
+
+export class Session {
+  #client;
+  #endpoint;
+  #target = Object.create(null);
+  #stored = new Map();
+  #state = {};
+  #closed = false;
+
+  constructor(client, endpoint) {
+    this.#client = client;
+    this.#endpoint = endpoint;
+    this.attributes = new Proxy(this.#target, {
+      defineProperty: (target, name, descriptor) => {
+        this.#open();
+        if (descriptor.value !== undefined) encode(name, descriptor.value);
+        return Reflect.defineProperty(target, name, descriptor);
+      },
+      deleteProperty: (target, name) => {
+        this.#open();
+        return Reflect.deleteProperty(target, name);
+      },
+    });
+  }
+
+  get user() {
+    return this.#state.user ?? null;
+  }
+
+  get new() {
+    return this.#state.new ?? true;
+  }
+
+  get version() {
+    return this.#state.version ?? 0;
+  }
+
+  get ended() {
+    return this.#state.ended ?? null;
+  }
+
+  async load() {
+    this.#state = await this.#call("GET", "/session");
+    for (const [name, value] of Object.entries(this.#state.attributes)) {
+      this.#target[name] = value;
+      this.#stored.set(name, encode(name, value));
+    }
+  }
+
+  async login(user) {
+    if (typeof user !== "string") throw new TypeError("the name of a user is a string");
+    this.#state = await this.#call("POST", "/session/login", JSON.stringify({ user }));
+  }
+
+  async logout() {
+    this.#state = await this.#call("POST", "/session/logout");
+  }
+
+  async rotate() {
+    this.#state = await this.#call("POST", "/session/rotate");
+  }
+
+  async destroy() {
+    await this.#call("DELETE", "/session");
+    this.#state = {};
+    this.#stored.clear();
+    for (const name of Object.keys(this.#target)) delete this.#target[name];
+  }
+
+  /** All attributes at once. */
+  replace(attributes) {
+    if (attributes === null || typeof attributes !== "object") {
+      throw new TypeError("request.session is an object; request.iap.destroy() ends the session");
+    }
+    const entries = Object.entries(attributes);
+    for (const name of Object.keys(this.#target)) delete this.attributes[name];
+    for (const [name, value] of entries) this.attributes[name] = value;
+  }
+
+  async save() {
+    const changes = this.changes();
+    if (!changes) return;
+    await this.#call("PATCH", "/session", changes.body);
+    this.#stored = changes.now;
+  }
+
+  /** What a save would send, or null. Throws a TypeError for what is not JSON. */
+  changes() {
+    const now = new Map();
+    for (const [name, value] of Object.entries(this.#target)) {
+      if (value !== undefined) now.set(name, encode(name, value));
+    }
+    const set = [...now].filter(([name, text]) => this.#stored.get(name) !== text);
+    const remove = [...this.#stored.keys()].filter((name) => !now.has(name));
+    if (set.length + remove.length === 0) return null;
+    const members = set.map(([name, text]) => `${JSON.stringify(name)}:${text}`);
+    return { body: `{"set":{${members}},"remove":${JSON.stringify(remove)}}`, now };
+  }
+
+  /** Gives up what is not saved, so that an error handler's answer does not fail for it again. */
+  reset() {
+    for (const name of Object.keys(this.#target)) delete this.#target[name];
+    for (const [name, text] of this.#stored) this.#target[name] = JSON.parse(text);
+  }
+
+  close() {
+    this.#closed = true;
+  }
+
+  async #call(method, path, body) {
+    if (!this.#endpoint) {
+      throw new SessionUnavailable(
+        "the request has no session: it did not come through the gateway, " +
+          "or the gateway has too many requests in flight",
+      );
+    }
+    this.#open();
+    return this.#client.call(this.#endpoint, method, path, body);
+  }
+
+  #open() {
+    if (this.#closed) {
+      throw new SessionClosed("the response head is out; the session cannot be changed any more");
+    }
+  }
+}
