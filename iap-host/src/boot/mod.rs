@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iap_apm::{Apm, Keeping, SqliteHistory, SqliteOptions};
+use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
 use tokio::runtime::Handle;
@@ -149,7 +150,9 @@ pub(crate) async fn boot(
     };
     let otlp = match &apm {
         Some(apm) => {
-            let started = serve_inner(config.apm.otlp, "otlp", apm.otlp(), &mut sockets, &runtime);
+            // It bounds what it takes itself, and answers as its protocols say.
+            let limits = Limits { request_body: u64::MAX, ..Limits::default() };
+            let started = serve_inner(config.apm.otlp, "otlp", apm.otlp(), limits, &mut sockets, &runtime);
             Some(started.map_err(failed("apm.otlp"))?)
         }
         None => None,
@@ -181,7 +184,7 @@ pub(crate) async fn boot(
     let audience = core.as_ref().and_then(|core| core.audience.clone());
     let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), hosts, reloads);
     let (service, mut own) = (admin::router(state.clone()), admin_sockets);
-    let admin = serve_inner(config.admin.listen, "admin", service, &mut own, &runtime)
+    let admin = serve_inner(config.admin.listen, "admin", service, Limits::default(), &mut own, &runtime)
         .map_err(failed("admin.listen"))?;
     addresses.admin = admin.addresses()[0];
     state.set_processes(processes.list());
@@ -211,6 +214,7 @@ fn serve_inner<S, B>(
     address: SocketAddr,
     name: &str,
     service: S,
+    limits: Limits,
     sockets: &mut Sockets,
     runtime: &Handle,
 ) -> Result<RunningServer, StartError>
@@ -228,7 +232,7 @@ where
     let routes = RouteTable::new([Route::new(name, "/", Target::service(name, service))])
         .expect("one route contradicts nothing");
     let builder = Server::builder().listen(address).sockets(sockets.take(address)).workers(1);
-    builder.routes(routes).application(runtime.clone()).start()
+    builder.routes(routes).limits(limits).application(runtime.clone()).start()
 }
 
 impl Platform {
