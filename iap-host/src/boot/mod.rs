@@ -148,15 +148,7 @@ pub(crate) async fn boot(
         true => Some(start_sessions(&config.sessions, environment, &mut sockets, &runtime).await?),
         false => None,
     };
-    let otlp = match &apm {
-        Some(apm) => {
-            // It bounds what it takes itself, and answers as its protocols say.
-            let limits = Limits { request_body: u64::MAX, ..Limits::default() };
-            let started = serve_inner(config.apm.otlp, "otlp", apm.otlp(), limits, &mut sockets, &runtime);
-            Some(started.map_err(failed("apm.otlp"))?)
-        }
-        None => None,
-    };
+    let otlp = apm.as_ref().map(|apm| start_otlp(&config.apm, apm, &mut sockets, &runtime)).transpose()?;
     let admin_sockets = sockets.take(config.admin.listen);
     let upstreams = Upstreams::start(config, None, &runtime)?;
     let processes = Processes::start(config, environment, &Processes::default(), &runtime)?;
@@ -207,6 +199,17 @@ pub(crate) async fn boot(
         apm,
         readiness,
     })
+}
+
+fn start_otlp(
+    config: &ApmConfig,
+    apm: &Apm,
+    sockets: &mut Sockets,
+    runtime: &Handle,
+) -> Result<RunningServer, BootError> {
+    // It bounds what it takes itself, and answers as its protocols say.
+    let limits = Limits { request_body: u64::MAX, ..Limits::default() };
+    serve_inner(config.otlp, "otlp", apm.otlp(), limits, sockets, runtime).map_err(failed("apm.otlp"))
 }
 
 /// A listener for one service of ours, on one worker.
