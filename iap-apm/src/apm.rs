@@ -188,7 +188,7 @@ impl Apm {
         ApmLayer::new(self.hooks())
     }
 
-    /// The OTLP/HTTP receiver.
+    /// The OTLP receiver, for HTTP and gRPC.
     pub fn otlp(&self) -> OtlpService {
         self.otlp.clone()
     }

@@ -60,7 +60,7 @@
 //! | [`hooks`] | the observer that the pipeline calls |
 //! | [`bridge`] | `tracing` events and spans, SQL statements |
 //! | [`tower_layer`] | the APM inside an existing tower or axum service |
-//! | [`otlp`] | the OTLP/HTTP receiver |
+//! | [`otlp`] | the OTLP receiver, HTTP and gRPC |
 //! | [`live`] | the last two minutes, running transactions, points of the scatter |
 //! | [`metrics`] | Prometheus text |
 

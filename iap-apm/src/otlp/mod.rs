@@ -1,23 +1,31 @@
-//! The OTLP/HTTP receiver: spans and log lines of applications behind the gateway, or without one.
+//! The OTLP receiver: spans and log lines of applications behind the gateway, or without one.
 //!
-//! Source: OTLP 1.11, <https://opentelemetry.io/docs/specs/otlp/>. `POST /v1/traces` and
-//! `POST /v1/logs`, protobuf or JSON by `Content-Type` and answered in the same, `gzip` or plain.
+//! Source: OTLP 1.11, <https://opentelemetry.io/docs/specs/otlp/>. On the same listener, by `Content-Type`:
 //!
-//! | answer | when |
-//! |---|---|
-//! | 200 | everything was kept, or the request was empty |
-//! | 200 with `partial_success` | some records were refused; their exact number is in it |
-//! | 400 | the body cannot be decoded |
-//! | 408 | the body did not come in time |
-//! | 413 | the body is larger than the limit, before or after inflating |
-//! | 415 | another content type or encoding |
-//! | 501 | `/v1/metrics`: metrics are not taken in yet |
-//! | 503 with `Retry-After` | too much at once, or the history is full or failing; nothing was kept |
+//! - OTLP/HTTP: `POST /v1/traces` and `POST /v1/logs`, protobuf or JSON and answered in the same, `gzip`
+//!   or plain. Errors carry a `google.rpc.Status`.
+//! - OTLP/gRPC, over HTTP/2: `Export` of `opentelemetry.proto.collector.trace.v1.TraceService` and
+//!   `…logs.v1.LogsService`, one protobuf message, `gzip` or plain.
 //!
-//! A 200 is sent after the history has committed. Errors carry a `google.rpc.Status`.
+//! | HTTP | gRPC | when |
+//! |---|---|---|
+//! | 200 | `OK` | everything was kept, or the request was empty |
+//! | 200 with `partial_success` | `OK` with `partial_success` | some records were refused; their exact number is in it |
+//! | 400 | `INVALID_ARGUMENT` | the body cannot be inflated or decoded |
+//! | 404 | `UNIMPLEMENTED` | no such signal, service or method |
+//! | 408 | `DEADLINE_EXCEEDED` | the body did not come in time |
+//! | 413 | `RESOURCE_EXHAUSTED` | larger than the limit, before or after inflating; do not send it again |
+//! | 415 | `UNIMPLEMENTED` | another content type or encoding |
+//! | | `INTERNAL` | the message is not framed as it should be |
+//! | | `UNIMPLEMENTED` | no message, or more than one |
+//! | 501 | `UNIMPLEMENTED` | metrics are not taken in yet |
+//! | 503 with `Retry-After` | `UNAVAILABLE` with `RetryInfo` | too much at once, or the history is full or failing; nothing was kept |
+//! | 505 | | gRPC over HTTP/1.1 |
+//!
+//! Success is told after the history has committed.
 //!
 //! What belongs to a transaction of ours that was not kept (see [`Keeping`](crate::Keeping)) is left out,
-//! but for failures, slow spans and error lines; such an answer is a 200 still, since nothing went wrong.
+//! but for failures, slow spans and error lines; such an answer is a success still, since nothing went wrong.
 //! `iap_apm_not_kept_total` counts it. A transaction of which something comes first is kept, up to the same
 //! number a second.
 //!
@@ -30,6 +38,7 @@
 mod convert;
 mod decode;
 mod follow;
+mod grpc;
 mod status;
 
 use std::convert::Infallible;
@@ -39,9 +48,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header};
+use http_body::Body as _;
 use http_body_util::BodyExt;
-use iap_core::{Body, Clock, SystemClock};
+use iap_core::{Body, BoxError, Clock, Kind, SystemClock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
@@ -108,7 +118,8 @@ impl OtlpService {
         self
     }
 
-    /// Changes how many bytes of bodies are held at the same time; what goes beyond is answered with 503.
+    /// Changes how many bytes of bodies are held at the same time; what goes beyond is answered with 503
+    /// or `UNAVAILABLE`.
     #[must_use]
     pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
         self.room = Arc::new(Semaphore::new(bytes / UNIT));
@@ -116,6 +127,10 @@ impl OtlpService {
     }
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
+        // Without HTTP/2 there is no way to end a call.
+        if grpc::is_call(&request) && request.version() == Version::HTTP_2 {
+            return self.answer_call(request).await;
+        }
         let encoding = Encoding::of(request.headers());
         match self.take(request, encoding).await {
             Ok((signal, decoded)) => {
@@ -133,6 +148,9 @@ impl OtlpService {
         request: Request<Body>,
         encoding: Option<Encoding>,
     ) -> Result<(Signal, Decoded), Refusal> {
+        if grpc::is_call(&request) {
+            return Err(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2"));
+        }
         let signal = match request.uri().path() {
             "/v1/traces" => Some(Signal::Traces),
             "/v1/logs" => Some(Signal::Logs),
@@ -145,13 +163,21 @@ impl OtlpService {
         let unknown_type = "the content type must be application/x-protobuf or application/json";
         let encoding = encoding.ok_or(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, unknown_type))?;
         let Some(signal) = signal else {
-            let message = "metrics are not taken in yet; send traces and logs only";
-            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, message));
+            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, status::NO_METRICS));
         };
         let gzip = is_gzip(request.headers())?;
-        let read = tokio::time::timeout(READ_TIMEOUT, self.read(request.into_body())).await;
-        let too_slow = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time");
-        let (body, room) = read.map_err(|_| too_slow)??;
+        let (body, _room) = self.read_in_time(request.into_body(), self.max_bytes, |_| Ok(())).await?;
+        Ok((signal, self.keep(signal, encoding, gzip, body).await?))
+    }
+
+    /// Decodes a body and writes what is in it to the history.
+    async fn keep(
+        &self,
+        signal: Signal,
+        encoding: Encoding,
+        gzip: bool,
+        body: Bytes,
+    ) -> Result<Decoded, Refusal> {
         let broke_off = "the request could not be worked on";
         let decoder = self.decoders.clone().acquire_owned().await;
         let decoder = decoder.map_err(|_| Refusal::overloaded(broke_off))?;
@@ -168,26 +194,44 @@ impl OtlpService {
         }
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         self.history.append(batch).await.map_err(refused)?;
-        drop(room);
         if decoded.rejected > 0 {
             let what = if signal == Signal::Traces { "span" } else { "log" };
             metrics::counter!("iap_apm_otlp_rejected_total", "what" => what).increment(decoded.rejected);
         }
-        Ok((signal, decoded))
+        Ok(decoded)
     }
 
-    /// The body, with the room that it takes. A slow sender holds no more than it has sent.
-    async fn read(&self, mut body: Body) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+    async fn read_in_time(
+        &self,
+        body: Body,
+        max_bytes: usize,
+        fits: impl Fn(&[u8]) -> Result<(), Refusal>,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+        let read = tokio::time::timeout(READ_TIMEOUT, self.read(body, max_bytes, fits)).await;
+        read.unwrap_or_else(|_| Err(too_slow()))
+    }
+
+    /// The body, with the room that it takes. A slow sender holds no more than it has sent. Ends early when
+    /// what has come so far does not fit.
+    async fn read(
+        &self,
+        mut body: Body,
+        max_bytes: usize,
+        fits: impl Fn(&[u8]) -> Result<(), Refusal>,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Refusal> {
+        if body.size_hint().lower() > max_bytes as u64 {
+            return Err(Refusal::too_large());
+        }
         let full = || Refusal::overloaded("too many requests at once");
         let mut room = self.room.clone().try_acquire_owned().map_err(|_| full())?;
         let mut bytes = BytesMut::new();
         while let Some(frame) = body.frame().await {
-            let broke_off = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body broke off");
-            let Ok(data) = frame.map_err(broke_off)?.into_data() else { continue };
-            if bytes.len() + data.len() > self.max_bytes {
+            let Ok(data) = frame.map_err(|error| broken_off(&error))?.into_data() else { continue };
+            if bytes.len() + data.len() > max_bytes {
                 return Err(Refusal::too_large());
             }
             bytes.extend_from_slice(&data);
+            fits(&bytes)?;
             let missing = bytes.len().div_ceil(UNIT).saturating_sub(room.num_permits());
             let more = self.room.clone().try_acquire_many_owned(missing as u32).map_err(|_| full())?;
             room.merge(more);
@@ -224,6 +268,19 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, Refusal> {
         Some(_) => {
             Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content encoding must be gzip or none"))
         }
+    }
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+}
+
+/// Why a body has ended early: the server in front of us has limits as well.
+fn broken_off(error: &BoxError) -> Refusal {
+    match error.downcast_ref::<iap_core::Error>().map(iap_core::Error::kind) {
+        Some(Kind::TooLarge) => Refusal::too_large(),
+        Some(Kind::Timeout) => too_slow(),
+        _ => Refusal::new(StatusCode::BAD_REQUEST, "the body broke off"),
     }
 }
 

@@ -12,7 +12,9 @@ use serde_json::json;
 
 use super::Signal;
 
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
+/// What is said to senders of metrics.
+pub(super) const NO_METRICS: &str = "metrics are not taken in yet; send traces and logs only";
+const RETRY_AFTER_SECONDS: u16 = 1;
 
 /// How a body is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,13 +51,42 @@ impl Encoding {
     }
 }
 
-/// `google.rpc.Status` without its details.
+/// `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Status {
     #[prost(int32, tag = "1")]
     pub(super) code: i32,
     #[prost(string, tag = "2")]
     pub(super) message: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) details: Vec<Detail>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Detail {
+    #[prost(string, tag = "1")]
+    pub(super) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`: the same request may come again.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    pub(super) retry_delay: Option<Delay>,
+}
+
+/// `google.protobuf.Duration` of whole seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub(super) struct Delay {
+    #[prost(int64, tag = "1")]
+    pub(super) seconds: i64,
+}
+
+impl RetryInfo {
+    pub(super) const TYPE_URL: &str = "type.googleapis.com/google.rpc.RetryInfo";
 }
 
 /// Why a request was refused as a whole.
@@ -79,8 +110,20 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
+    /// What is said about it, with when to come back if that helps.
+    pub(super) fn status(&self) -> Status {
+        let mut status =
+            Status { code: code(self.status), message: self.message.to_owned(), details: Vec::new() };
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            let retry = RetryInfo { retry_delay: Some(Delay { seconds: RETRY_AFTER_SECONDS.into() }) };
+            let type_url = RetryInfo::TYPE_URL.to_owned();
+            status.details.push(Detail { type_url, value: retry.encode_to_vec() });
+        }
+        status
+    }
+
     pub(super) fn into_response(self, encoding: Encoding) -> Response<Body> {
-        let status = Status { code: code(self.status), message: self.message.to_owned() };
+        let status = self.status();
         let body = match encoding {
             Encoding::Protobuf => status.encode_to_vec(),
             Encoding::Json => json!({ "code": status.code, "message": status.message }).to_string().into(),
@@ -88,7 +131,7 @@ impl Refusal {
         let mut response = encoding.respond(self.status, body);
         match self.status {
             StatusCode::SERVICE_UNAVAILABLE => {
-                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+                response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             }
             StatusCode::METHOD_NOT_ALLOWED => {
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
@@ -105,7 +148,10 @@ fn code(status: StatusCode) -> i32 {
         StatusCode::NOT_FOUND => 5,
         StatusCode::REQUEST_TIMEOUT => 4,
         StatusCode::PAYLOAD_TOO_LARGE => 8,
-        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => 12,
+        StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::NOT_IMPLEMENTED
+        | StatusCode::HTTP_VERSION_NOT_SUPPORTED => 12,
+        StatusCode::INTERNAL_SERVER_ERROR => 13,
         StatusCode::SERVICE_UNAVAILABLE => 14,
         _ => 3,
     }
@@ -118,25 +164,34 @@ pub(super) fn success(
     rejected: u64,
     reason: Option<&'static str>,
 ) -> Response<Body> {
-    let error_message = reason.unwrap_or_default().to_owned();
-    let count = rejected as i64;
-    let body = match (encoding, signal) {
-        _ if rejected == 0 && encoding == Encoding::Json => b"{}".to_vec(),
-        _ if rejected == 0 => Vec::new(),
-        (Encoding::Protobuf, Signal::Traces) => {
-            let partial = ExportTracePartialSuccess { rejected_spans: count, error_message };
-            ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
-        }
-        (Encoding::Protobuf, Signal::Logs) => {
-            let partial = ExportLogsPartialSuccess { rejected_log_records: count, error_message };
-            ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
-        }
-        (Encoding::Json, signal) => {
+    let reason = reason.unwrap_or_default();
+    let body = match encoding {
+        Encoding::Protobuf => message(signal, rejected, reason),
+        Encoding::Json if rejected == 0 => b"{}".to_vec(),
+        Encoding::Json => {
             let name = if signal == Signal::Traces { "rejectedSpans" } else { "rejectedLogRecords" };
             // 64-bit integers are strings in protobuf's JSON.
-            let partial = json!({ name: count.to_string(), "errorMessage": error_message });
+            let partial = json!({ name: rejected.to_string(), "errorMessage": reason });
             json!({ "partialSuccess": partial }).to_string().into()
         }
     };
     encoding.respond(StatusCode::OK, body)
+}
+
+/// The same as a message of protobuf.
+pub(super) fn message(signal: Signal, rejected: u64, reason: &str) -> Vec<u8> {
+    if rejected == 0 {
+        return Vec::new();
+    }
+    let (count, error_message) = (rejected as i64, reason.to_owned());
+    match signal {
+        Signal::Traces => {
+            let partial = ExportTracePartialSuccess { rejected_spans: count, error_message };
+            ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        Signal::Logs => {
+            let partial = ExportLogsPartialSuccess { rejected_log_records: count, error_message };
+            ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+    }
 }

@@ -22,6 +22,7 @@ use crate::history::{LogQuery, SqliteHistory, SqliteOptions, TransactionQuery};
 use crate::model::{Level, Source, SpanStatus, Trace, Window};
 use crate::testing::{span_id, trace_id};
 
+mod grpc;
 mod overload;
 
 const T0: u64 = 1_700_000_000_000_000;
@@ -72,6 +73,12 @@ fn proto_request(spans: Vec<ProtoSpan>) -> ExportTraceServiceRequest {
     let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
     let group = ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() };
     ExportTraceServiceRequest { resource_spans: vec![group] }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).expect("compressed");
+    encoder.finish().expect("compressed")
 }
 
 async fn stored(history: &Arc<dyn History>, trace: u64) -> Trace {
@@ -244,11 +251,6 @@ async fn a_resent_batch_makes_no_duplicates_and_late_spans_join() {
 #[tokio::test]
 async fn gzip_is_taken_and_its_inflated_size_limited() {
     let (service, history) = receiver();
-    let gzip = |bytes: &[u8]| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        encoder.write_all(bytes).expect("written");
-        encoder.finish().expect("finished")
-    };
     let send_gzip = async |service: &OtlpService, body: Vec<u8>| {
         let mut request = request("/v1/traces", PROTOBUF, body);
         request.headers_mut().insert(header::CONTENT_ENCODING, "gzip".parse().expect("a value"));

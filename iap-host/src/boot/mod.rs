@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iap_apm::{Apm, Keeping, SqliteHistory, SqliteOptions};
+use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
 use tokio::runtime::Handle;
@@ -147,13 +148,7 @@ pub(crate) async fn boot(
         true => Some(start_sessions(&config.sessions, environment, &mut sockets, &runtime).await?),
         false => None,
     };
-    let otlp = match &apm {
-        Some(apm) => {
-            let started = serve_inner(config.apm.otlp, "otlp", apm.otlp(), &mut sockets, &runtime);
-            Some(started.map_err(failed("apm.otlp"))?)
-        }
-        None => None,
-    };
+    let otlp = apm.as_ref().map(|apm| start_otlp(&config.apm, apm, &mut sockets, &runtime)).transpose()?;
     let admin_sockets = sockets.take(config.admin.listen);
     let upstreams = Upstreams::start(config, None, &runtime)?;
     let processes = Processes::start(config, environment, &Processes::default(), &runtime)?;
@@ -181,7 +176,7 @@ pub(crate) async fn boot(
     let audience = core.as_ref().and_then(|core| core.audience.clone());
     let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), hosts, reloads);
     let (service, mut own) = (admin::router(state.clone()), admin_sockets);
-    let admin = serve_inner(config.admin.listen, "admin", service, &mut own, &runtime)
+    let admin = serve_inner(config.admin.listen, "admin", service, Limits::default(), &mut own, &runtime)
         .map_err(failed("admin.listen"))?;
     addresses.admin = admin.addresses()[0];
     state.set_processes(processes.list());
@@ -206,11 +201,23 @@ pub(crate) async fn boot(
     })
 }
 
+fn start_otlp(
+    config: &ApmConfig,
+    apm: &Apm,
+    sockets: &mut Sockets,
+    runtime: &Handle,
+) -> Result<RunningServer, BootError> {
+    // It bounds what it takes itself, and answers as its protocols say.
+    let limits = Limits { request_body: u64::MAX, ..Limits::default() };
+    serve_inner(config.otlp, "otlp", apm.otlp(), limits, sockets, runtime).map_err(failed("apm.otlp"))
+}
+
 /// A listener for one service of ours, on one worker.
 fn serve_inner<S, B>(
     address: SocketAddr,
     name: &str,
     service: S,
+    limits: Limits,
     sockets: &mut Sockets,
     runtime: &Handle,
 ) -> Result<RunningServer, StartError>
@@ -228,7 +235,7 @@ where
     let routes = RouteTable::new([Route::new(name, "/", Target::service(name, service))])
         .expect("one route contradicts nothing");
     let builder = Server::builder().listen(address).sockets(sockets.take(address)).workers(1);
-    builder.routes(routes).application(runtime.clone()).start()
+    builder.routes(routes).limits(limits).application(runtime.clone()).start()
 }
 
 impl Platform {

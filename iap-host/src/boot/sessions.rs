@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, Sockets};
 use iap_core::{Clock, SystemClock};
 use iap_session::audience::{
@@ -91,8 +92,8 @@ pub(super) async fn start_sessions(
     let audience = audience.map(|audience| start_audience(AudienceView { audience, shared }, runtime));
     let registry = TokenRegistry::new(MAX_TOKENS);
     let service = SessionApi::new(registry.clone());
-    let api =
-        serve_inner(config.api, "session-api", service, sockets, runtime).map_err(failed("sessions.api"))?;
+    let api = serve_inner(config.api, "session-api", service, Limits::default(), sockets, runtime)
+        .map_err(failed("sessions.api"))?;
     let url = format!("http://{}", api.addresses()[0]);
     let core = SessionCore { audience, store: store.clone(), registry, url };
     Ok(SessionParts { facade: Sessions::new(store), api, core })

@@ -83,7 +83,7 @@ pub(crate) struct ApmConfig {
     pub(crate) keep: Rate,
     /// From when on a transaction is slow: those and failed ones are always kept.
     pub(crate) slow: Span,
-    /// Where applications send their OTLP/HTTP spans and logs.
+    /// Where applications send their spans and logs, by OTLP/HTTP or OTLP/gRPC.
     pub(crate) otlp: SocketAddr,
 }
 

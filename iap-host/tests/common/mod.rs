@@ -164,6 +164,15 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// A program of `apps`, by a Python that has Flask and OpenTelemetry; `make test` prepares it.
+pub fn python(program: &str) -> Command {
+    let python = workspace().join("target/test-venv/bin/python");
+    assert!(python.exists(), "{} is missing: run `make test-tools`", python.display());
+    let mut command = Command::new(python);
+    command.arg(apps().join(program));
+    command
+}
+
 /// The Flask application of `apps/flask_app.py`.
 pub struct Flask {
     _process: Process,
@@ -172,13 +181,9 @@ pub struct Flask {
 }
 
 impl Flask {
-    /// `python` has Flask and OpenTelemetry; `make test` prepares it.
     pub fn start(port: u16, otlp: SocketAddr) -> Self {
-        let python = workspace().join("target/test-venv/bin/python");
-        assert!(python.exists(), "{} is missing: run `make test-tools`", python.display());
         let directory = tempfile::tempdir().unwrap();
-        let child = Command::new(python)
-            .arg(apps().join("flask_app.py"))
+        let child = python("flask_app.py")
             .env("PORT", port.to_string())
             .env("OTLP", format!("http://{otlp}"))
             .env("DATABASE", directory.path().join("items.db"))

@@ -1,5 +1,6 @@
 //! What was not kept is never acknowledged.
 
+use super::grpc::{call, export, framed};
 use super::*;
 use crate::history::{Batch, HistoryResult, SeriesQuery, TransactionPage};
 use crate::model::{LogLine, RouteStats, SeriesPoint};
@@ -65,6 +66,16 @@ async fn what_was_not_kept_is_never_acknowledged() {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{kind:?}");
         assert_eq!(headers[header::RETRY_AFTER], "1");
         assert_eq!(Status::decode(answer).expect("a status").code, 14);
+        let ended = export(
+            &service,
+            call("/opentelemetry.proto.collector.trace.v1.TraceService/Export", framed(0, &body)),
+        );
+        let ended = ended.await;
+        assert_eq!(
+            (ended.code.as_str(), ended.status.expect("details").details.len()),
+            ("14", 1),
+            "{kind:?}"
+        );
     }
     // One request that is not complete yet holds the room that it takes.
     let (service, history) = receiver();

@@ -1,0 +1,159 @@
+//! The OTLP listener, from outside: OpenTelemetry's own gRPC exporters, and frames made by hand.
+
+mod common;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::process::Command;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use common::http::send;
+use common::{Host, python};
+use http_body_util::BodyExt;
+use hyper::body::Frame;
+use hyper::client::conn::http2;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use serde_json::Value;
+
+const CONFIG: &str = "sessions: {enabled: false}\n";
+const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+/// Bytes of a message, at most.
+const LIMIT: usize = 64 << 20;
+
+#[test]
+fn spans_and_log_lines_come_by_the_stock_grpc_exporters() {
+    let host = Host::start(CONFIG);
+    for compression in ["none", "gzip"] {
+        let mut sender = python("otlp_grpc.py");
+        sender.env("OTLP", host.otlp.unwrap().to_string()).env("COMPRESSION", compression);
+        let ended = printed(&mut sender);
+        for (signal, result) in
+            [("traces", "SUCCESS"), ("many", "SUCCESS"), ("logs", "SUCCESS"), ("metrics", "FAILURE")]
+        {
+            assert_eq!(ended[signal], result, "{compression}: {ended:#}");
+        }
+        let path = |name: &str| format!("/api/transactions/{}", ended[name].as_str().unwrap());
+        // What was acknowledged is there.
+        let trace = host.admin(&path("trace_id"));
+        let root = &trace["tree"]["roots"][0];
+        assert_eq!(
+            (&root["span"]["name"], &root["span"]["service"]),
+            (&"checkout".into(), &"grpc-app".into())
+        );
+        assert_eq!(root["children"][0]["span"]["name"], "charge", "{trace:#}");
+        assert!(trace.to_string().contains("card declined"), "its log line is with it: {trace:#}");
+        let last = host.admin(&path("last_of_many"));
+        assert_eq!(last["tree"]["roots"][0]["span"]["name"], "item 1999", "{last:#}");
+    }
+}
+
+/// What a program prints as JSON when it ends well.
+fn printed(command: &mut Command) -> Value {
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
+}
+
+/// What is sent of a body, without its length.
+struct Sent {
+    first: Option<Bytes>,
+    ends: bool,
+}
+
+impl hyper::body::Body for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.first.take() {
+            Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            None if self.ends => Poll::Ready(None),
+            None => Poll::Pending,
+        }
+    }
+}
+
+type Connection = http2::SendRequest<Sent>;
+
+async fn connect(address: SocketAddr) -> Connection {
+    let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn request(path: &str, content_type: &str, first: impl Into<Bytes>, ends: bool) -> Request<Sent> {
+    let request = Request::post(format!("http://otlp.test{path}")).header("content-type", content_type);
+    request.header("te", "trailers").body(Sent { first: Some(first.into()), ends }).unwrap()
+}
+
+fn call(path: &str, first: impl Into<Bytes>, ends: bool) -> Request<Sent> {
+    request(path, "application/grpc", first, ends)
+}
+
+/// The status of a call, and its body.
+async fn ended(connection: &mut Connection, call: Request<Sent>) -> (String, Bytes) {
+    let (head, body) = connection.send_request(call).await.unwrap().into_parts();
+    assert_eq!(head.status, StatusCode::OK);
+    assert_eq!(head.headers["content-type"], "application/grpc");
+    let body = body.collect().await.unwrap();
+    let last = body.trailers().cloned().unwrap_or(head.headers);
+    (last["grpc-status"].to_str().unwrap().to_owned(), body.to_bytes())
+}
+
+#[tokio::test]
+async fn a_call_ends_with_its_status_and_its_connection_goes_on() {
+    let host = Host::start(CONFIG);
+    let mut connection = connect(host.otlp.unwrap()).await;
+    let prefix = |length: usize| [&[0], u32::try_from(length).unwrap().to_be_bytes().as_slice()].concat();
+    let mut announced = call(TRACES, "", false);
+    announced.headers_mut().insert("content-length", (LIMIT + 6).into());
+    let garbage = [prefix(7).as_slice(), b"garbage"].concat();
+    let metrics = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+    let cases = [
+        ("8", "a message above the limit, before it is sent", call(TRACES, prefix(LIMIT + 1), false)),
+        ("8", "a body above the limit, before it is sent", announced),
+        ("3", "garbage", call(TRACES, garbage, true)),
+        ("13", "half a message", call(TRACES, prefix(1), true)),
+        ("13", "an unknown flag", call(TRACES, &b"\x07\0\0\0\0"[..], false)),
+        ("12", "no message", call(TRACES, "", true)),
+        ("12", "no such method", call("/opentelemetry/Export", prefix(0), true)),
+        ("12", "metrics", call(metrics, prefix(0), true)),
+    ];
+    for (code, what, call) in cases {
+        let (status, body) = ended(&mut connection, call).await;
+        assert_eq!((status.as_str(), body.len()), (code, 0), "{what}");
+        let good = ended(&mut connection, call_of_nothing()).await;
+        assert_eq!(good, ("0".to_owned(), Bytes::from_static(&[0; 5])), "after {what}");
+    }
+    let old = send(host.otlp.unwrap(), "POST", TRACES, &[("content-type", "application/grpc")], &[0; 5]);
+    assert_eq!(old.unwrap().status, 505);
+}
+
+fn call_of_nothing() -> Request<Sent> {
+    call(TRACES, &[0; 5][..], true)
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_told_in_the_senders_encoding() {
+    let host = Host::start(CONFIG);
+    let address = host.otlp.unwrap();
+    for content_type in ["application/x-protobuf", "application/json"] {
+        // As it comes, and as it is announced.
+        let flood = request("/v1/traces", content_type, vec![b' '; LIMIT + 1], true);
+        let mut announced = request("/v1/traces", content_type, "", false);
+        announced.headers_mut().insert("content-length", (LIMIT + 1).into());
+        for request in [flood, announced] {
+            let response = connect(address).await.send_request(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+            assert_eq!(response.headers()["content-type"], content_type);
+        }
+    }
+}
