@@ -46,7 +46,7 @@ fi
 if ! "$venv/bin/python" -c 'import flask, opentelemetry.instrumentation.flask, opentelemetry.instrumentation.sqlite3, opentelemetry.exporter.otlp.proto.grpc' 2>/dev/null; then
   echo "Preparing the Python environment in $venv"
   # shellcheck disable=SC2086 # A list of packages.
-  python3 -m venv "$venv" && "$venv/bin/pip" install -q --disable-pip-version-check $python_packages || {
+  python3 -m venv "$venv" && "$venv/bin/python" -m pip install -q --disable-pip-version-check $python_packages || {
     echo "Python's packages could not be installed: $python_packages" >&2
     exit 1
   }
