@@ -163,9 +163,10 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             pooled.ticket = ticket.take();
             match self.attempt(pooled, false, request, had_upload).await {
                 Sent::Over(result) => return self.over(result),
-                Sent::Again(again, place) => (request, ticket) = (again, place),
+                Sent::Again(again, place, _) => (request, ticket) = (again, place),
             }
         }
+        let mut last = None;
         for _ in 0..=MAX_UNPROCESSED {
             let mut fresh = match self.connect(server).await {
                 Ok(fresh) => fresh,
@@ -177,10 +178,11 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             fresh.ticket = ticket.take();
             match self.attempt(fresh, true, request, had_upload).await {
                 Sent::Over(result) => return self.over(result),
-                Sent::Again(again, place) => (request, ticket) = (again, place),
+                Sent::Again(again, place, why) => (request, ticket, last) = (again, place, Some(why)),
             }
         }
-        self.over(Err(Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection")))
+        let closed = || Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection");
+        self.over(Err(last.map_or_else(closed, |why| *why)))
     }
 
     fn over(&self, result: Result<Response<Body>, Error>) -> Tried {
@@ -253,7 +255,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             && (is_shared || !is_fresh)
             && let Some(unsent) = whole.take()
         {
-            return Sent::Again(unsent, failed.ticket);
+            return Sent::Again(unsent, failed.ticket, failed.error);
         }
         let is_lost = failed.error.kind() == Kind::BadGateway && !failed.is_reset;
         let Some(again) = whole.or(copy).filter(|_| may_repeat) else {
@@ -266,7 +268,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         } else {
             return Sent::Over(Err(*failed.error));
         }
-        Sent::Again(again, failed.ticket)
+        Sent::Again(again, failed.ticket, failed.error)
     }
 
     async fn connect(&self, server: &Server) -> Result<Box<Pooled>, Error> {
@@ -328,8 +330,8 @@ enum Tried {
 /// How an attempt with one connection went. What goes on keeps its place at the server.
 enum Sent {
     Over(Result<Response<Body>, Error>),
-    /// It may be sent over another one.
-    Again(Box<Request<Body>>, Option<Ticket>),
+    /// It may be sent over another one; why it has to be.
+    Again(Box<Request<Body>>, Option<Ticket>, Box<Error>),
 }
 
 fn no_server() -> Error {
