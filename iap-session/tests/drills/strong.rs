@@ -34,6 +34,8 @@ async fn the_primary_is_killed_while_the_replica_lags() {
         in_step(&server).await;
         let config = RedisConfig { consistency, ..RedisConfig::new(way.url()) };
         let mut load = Load::start(connect_with(config).await).await;
+        // What was not replicated would be gone: the sessions themselves are not to be among it.
+        catches_up(&replica, &server).await;
         link.set(Way::Blocked);
         let strong = consistency != Consistency::Eventual;
         if strong {
@@ -62,6 +64,19 @@ async fn the_primary_is_killed_while_the_replica_lags() {
 async fn in_step(server: &RedisServer) {
     until("the replica is in step", async || {
         server.ask(&["INFO", "replication"]).is_ok_and(|info| info.contains("state=online"))
+    })
+    .await;
+}
+
+/// Waits until the replica has all that the primary has now.
+async fn catches_up(replica: &RedisServer, primary: &RedisServer) {
+    let offset = |server: &RedisServer, name: &str| {
+        let info = server.ask(&["INFO", "replication"]).ok()?;
+        info.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
+    };
+    let goal = offset(primary, "master_repl_offset:").expect("a primary tells");
+    until("the replica catches up", async || {
+        offset(replica, "slave_repl_offset:").is_some_and(|now| now >= goal)
     })
     .await;
 }
