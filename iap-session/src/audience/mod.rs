@@ -5,7 +5,8 @@
 //! use std::sync::Arc;
 //! use iap_session::audience::{Audience, AudienceConfig, By};
 //!
-//! let config = AudienceConfig { by: vec![By::Cookie("JSESSIONID".into())], ..AudienceConfig::new([7; 32]) };
+//! let mut config = AudienceConfig::new([7; 32]);
+//! config.by = vec![By::Cookie("JSESSIONID".into())];
 //! let audience = Arc::new(Audience::new(config));
 //! for visitor in ["anna", "berta", "anna"] {
 //!     audience.see("shop", 0, visitor.as_bytes());
