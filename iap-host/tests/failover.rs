@@ -14,6 +14,11 @@ const CUSTOMERS: usize = 8;
 /// Writes of each customer; the shop's cart holds 50.
 const WRITES: usize = 40;
 
+/// The demo's shop, with these settings of sessions.
+fn shop_with(sessions: &str) -> String {
+    format!("{sessions}routes:\n  - {{name: shop, path: /, service: demo-shop}}\n")
+}
+
 /// What one customer knows to be written, and what may have been.
 struct Ledger {
     browser: Browser,
@@ -25,13 +30,7 @@ struct Ledger {
 #[test]
 fn killing_a_gateway_under_load_loses_no_session() {
     let redis = RedisServer::start();
-    let config = format!(
-        "
-{}routes:
-  - {{name: shop, path: /, service: demo-shop}}
-",
-        common::redis_sessions(&redis)
-    );
+    let config = shop_with(&common::redis_sessions(&redis));
     let (mut first, second) = (Host::start(&config), Host::start(&config));
     let gateways = [first.http, second.http];
     let written = Arc::new(AtomicUsize::new(0));
@@ -96,18 +95,10 @@ fn shop(number: usize, gateways: [SocketAddr; 2], written: &AtomicUsize, start: 
 #[test]
 fn the_near_cache_serves_what_was_read() {
     let redis = RedisServer::start();
-    let host = Host::start(&format!(
-        "
-sessions:
-  api: 127.0.0.1:0
-  store: redis
-  secret: {{env: IAP_SESSION_SECRET}}
-  redis: {{url: '{}/4', prefix: shop, connections: 2, near_cache: {{enabled: true, max_staleness: 1h}}}}
-routes:
-  - {{name: shop, path: /, service: demo-shop}}
-",
+    let host = Host::start(&shop_with(&common::redis_sessions_with(&format!(
+        "url: '{}/4', prefix: shop, connections: 2, near_cache: {{enabled: true, max_staleness: 1h}}",
         redis.url()
-    ));
+    ))));
     let mut browser = Browser::default();
     assert_eq!(browser.post(host.http, "/login", "user=alice").status, 303);
     let hits = || {
@@ -133,18 +124,10 @@ routes:
 #[test]
 fn a_write_that_no_replica_confirms_is_no_success() {
     let redis = RedisServer::start();
-    let host = Host::start(&format!(
-        "
-sessions:
-  api: 127.0.0.1:0
-  store: redis
-  secret: {{env: IAP_SESSION_SECRET}}
-  redis: {{url: '{}', consistency: strong, strong: {{wait: 50ms}}}}
-routes:
-  - {{name: shop, path: /, service: demo-shop}}
-",
+    let host = Host::start(&shop_with(&common::redis_sessions_with(&format!(
+        "url: '{}', consistency: strong, strong: {{wait: 50ms}}",
         redis.url()
-    ));
+    ))));
     let mut browser = Browser::default();
     assert_eq!(browser.post(host.http, "/login", "user=alice").status, 503, "there is no replica");
     let replica = RedisServer::start();
@@ -157,13 +140,7 @@ routes:
 #[test]
 fn two_gateways_count_their_users_together() {
     let redis = RedisServer::start();
-    let config = format!(
-        "
-{}routes:
-  - {{name: shop, path: /, service: demo-shop}}
-",
-        common::redis_sessions(&redis)
-    );
+    let config = shop_with(&common::redis_sessions(&redis));
     let gateways = [Host::start(&config), Host::start(&config)];
     let mut browsers: Vec<_> = (0..3).map(|_| Browser::default()).collect();
     for (number, browser) in browsers.iter_mut().enumerate() {

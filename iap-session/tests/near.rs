@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use iap_session::testing::{Fixture, RedisCluster, RedisServer, conformance};
+use iap_session::testing::{Fixture, RedisCluster, RedisServer, conformance, patient};
 use iap_session::{
     Commit, Expiry, Loaded, Login, LoginPolicy, NearCache, NearCacheConfig, NewSession, Op, OpId, Reason,
     RedisConfig, RedisStore, Rotation, SessionIds, SessionKey, SessionStore, WhenFull,
@@ -12,16 +12,6 @@ use iap_session::{
 
 /// So long that a test which passes was told of the change.
 const NEVER: Duration = Duration::from_secs(3600);
-
-fn patient(url: String) -> RedisConfig {
-    RedisConfig {
-        command_timeout: Duration::from_secs(15),
-        connect_timeout: Duration::from_secs(15),
-        unresponsive_after: Duration::from_secs(30),
-        connections: 2,
-        ..RedisConfig::new(url)
-    }
-}
 
 async fn near(config: RedisConfig, max_staleness: Duration) -> NearCache<RedisStore> {
     let ids = SessionIds::new(b"the secret of these tests").unwrap();

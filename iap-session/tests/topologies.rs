@@ -3,25 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use iap_session::audience::{AudienceStore, By, Seen, Sketch};
-use iap_session::testing::{Fixture, RedisCluster, RedisSentinel, RedisServer, conformance};
+use iap_session::testing::{Fixture, RedisCluster, RedisSentinel, RedisServer, conformance, patient};
 use iap_session::{
     Consistency, Credentials, Expiry, NewSession, RedisConfig, RedisStore, RedisTls, SessionIds,
     SessionStore, StoreErrorKind,
 };
-
-/// Waits long, so that a busy machine is not taken for a lost server.
-fn patient(url: String) -> RedisConfig {
-    RedisConfig {
-        command_timeout: Duration::from_secs(15),
-        connect_timeout: Duration::from_secs(15),
-        unresponsive_after: Duration::from_secs(30),
-        connections: 2,
-        ..RedisConfig::new(url)
-    }
-}
 
 async fn connect(config: RedisConfig) -> RedisStore {
     RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap()
@@ -122,8 +110,11 @@ impl Certificates {
         self.dir.path().join(name)
     }
 
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
+    /// What a server is started with.
+    fn server_args(&self) -> Vec<String> {
+        let files = [("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem")];
+        let arg = |(what, name)| [format!("--tls-{what}-file"), self.path(name).display().to_string()];
+        files.into_iter().flat_map(arg).collect()
     }
 
     fn tls(&self) -> RedisTls {
@@ -134,19 +125,13 @@ impl Certificates {
 
 /// A server that asks clients for certificates, and the port where it speaks TLS.
 fn tls_server(certificates: &Certificates) -> (RedisServer, u16) {
-    let file = |name| certificates.text(name);
+    let files = certificates.server_args();
     for _ in 0..5 {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = RedisServer::start_with(&[
-            "--tls-port",
-            &port.to_string(),
-            "--tls-cert-file",
-            &file("server.pem"),
-            "--tls-key-file",
-            &file("server.key"),
-            "--tls-ca-cert-file",
-            &file("ca.pem"),
-        ]);
+        let port_text = port.to_string();
+        let args: Vec<&str> =
+            ["--tls-port", &port_text].into_iter().chain(files.iter().map(String::as_str)).collect();
+        let server = RedisServer::start_with(&args);
         if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return (server, port);
         }
@@ -178,15 +163,8 @@ async fn tls_with_a_client_certificate_conforms() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_over_tls_conforms() {
     let certificates = Certificates::new();
-    let file = |name| certificates.text(name);
-    let args = [
-        "--tls-cert-file",
-        &file("server.pem"),
-        "--tls-key-file",
-        &file("server.key"),
-        "--tls-ca-cert-file",
-        &file("ca.pem"),
-    ];
+    let args = certificates.server_args();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let redis = RedisCluster::start_tls(3, &args);
     conforms(RedisConfig { tls: Some(certificates.tls()), ..patient(redis.url()) }).await;
 }

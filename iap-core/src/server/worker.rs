@@ -41,11 +41,6 @@ impl Home {
     pub(crate) fn lasts(self) -> bool {
         self == Self::NO_WORKER || self.server == Self::here().server
     }
-
-    /// The number of its worker; 0 where it is none.
-    pub(crate) fn worker(self) -> usize {
-        self.worker
-    }
 }
 
 fn next_server() -> u64 {
@@ -55,7 +50,7 @@ fn next_server() -> u64 {
 
 /// The number of this worker; 0 on threads that are none.
 pub(crate) fn index() -> usize {
-    Home::here().worker()
+    Home::here().worker
 }
 
 /// The application runtime, where this thread is a worker of a server.

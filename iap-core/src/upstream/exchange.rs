@@ -153,9 +153,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let server = &*upstream.servers[ticket.index()];
         let mut ticket = Some(ticket);
         // Of HTTP/1.1 only a connection as a whole can switch protocols.
-        let alone = self.wish.is_some()
-            && server.may_speak_http2()
-            && !server.is_http2_only(upstream.settings.protocol);
+        let alone = self.needs_own(server) && server.may_speak_http2();
         while !self.repeated
             && !alone
             && let Some(mut pooled) = server.pool.take(server)
@@ -166,8 +164,8 @@ impl<'a, H: Hooks> Exchange<'a, H> {
                 Sent::Again(again, place, _) => (request, ticket) = (again, place),
             }
         }
-        let mut last = None;
-        for _ in 0..=MAX_UNPROCESSED {
+        let mut further = MAX_UNPROCESSED;
+        loop {
             let mut fresh = match self.connect(server).await {
                 Ok(fresh) => fresh,
                 Err(error) => {
@@ -178,11 +176,16 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             fresh.ticket = ticket.take();
             match self.attempt(fresh, true, request, had_upload).await {
                 Sent::Over(result) => return self.over(result),
-                Sent::Again(again, place, why) => (request, ticket, last) = (again, place, Some(why)),
+                Sent::Again(_, _, why) if further == 0 => return self.over(Err(*why)),
+                Sent::Again(again, place, _) => (request, ticket) = (again, place),
             }
+            further -= 1;
         }
-        let closed = || Error::new(Kind::BadGateway, Origin::Upstream, "the upstream closed the connection");
-        self.over(Err(last.map_or_else(closed, |why| *why)))
+    }
+
+    /// Whether the request needs a connection of its own.
+    fn needs_own(&self, server: &Server) -> bool {
+        self.wish.is_some() && !server.is_http2_only(self.upstream.settings.protocol)
     }
 
     fn over(&self, result: Result<Response<Body>, Error>) -> Tried {
@@ -274,7 +277,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     async fn connect(&self, server: &Server) -> Result<Box<Pooled>, Error> {
         let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
         // Boxed, since it is rare and large: what is not awaited would still be moved with each request.
-        let alone = self.wish.is_some() && !server.is_http2_only(self.upstream.settings.protocol);
+        let alone = self.needs_own(server);
         let result = Box::pin(connect(self.upstream, server, alone)).await;
         let attempt = result.as_ref().map(drop);
         server.note(&self.upstream.name, attempt, self.upstream.settings.fail_pause);

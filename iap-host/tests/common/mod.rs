@@ -44,9 +44,13 @@ log: {format: json}
 
 /// The settings of sessions in a Redis server.
 pub fn redis_sessions(redis: &RedisServer) -> String {
+    redis_sessions_with(&format!("url: '{}'", redis.url()))
+}
+
+/// The same with other settings of Redis.
+pub fn redis_sessions_with(settings: &str) -> String {
     format!(
-        "sessions: {{api: 127.0.0.1:0, store: redis, redis: {{url: '{}'}}, secret: {{env: IAP_SESSION_SECRET}}}}\n",
-        redis.url()
+        "sessions: {{api: 127.0.0.1:0, store: redis, redis: {{{settings}}}, secret: {{env: IAP_SESSION_SECRET}}}}\n"
     )
 }
 

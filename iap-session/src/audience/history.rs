@@ -31,17 +31,15 @@ struct Slots {
     slots: VecDeque<Slot>,
     /// What was before is gone.
     since_s: u64,
+    bytes: usize,
 }
 
 impl Slots {
-    fn bytes(&self) -> usize {
-        self.slots.iter().map(|slot| slot.sketch.bytes()).sum()
-    }
-
     /// Lets the oldest go; the bytes that it held.
     fn pop(&mut self, width_s: u64) -> usize {
         let Some(oldest) = self.slots.pop_front() else { return 0 };
         self.since_s = oldest.start_s + width_s;
+        self.bytes -= oldest.sketch.bytes();
         oldest.sketch.bytes()
     }
 }
@@ -50,7 +48,6 @@ impl Slots {
 #[derive(Debug, Default)]
 pub(super) struct History {
     levels: [Slots; LEVELS.len()],
-    bytes: usize,
 }
 
 impl History {
@@ -65,27 +62,24 @@ impl History {
             if let Some(newest) = kept.slots.back_mut().filter(|_| !seen.is_empty()) {
                 let before = newest.sketch.bytes();
                 newest.sketch.merge(seen);
-                self.bytes += newest.sketch.bytes() - before;
+                kept.bytes += newest.sketch.bytes() - before;
             }
             let oldest_s = start_s.saturating_sub(level.width_s * level.kept as u64);
             while kept.slots.front().is_some_and(|slot| slot.start_s <= oldest_s) {
-                self.bytes -= kept.pop(level.width_s);
+                kept.pop(level.width_s);
             }
         }
     }
 
     /// Bytes of its sketches.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.levels.iter().map(|kept| kept.bytes).sum()
     }
 
     /// Lets go of the oldest while of the level that has most; the bytes that it held.
     pub(super) fn shed(&mut self) -> usize {
-        let sizes = self.levels.iter().map(Slots::bytes);
-        let Some((largest, _)) = sizes.enumerate().max_by_key(|(_, bytes)| *bytes) else { return 0 };
-        let freed = self.levels[largest].pop(LEVELS[largest].width_s);
-        self.bytes -= freed;
-        freed
+        let levels = self.levels.iter_mut().zip(LEVELS);
+        levels.max_by_key(|(kept, _)| kept.bytes).map_or(0, |(kept, level)| kept.pop(level.width_s))
     }
 
     /// Who was there from `from_s` until before `to_s`, by whole slots of the finest level that goes so far

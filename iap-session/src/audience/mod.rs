@@ -143,6 +143,22 @@ pub struct Point {
     pub users: u64,
 }
 
+impl Point {
+    /// The stretch of time that it stands for.
+    fn step(&self, step_s: u64) -> Span {
+        let from_s = self.at_ms / 1000;
+        Span { from_s, to_s: from_s + step_s }
+    }
+}
+
+/// Points for all steps of a window, with nobody in them; `None` where they are more than [`MAX_POINTS`].
+fn steps(span: Span, step_s: u64) -> Option<Vec<Point>> {
+    let first = span.from_s - span.from_s % step_s;
+    let steps = span.to_s.saturating_sub(first).div_ceil(step_s);
+    let starts = (0..steps).map(|step| first + step * step_s);
+    (steps <= MAX_POINTS).then(|| starts.map(|from_s| Point { at_ms: from_s * 1000, users: 0 }).collect())
+}
+
 /// The points that one query may ask for.
 pub const MAX_POINTS: u64 = 2_000;
 
@@ -276,17 +292,11 @@ impl Audience {
     /// How many there were in each step of a window. At most [`MAX_POINTS`]: `None` where it would be more.
     pub fn series(&self, by: &By, application: Option<&str>, span: Span, step_s: u64) -> Option<Vec<Point>> {
         let step_s = step_s.max(LEVELS[0].width_s);
-        let first = span.from_s - span.from_s % step_s;
-        let steps = span.to_s.saturating_sub(first).div_ceil(step_s);
-        if steps > MAX_POINTS {
-            return None;
-        }
-        let starts = (0..steps).map(|step| first + step * step_s);
-        let mut points: Vec<_> = starts.map(|from_s| Point { at_ms: from_s * 1000, users: 0 }).collect();
+        let mut points = steps(span, step_s)?;
         self.with_history(by, application, |history| {
             for point in &mut points {
-                let (from_s, mut seen) = (point.at_ms / 1000, Sketch::new());
-                history.union(from_s, from_s + step_s, step_s, &mut seen);
+                let (step, mut seen) = (point.step(step_s), Sketch::new());
+                history.union(step.from_s, step.to_s, step_s, &mut seen);
                 point.users = seen.count();
             }
         });

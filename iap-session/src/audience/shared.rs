@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::history::{LEVELS, Level};
-use super::{Audience, By, Point, Sketch, Span};
+use super::{Audience, By, Point, Sketch, Span, steps};
 use crate::error::StoreError;
 use crate::store::BoxFuture;
 
@@ -119,14 +119,13 @@ impl AudienceView {
         now_s: u64,
         (span, step_s): (Span, u64),
     ) -> Result<Option<Vec<Point>>, StoreError> {
-        let mut points = self.audience.series(by, application, span, step_s);
-        if self.is_shared(step_s) {
-            for point in points.iter_mut().flatten() {
-                let from_s = point.at_ms / 1000;
-                let step = Span { from_s, to_s: from_s + step_s };
-                point.users = self.count(by, application, now_s, step).await?;
-            }
+        if !self.is_shared(step_s) {
+            return Ok(self.audience.series(by, application, span, step_s));
         }
-        Ok(points)
+        let Some(mut points) = steps(span, step_s) else { return Ok(None) };
+        for point in &mut points {
+            point.users = self.count(by, application, now_s, point.step(step_s)).await?;
+        }
+        Ok(Some(points))
     }
 }

@@ -102,15 +102,13 @@ impl Sketch {
 
     /// The value of a Redis key that holds this sketch: in the sparse form while it is small.
     pub fn to_redis(&self) -> Vec<u8> {
-        if let Form::Listed(list) = &self.0 {
-            let registers = list.iter().map(|entry| ((entry >> 8) as usize, (entry & 255) as u8));
-            if let Some(value) = redis_format::encode_few(registers) {
-                return value;
-            }
+        match &self.0 {
+            Form::Dense(dense) => redis_format::encode(dense),
+            Form::Listed(list) => redis_format::encode_few(
+                list.iter().map(|entry| ((entry >> 8) as usize, (entry & 255) as u8)),
+            )
+            .unwrap_or_else(|| redis_format::encode(&self.spread())),
         }
-        let mut dense = Dense([0; Dense::BYTES]);
-        self.each(|index, value| dense.set(index, value));
-        redis_format::encode(&dense)
     }
 
     /// Reads the value of a Redis key, dense or sparse; `None` if it is no sketch.
@@ -136,7 +134,7 @@ impl Sketch {
                 match list.binary_search_by_key(&index, |entry| (entry >> 8) as usize) {
                     Ok(at) => list[at] = list[at].max(entry),
                     Err(_) if list.len() >= MAX_LISTED => {
-                        self.spread();
+                        self.0 = Form::Dense(self.spread());
                         self.raise(index, value);
                     }
                     Err(at) => list.insert(at, entry),
@@ -145,10 +143,10 @@ impl Sketch {
         }
     }
 
-    fn spread(&mut self) {
+    fn spread(&self) -> Box<Dense> {
         let mut dense = Box::new(Dense([0; Dense::BYTES]));
         self.each(|index, value| dense.set(index, value));
-        self.0 = Form::Dense(dense);
+        dense
     }
 
     /// Each register that has a value.

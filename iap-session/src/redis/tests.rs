@@ -9,7 +9,7 @@ use fred::types::ClusterHash;
 use super::failure::Effect;
 use super::*;
 use crate::OpId;
-use crate::testing::{Fixture, RedisServer, conformance};
+use crate::testing::{Fixture, RedisServer, conformance, patient};
 use crate::write::{Expiry, Login, LoginPolicy, WhenFull};
 
 const SECRET: &[u8] = b"the secret of these tests";
@@ -17,16 +17,6 @@ const SECRET: &[u8] = b"the secret of these tests";
 async fn connect(server: &RedisServer) -> RedisStore {
     let ids = SessionIds::new(SECRET).unwrap();
     RedisStore::connect(ids, patient(server.url())).await.unwrap()
-}
-
-/// Waits long, so that a busy machine is not taken for a lost server.
-fn patient(url: String) -> RedisConfig {
-    RedisConfig {
-        command_timeout: Duration::from_secs(15),
-        connect_timeout: Duration::from_secs(15),
-        unresponsive_after: Duration::from_secs(30),
-        ..RedisConfig::new(url)
-    }
 }
 
 fn set(name: &str, value: i32) -> Commit {

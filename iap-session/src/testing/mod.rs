@@ -10,4 +10,4 @@ mod redis;
 pub use conformance::{Fixture, conformance};
 pub use flaky::FlakyStore;
 #[cfg(feature = "redis")]
-pub use redis::{RedisCluster, RedisSentinel, RedisServer};
+pub use redis::{RedisCluster, RedisSentinel, RedisServer, patient};
