@@ -91,6 +91,7 @@ pub struct SessionIds {
 struct Keys {
     sessions: [u8; 32],
     users: [u8; 32],
+    traits: [u8; 32],
     audience: [u8; 32],
 }
 
@@ -133,6 +134,11 @@ impl SessionIds {
         hex(&blake3::keyed_hash(&self.keys.users, user.as_bytes()).as_bytes()[..16])
     }
 
+    /// The keyed hash of what tells a client apart, as hexadecimal digits.
+    pub(crate) fn traits_key(&self, traits: &[u8]) -> String {
+        hex(&blake3::keyed_hash(&self.keys.traits, traits).as_bytes()[..8])
+    }
+
     /// What an [`Audience`](crate::audience::Audience) hashes with: the same on all nodes with this secret.
     pub fn audience_key(&self) -> [u8; 32] {
         self.keys.audience
@@ -142,6 +148,7 @@ impl SessionIds {
         let keys = Keys {
             sessions: blake3::derive_key("iap-session 2026 session key", secret),
             users: blake3::derive_key("iap-session 2026 user key", secret),
+            traits: blake3::derive_key("iap-session 2026 traits key", secret),
             audience: blake3::derive_key("iap-session 2026 audience key", secret),
         };
         Self { keys: Arc::new(keys) }

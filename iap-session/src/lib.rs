@@ -49,7 +49,7 @@
 //! | [`forward`] | the headers that upstreams get, and [`TokenRegistry`] |
 //! | [`audience`] | how many users there are at once, by HyperLogLog |
 //! | [`admin`] | [`Sessions`]: list, look at and end sessions |
-//! | [`policy`] | [`SessionConfig`], [`SessionPolicy`] and the cookie's settings |
+//! | [`policy`] | [`SessionConfig`], [`SessionPolicy`]: who gets a session, and how its id travels |
 //! | [`record`], [`mod@write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
 //! | [`error`] | [`StoreError`] and what clients are told |
 //! | [`metrics`] | the names of the metrics |
@@ -61,7 +61,7 @@ pub mod admin;
 pub mod api;
 pub mod audience;
 pub mod breaker;
-mod cookie;
+mod carrier;
 pub mod error;
 pub mod forward;
 pub mod handle;
@@ -87,12 +87,15 @@ pub use error::{StoreError, StoreErrorKind};
 pub use forward::TokenRegistry;
 pub use handle::{Session, Snapshot};
 pub use id::{OpId, SessionId, SessionIds, SessionKey};
-pub use layer::{SessionLayer, SessionService};
+pub use layer::{SessionFuture, SessionLayer, SessionService};
 pub use limits::{Limits, attribute_bytes, check_user};
 pub use memory::{MemoryConfig, MemoryStore};
 pub use metrics::describe_metrics;
 pub use near::{NearCache, NearCacheConfig};
-pub use policy::{CookieConfig, Mode, Outage, SecureCookie, SessionConfig, SessionPolicy};
+pub use policy::{
+    Binding, Carrier, CookieConfig, CreationFilter, Group, Mode, Outage, SameSite, SecureCookie,
+    SessionConfig, SessionPolicy, TokenKeys,
+};
 pub use record::{Attributes, Created, Loaded, Op, Record, Summary};
 #[cfg(feature = "redis")]
 pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls};

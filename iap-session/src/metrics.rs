@@ -7,6 +7,8 @@
 //! | `iap_session_breaker_open` | gauge | 1 while the store is not asked, by `side`: `read`, `write` |
 //! | `iap_session_breaker_rejected_total` | counter | calls that failed at once, by `side` |
 //! | `iap_session_created_total` | counter | sessions created |
+//! | `iap_session_not_created_total` | counter | sessions that were written and not created, by `reason`: `bot`, `health_check`, `static_file`, `route` |
+//! | `iap_session_bound_elsewhere_total` | counter | ids that came from a client with other traits than the session is bound to |
 //! | `iap_session_loads_total` | counter | loads, by `result`: `hit`, `miss`, `ended`, `error` |
 //! | `iap_session_expired_total` | counter | sessions this process saw expire |
 //! | `iap_session_evicted_total` | counter | sessions dropped for want of memory |
@@ -22,6 +24,8 @@
 
 use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
 
+use crate::policy::KeptOut;
+
 /// Registers the descriptions with the installed recorder. Repeating it is harmless.
 pub fn describe_metrics() {
     describe_gauge!("iap_session_live", "Live sessions");
@@ -29,6 +33,8 @@ pub fn describe_metrics() {
     describe_gauge!("iap_session_breaker_open", "Whether the store is not asked");
     describe_counter!("iap_session_breaker_rejected_total", "Calls not made while the store is away");
     describe_counter!("iap_session_created_total", "Sessions created");
+    describe_counter!("iap_session_not_created_total", "Sessions written and not created, by reason");
+    describe_counter!("iap_session_bound_elsewhere_total", "Ids from clients with other traits");
     describe_counter!("iap_session_loads_total", "Session loads by result");
     describe_counter!("iap_session_expired_total", "Sessions this process saw expire");
     describe_counter!("iap_session_evicted_total", "Sessions dropped for want of memory");
@@ -72,6 +78,8 @@ pub(crate) fn counted(live: u64) {
 /// What the layer counts, whatever the store.
 pub(crate) struct LayerMetrics {
     pub(crate) created: Counter,
+    not_created: [Counter; KeptOut::ALL.len()],
+    pub(crate) bound_elsewhere: Counter,
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) ended: Counter,
@@ -86,6 +94,9 @@ impl LayerMetrics {
         describe_metrics();
         Self {
             created: counter!("iap_session_created_total"),
+            not_created: KeptOut::ALL
+                .map(|why| counter!("iap_session_not_created_total", "reason" => why.as_str())),
+            bound_elsewhere: counter!("iap_session_bound_elsewhere_total"),
             hits: counter!("iap_session_loads_total", "result" => "hit"),
             misses: counter!("iap_session_loads_total", "result" => "miss"),
             ended: counter!("iap_session_loads_total", "result" => "ended"),
@@ -94,6 +105,10 @@ impl LayerMetrics {
             refused: counter!("iap_session_refused_total"),
             commit_errors: counter!("iap_session_commit_errors_total"),
         }
+    }
+
+    pub(crate) fn not_created(&self, why: KeptOut) -> &Counter {
+        &self.not_created[why as usize]
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Record {
     pub user: Option<Arc<str>>,
     /// The session's name in its user's set; a rotation keeps it. Empty while nobody is logged in.
     pub handle: Arc<str>,
+    /// What the session is [bound](crate::policy::Binding) to.
+    pub binding: Option<Arc<str>>,
     /// The application's data.
     pub attributes: Attributes,
     /// The last writes and the versions they made, oldest first; at most [`Record::RECENT`].
@@ -60,6 +62,7 @@ impl Record {
             absolute_ms: now_ms.saturating_add(millis(new.expiry.absolute)),
             user: new.login.as_ref().map(|login| login.user.clone()),
             handle: if new.login.is_some() { new_handle() } else { "".into() },
+            binding: new.binding.clone(),
             attributes: new.attributes.clone(),
             recent: vec![(new.op, 1)],
         })
@@ -85,6 +88,13 @@ impl Record {
             next.user = Some(login.user.clone());
             next.handle = new_handle();
         }
+        if let Some(expiry) = &rotation.expiry {
+            next.idle_ms = millis(expiry.idle);
+            next.absolute_ms = now_ms.saturating_add(millis(expiry.absolute));
+        }
+        if rotation.binding.is_some() {
+            next.binding.clone_from(&rotation.binding);
+        }
         let commit = Commit { op: rotation.op, ops: rotation.ops.clone(), expected: None, logout: false };
         next.apply(&commit, limits, now_ms)?;
         Ok(next)
@@ -94,7 +104,8 @@ impl Record {
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Conflict`] if `expected` is not the version; [`StoreErrorKind::TooLarge`]
+    /// [`StoreErrorKind::Conflict`] if `expected` is not the version, or an [`Op::Test`] fails;
+    /// [`StoreErrorKind::TooLarge`]
     /// and [`StoreErrorKind::Invalid`] by `limits`. The record is then unchanged.
     pub fn apply(&mut self, commit: &Commit, limits: &Limits, now_ms: u64) -> Result<u64, StoreError> {
         if let Some((_, version)) = self.recent.iter().find(|(op, _)| *op == commit.op) {
@@ -103,11 +114,17 @@ impl Record {
         if commit.expected.is_some_and(|expected| expected != self.version) {
             return Err(StoreError::new(StoreErrorKind::Conflict, "the session has another version"));
         }
+        let fails =
+            |op: &Op| matches!(op, Op::Test(name, value) if self.attributes.get(name) != value.as_ref());
+        if commit.ops.iter().any(fails) {
+            return Err(StoreError::new(StoreErrorKind::Conflict, "an attribute has another value"));
+        }
         let mut attributes = self.attributes.clone();
         for op in &commit.ops {
             match op {
                 Op::Set(name, value) => attributes.insert(name.clone(), value.clone()),
                 Op::Remove(name) => attributes.remove(name),
+                Op::Test(..) => None,
             };
         }
         limits.check(&attributes)?;
@@ -178,13 +195,24 @@ impl fmt::Debug for Record {
     }
 }
 
-/// A change of one attribute.
+/// A change of one attribute, or a condition of all changes of a commit.
 #[derive(Clone, PartialEq)]
 pub enum Op {
     /// Sets the attribute.
     Set(String, Value),
     /// Removes the attribute; removing an absent one is no error.
     Remove(String),
+    /// The commit is a conflict unless the attribute had this value before it, or was absent.
+    Test(String, Option<Value>),
+}
+
+impl Op {
+    /// The attribute it is about.
+    pub fn name(&self) -> &String {
+        match self {
+            Self::Set(name, _) | Self::Remove(name) | Self::Test(name, _) => name,
+        }
+    }
 }
 
 /// Without the value.
@@ -193,6 +221,7 @@ impl fmt::Debug for Op {
         match self {
             Self::Set(name, _) => write!(f, "Set({name})"),
             Self::Remove(name) => write!(f, "Remove({name})"),
+            Self::Test(name, _) => write!(f, "Test({name})"),
         }
     }
 }

@@ -31,12 +31,14 @@ pub struct NewSession {
     pub attributes: Attributes,
     /// Who logs in with it, if anybody.
     pub login: Option<Login>,
+    /// What it is [bound](crate::policy::Binding) to.
+    pub binding: Option<Arc<str>>,
 }
 
 impl NewSession {
     /// An empty session without a user.
     pub fn new(expiry: Expiry) -> Self {
-        Self { op: OpId::random(), expiry, attributes: Attributes::new(), login: None }
+        Self { op: OpId::random(), expiry, attributes: Attributes::new(), login: None, binding: None }
     }
 }
 
@@ -51,6 +53,17 @@ pub struct Rotation {
     pub login: Option<Login>,
     /// How long the old id still leads to the session.
     pub grace: Duration,
+    /// How long the session lives from now on, counted from this moment; `None`: as before.
+    pub expiry: Option<Expiry>,
+    /// What it is [bound](crate::policy::Binding) to from now on; `None`: as before.
+    pub binding: Option<Arc<str>>,
+}
+
+impl Rotation {
+    /// Another id, and nothing else.
+    pub fn new(grace: Duration) -> Self {
+        Self { op: OpId::random(), ops: Vec::new(), login: None, grace, expiry: None, binding: None }
+    }
 }
 
 /// A user enters a session.

@@ -88,7 +88,7 @@ impl std::str::FromStr for By {
             "session" => Ok(Self::Session),
             "user" => Ok(Self::User),
             _ => match text.strip_prefix("cookie:") {
-                Some(name) if crate::cookie::is_cookie_name(name) => Ok(Self::Cookie(name.into())),
+                Some(name) if crate::carrier::cookie::is_cookie_name(name) => Ok(Self::Cookie(name.into())),
                 _ => Err("users are told apart by `address`, `session`, `user` or `cookie:NAME`"),
             },
         }

@@ -1,23 +1,19 @@
 //! The one commit of a request, before the first byte of its response.
 
 use std::mem;
+use std::sync::Arc;
 
 use iap_core::hooks::{Field, Stage};
 
+use crate::carrier::Change;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionId, SessionKey};
+use crate::policy::{KeptOut, Mode};
 use crate::record::{Attributes, Created, Op};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
 use super::state::{Base, Changes};
 use super::{Session, unavailable};
-
-/// What the response has to say about the cookie.
-pub(crate) enum CookieChange {
-    Keep,
-    Set(SessionId),
-    Remove,
-}
 
 /// A commit that did not happen.
 pub(crate) struct Failure {
@@ -35,7 +31,7 @@ impl Failure {
 
 impl Session {
     /// Seals the handle and writes what has to be written.
-    pub(crate) async fn commit(&self) -> Result<CookieChange, Failure> {
+    pub(crate) async fn commit(&self) -> Result<Change, Failure> {
         let needs_load = {
             let mut state = self.inner.state.lock();
             let needs_load = state.changes.any() && matches!(state.base, Base::NotLoaded);
@@ -46,17 +42,17 @@ impl Session {
             // A failure is remembered as the base, and answered below.
             let _ = self.load().await;
         }
-        let (base, changes, ended) = {
+        let (base, changes, ended, outdated) = {
             let mut state = self.inner.state.lock();
             state.sealed = true;
             let leave = state.changes.leaves();
             let base = match &state.base {
-                Base::NotLoaded => return Ok(CookieChange::Keep),
+                Base::NotLoaded => return Ok(Change::Keep),
                 Base::Failed(kind) => {
                     let error = StoreError::new(*kind, "the session could not be loaded");
                     return Err(Failure::new(error, leave));
                 }
-                Base::Degraded if !state.changes.any() => return Ok(CookieChange::Keep),
+                Base::Degraded if !state.changes.any() => return Ok(Change::Keep),
                 Base::Degraded => return Err(Failure::new(unavailable(), leave)),
                 Base::Absent => None,
                 Base::Found { record, now_ms, by_old_id } => {
@@ -67,25 +63,29 @@ impl Session {
                     Some((record, now_ms))
                 }
             };
-            (base, mem::take(&mut state.changes), state.ended)
+            (base, mem::take(&mut state.changes), state.ended, state.outdated.take())
         };
         let leave = changes.leaves();
         let written = match base {
             None => self.create(changes).await.map(|created| match created {
-                Some(id) => CookieChange::Set(id),
+                Some(id) => Change::Set(id),
                 None if ended.is_some() || leave => self.removal(),
-                None => CookieChange::Keep,
+                None => Change::Keep,
             }),
             Some((record, _)) if changes.destroy => self.replace(record.key, changes).await,
             Some((record, _)) if changes.any() => self.write(record.key, changes).await,
             Some((record, now_ms)) => {
                 if record.touch_due(now_ms) {
-                    return Ok(self.touch(record.key).await);
+                    Ok(self.touch(record.key).await)
+                } else {
+                    Ok(Change::Keep)
                 }
-                Ok(CookieChange::Keep)
             }
         };
-        written.map_err(|error| Failure::new(error, leave))
+        match (written, outdated) {
+            (Ok(Change::Keep), Some(id)) => Ok(Change::Set(id)),
+            (written, _) => written.map_err(|error| Failure::new(error, leave)),
+        }
     }
 
     /// Creates a session if there is anything to remember.
@@ -95,25 +95,51 @@ impl Session {
         if attributes.is_empty() && changes.login.is_none() {
             return Ok(None);
         }
+        if changes.login.is_none()
+            && let Some(why) = self.kept_out()
+        {
+            self.inner.shared.metrics.not_created(why).increment(1);
+            return Ok(None);
+        }
         let shared = &self.inner.shared;
-        let login = changes.login.map(|user| Login { user, policy: shared.config.login });
-        let new = NewSession { op: OpId::random(), expiry: shared.config.expiry, attributes, login };
+        let route = self.inner.visit.policy.expiry.unwrap_or(shared.config.expiry);
+        let (login, expiry) = match changes.login {
+            Some((user, group)) => (Some(Login { user, policy: group.login }), group.expiry.unwrap_or(route)),
+            None => (None, route),
+        };
+        let binding = self.binding();
+        let new = NewSession { op: OpId::random(), expiry, attributes, login, binding };
         let created = self.observed(shared.store.create(new)).await?;
         shared.metrics.created.increment(1);
         self.note(&created);
         Ok(Some(created.id))
     }
 
+    /// Why the client is given no session of its own, if it is not.
+    fn kept_out(&self) -> Option<KeptOut> {
+        let visit = &self.inner.visit;
+        if visit.policy.mode == Mode::Existing {
+            return Some(KeptOut::Route);
+        }
+        visit.visitor.kept_out(&self.inner.shared.config.creation)
+    }
+
+    /// What a session of this client is bound to.
+    pub(super) fn binding(&self) -> Option<Arc<str>> {
+        let (shared, visit) = (&self.inner.shared, &self.inner.visit);
+        shared.config.binding.of(&visit.visitor, visit.address, shared.store.ids())
+    }
+
     /// Ends a session, and begins another one if something was written after that.
-    async fn replace(&self, key: SessionKey, changes: Changes) -> Result<CookieChange, StoreError> {
+    async fn replace(&self, key: SessionKey, changes: Changes) -> Result<Change, StoreError> {
         let shared = &self.inner.shared;
         if self.observed(shared.store.revoke(key, Reason::Destroyed)).await? {
             shared.metrics.revoked.increment(1);
         }
-        Ok(self.create(changes).await?.map_or(CookieChange::Remove, CookieChange::Set))
+        Ok(self.create(changes).await?.map_or(Change::Remove, Change::Set))
     }
 
-    async fn write(&self, key: SessionKey, changes: Changes) -> Result<CookieChange, StoreError> {
+    async fn write(&self, key: SessionKey, changes: Changes) -> Result<Change, StoreError> {
         let shared = &self.inner.shared;
         let op = OpId::random();
         let ops = changes.attributes.into_iter().map(|(name, value)| match value {
@@ -124,41 +150,45 @@ impl Session {
         if changes.login.is_none() && !changes.rotate {
             let commit = Commit { op, ops, expected: None, logout: changes.logout };
             self.observed(shared.store.commit(key, commit)).await?;
-            return Ok(CookieChange::Keep);
+            return Ok(Change::Keep);
         }
         if changes.logout {
             let commit = Commit { op: OpId::random(), ops: vec![], expected: None, logout: true };
             self.observed(shared.store.commit(key, commit)).await?;
         }
         let plain = changes.login.is_none();
-        let login = changes.login.map(|user| Login { user, policy: shared.config.login });
-        let rotation = Rotation { op, ops: ops.clone(), login, grace: shared.config.rotation_grace };
+        let mut rotation = Rotation { op, ops: ops.clone(), ..Rotation::new(shared.config.rotation_grace) };
+        if let Some((user, group)) = changes.login {
+            rotation.login = Some(Login { user, policy: group.login });
+            rotation.expiry = group.expiry;
+            rotation.binding = self.binding();
+        }
         match self.observed(shared.store.rotate(key, rotation)).await {
             Ok(created) => {
                 self.note(&created);
-                Ok(CookieChange::Set(created.id))
+                Ok(Change::Set(created.id))
             }
             // Another request has changed the id meanwhile, which was all that was wanted.
             Err(error) if plain && error.kind() == StoreErrorKind::Conflict => {
                 let commit = Commit { op: OpId::random(), ops, expected: None, logout: false };
                 self.observed(shared.store.commit(key, commit)).await?;
-                Ok(CookieChange::Keep)
+                Ok(Change::Keep)
             }
             Err(error) => Err(error),
         }
     }
 
     /// A touch that fails loses no data, so the response goes out; the failure is counted.
-    async fn touch(&self, key: SessionKey) -> CookieChange {
+    async fn touch(&self, key: SessionKey) -> Change {
         match self.observed(self.inner.shared.store.touch(key)).await {
             Err(error) if error.kind() == StoreErrorKind::Revoked => self.removal(),
-            _ => CookieChange::Keep,
+            _ => Change::Keep,
         }
     }
 
     /// Takes the cookie away, if the client has one.
-    fn removal(&self) -> CookieChange {
-        if self.inner.candidates.is_empty() { CookieChange::Keep } else { CookieChange::Remove }
+    fn removal(&self) -> Change {
+        if self.inner.visit.presented.is_empty() { Change::Keep } else { Change::Remove }
     }
 
     fn note(&self, created: &Created) {
@@ -168,7 +198,10 @@ impl Session {
     }
 
     /// Awaits a write within its span, and counts its failure.
-    async fn observed<T>(&self, write: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    pub(super) async fn observed<T>(
+        &self,
+        write: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let transaction = self.inner.transaction.as_ref();
         let mut span = transaction.map(|transaction| transaction.span(Stage::SessionCommit));
         let result = write.await;

@@ -2,9 +2,12 @@
 
 use iap_core::hooks::{Field, Stage};
 
+use crate::carrier::token::Presented;
 use crate::error::{StoreError, StoreErrorKind};
+use crate::id::SessionId;
 use crate::policy::Outage;
-use crate::record::Loaded;
+use crate::record::{Loaded, Record};
+use crate::write::Reason;
 
 use super::Session;
 use super::state::Base;
@@ -12,7 +15,9 @@ use super::state::Base;
 /// What asking the store for all candidates has brought.
 struct Answer {
     base: Base,
-    ended: Option<crate::write::Reason>,
+    ended: Option<Reason>,
+    /// The id that has led to the session, where its token is to be written anew.
+    outdated: Option<SessionId>,
 }
 
 impl Session {
@@ -29,6 +34,7 @@ impl Session {
         let mut state = self.inner.state.lock();
         state.base = answer.base;
         state.ended = answer.ended;
+        state.outdated = answer.outdated;
         drop(state);
         self.known().unwrap_or(Ok(()))
     }
@@ -37,7 +43,7 @@ impl Session {
     fn known(&self) -> Option<Result<(), StoreError>> {
         let mut state = self.inner.state.lock();
         match &state.base {
-            Base::NotLoaded if self.inner.candidates.is_empty() => {
+            Base::NotLoaded if self.inner.visit.presented.is_empty() => {
                 state.base = Base::Absent;
                 Some(Ok(()))
             }
@@ -75,11 +81,11 @@ impl Session {
                     span.fail(error.kind().as_str());
                 }
                 let outage = error.kind() == StoreErrorKind::Unavailable;
-                let base = match self.inner.outage {
+                let base = match self.inner.visit.policy.outage {
                     Outage::Anonymous if outage => Base::Degraded,
                     _ => Base::Failed(error.kind()),
                 };
-                Answer { base, ended: None }
+                Answer { base, ended: None, outdated: None }
             }
         }
     }
@@ -89,12 +95,17 @@ impl Session {
     async fn ask_store(&self) -> Result<Answer, StoreError> {
         let store = &self.inner.shared.store;
         let (mut ended, mut failed) = (None, None);
-        for id in &self.inner.candidates {
+        for Presented { id, outdated } in &self.inner.visit.presented {
             let key = store.ids().key(id);
             match store.load(key, None).await {
                 Ok(Some(Loaded::Found { record, now_ms })) => {
+                    if self.is_bound_elsewhere(&record) {
+                        continue;
+                    }
                     let by_old_id = record.key != key;
-                    return Ok(Answer { base: Base::Found { record, now_ms, by_old_id }, ended: None });
+                    let outdated = (*outdated && !by_old_id).then(|| id.clone());
+                    let base = Base::Found { record, now_ms, by_old_id };
+                    return Ok(Answer { base, ended: None, outdated });
                 }
                 Ok(_) => {}
                 Err(error) => match error.reason() {
@@ -105,7 +116,21 @@ impl Session {
         }
         match failed {
             Some(error) => Err(error),
-            None => Ok(Answer { base: Base::Absent, ended }),
+            None => Ok(Answer { base: Base::Absent, ended, outdated: None }),
         }
+    }
+
+    /// Whether the session belongs to a client with other traits.
+    fn is_bound_elsewhere(&self, record: &Record) -> bool {
+        let (Some(bound), Some(ours)) = (&record.binding, self.binding()) else { return false };
+        let elsewhere = *bound != ours;
+        if elsewhere {
+            self.inner.shared.metrics.bound_elsewhere.increment(1);
+            tracing::warn!(
+                session = record.key.short(),
+                "a session's id was sent by a client with other traits"
+            );
+        }
+        elsewhere
     }
 }

@@ -1,32 +1,35 @@
 //! The session of one request: loaded at first use, changed in memory, committed once.
 
+mod atomic;
+mod change;
 mod commit;
 mod load;
+mod login;
 mod state;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Extensions;
 use iap_core::Transaction;
-use iap_core::hooks::Field;
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::carrier::token::Presented;
 use crate::error::{StoreError, StoreErrorKind};
-use crate::id::{SessionId, SessionKey};
-use crate::limits::{attribute_bytes, check_user};
+use crate::id::SessionKey;
 use crate::metrics::LayerMetrics;
-use crate::policy::{Outage, SessionConfig};
+use crate::policy::{SessionConfig, SessionPolicy, Visitor};
 use crate::record::{Attributes, Op};
-use crate::store::{ScanQuery, SessionStore};
-use crate::write::{Reason, WhenFull};
+use crate::store::SessionStore;
+use crate::write::Reason;
 
-use state::{Base, Changes, State};
+use state::{Changes, State};
 
-pub(crate) use commit::{CookieChange, Failure};
+pub(crate) use commit::Failure;
 
 /// The session of a request. Cheap to clone; all clones are the same session.
 ///
@@ -57,10 +60,18 @@ pub(crate) struct Shared {
     pub(crate) metrics: LayerMetrics,
 }
 
+/// What a request brings.
+pub(crate) struct Visit {
+    pub(crate) policy: SessionPolicy,
+    /// The ids that it has sent.
+    pub(crate) presented: Vec<Presented>,
+    pub(crate) visitor: Visitor,
+    pub(crate) address: Option<IpAddr>,
+}
+
 struct Inner {
     shared: Arc<Shared>,
-    outage: Outage,
-    candidates: Vec<SessionId>,
+    visit: Visit,
     transaction: Option<Transaction>,
     /// Held while the store is asked, so that it is asked once.
     loading: tokio::sync::Mutex<()>,
@@ -84,16 +95,10 @@ pub struct Snapshot {
 }
 
 impl Session {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        outage: Outage,
-        candidates: Vec<SessionId>,
-        transaction: Option<Transaction>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, visit: Visit, transaction: Option<Transaction>) -> Self {
         let inner = Inner {
             shared,
-            outage,
-            candidates,
+            visit,
             transaction,
             loading: tokio::sync::Mutex::default(),
             state: Mutex::default(),
@@ -118,7 +123,7 @@ impl Session {
 
     /// The id that the client has sent, whether or not there is such a session.
     pub(crate) fn presented(&self) -> Option<[u8; 32]> {
-        self.inner.candidates.first().map(SessionId::secret)
+        self.inner.visit.presented.first().map(|presented| presented.id.secret())
     }
 
     /// Reads an attribute. Loads the session at first use.
@@ -178,60 +183,6 @@ impl Session {
         Ok(state.record().map(|record| (record.key, state.user())))
     }
 
-    /// Logs a user in: with the commit the session gets a new id and the user's name.
-    ///
-    /// Where the policy refuses further sessions this is checked now, so that the application can
-    /// say so, and decided by the commit: of two requests at the same moment the later one ends
-    /// with 409.
-    ///
-    /// # Errors
-    ///
-    /// `Refused` by the login policy; `Conflict` if the client came with an id that was just
-    /// changed; `Invalid` for an impossible name; `Sealed`; errors of the load.
-    pub async fn login(&self, user: &str) -> Result<(), StoreError> {
-        check_user(user)?;
-        self.load().await?;
-        let (key, by_old_id) = match &self.inner.state.lock().base {
-            Base::Degraded => return Err(unavailable()),
-            Base::Found { record, by_old_id, .. } => (Some(record.key), *by_old_id),
-            _ => (None, false),
-        };
-        if by_old_id {
-            let text = "the session's id was changed by another request";
-            return Err(StoreError::new(StoreErrorKind::Conflict, text));
-        }
-        let policy = self.inner.shared.config.login;
-        if policy.when_full == WhenFull::RefuseNew {
-            let page = self.inner.shared.store.scan(ScanQuery::of_user(user)).await?;
-            let others = page.sessions.iter().filter(|other| Some(other.key) != key).count();
-            if others >= policy.max.max(1) as usize {
-                self.inner.shared.metrics.refused.increment(1);
-                let text = format!("the user has as many sessions as allowed: {others}");
-                return Err(StoreError::new(StoreErrorKind::Refused, text));
-            }
-        }
-        self.with_changes(|changes| {
-            changes.login = Some(user.into());
-            changes.logout = false;
-        })?;
-        if let Some(transaction) = &self.inner.transaction {
-            transaction.set(Field::User, user);
-        }
-        Ok(())
-    }
-
-    /// Logs the user out. The session and its attributes stay; [`Session::destroy`] ends them.
-    ///
-    /// # Errors
-    ///
-    /// `Sealed`.
-    pub fn logout(&self) -> Result<(), StoreError> {
-        self.with_changes(|changes| {
-            changes.login = None;
-            changes.logout = true;
-        })
-    }
-
     /// Gives the session a new id with the commit: after a change of rights that is not a login.
     ///
     /// # Errors
@@ -289,65 +240,6 @@ impl Session {
         self.load().await?;
         let state = self.inner.state.lock();
         Ok(state.record().and_then(|record| record.attributes.get(name)).cloned())
-    }
-
-    /// Applies all changes or none.
-    pub(crate) fn change(&self, ops: Vec<Op>) -> Result<(), StoreError> {
-        let limits = self.inner.shared.store.limits();
-        for op in &ops {
-            match op {
-                Op::Set(name, value) => limits.check_attribute(name, value).map(|_| ())?,
-                Op::Remove(name) => limits.check_attribute(name, &Value::Null).map(|_| ())?,
-            }
-        }
-        let mut state = self.open()?;
-        let size = |name: &str, value: &Option<Value>| {
-            value.as_ref().map_or(name.len(), |value| attribute_bytes(name, value))
-        };
-        let changes = &mut state.changes;
-        let (mut added, mut bytes) = (0, 0);
-        for op in &ops {
-            match op {
-                Op::Set(name, value) => bytes += attribute_bytes(name, value),
-                Op::Remove(name) => bytes += name.len(),
-            }
-            added += 1;
-        }
-        // What waits for the commit is bounded like the session, with room for removals.
-        let count = changes.attributes.len() + added;
-        if count > 2 * limits.attributes || changes.bytes + bytes > 2 * limits.session_bytes {
-            return Err(StoreError::new(StoreErrorKind::TooLarge, "too many changes in one request"));
-        }
-        for op in ops {
-            let (name, value) = match op {
-                Op::Set(name, value) => (name, Some(value)),
-                Op::Remove(name) => (name, None),
-            };
-            changes.bytes += size(&name, &value);
-            if let Some(before) = changes.attributes.insert(name.clone(), value) {
-                changes.bytes -= size(&name, &before);
-            }
-        }
-        Ok(())
-    }
-
-    /// From now on nothing can be changed.
-    pub(crate) fn seal(&self) {
-        self.inner.state.lock().sealed = true;
-    }
-
-    fn with_changes(&self, change: impl FnOnce(&mut Changes)) -> Result<(), StoreError> {
-        change(&mut self.open()?.changes);
-        Ok(())
-    }
-
-    fn open(&self) -> Result<parking_lot::MutexGuard<'_, State>, StoreError> {
-        let state = self.inner.state.lock();
-        if state.sealed {
-            let text = "the response has been committed; the session cannot be changed any more";
-            return Err(StoreError::new(StoreErrorKind::Sealed, text));
-        }
-        Ok(state)
     }
 }
 

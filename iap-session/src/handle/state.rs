@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::StoreErrorKind;
+use crate::id::SessionId;
+use crate::policy::Group;
 use crate::record::Record;
 use crate::write::Reason;
 
@@ -14,6 +16,8 @@ pub(super) struct State {
     pub(super) base: Base,
     /// Why a session that the client still had a cookie of was ended.
     pub(super) ended: Option<Reason>,
+    /// The id that the client has, if its token is to be written anew.
+    pub(super) outdated: Option<SessionId>,
     pub(super) changes: Changes,
     pub(super) sealed: bool,
 }
@@ -41,7 +45,7 @@ pub(super) enum Base {
 pub(super) struct Changes {
     pub(super) attributes: BTreeMap<String, Option<Value>>,
     pub(super) bytes: usize,
-    pub(super) login: Option<Arc<str>>,
+    pub(super) login: Option<(Arc<str>, Group)>,
     pub(super) logout: bool,
     pub(super) rotate: bool,
     pub(super) destroy: bool,
@@ -57,8 +61,8 @@ impl State {
     }
 
     pub(super) fn user(&self) -> Option<Arc<str>> {
-        if self.changes.login.is_some() {
-            return self.changes.login.clone();
+        if let Some((user, _)) = &self.changes.login {
+            return Some(user.clone());
         }
         if self.changes.logout { None } else { self.record()?.user.clone() }
     }

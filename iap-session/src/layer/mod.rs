@@ -4,19 +4,23 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{HeaderValue, SET_COOKIE};
+use http::header::HeaderValue;
 use http::{Request, Response};
 use iap_core::rules::Identity;
 use iap_core::{Body, BoxError, Connection, Error, MatchedRoute, Origin, Transaction};
 use tower::{Layer, Service};
 
-use crate::cookie::is_cookie_name;
+use crate::carrier::Change;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::forward::{self, TOKEN_HEADER, TokenGuard, TokenRegistry, URL_HEADER, USER_HEADER};
-use crate::handle::{CookieChange, Failure, Session, Shared};
+use crate::handle::{Failure, Session, Shared, Visit as Brought};
 use crate::metrics::LayerMetrics;
-use crate::policy::{Mode, SessionConfig, SessionPolicy};
-use crate::store::{BoxFuture, SessionStore};
+use crate::policy::{Mode, SessionConfig, SessionPolicy, Visitor};
+use crate::store::SessionStore;
+
+mod future;
+
+pub use future::SessionFuture;
 
 /// Gives requests a [`Session`], and commits it before the response head goes out.
 ///
@@ -55,15 +59,9 @@ impl SessionLayer {
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Invalid`] for cookie names that are no tokens, or lifetimes of zero.
+    /// [`StoreErrorKind::Invalid`] for cookies that browsers refuse, or lifetimes of zero.
     pub fn with_config(store: Arc<dyn SessionStore>, config: SessionConfig) -> Result<Self, StoreError> {
-        let names = [&config.cookie.secure_name, &config.cookie.plain_name];
-        if !names.into_iter().all(|name| is_cookie_name(name)) {
-            return Err(StoreError::new(StoreErrorKind::Invalid, "a cookie name is not a token"));
-        }
-        if config.expiry.idle.as_millis() == 0 || config.expiry.absolute.as_millis() == 0 {
-            return Err(StoreError::new(StoreErrorKind::Invalid, "sessions must live for some time"));
-        }
+        config.check()?;
         Ok(Self::build(store, config))
     }
 
@@ -108,19 +106,21 @@ where
 {
     type Response = Response<Body>;
     type Error = Error;
-    type Future = BoxFuture<'static, Result<Response<Body>, Error>>;
+    type Future = SessionFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.inner.poll_ready(cx).map_err(|error| Error::from_boxed(error.into(), Origin::App))
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let Some(mut visit) = self.layer.enter(&mut request) else {
+            return SessionFuture::without(self.inner.call(request));
+        };
         // The clone that was polled ready is the one to call; the fresh one stays for later.
         let fresh = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, fresh);
         let layer = self.layer.clone();
-        Box::pin(async move {
-            let mut visit = layer.enter(&mut request);
+        SessionFuture::with(async move {
             layer.identify(&visit, &mut request).await?;
             layer.forward(&mut visit, &mut request).await?;
             let response = inner.call(request).await;
@@ -132,74 +132,62 @@ where
 
 /// What the layer remembers of a request while the inner service has it.
 struct Visit {
-    session: Option<Session>,
+    session: Session,
     token: Option<TokenGuard>,
     policy: SessionPolicy,
-    has_cookie: bool,
+    /// Whether the client has sent an id.
+    has_id: bool,
     /// Whether the route's rules want to know who asks.
     asks_identity: bool,
     connection: Option<Arc<Connection>>,
     transaction: Option<Transaction>,
 }
 
-impl Visit {
-    fn new(policy: SessionPolicy) -> Self {
-        Self {
-            session: None,
-            token: None,
-            policy,
-            has_cookie: false,
-            asks_identity: false,
-            connection: None,
-            transaction: None,
-        }
-    }
-}
-
 /// Also when the client leaves or the inner service fails: what is written then has no effect, and
 /// is told so.
 impl Drop for Visit {
     fn drop(&mut self) {
-        if let Some(session) = &self.session {
-            session.seal();
-        }
+        self.session.seal();
     }
 }
 
 impl SessionLayer {
-    /// Removes forged headers, finds the policy, and puts the handle into the extensions.
-    fn enter(&self, request: &mut Request<Body>) -> Visit {
+    /// Removes forged headers, finds the policy, and puts the handle into the extensions. `None` where there
+    /// are no sessions.
+    fn enter(&self, request: &mut Request<Body>) -> Option<Visit> {
         forward::strip(request.headers_mut());
+        let config = &self.shared.config;
         let route = request.extensions().get::<MatchedRoute>();
         let policy = route.and_then(MatchedRoute::policy::<SessionPolicy>).copied();
-        let policy = policy.unwrap_or(self.shared.config.policy);
+        let policy = policy.unwrap_or(config.policy);
         let asks_identity = route.is_some_and(MatchedRoute::asks_identity);
         if policy.mode == Mode::Off {
-            return Visit::new(policy);
+            if policy.forward {
+                config.strip(request.headers_mut());
+            }
+            return None;
         }
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
         let transaction = request.extensions().get::<Transaction>().cloned();
-        let cookie = self.shared.config.cookie.spec(connection.as_deref());
-        let candidates = cookie.candidates(request.headers());
-        let has_cookie = !candidates.is_empty();
-        let session = Session::new(self.shared.clone(), policy.outage, candidates, transaction.clone());
+        let presented = config.channel(policy.carrier, connection.as_deref()).presented(request.headers());
+        let has_id = !presented.is_empty();
+        let brought = Brought {
+            policy,
+            presented,
+            visitor: Visitor::new(request),
+            address: connection.as_ref().map(|connection| connection.peer().ip()),
+        };
+        let session = Session::new(self.shared.clone(), brought, transaction.clone());
         request.extensions_mut().insert(session.clone());
-        let mut visit = Visit::new(policy);
-        visit.session = Some(session);
-        visit.has_cookie = has_cookie;
-        visit.asks_identity = asks_identity;
-        visit.connection = connection;
-        visit.transaction = transaction;
-        visit
+        Some(Visit { session, token: None, policy, has_id, asks_identity, connection, transaction })
     }
 
     /// Tells the route's rules who asks, where they want to know. Only then it costs the session's load.
     async fn identify(&self, visit: &Visit, request: &mut Request<Body>) -> Result<(), Error> {
-        if !(visit.asks_identity && visit.has_cookie) {
+        if !(visit.asks_identity && visit.has_id) {
             return Ok(());
         }
-        let Some(session) = &visit.session else { return Ok(()) };
-        if let Some((key, user)) = session.identity().await? {
+        if let Some((key, user)) = visit.session.identity().await? {
             let identity = request.extensions_mut().get_or_insert_default::<Identity>();
             identity.session = Some(key.to_string().into());
             // Who has logged in to the route itself stays its user.
@@ -208,21 +196,20 @@ impl SessionLayer {
         Ok(())
     }
 
-    /// Prepares a request for an upstream: no cookie of ours, but a token and the user's name.
+    /// Prepares a request for an upstream: no id of ours, but a token and the user's name.
     async fn forward(&self, visit: &mut Visit, request: &mut Request<Body>) -> Result<(), Error> {
         if !visit.policy.forward {
             return Ok(());
         }
-        self.shared.config.cookie.strip(request.headers_mut());
-        let Some(session) = &visit.session else { return Ok(()) };
-        if visit.has_cookie
-            && let Some(user) = session.user().await?
+        self.shared.config.strip(request.headers_mut());
+        if visit.has_id
+            && let Some(user) = visit.session.user().await?
             && let Ok(name) = HeaderValue::from_bytes(user.as_bytes())
         {
             request.headers_mut().insert(USER_HEADER, name);
         }
         if let Some(forwarding) = &self.forwarding {
-            visit.token = forwarding.registry.register(session.clone());
+            visit.token = forwarding.registry.register(visit.session.clone());
             if let Some(token) = &visit.token {
                 request.headers_mut().insert(TOKEN_HEADER, token.header());
                 request.headers_mut().insert(URL_HEADER, forwarding.url.clone());
@@ -231,26 +218,19 @@ impl SessionLayer {
         Ok(())
     }
 
-    /// Commits, and gives the response its cookie.
+    /// Commits, and tells the client its id.
     async fn leave(&self, mut visit: Visit, mut response: Response<Body>) -> Result<Response<Body>, Error> {
-        let Some(session) = visit.session.clone() else { return Ok(response) };
-        let outcome = session.commit().await;
+        let outcome = visit.session.commit().await;
         // From here on the token is useless: the response head is on its way.
         drop(visit.token.take());
-        let cookie = self.shared.config.cookie.spec(visit.connection.as_deref());
+        let channel = self.shared.config.channel(visit.policy.carrier, visit.connection.as_deref());
         match outcome {
-            Ok(CookieChange::Keep) => {}
-            Ok(CookieChange::Set(id)) => {
-                response.headers_mut().append(SET_COOKIE, cookie.set(&id));
-            }
-            Ok(CookieChange::Remove) => {
-                response.headers_mut().append(SET_COOKIE, cookie.remove());
-            }
+            Ok(change) => channel.answer(&change, response.headers_mut()),
             Err(Failure { error, leave: false }) => return Err(error.into()),
             Err(Failure { error, leave: true }) => {
                 let trace_id = visit.transaction.as_ref().map(|transaction| transaction.context().trace_id);
                 response = Error::from(error).into_response(trace_id);
-                response.headers_mut().append(SET_COOKIE, cookie.remove());
+                channel.answer(&Change::Remove, response.headers_mut());
             }
         }
         Ok(response)

@@ -3,7 +3,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::COOKIE;
+use http::header::{COOKIE, SET_COOKIE};
 use iap_core::{ManualClock, Route, Target};
 use parking_lot::Mutex;
 use tower::limit::ConcurrencyLimitLayer;
@@ -18,6 +18,9 @@ use crate::testing::FlakyStore;
 use crate::write::{Expiry, LoginPolicy, Reason, WhenFull};
 use crate::{SessionId, SessionIds};
 
+mod atomic;
+mod carriers;
+mod creation;
 mod failures;
 mod forwarding;
 mod identity;

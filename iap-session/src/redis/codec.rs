@@ -8,6 +8,7 @@
 //! | `_c` `_la` | created, last access (Unix ms) |
 //! | `_idle` `_abs` | idle time (ms), absolute deadline (Unix ms) |
 //! | `_u` `_h` | user and handle, only while somebody is logged in |
+//! | `_bd` | what it is bound to, where something is |
 //! | `_op` | the last writes, `<op>=<version>` separated by blanks |
 //! | `_n` `_b` | number and bytes of the attributes |
 //! | `a:<name>` | `j` and the attribute as JSON |
@@ -58,6 +59,7 @@ pub(super) fn decode(key: SessionKey, fields: &HashMap<String, Bytes>) -> Result
         absolute_ms: number(fields, "_abs")?,
         user: optional("_u")?.map(Arc::from),
         handle: optional("_h")?.unwrap_or_default().into(),
+        binding: optional("_bd")?.map(Arc::from),
         attributes,
         recent: decode_recent(optional("_op")?.unwrap_or_default()),
     }))

@@ -177,6 +177,7 @@ impl RedisStore {
             rotated(UNBORN_MS).into(),
             record.attributes.len().to_string().into(),
             record.bytes().to_string().into(),
+            record.binding.as_deref().unwrap_or_default().into(),
         ];
         for (name, value) in &record.attributes {
             args.push(format!("a:{name}").into());
@@ -214,6 +215,7 @@ impl RedisStore {
 
     async fn commit_now(&self, key: SessionKey, commit: Commit) -> Result<u64, StoreError> {
         let mut changes = BTreeMap::new();
+        let mut tests = Vec::new();
         for op in &commit.ops {
             match op {
                 Op::Set(name, value) => {
@@ -223,6 +225,8 @@ impl RedisStore {
                 Op::Remove(name) => {
                     changes.insert(name.as_str(), None);
                 }
+                Op::Test(name, Some(value)) => tests.push(("t", name.as_str(), encode_value(value))),
+                Op::Test(name, None) => tests.push(("n", name.as_str(), String::new())),
             }
         }
         let mut args: Vec<Value> = vec![
@@ -232,10 +236,12 @@ impl RedisStore {
             self.limits.attributes.to_string().into(),
             self.limits.session_bytes.to_string().into(),
         ];
-        for (name, value) in changes {
-            args.push(if value.is_some() { "s" } else { "d" }.into());
-            args.push(name.into());
-            args.push(value.unwrap_or_default().into());
+        let changes = changes.into_iter().map(|(name, value)| {
+            let kind = if value.is_some() { "s" } else { "d" };
+            (kind, name, value.unwrap_or_default())
+        });
+        for (kind, name, value) in tests.into_iter().chain(changes) {
+            args.extend([kind.into(), name.into(), value.into()]);
         }
         let reply = self.on_session(&scripts::COMMIT_SCRIPT, key, args, Replicas::Confirm).await?;
         self.note_time(reply.get(2));
@@ -289,7 +295,10 @@ impl RedisStore {
                 "gone" => return Err(StoreError::gone()),
                 "corrupt" => return Err(corrupt("the session's fields are not complete")),
                 "conflict" => {
-                    return Err(StoreError::new(StoreErrorKind::Conflict, "the session has another version"));
+                    return Err(StoreError::new(
+                        StoreErrorKind::Conflict,
+                        "the session was changed meanwhile",
+                    ));
                 }
                 "large" => {
                     let text = "the session would exceed its limits of bytes or attributes";

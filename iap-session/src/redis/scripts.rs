@@ -51,7 +51,7 @@ local function replayed(op)
 end
 ";
 
-/// `op version created idle absolute lifetime user handle recent cap n b (field value)*`; `created`
+/// `op version created idle absolute lifetime user handle recent cap n b binding (field value)*`; `created`
 /// and `absolute` are empty for a new session. `cap` shortens the life of a session that nobody
 /// knows yet.
 const CREATE: &str = r"
@@ -64,14 +64,16 @@ local absolute = ARGV[5] ~= '' and tonumber(ARGV[5]) or now + tonumber(ARGV[6])
 redis.call('HSET', k, '_f', '1', '_st', 'a', '_v', ARGV[2], '_c', created, '_la', int(now),
   '_idle', ARGV[4], '_abs', int(absolute), '_op', ARGV[9], '_n', ARGV[11], '_b', ARGV[12])
 if ARGV[7] ~= '' then redis.call('HSET', k, '_u', ARGV[7], '_h', ARGV[8]) end
-for i = 13, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+if ARGV[13] ~= '' then redis.call('HSET', k, '_bd', ARGV[13]) end
+for i = 14, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
 local ends = math.min(now + tonumber(ARGV[4]), absolute)
 if ARGV[10] ~= '' then ends = math.min(ends, now + tonumber(ARGV[10])) end
 expire(ends)
 return {'ok', int(now)}
 ";
 
-/// `op expected logout max_attributes max_bytes (kind name value)*`.
+/// `op expected logout max_attributes max_bytes (kind name value)*`. Kinds: `s` set, `d` remove, `t` must be
+/// equal, `n` must be absent.
 const COMMIT: &str = r"
 local stop, m = guard()
 if stop then return stop end
@@ -80,15 +82,21 @@ if done then note() return {'ok', done, int(now)} end
 local version = m[2]
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= version then return {'conflict'} end
 local n, b = m[6], m[7]
+local tests = {t = true, n = true}
 for i = 6, #ARGV, 3 do
-  local old = redis.call('HSTRLEN', k, 'a:' .. ARGV[i + 1])
-  if old > 0 then n = n - 1; b = b - (#ARGV[i + 1] + old - 1) end
-  if ARGV[i] == 's' then n = n + 1; b = b + (#ARGV[i + 1] + #ARGV[i + 2] - 1) end
+  if tests[ARGV[i]] then
+    local wanted = ARGV[i] == 't' and ARGV[i + 2]
+    if redis.call('HGET', k, 'a:' .. ARGV[i + 1]) ~= wanted then return {'conflict'} end
+  else
+    local old = redis.call('HSTRLEN', k, 'a:' .. ARGV[i + 1])
+    if old > 0 then n = n - 1; b = b - (#ARGV[i + 1] + old - 1) end
+    if ARGV[i] == 's' then n = n + 1; b = b + (#ARGV[i + 1] + #ARGV[i + 2] - 1) end
+  end
 end
 if n > tonumber(ARGV[4]) or b > tonumber(ARGV[5]) then return {'large'} end
 for i = 6, #ARGV, 3 do
   if ARGV[i] == 's' then redis.call('HSET', k, 'a:' .. ARGV[i + 1], ARGV[i + 2])
-  else redis.call('HDEL', k, 'a:' .. ARGV[i + 1]) end
+  elseif ARGV[i] == 'd' then redis.call('HDEL', k, 'a:' .. ARGV[i + 1]) end
 end
 local user, handle = '', ''
 if ARGV[3] == '1' then

@@ -1,6 +1,7 @@
 //! For tests: the conformance suite that every store has to pass, a store that fails on demand, and
 //! real Redis servers: one, one behind Sentinel, a cluster.
 
+mod conditions;
 mod conformance;
 mod flaky;
 mod logins;

@@ -1,6 +1,6 @@
 use super::*;
 
-const FORWARD: SessionPolicy = SessionPolicy { mode: Mode::On, outage: Outage::FailClosed, forward: true };
+const FORWARD: SessionPolicy = SessionPolicy { forward: true, ..SessionPolicy::DEFAULT };
 
 /// An application behind the gateway: answers with the request's headers.
 fn upstream(bench: &Bench) -> (App, Arc<TokenRegistry>) {
@@ -96,7 +96,13 @@ async fn a_full_registry_forwards_without_a_token() {
     let bench = bench();
     let registry = TokenRegistry::new(1);
     let mut guards = Vec::new();
-    let session = || Session::new(bench.layer.shared.clone(), Outage::FailClosed, vec![], None);
+    let brought = || Brought {
+        policy: SessionPolicy::DEFAULT,
+        presented: vec![],
+        visitor: Visitor::new(&get("")),
+        address: None,
+    };
+    let session = || Session::new(bench.layer.shared.clone(), brought(), None);
     while registry.len() < 16 {
         guards.extend(registry.register(session()));
     }

@@ -3,8 +3,9 @@
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 use iap_core::Connection;
 
-use crate::id::SessionId;
-use crate::policy::{CookieConfig, SecureCookie};
+use crate::policy::{CookieConfig, SameSite, SecureCookie};
+
+use super::token::{Presented, Tokens};
 
 /// How many cookies of our name are tried: a stale one of a wider path or domain may come along.
 const MAX_CANDIDATES: usize = 4;
@@ -12,7 +13,7 @@ const MAX_CANDIDATES: usize = 4;
 /// The cookie of one request: which of the two names, and whether it is `Secure`.
 #[derive(Clone, Copy)]
 pub(crate) struct CookieSpec<'a> {
-    name: &'a str,
+    config: &'a CookieConfig,
     secure: bool,
 }
 
@@ -23,7 +24,7 @@ impl CookieConfig {
             SecureCookie::Never => false,
             SecureCookie::Auto => connection.is_some_and(Connection::is_tls),
         };
-        CookieSpec { name: if secure { &self.secure_name } else { &self.plain_name }, secure }
+        CookieSpec { config: self, secure }
     }
 
     /// Takes our cookies out of the request and leaves all others as they are.
@@ -48,17 +49,22 @@ impl CookieConfig {
 }
 
 impl CookieSpec<'_> {
-    /// The ids in the request that have the right shape, in the order they came, each once.
-    pub(crate) fn candidates(&self, headers: &HeaderMap) -> Vec<SessionId> {
-        let mut found = Vec::new();
+    fn name(&self) -> &str {
+        if self.secure { &self.config.secure_name } else { &self.config.plain_name }
+    }
+
+    /// The ids in the request that have the right form, in the order they came, each once.
+    pub(crate) fn presented(&self, headers: &HeaderMap, tokens: Tokens<'_>) -> Vec<Presented> {
+        let mut found: Vec<Presented> = Vec::new();
         let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
         for pair in lines.flat_map(|line| line.split(';')) {
             let Some((name, value)) = pair.split_once('=') else { continue };
-            if name.trim() != self.name {
+            if name.trim() != self.name() {
                 continue;
             }
-            if let Some(id) = SessionId::decode(value.trim()).filter(|id| !found.contains(id)) {
-                found.push(id);
+            let Some(presented) = tokens.decode(value.trim()) else { continue };
+            if found.iter().all(|other| other.id != presented.id) {
+                found.push(presented);
                 if found.len() == MAX_CANDIDATES {
                     break;
                 }
@@ -67,9 +73,9 @@ impl CookieSpec<'_> {
         found
     }
 
-    /// The `Set-Cookie` value that gives the browser an id.
-    pub(crate) fn set(&self, id: &SessionId) -> HeaderValue {
-        self.line(&id.encode(), "")
+    /// The `Set-Cookie` value that gives the browser a token.
+    pub(crate) fn set(&self, token: &str) -> HeaderValue {
+        self.line(token, "")
     }
 
     /// The `Set-Cookie` value that takes the cookie away.
@@ -78,9 +84,24 @@ impl CookieSpec<'_> {
     }
 
     fn line(&self, value: &str, age: &str) -> HeaderValue {
-        let secure = if self.secure { "; Secure" } else { "" };
-        let line = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}", self.name);
-        let mut line = HeaderValue::try_from(line).expect("cookie names are checked by the layer");
+        let same_site = match self.config.same_site {
+            SameSite::Strict => "Strict",
+            SameSite::None if self.secure => "None",
+            SameSite::Lax | SameSite::None => "Lax",
+        };
+        let secure = match (self.secure, self.config.partitioned) {
+            (false, _) => "",
+            (true, false) => "; Secure",
+            (true, true) => "; Secure; Partitioned",
+        };
+        let (domain_is, domain) = match &self.config.domain {
+            Some(domain) => ("; Domain=", domain.as_str()),
+            None => ("", ""),
+        };
+        let name = self.name();
+        let line =
+            format!("{name}={value}{domain_is}{domain}; Path=/; HttpOnly; SameSite={same_site}{secure}{age}");
+        let mut line = HeaderValue::try_from(line).expect("names and domains are checked by the layer");
         line.set_sensitive(true);
         line
     }

@@ -34,7 +34,8 @@ fn candidates_are_bounded_and_each_counts_once() {
     let encoded: Vec<String> = (0..10).map(|_| ids.generate().0.encode()).collect();
     let one = format!("iap-session={0}; iap-session={0}; iap-session=\"{0}\"", encoded[0]);
     let config = CookieConfig::default();
-    let candidates = |line: &str| config.spec(None).candidates(&headers(&[line.as_bytes()]));
+    let candidates =
+        |line: &str| config.spec(None).presented(&headers(&[line.as_bytes()]), Tokens::default());
     assert_eq!(candidates(&one).len(), 1);
     let many: Vec<String> = encoded.iter().map(|id| format!("iap-session={id}")).collect();
     assert_eq!(candidates(&many.join("; ")).len(), MAX_CANDIDATES);
@@ -49,7 +50,7 @@ proptest! {
         let line = parts.concat();
         let config = CookieConfig::default();
         let mut headers = headers(&[line.as_bytes()]);
-        for id in config.spec(None).candidates(&headers) {
+        for Presented { id, .. } in config.spec(None).presented(&headers, Tokens::default()) {
             prop_assert!(line.contains(&id.encode()));
         }
         config.strip(&mut headers);
@@ -59,6 +60,6 @@ proptest! {
                 prop_assert!(name != "iap-session" && name != "__Host-iap", "{line:?}");
             }
         }
-        prop_assert!(config.spec(None).candidates(&headers).is_empty());
+        prop_assert!(config.spec(None).presented(&headers, Tokens::default()).is_empty());
     }
 }
