@@ -41,7 +41,8 @@ impl Limits {
         check_text(name, Self::NAME_BYTES, "an attribute name")?;
         let bytes = attribute_bytes(name, value);
         if bytes > self.attribute_bytes {
-            let text = format!("an attribute has {bytes} bytes; the limit is {}", self.attribute_bytes);
+            let text =
+                format!("the attribute `{name}` has {bytes} bytes; the limit is {}", self.attribute_bytes);
             return Err(StoreError::new(StoreErrorKind::TooLarge, text));
         }
         Ok(bytes)

@@ -7,20 +7,29 @@ use std::path::Path;
 use iap_core::rules::{Auth, Basic, Bearer, Jwt, JwtKeys};
 
 use super::secret::read_secret;
-use crate::config::{AuthConfig, Environment, JwtConfig, RouteConfig, SecretRef};
+use crate::config::{AuthConfig, Config, Environment, JwtConfig, SecretRef};
 
-/// What stands for the contents of all files that logins hang on. Equal for equal contents.
+/// What stands for the contents of all files that logins and session ids hang on. Equal for equal contents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Material(u64);
+pub(super) struct Material {
+    pub(super) routes: u64,
+    pub(super) sessions: u64,
+}
 
-/// Looks at the files that the routes' logins are read from. One that cannot be read counts as another: what
-/// is wrong with it is found when it is used.
-pub(super) fn material(routes: &[RouteConfig]) -> Material {
+/// Looks at the files that the routes' logins and the keys of session ids are read from. One that cannot be
+/// read counts as another: what is wrong with it is found when it is used.
+pub(super) fn material(config: &Config) -> Material {
+    let routes = config.routes.iter().filter_map(|route| route.auth.as_ref()).flat_map(files);
+    let keys = config.sessions.sign.iter().flat_map(|sign| std::iter::once(&sign.key).chain(&sign.former));
+    Material { routes: contents(routes), sessions: contents(keys.filter_map(secret_file)) }
+}
+
+fn contents<'a>(files: impl Iterator<Item = &'a Path>) -> u64 {
     let mut hasher = DefaultHasher::new();
-    for file in routes.iter().filter_map(|route| route.auth.as_ref()).flat_map(files) {
+    for file in files {
         std::fs::read(file).ok().hash(&mut hasher);
     }
-    Material(hasher.finish())
+    hasher.finish()
 }
 
 fn files(auth: &AuthConfig) -> Vec<&Path> {

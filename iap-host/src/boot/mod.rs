@@ -7,6 +7,7 @@ mod processes;
 mod reload;
 mod routes;
 mod secret;
+mod session_policy;
 mod sessions;
 mod upstreams;
 
@@ -158,8 +159,9 @@ pub(crate) async fn boot(
     let mut shop = None;
     let before = RouteTable::default();
     let (routes, auth) =
-        build_routes(&config.routes, &before, environment, &upstreams, &processes, &mut shop).await?;
-    let layers = sessions.as_ref().map(|parts| parts.core.layers(&config.sessions)).transpose()?;
+        build_routes(config, &before, environment, &upstreams, &processes, &mut shop).await?;
+    let layers =
+        sessions.as_ref().map(|parts| parts.core.layers(&config.sessions, environment)).transpose()?;
     let gateway = start_gateway(config, routes, layers, apm.as_ref(), sockets, &runtime)?;
 
     let mut addresses = Addresses {

@@ -36,8 +36,13 @@ impl Platform {
             return Err(failed(setting)(text));
         }
         let mut changed = changes(old, &new);
-        if !changed.contains(&"routes") && auth::material(&new.routes) != self.auth {
-            changed.push("routes");
+        let (before, after) = (self.auth, auth::material(&new));
+        for (section, differs) in
+            [("sessions", before.sessions != after.sessions), ("routes", before.routes != after.routes)]
+        {
+            if differs && !changed.contains(&section) {
+                changed.push(section);
+            }
         }
         if changed.is_empty() {
             return Ok(changed);
@@ -50,11 +55,11 @@ impl Platform {
         processes.ready(&self.processes).await?;
         let before = self.gateway.server.routes();
         let (routes, auth) =
-            build_routes(&new.routes, &before, environment, &upstreams, &processes, &mut self.shop).await?;
+            build_routes(&new, &before, environment, &upstreams, &processes, &mut self.shop).await?;
         drop(before);
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
         if has("server") || has("sessions") {
-            self.replace_gateway(&new, routes)?;
+            self.replace_gateway(&new, routes, environment)?;
         } else {
             self.gateway.server.set_routes(routes);
         }
@@ -92,8 +97,14 @@ impl Platform {
     }
 
     /// A new server takes over; the old one finishes what it has begun.
-    fn replace_gateway(&mut self, new: &Config, routes: RouteTable) -> Result<(), BootError> {
-        let layers = self.sessions.as_ref().map(|core| core.layers(&new.sessions)).transpose()?;
+    fn replace_gateway(
+        &mut self,
+        new: &Config,
+        routes: RouteTable,
+        environment: &Environment,
+    ) -> Result<(), BootError> {
+        let layers =
+            self.sessions.as_ref().map(|core| core.layers(&new.sessions, environment)).transpose()?;
         let sockets = self.gateway.server.sockets().map_err(failed("server.listen"))?;
         // A port that the system has chosen stays.
         let mut bound = new.clone();

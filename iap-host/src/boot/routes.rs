@@ -5,19 +5,19 @@ use std::sync::Arc;
 use iap_core::files::Files;
 use iap_core::rules::Rules;
 use iap_core::{Route, RouteTable, Target};
-use iap_session::{Mode, SessionPolicy};
 
 use super::auth::{self, Material, build_auth};
 use super::processes::Processes;
+use super::session_policy::session_policy;
 use super::upstreams::Upstreams;
 use super::{BootError, failed};
-use crate::config::{Builtin, Environment, RouteConfig, SessionMode, TextOr};
+use crate::config::{Builtin, Config, Environment, RouteConfig, TextOr};
 use crate::demo::shop;
 
 /// Builds all routes, in the place of those `before`; says from which [`Material`], so that a reload can
 /// tell whether that is another now.
 pub(super) async fn build_routes(
-    configs: &[RouteConfig],
+    config: &Config,
     before: &RouteTable,
     environment: &Environment,
     upstreams: &Upstreams,
@@ -26,19 +26,12 @@ pub(super) async fn build_routes(
     shop: &mut Option<Target>,
 ) -> Result<(RouteTable, Material), BootError> {
     // First, so that a file that changes meanwhile is seen as changed.
-    let material = auth::material(configs);
-    let mut routes = Vec::with_capacity(configs.len());
-    for config in configs {
+    let material = auth::material(config);
+    let sessions = &config.sessions;
+    let mut routes = Vec::with_capacity(config.routes.len());
+    for config in &config.routes {
         let target = build_target(config, upstreams, processes, shop).await?;
-        let sessions = config.session.unwrap_or(match target {
-            Target::Service(_) | Target::Upstream(_) | Target::Split(_) => SessionMode::On,
-            _ => SessionMode::Off,
-        });
-        let policy = SessionPolicy {
-            mode: if sessions == SessionMode::On { Mode::On } else { Mode::Off },
-            forward: target.is_proxied(),
-            ..SessionPolicy::default()
-        };
+        let policy = session_policy(&config.session(), sessions, target.is_proxied());
         let blame = |error: String| failed("routes")(format!("route `{}`: {error}", config.name));
         let mut route = Route::new(config.name.as_str(), config.path.as_str(), target).with_policy(policy);
         if config.exact {

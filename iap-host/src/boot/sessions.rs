@@ -10,15 +10,15 @@ use iap_session::audience::{
     Audience, AudienceConfig as AudienceSettings, AudienceLayer, AudienceStore, AudienceView,
 };
 use iap_session::{
-    Breaker, BreakerConfig as Settings, CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig,
-    MemoryStore, NearCache, RedisStore, SecureCookie, SessionApi, SessionConfig, SessionIds, SessionLayer,
-    SessionStore, Sessions, TokenRegistry, WhenFull,
+    Breaker, BreakerConfig as Settings, Credentials, MemoryConfig, MemoryStore, NearCache, RedisStore,
+    SessionApi, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry,
 };
 use tokio::runtime::Handle;
 
 use super::secret::read_secret;
+use super::session_policy::session_config;
 use super::{BootError, failed, serve_inner};
-use crate::config::{Environment, OnLimit, RedisConfig, SecretRef, Secure, SessionsConfig, StoreKind};
+use crate::config::{Environment, RedisConfig, SecretRef, SessionsConfig, StoreKind};
 
 /// How many requests may hold a session token at once.
 const MAX_TOKENS: usize = 100_000;
@@ -47,8 +47,12 @@ pub(super) struct SessionCore {
 }
 
 impl SessionCore {
-    pub(super) fn layers(&self, config: &SessionsConfig) -> Result<SessionLayers, BootError> {
-        let session = SessionLayer::with_config(self.store.clone(), session_config(config))
+    pub(super) fn layers(
+        &self,
+        config: &SessionsConfig,
+        environment: &Environment,
+    ) -> Result<SessionLayers, BootError> {
+        let session = SessionLayer::with_config(self.store.clone(), session_config(config, environment)?)
             .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
             .map_err(failed("sessions"))?;
         Ok(SessionLayers {
@@ -133,29 +137,6 @@ fn start_audience(view: AudienceView, runtime: &Handle) -> AudienceView {
         }
     });
     view
-}
-
-fn session_config(config: &SessionsConfig) -> SessionConfig {
-    SessionConfig {
-        expiry: Expiry { idle: config.idle.0, absolute: config.absolute.0 },
-        login: LoginPolicy {
-            max: config.login.max_per_user,
-            when_full: match config.login.on_limit {
-                OnLimit::EvictOldest => WhenFull::EvictOldest,
-                OnLimit::RefuseNew => WhenFull::RefuseNew,
-            },
-        },
-        cookie: CookieConfig {
-            secure_name: format!("__Host-{}", config.cookie.name),
-            plain_name: config.cookie.name.clone(),
-            secure: match config.cookie.secure {
-                Secure::Auto => SecureCookie::Auto,
-                Secure::Always => SecureCookie::Always,
-                Secure::Never => SecureCookie::Never,
-            },
-        },
-        ..SessionConfig::default()
-    }
 }
 
 /// The store, behind a breaker and a cache where they are wanted: the cache is asked first.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use iap_core::{Route, RouteTable, Target};
 
-use super::{Config, RedisConfig, RouteConfig, StoreKind, TextOr, check_server};
+use super::session_policy::{Prefix, check_lives};
+use super::{Config, RedisConfig, RouteConfig, SessionsConfig, StoreKind, TextOr, check_server};
 
 /// What is wrong, and with which route.
 #[derive(Debug)]
@@ -137,10 +138,32 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     if sessions.idle > sessions.absolute {
         return wrong("sessions.idle is longer than sessions.absolute");
     }
-    let name = &sessions.cookie.name;
+    check_ids(sessions).map_err(|message| Problem { route: None, message })
+}
+
+/// How session ids travel, and the groups of users.
+fn check_ids(sessions: &SessionsConfig) -> Result<(), String> {
+    let wrong = |message: &str| Err(message.to_owned());
+    let cookie = &sessions.cookie;
+    let name = &cookie.name;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(is_token) || name.starts_with("__") {
-        return wrong("sessions.cookie.name is no cookie name (`__Host-` is put before it over TLS)");
+        return wrong("sessions.cookie.name is no cookie name (`cookie.prefix` is put before it over TLS)");
+    }
+    if cookie.domain.is_some() && cookie.prefix == Prefix::Host {
+        return wrong(
+            "sessions.cookie.domain: browsers refuse a domain with the prefix `__Host-`; set `prefix: secure`",
+        );
+    }
+    if sessions.header.parse::<http::HeaderName>().is_err() {
+        return wrong("sessions.header is no name of a header");
+    }
+    for (name, group) in &sessions.groups {
+        if group.max_per_user == 0 {
+            return Err(format!("sessions.groups.{name}.max_per_user: a user needs at least one session"));
+        }
+        check_lives(group.idle, group.absolute, sessions)
+            .map_err(|error| format!("sessions.groups.{name}: {error}"))?;
     }
     Ok(())
 }
@@ -211,6 +234,7 @@ fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {
         ));
     }
     route.rules().map_err(|message| format!("route `{name}`: {message}"))?;
+    route.session().check(&config.sessions).map_err(|message| format!("route `{name}`: {message}"))?;
     route.check_identity(config.sessions.enabled).map_err(|message| format!("route `{name}`: {message}"))
 }
 

@@ -15,6 +15,7 @@ mod route;
 mod rules;
 mod secret;
 mod server;
+mod session_policy;
 mod sessions;
 mod split;
 mod units;
@@ -33,11 +34,14 @@ pub(crate) use jwt::JwtConfig;
 pub(crate) use parse::parse;
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
-pub(crate) use route::{Builtin, RouteConfig, SessionMode};
+pub(crate) use route::{Builtin, RouteConfig};
 pub(crate) use rules::AuthConfig;
 pub(crate) use secret::SecretRef;
 pub(crate) use server::{ClientCertificates, ServerConfig, ServerTlsConfig, TlsVersion};
-pub(crate) use sessions::{OnLimit, Secure, SessionsConfig, StoreKind};
+pub(crate) use session_policy::{
+    Bound, Carrier, Outage, RouteSession, SameSite, Secure, SessionMode, SessionRef,
+};
+pub(crate) use sessions::{OnLimit, SessionsConfig, StoreKind};
 pub(crate) use units::{ByteSize, Rate, Span};
 pub(crate) use upstream::{TextOr, UpstreamConfig, UpstreamRef};
 

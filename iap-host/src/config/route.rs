@@ -6,7 +6,7 @@ use super::rules::{
     AuthConfig, CompressConfig, CorsConfig, EditsConfig, LimitsConfig, RateConfig, RedirectConfig, WhenConfig,
 };
 use super::split::SplitConfig;
-use super::{FilesRef, ProcessConfig, UpstreamRef};
+use super::{FilesRef, ProcessConfig, RouteSession, SessionMode, SessionRef, UpstreamRef};
 
 /// One route. Exactly one of `upstream`, `process`, `files`, `respond`, `redirect`, `split`
 /// and `service` says where it leads.
@@ -32,7 +32,7 @@ pub(crate) struct RouteConfig {
     pub(crate) split: Option<SplitConfig>,
     pub(crate) service: Option<Builtin>,
     /// Whether sessions are used here; on by default, off for files.
-    pub(crate) session: Option<SessionMode>,
+    pub(crate) session: Option<SessionRef>,
     /// Networks that may come, and networks that may not.
     pub(crate) allow: Vec<String>,
     pub(crate) deny: Vec<String>,
@@ -76,11 +76,15 @@ impl Default for RouteConfig {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum SessionMode {
-    On,
-    Off,
+impl RouteConfig {
+    /// What is done with sessions here.
+    pub(crate) fn session(&self) -> RouteSession {
+        let default = || {
+            let no_application = self.files.is_some() || self.respond.is_some() || self.redirect.is_some();
+            if no_application { SessionMode::Off } else { SessionMode::On }.into()
+        };
+        self.session.as_ref().map_or_else(default, |session| session.0.clone())
+    }
 }
 
 /// Services that are built in.

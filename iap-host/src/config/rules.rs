@@ -166,8 +166,7 @@ impl RouteConfig {
 
     /// Whether somebody can tell what the rules ask for.
     pub(crate) fn check_identity(&self, sessions: bool) -> Result<(), String> {
-        let default = self.files.is_none() && self.respond.is_none() && self.redirect.is_none();
-        let has_sessions = sessions && self.session.map_or(default, |mode| mode == SessionMode::On);
+        let has_sessions = sessions && self.session().mode != SessionMode::Off;
         let wants = |by: &str| self.rate_limits.iter().any(|rate| rate.by == by);
         if wants("session") && !has_sessions {
             return Err("rate_limits.by: session needs sessions on this route".to_owned());

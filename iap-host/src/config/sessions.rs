@@ -1,10 +1,12 @@
 //! The session cluster.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
 
+use super::session_policy::{Bound, CookieConfig, GroupConfig, NoSessionsConfig, SignConfig};
 use super::{ByteSize, RedisConfig, SecretRef, Span};
 
 /// The session cluster.
@@ -17,11 +19,23 @@ pub(crate) struct SessionsConfig {
     /// The key that session ids are hashed with; the same on all nodes of a cluster.
     pub(crate) secret: Option<SecretRef>,
     pub(crate) cookie: CookieConfig,
+    /// The header of routes whose sessions travel in one.
+    pub(crate) header: String,
+    /// Ids are signed with it.
+    pub(crate) sign: Option<SignConfig>,
+    /// The name of this node, at the end of ids, for a balancer in front.
+    pub(crate) node: Option<String>,
     /// A session ends after this long without a request.
     pub(crate) idle: Span,
     /// A session ends after this long whatever happens.
     pub(crate) absolute: Span,
     pub(crate) login: LoginConfig,
+    /// Other rules for some users: the application says whose, when it logs them in.
+    pub(crate) groups: BTreeMap<String, GroupConfig>,
+    /// Who gets none.
+    pub(crate) none_for: NoSessionsConfig,
+    /// What of a client must stay the same.
+    pub(crate) bind: Vec<Bound>,
     /// Where applications in other languages reach their session.
     pub(crate) api: SocketAddr,
     /// Most sessions in the memory store.
@@ -72,9 +86,15 @@ impl Default for SessionsConfig {
             redis: None,
             secret: None,
             cookie: CookieConfig::default(),
+            header: "x-auth-token".into(),
+            sign: None,
+            node: None,
             idle: Span::seconds(30 * 60),
             absolute: Span::seconds(12 * 3600),
             login: LoginConfig::default(),
+            groups: BTreeMap::new(),
+            none_for: NoSessionsConfig::default(),
+            bind: Vec::new(),
             api: ([127, 0, 0, 1], 9901).into(),
             max_count: 100_000,
             max_memory: ByteSize(256 << 20),
@@ -88,29 +108,6 @@ impl Default for SessionsConfig {
 pub(crate) enum StoreKind {
     Memory,
     Redis,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct CookieConfig {
-    pub(crate) name: String,
-    pub(crate) secure: Secure,
-}
-
-impl Default for CookieConfig {
-    fn default() -> Self {
-        Self { name: "iap-session".into(), secure: Secure::Auto }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Secure {
-    /// Over TLS.
-    Auto,
-    /// Always: TLS ends in front of us.
-    Always,
-    Never,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -33,6 +33,18 @@ fn errors_name_the_place_and_the_remedy() {
         ("routes:\n  - {name: a, files: x, host: 'x.org:80'}\n", "iap.yaml:2:5: ", "is no host name"),
         ("sessions: {api: '0.0.0.0:9901'}\n", "iap.yaml: ", "one they can reach"),
         ("sessions: {cookie: {name: __Host-x}}\n", "iap.yaml: ", "is no cookie name"),
+        ("sessions: {cookie: {domain: x.org}}\n", "iap.yaml: ", "set `prefix: secure`"),
+        ("sessions: {header: 'a b'}\n", "iap.yaml: ", "no name of a header"),
+        ("sessions: {sign: {key: text}}\n", "iap.yaml:1:24: ", "given by reference"),
+        ("sessions: {bind: [ip]}\n", "iap.yaml:1:19: ", "expected one of address"),
+        ("sessions: {groups: {a: {max_per_user: 0}}}\n", "iap.yaml: ", "sessions.groups.a.max_per_user"),
+        ("sessions: {groups: {a: {max_per_user: 1, idle: 13h}}}\n", "iap.yaml: ", "longer than `absolute`"),
+        ("routes:\n  - {name: a, service: demo-shop, session: maybe}\n", "iap.yaml:2:35: ", "`existing`"),
+        (
+            "routes:\n  - {name: a, service: demo-shop, session: {idle: 0s}}\n",
+            "iap.yaml:2:5: ",
+            "longer than zero",
+        ),
         (
             "sessions: {store: redis, secret: {env: S}, redis: {url: 'tls://h:1'}}\n",
             "iap.yaml: ",

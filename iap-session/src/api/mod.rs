@@ -12,13 +12,17 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /session` | the state: `{"user", "new", "version", "ended", "attributes"}` |
-//! | `PATCH /session` `{"set": {..}, "remove": [..]}` | the new state; all changes or none |
+//! | `GET /session` | the state: `{"user", "new", "version", "ended", "attributes"}`; with `?versions` those of the attributes, too |
+//! | `PATCH /session` `{"set": {..}, "remove": [..], "if": {..}}` | the new state; all changes or none |
 //! | `DELETE /session` | 204; the session ends with the response |
-//! | `GET /session/attributes/{name}` | the attribute as JSON, or 404 |
-//! | `POST /session/login` `{"user": ".."}` | the new state; the id changes with the response |
+//! | `GET /session/attributes/{name}` | the attribute as JSON with its `ETag`, or 404 |
+//! | `PUT`, `DELETE /session/attributes/{name}` | 204; with `If-Match` or `If-None-Match: *` decided at once, or 412 |
+//! | `POST /session/attributes/{name}/increment` `{"by": 1}` | `{"value": ..}`, decided at once |
+//! | `POST /session/login` `{"user": "..", "group": ".."}` | the new state; the id changes with the response |
 //! | `POST /session/logout` | the new state |
 //! | `POST /session/rotate` | the new state; the id changes with the response |
+
+mod attribute;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -29,15 +33,15 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use iap_core::{Body, Error, Kind, Origin, gate};
-use serde::Deserialize;
+use iap_core::{Body, Error, Kind, Origin};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower::Service;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::forward::{TOKEN_HEADER, TokenRegistry};
-use crate::handle::Session;
+use crate::handle::{Session, Snapshot};
 use crate::record::Op;
 use crate::store::BoxFuture;
 
@@ -55,12 +59,25 @@ struct Patch {
     set: BTreeMap<String, Value>,
     #[serde(default)]
     remove: Vec<String>,
+    /// The versions that attributes must have; `null`: none, it is absent.
+    #[serde(default)]
+    r#if: BTreeMap<String, Option<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Login {
     user: String,
+    #[serde(default)]
+    group: Option<String>,
+}
+
+/// The state, with the version of each attribute.
+#[derive(Serialize)]
+struct Versioned {
+    #[serde(flatten)]
+    state: Snapshot,
+    versions: BTreeMap<String, String>,
 }
 
 impl SessionApi {
@@ -80,64 +97,40 @@ impl SessionApi {
         let session = token(request.headers()).and_then(|token| self.registry.resolve(token));
         let session = session.ok_or_else(over)?;
         let path = request.uri().path().to_owned();
+        let versions =
+            request.uri().query().is_some_and(|query| query == "versions" || query == "versions=1");
         let method = request.method().clone();
         let post = method == Method::POST;
         match path.trim_end_matches('/') {
             "/session" if method == Method::GET => {}
             "/session" if method == Method::PATCH => {
                 let patch: Patch = self.json(request).await?;
-                let set = patch.set.into_iter().map(|(name, value)| Op::Set(name, value));
-                let ops = set.chain(patch.remove.into_iter().map(Op::Remove)).collect();
-                session.load().await?;
-                session.change(ops)?;
+                patch_session(&session, patch).await?;
             }
             "/session" if method == Method::DELETE => {
                 session.destroy()?;
                 return Ok(respond(StatusCode::NO_CONTENT, Body::empty()));
             }
-            "/session/login" if post => {
-                let login: Login = self.json(request).await?;
-                session.login(&login.user).await?;
-            }
+            "/session/login" if post => match self.json(request).await? {
+                Login { user, group: None } => session.login(&user).await?,
+                Login { user, group: Some(group) } => session.login_as(&user, &group).await?,
+            },
             "/session/logout" if post => session.logout()?,
             "/session/rotate" if post => session.rotate()?,
-            path => return self.attribute(&session, &method, path).await,
+            path => {
+                return match path.strip_prefix("/session/attributes/") {
+                    Some(name) => self.attribute(&session, name, request).await,
+                    None => Err(not_served(path)),
+                };
+            }
         }
-        Ok(json(&session.snapshot().await?))
-    }
-
-    async fn attribute(
-        &self,
-        session: &Session,
-        method: &Method,
-        path: &str,
-    ) -> Result<Response<Body>, Error> {
-        let name = path.strip_prefix("/session/attributes/").filter(|name| !name.contains('/'));
-        if *method == Method::GET
-            && let Some(name) = name
-        {
-            let bad_name = || {
-                Error::new(
-                    Kind::BadRequest,
-                    Origin::Client,
-                    "the attribute name is not percent-encoded UTF-8",
-                )
-            };
-            let name = gate::percent_decode(name).ok_or_else(bad_name)?;
-            let value = session.value(&name).await?;
-            let absent = || Error::new(Kind::NotFound, Origin::Client, "the session has no such attribute");
-            return Ok(json(&value.ok_or_else(absent)?));
+        let state = session.snapshot().await?;
+        if !versions {
+            return Ok(json(&state));
         }
-        let served = match path {
-            "/session" => Some("GET, PATCH, DELETE"),
-            "/session/login" | "/session/logout" | "/session/rotate" => Some("POST"),
-            _ => name.map(|_| "GET"),
-        };
-        if let Some(served) = served {
-            let error = Error::new(Kind::MethodNotAllowed, Origin::Client, "the method is not served here");
-            return Err(error.allow(served));
-        }
-        Err(Error::new(Kind::NotFound, Origin::Client, "the session API has no such resource"))
+        let version = |(name, value): (&String, &Value)| (name.clone(), attribute::version(value));
+        let versions = state.attributes.iter().map(version).collect();
+        Ok(json(&Versioned { state, versions }))
     }
 
     async fn json<T: DeserializeOwned>(&self, request: Request<Body>) -> Result<T, Error> {
@@ -179,7 +172,7 @@ impl Service<Request<Body>> for SessionApi {
             let answer = api.answer(request).await;
             Ok(answer.unwrap_or_else(|error| {
                 let error = if is_sealed(&error) { over() } else { error };
-                let mut response = error.into_response(None);
+                let mut response = problem(error);
                 if response.status() == StatusCode::UNAUTHORIZED {
                     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 }
@@ -193,10 +186,71 @@ fn over() -> Error {
     Error::new(Kind::Unauthorized, Origin::Client, "the session token is not valid, or not any more")
 }
 
+/// The path has no such method, or leads nowhere.
+fn not_served(path: &str) -> Error {
+    let served = match path {
+        "/session" => "GET, PATCH, DELETE",
+        "/session/login" | "/session/logout" | "/session/rotate" => "POST",
+        _ => return Error::new(Kind::NotFound, Origin::Client, "the session API has no such resource"),
+    };
+    attribute::wrong_method(served)
+}
+
+fn unmet() -> Error {
+    Error::new(Kind::PreconditionFailed, Origin::Client, "an attribute has another version")
+}
+
+/// Changes that wait for the response, or with conditions what is decided now.
+async fn patch_session(session: &Session, patch: Patch) -> Result<(), Error> {
+    let set = patch.set.into_iter().map(|(name, value)| Op::Set(name, value));
+    let ops = set.chain(patch.remove.into_iter().map(Op::Remove)).collect();
+    session.load().await?;
+    if patch.r#if.is_empty() {
+        return Ok(session.change(ops)?);
+    }
+    let mut conditions = Vec::with_capacity(patch.r#if.len());
+    for (name, wanted) in patch.r#if {
+        let value = session.value(&name).await?;
+        if value.as_ref().map(attribute::version) != wanted {
+            return Err(unmet());
+        }
+        conditions.push((name, value));
+    }
+    if session.update(conditions, ops).await? { Ok(()) } else { Err(unmet()) }
+}
+
+fn store_error(error: &Error) -> Option<&StoreError> {
+    std::error::Error::source(error).and_then(|source| source.downcast_ref::<StoreError>())
+}
+
 /// Whether the commit has begun between the look at the token and the change: too late as well.
 fn is_sealed(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<StoreError>());
-    source.is_some_and(|error| error.kind() == StoreErrorKind::Sealed)
+    store_error(error).is_some_and(|error| error.kind() == StoreErrorKind::Sealed)
+}
+
+/// The answer to an application, which is told more than a client on the Web: which limit, which name.
+fn problem(error: Error) -> Response<Body> {
+    let detail = store_error(&error).and_then(|cause| match cause.kind() {
+        StoreErrorKind::TooLarge
+        | StoreErrorKind::Invalid
+        | StoreErrorKind::Refused
+        | StoreErrorKind::Conflict => Some(format!("{}: {cause}", error.message())),
+        _ => None,
+    });
+    let kind = error.kind().as_str();
+    let mut response = error.into_response(None);
+    if let Some(detail) = detail {
+        let status = response.status();
+        let problem = serde_json::json!({
+            "type": "about:blank",
+            "title": status.canonical_reason(),
+            "status": status.as_u16(),
+            "detail": detail,
+            "kind": kind,
+        });
+        *response.body_mut() = problem.to_string().into();
+    }
+    response
 }
 
 /// The token, as `Authorization: Bearer` (RFC 6750) or in the header it came in.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use http::header::{COOKIE, SET_COOKIE};
+use http::header::{COOKIE, ETAG, IF_MATCH, IF_NONE_MATCH, SET_COOKIE};
 use iap_core::{MatchedRoute, Route, Target};
 use serde_json::json;
 use tower::{Layer, ServiceExt, service_fn};
@@ -189,6 +189,11 @@ async fn wrong_requests_are_told_what_is_wrong_and_change_nothing() {
                 ("PUT", "/session", None, 405),
                 ("GET", "/session/login", None, 405),
                 ("PATCH", "/session/attributes/a", None, 405),
+                ("GET", "/session/attributes/a/increment", None, 405),
+                ("PUT", "/session/attributes/a", None, 415),
+                ("PUT", "/session/attributes/%01", Some(json!(1)), 400),
+                ("POST", "/session/attributes/a/increment", Some(json!({"by": 0.5})), 400),
+                ("POST", "/session/login", Some(json!({"user": "a", "group": "none"})), 400),
                 ("GET", "/other", None, 404),
                 ("GET", "/session/attributes/a/b", None, 404),
                 ("GET", "/session/attributes/%zz", None, 400),
@@ -217,11 +222,11 @@ async fn a_refused_method_is_told_which_are_served() {
     gateway
         .visit("", async |caller| {
             for (path, allow) in [
-                ("/session", "GET, PATCH, DELETE"),
                 ("/session/rotate", "POST"),
-                ("/session/attributes/a", "GET"),
+                ("/session/attributes/a", "GET, PUT, DELETE"),
+                ("/session/attributes/a/increment", "POST"),
             ] {
-                let request = Request::put(path).header(AUTHORIZATION, format!("Bearer {}", caller.token));
+                let request = Request::patch(path).header(AUTHORIZATION, format!("Bearer {}", caller.token));
                 let response =
                     caller.api.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
                 assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
@@ -242,4 +247,96 @@ async fn a_change_during_the_commit_is_too_late() {
         assert_eq!(caller.call("DELETE", "/session", None).await.0, 401);
     });
     assert_eq!(cookie.await.0, None);
+}
+
+/// Sends one attribute with a condition; returns status and version.
+async fn put(
+    caller: &Caller,
+    method: &str,
+    condition: Option<(http::HeaderName, &str)>,
+) -> (u16, Option<String>) {
+    let mut request = Request::builder()
+        .method(method)
+        .uri("/session/attributes/seat")
+        .header(AUTHORIZATION, format!("Bearer {}", caller.token))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Body::from("7"))
+        .unwrap();
+    if let Some((name, value)) = condition {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    let response = caller.api.clone().oneshot(request).await.unwrap();
+    let version = response.headers().get(ETAG).map(|tag| tag.to_str().unwrap().to_owned());
+    (response.status().as_u16(), version)
+}
+
+#[tokio::test]
+async fn an_attribute_has_a_version_and_conditions_are_decided_at_once() {
+    let gateway = gateway();
+    let set = async |caller: Caller| {
+        caller.call("PATCH", "/session", Some(json!({"set": {"first": 1}}))).await;
+    };
+    let (cookie, _) = gateway.visit("", set).await;
+    let cookie = cookie.unwrap();
+    let stored = async |name: &str| {
+        let page = gateway.store.scan(crate::ScanQuery::default()).await.unwrap();
+        let Some(crate::Loaded::Found { record, .. }) =
+            gateway.store.load(page.sessions[0].key, None).await.unwrap()
+        else {
+            panic!("it is there");
+        };
+        record.attributes.get(name).cloned()
+    };
+    gateway
+        .visit(&cookie, async |caller| {
+            let absent = Some((IF_NONE_MATCH, "*"));
+            let (status, version) = put(&caller, "PUT", absent.clone()).await;
+            assert_eq!(
+                (status, stored("seat").await),
+                (204, Some(json!(7))),
+                "not with the response, but now"
+            );
+            let version = version.unwrap();
+            assert_eq!(put(&caller, "PUT", absent).await.0, 412);
+            assert_eq!(put(&caller, "GET", None).await, (200, Some(version.clone())));
+            assert_eq!(put(&caller, "DELETE", Some((IF_MATCH, "\"0\""))).await.0, 412);
+            assert_eq!(put(&caller, "PUT", Some((IF_MATCH, "*"))).await.0, 400);
+
+            let (_, state) = caller.call("GET", "/session?versions", None).await;
+            assert_eq!(state["versions"]["seat"], json!(version.trim_matches('"')));
+            let first = &state["versions"]["first"];
+            let wrong = json!({"set": {"first": 2}, "if": {"first": first, "seat": null}});
+            assert_eq!(caller.call("PATCH", "/session", Some(wrong)).await.0, 412);
+            assert_eq!(stored("first").await, Some(json!(1)));
+            let right = json!({"set": {"first": 2}, "if": {"first": first, "none": null}});
+            assert_eq!(caller.call("PATCH", "/session", Some(right)).await.0, 200);
+            assert_eq!(stored("first").await, Some(json!(2)));
+
+            let tags = format!("\"0\", {version}");
+            assert_eq!(put(&caller, "DELETE", Some((IF_MATCH, &tags))).await.0, 204);
+            assert_eq!(stored("seat").await, None);
+            let path = "/session/attributes/count/increment";
+            assert_eq!(caller.call("POST", path, Some(json!({}))).await, (200, json!({"value": 1})));
+            assert_eq!(caller.call("POST", path, Some(json!({"by": -3}))).await, (200, json!({"value": -2})));
+            assert_eq!(stored("count").await, Some(json!(-2)));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_application_is_told_which_limit_it_has_met() {
+    let gateway = gateway();
+    gateway
+        .visit("", async |caller| {
+            let big = json!({"set": {"a\"b": "x".repeat(gateway.store.limits().attribute_bytes)}});
+            let (status, problem) = caller.call("PATCH", "/session", Some(big)).await;
+            let detail = problem["detail"].as_str().unwrap();
+            assert!(status == 413 && detail.contains("`a\"b`") && detail.contains("65536"), "{problem}");
+            let (_, problem) = caller.call("POST", "/session/login", Some(json!({"user": ""}))).await;
+            assert!(
+                problem["detail"].as_str().unwrap().contains("a user name has 1 to 256 bytes"),
+                "{problem}"
+            );
+        })
+        .await;
 }
