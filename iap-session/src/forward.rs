@@ -1,8 +1,6 @@
 //! What is handed on to applications behind the gateway: headers, and tokens for the session API.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,7 +10,7 @@ use metrics::{Counter, counter};
 use parking_lot::Mutex;
 
 use crate::handle::Session;
-use crate::id::random;
+use crate::id::{RandomKeyed, random};
 
 /// The header with the token for the session API; good until the response head is out.
 pub const TOKEN_HEADER: HeaderName = HeaderName::from_static("iap-session-token");
@@ -52,25 +50,7 @@ pub struct TokenRegistry {
 }
 
 type Token = u128;
-type Live = HashMap<Token, Session, BuildHasherDefault<AsItIs>>;
-
-/// Tokens are random, and all of them ours: nothing is to be hashed.
-#[derive(Default)]
-struct AsItIs(u64);
-
-impl Hasher for AsItIs {
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("tokens are numbers");
-    }
-
-    fn write_u128(&mut self, token: u128) {
-        self.0 = (token >> 64) as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+type Live = RandomKeyed<Token, Session>;
 
 /// A random token. The system is asked for several at a time, by each thread for its own.
 fn random_token() -> Token {

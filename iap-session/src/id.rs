@@ -1,6 +1,8 @@
 //! Session ids: the secret in the cookie, and the keyed hash that everything else sees.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -187,6 +189,26 @@ impl OpId {
 impl fmt::Display for OpId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex(&self.0))
+    }
+}
+
+/// A map of what is random already, such as keyed hashes: nobody can choose keys that meet, so that nothing
+/// is hashed again.
+pub(crate) type RandomKeyed<K, V> = HashMap<K, V, BuildHasherDefault<AsItIs>>;
+
+/// The hasher of [`RandomKeyed`]: the last eight bytes of the key.
+#[derive(Default)]
+pub(crate) struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last_chunk() {
+            self.0 = u64::from_ne_bytes(*last);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 

@@ -54,19 +54,25 @@ impl Limits {
     ///
     /// As [`Limits::check_attribute`].
     pub fn check(&self, attributes: &Attributes) -> Result<usize, StoreError> {
-        if attributes.len() > self.attributes {
-            let text = format!("{} attributes; the limit is {}", attributes.len(), self.attributes);
-            return Err(StoreError::new(StoreErrorKind::TooLarge, text));
-        }
         let mut total = 0;
         for (name, value) in attributes {
             total += self.check_attribute(name, value)?;
         }
-        if total > self.session_bytes {
-            let text = format!("the session has {total} bytes; the limit is {}", self.session_bytes);
+        self.check_sums(attributes.len(), total)?;
+        Ok(total)
+    }
+
+    /// Checks the number of a session's attributes, and the bytes of all of them.
+    pub(crate) fn check_sums(&self, attributes: usize, bytes: usize) -> Result<(), StoreError> {
+        if attributes > self.attributes {
+            let text = format!("{attributes} attributes; the limit is {}", self.attributes);
             return Err(StoreError::new(StoreErrorKind::TooLarge, text));
         }
-        Ok(total)
+        if bytes > self.session_bytes {
+            let text = format!("the session has {bytes} bytes; the limit is {}", self.session_bytes);
+            return Err(StoreError::new(StoreErrorKind::TooLarge, text));
+        }
+        Ok(())
     }
 }
 

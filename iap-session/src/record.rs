@@ -108,6 +108,18 @@ impl Record {
     /// [`StoreErrorKind::TooLarge`]
     /// and [`StoreErrorKind::Invalid`] by `limits`. The record is then unchanged.
     pub fn apply(&mut self, commit: &Commit, limits: &Limits, now_ms: u64) -> Result<u64, StoreError> {
+        let mut bytes = self.bytes();
+        self.apply_to(&mut bytes, commit, limits, now_ms)
+    }
+
+    /// The same for who knows the [`Record::bytes`] already, and wants to go on knowing them.
+    pub(crate) fn apply_to(
+        &mut self,
+        bytes: &mut usize,
+        commit: &Commit,
+        limits: &Limits,
+        now_ms: u64,
+    ) -> Result<u64, StoreError> {
         if let Some((_, version)) = self.recent.iter().find(|(op, _)| *op == commit.op) {
             return Ok(*version);
         }
@@ -119,16 +131,31 @@ impl Record {
         if commit.ops.iter().any(fails) {
             return Err(StoreError::new(StoreErrorKind::Conflict, "an attribute has another value"));
         }
-        let mut attributes = self.attributes.clone();
+        let mut changes: BTreeMap<&String, Option<&Value>> = BTreeMap::new();
         for op in &commit.ops {
             match op {
-                Op::Set(name, value) => attributes.insert(name.clone(), value.clone()),
-                Op::Remove(name) => attributes.remove(name),
+                Op::Set(name, value) => changes.insert(name, Some(value)),
+                Op::Remove(name) => changes.insert(name, None),
                 Op::Test(..) => None,
             };
         }
-        limits.check(&attributes)?;
-        self.attributes = attributes;
+        let (mut count, mut sum) = (self.attributes.len(), *bytes);
+        for (name, value) in &changes {
+            if let Some(old) = self.attributes.get(*name) {
+                (count, sum) = (count - 1, sum - attribute_bytes(name, old));
+            }
+            if let Some(value) = value {
+                (count, sum) = (count + 1, sum + limits.check_attribute(name, value)?);
+            }
+        }
+        limits.check_sums(count, sum)?;
+        for (name, value) in changes {
+            match value {
+                Some(value) => self.attributes.insert(name.clone(), value.clone()),
+                None => self.attributes.remove(name),
+            };
+        }
+        *bytes = sum;
         if commit.logout {
             self.user = None;
             self.handle = "".into();

@@ -129,21 +129,19 @@ impl MemoryStore {
     fn change<T>(
         &self,
         key: SessionKey,
-        change: impl Fn(&mut Record, u64) -> Result<T, StoreError>,
+        change: impl Fn(&mut Record, &mut usize, u64) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut key = key;
         for _ in 0..MAX_HOPS {
-            let outcome = self.with(&key, |shard, now| match shard.get(&key, now).cloned() {
+            let outcome = self.with(&key, |shard, now| match shard.get(&key, now) {
                 None => Err(StoreError::gone()),
-                Some(State::Ended(reason)) => Err(StoreError::revoked(reason)),
-                Some(State::Rotated(next)) => Ok(Err(next)),
-                Some(State::Live(mut record)) => {
-                    if !self.users.admits(&self.ids, &record) {
+                Some(State::Ended(reason)) => Err(StoreError::revoked(*reason)),
+                Some(State::Rotated(next)) => Ok(Err(*next)),
+                Some(State::Live(record)) => {
+                    if !self.users.admits(&self.ids, record) {
                         return Err(StoreError::revoked(Reason::Evicted));
                     }
-                    let result = change(Arc::make_mut(&mut record), now)?;
-                    shard.put(key, Entry::live(record));
-                    Ok(Ok(result))
+                    shard.update(&key, |record, bytes| change(record, bytes, now)).map(Ok)
                 }
             })?;
             match outcome {
@@ -320,12 +318,12 @@ impl SessionStore for MemoryStore {
 
     fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            let (before, version) = self.change(key, |record, now| {
-                let before = record.clone();
-                record.apply(&commit, &self.limits, now).map(|version| (before, version))
+            let (version, left) = self.change(key, |record, bytes, now| {
+                let place = commit.logout.then(|| (record.user.clone(), record.handle.clone()));
+                record.apply_to(bytes, &commit, &self.limits, now).map(|version| (version, place))
             })?;
-            if commit.logout {
-                self.users.remove(&self.ids, &before);
+            if let Some((Some(user), handle)) = left {
+                self.users.leave(&self.ids, &user, &handle);
             }
             Ok(version)
         })
@@ -333,7 +331,7 @@ impl SessionStore for MemoryStore {
 
     fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            self.change(key, |record, now| {
+            self.change(key, |record, _, now| {
                 record.touch(now);
                 Ok(())
             })

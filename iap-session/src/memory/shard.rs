@@ -1,11 +1,16 @@
 //! One shard: a map, ordered twice: by deadline to expire, by last access to make room.
+//!
+//! An access moves a session back in both orders. That is not done at once: a session stands where it stood
+//! when it was put there, and is moved when it comes to the front. Nothing comes too late, since a session never
+//! stands behind its true place.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::mem;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::id::SessionKey;
+use crate::error::StoreError;
+use crate::id::{RandomKeyed, SessionKey};
 use crate::record::Record;
 use crate::write::Reason;
 
@@ -20,12 +25,19 @@ pub(super) enum State {
     Ended(Reason),
 }
 
-/// A state, and when it goes.
+/// A state, and where it stands in the orders.
 pub(super) struct Entry {
     state: State,
+    /// Of a mark: when it goes. Of a session: its place by deadline.
     deadline_ms: u64,
-    bytes: usize,
+    /// Its place by last access, without the key.
+    rank: Rank,
+    /// Bytes of the attributes alone.
+    attributes: usize,
 }
+
+/// With a user or not, last access.
+type Rank = (bool, u64);
 
 /// What operations on a shard have changed since it was last asked.
 #[derive(Default)]
@@ -39,10 +51,10 @@ pub(super) struct Changes {
 }
 
 pub(super) struct Shard {
-    entries: HashMap<SessionKey, Entry>,
+    entries: RandomKeyed<SessionKey, Entry>,
     by_deadline: BTreeSet<(u64, SessionKey)>,
-    /// With a user or not, last access: the first one goes first.
-    by_access: BTreeSet<(bool, u64, SessionKey)>,
+    /// The first one goes first.
+    by_access: BTreeSet<(Rank, SessionKey)>,
     /// All keys in order, so that a scan can go on where it stopped.
     keys: BTreeSet<SessionKey>,
     bytes: usize,
@@ -60,26 +72,47 @@ const PURGE: usize = 4;
 
 impl Entry {
     pub(super) fn live(record: Arc<Record>) -> Self {
-        let bytes = record.bytes() + record.user.as_ref().map_or(0, |user| user.len());
-        Self { deadline_ms: record.deadline_ms(), bytes: bytes + OVERHEAD, state: State::Live(record) }
+        let (deadline_ms, rank, attributes) = (record.deadline_ms(), rank_of(&record), record.bytes());
+        Self { state: State::Live(record), deadline_ms, rank, attributes }
     }
 
     pub(super) fn mark(state: State, deadline_ms: u64) -> Self {
-        Self { state, deadline_ms, bytes: OVERHEAD }
+        Self { state, deadline_ms, rank: (false, deadline_ms), attributes: 0 }
     }
 
-    fn rank(&self, key: SessionKey) -> (bool, u64, SessionKey) {
+    /// When it goes.
+    fn ends_ms(&self) -> u64 {
         match &self.state {
-            State::Live(record) => (record.user.is_some(), record.accessed_ms, key),
-            State::Rotated(_) | State::Ended(_) => (false, self.deadline_ms, key),
+            State::Live(record) => record.deadline_ms(),
+            State::Rotated(_) | State::Ended(_) => self.deadline_ms,
         }
     }
+
+    /// Its true place by last access.
+    fn true_rank(&self) -> Rank {
+        match &self.state {
+            State::Live(record) => rank_of(record),
+            State::Rotated(_) | State::Ended(_) => self.rank,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        let user = match &self.state {
+            State::Live(record) => record.user.as_ref().map_or(0, |user| user.len()),
+            State::Rotated(_) | State::Ended(_) => 0,
+        };
+        OVERHEAD + self.attributes + user
+    }
+}
+
+fn rank_of(record: &Record) -> Rank {
+    (record.user.is_some(), record.accessed_ms)
 }
 
 impl Shard {
     pub(super) fn new(max_entries: usize, max_bytes: usize) -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: RandomKeyed::default(),
             by_deadline: BTreeSet::new(),
             by_access: BTreeSet::new(),
             keys: BTreeSet::new(),
@@ -94,7 +127,7 @@ impl Shard {
 
     /// What stands under `key` now; what is past its deadline is removed.
     pub(super) fn get(&mut self, key: &SessionKey, now_ms: u64) -> Option<&State> {
-        if self.entries.get(key)?.deadline_ms <= now_ms {
+        if self.entries.get(key)?.ends_ms() <= now_ms {
             self.expire(key);
             return None;
         }
@@ -104,42 +137,83 @@ impl Shard {
     /// Puts an entry in place and drops others until the bounds hold again.
     pub(super) fn put(&mut self, key: SessionKey, entry: Entry) {
         self.remove(&key);
-        self.bytes += entry.bytes;
+        self.bytes += entry.bytes();
         self.changes.live += i64::from(matches!(entry.state, State::Live(_)));
         self.by_deadline.insert((entry.deadline_ms, key));
-        self.by_access.insert(entry.rank(key));
+        self.by_access.insert((entry.rank, key));
         self.keys.insert(key);
         self.entries.insert(key, entry);
-        while self.entries.len() > self.max_entries || self.bytes > self.max_bytes {
-            // Never the entry that was just put there, unless it is alone.
-            let mut candidates = self.by_access.iter().map(|(_, _, key)| *key);
-            let Some(victim) = candidates.find(|candidate| *candidate != key) else { break };
-            if let Some(State::Live(record)) = self.remove(&victim) {
-                self.evicted += 1;
-                self.changes.evicted.push(record);
-            }
+        self.make_room(&key);
+    }
+
+    /// Changes the live session under `key`, which is there, in its place. `change` gets the bytes of its attributes
+    /// and keeps them right.
+    pub(super) fn update<T>(
+        &mut self,
+        key: &SessionKey,
+        change: impl FnOnce(&mut Record, &mut usize) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let entry = self.entries.get_mut(key).ok_or_else(StoreError::gone)?;
+        let before = entry.bytes();
+        let State::Live(record) = &mut entry.state else { return Err(StoreError::gone()) };
+        let result = change(Arc::make_mut(record), &mut entry.attributes)?;
+        self.bytes = self.bytes - before + entry.bytes();
+        // A logout moves it to the front, where it would not be looked for.
+        let rank = entry.true_rank();
+        if rank < entry.rank {
+            self.by_access.remove(&(entry.rank, *key));
+            self.by_access.insert((rank, *key));
+            entry.rank = rank;
         }
+        self.make_room(key);
+        Ok(result)
     }
 
     pub(super) fn remove(&mut self, key: &SessionKey) -> Option<State> {
         let entry = self.entries.remove(key)?;
-        self.bytes -= entry.bytes;
+        self.bytes -= entry.bytes();
         self.changes.live -= i64::from(matches!(entry.state, State::Live(_)));
         self.by_deadline.remove(&(entry.deadline_ms, *key));
-        self.by_access.remove(&entry.rank(*key));
+        self.by_access.remove(&(entry.rank, *key));
         self.keys.remove(key);
         Some(entry.state)
     }
 
-    /// Removes a few entries whose time is over.
+    /// Looks at a few entries whose time may be over.
     pub(super) fn purge(&mut self, now_ms: u64) {
         for _ in 0..PURGE {
-            match self.by_deadline.first() {
-                Some((deadline, key)) if *deadline <= now_ms => {
-                    let key = *key;
-                    self.expire(&key);
+            let Some((place, key)) = self.by_deadline.first().copied().filter(|(place, _)| *place <= now_ms)
+            else {
+                break;
+            };
+            match self.entries.get_mut(&key) {
+                // It has been used since it was put there.
+                Some(entry) if entry.ends_ms() > now_ms => {
+                    entry.deadline_ms = entry.ends_ms();
+                    self.by_deadline.remove(&(place, key));
+                    self.by_deadline.insert((entry.deadline_ms, key));
                 }
-                _ => break,
+                _ => self.expire(&key),
+            }
+        }
+    }
+
+    /// Drops entries until the bounds hold, but never `newest`, unless it is alone.
+    fn make_room(&mut self, newest: &SessionKey) {
+        while self.entries.len() > self.max_entries || self.bytes > self.max_bytes {
+            let mut candidates = self.by_access.iter().filter(|(_, key)| key != newest);
+            let Some((place, victim)) = candidates.next().copied() else { break };
+            if let Some(entry) = self.entries.get_mut(&victim)
+                && entry.true_rank() > place
+            {
+                entry.rank = entry.true_rank();
+                self.by_access.remove(&(place, victim));
+                self.by_access.insert((entry.rank, victim));
+                continue;
+            }
+            if let Some(State::Live(record)) = self.remove(&victim) {
+                self.evicted += 1;
+                self.changes.evicted.push(record);
             }
         }
     }
@@ -162,7 +236,7 @@ impl Shard {
 
     /// Live sessions; walks the shard.
     pub(super) fn live_at(&self, now_ms: u64) -> u64 {
-        let live = |entry: &&Entry| matches!(entry.state, State::Live(_)) && entry.deadline_ms > now_ms;
+        let live = |entry: &&Entry| matches!(entry.state, State::Live(_)) && entry.ends_ms() > now_ms;
         self.entries.values().filter(live).count() as u64
     }
 
@@ -181,8 +255,14 @@ impl Shard {
     /// Panics where the orders or the sum of bytes do not fit the entries.
     #[cfg(test)]
     pub(super) fn check(&self) {
-        let bytes: usize = self.entries.values().map(|entry| entry.bytes).sum();
+        let bytes: usize = self.entries.values().map(Entry::bytes).sum();
         assert_eq!(self.bytes, bytes);
+        for entry in self.entries.values() {
+            assert!(entry.deadline_ms <= entry.ends_ms() && entry.rank <= entry.true_rank());
+            if let State::Live(record) = &entry.state {
+                assert_eq!(entry.attributes, record.bytes());
+            }
+        }
         for length in [self.by_deadline.len(), self.by_access.len(), self.keys.len()] {
             assert_eq!(length, self.entries.len());
         }

@@ -73,11 +73,17 @@ impl Users {
 
     /// Takes the place of a session away.
     pub(super) fn remove(&self, ids: &SessionIds, record: &Record) {
-        let Some(user) = &record.user else { return };
+        if let Some(user) = &record.user {
+            self.leave(ids, user, &record.handle);
+        }
+    }
+
+    /// Takes the place of a user's session away.
+    pub(super) fn leave(&self, ids: &SessionIds, user: &str, handle: &str) {
         let user = ids.user_key(user);
         let mut shard = self.shard(&user).lock();
         if let Some(places) = shard.get_mut(&user) {
-            places.retain(|place| place.handle != record.handle);
+            places.retain(|place| &*place.handle != handle);
             if places.is_empty() {
                 shard.remove(&user);
             }

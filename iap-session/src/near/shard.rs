@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::id::SessionKey;
+use crate::id::{RandomKeyed, SessionKey};
 use crate::record::Record;
 
 /// What an entry weighs beside its attributes.
@@ -31,11 +31,11 @@ struct Slot {
 
 /// Entries in the order of a clock (second chance): what was not used for a whole round goes.
 pub(super) struct Shard {
-    entries: HashMap<SessionKey, Slot>,
+    entries: RandomKeyed<SessionKey, Slot>,
     hand: VecDeque<SessionKey>,
     users: HashMap<Arc<str>, Vec<SessionKey>>,
     /// Old ids that lead to new ones.
-    aliases: HashMap<SessionKey, SessionKey>,
+    aliases: RandomKeyed<SessionKey, SessionKey>,
     /// Changes with everything that is forgotten: what was read before is not kept after it.
     generation: u64,
     bytes: usize,
@@ -46,10 +46,10 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(max_entries: usize, max_bytes: usize) -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: RandomKeyed::default(),
             hand: VecDeque::new(),
             users: HashMap::new(),
-            aliases: HashMap::new(),
+            aliases: RandomKeyed::default(),
             generation: 0,
             bytes: 0,
             max_entries,
