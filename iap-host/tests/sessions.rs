@@ -3,7 +3,8 @@
 mod common;
 
 use common::http::{Response, get, send};
-use common::{FREE_PORTS, Host};
+use common::{FREE_PORTS, Host, eventually, redis_sessions_with};
+use iap_session::testing::RedisServer;
 
 fn config(sessions: &str) -> String {
     format!(
@@ -91,4 +92,35 @@ fn the_key_that_signs_ids_is_replaced_without_logging_anybody_out() {
     assert_eq!(reload()["changed"], serde_json::json!(["sessions"]));
     assert_ne!(cart(&host, &[("cookie", &first)]), full);
     assert_eq!(cart(&host, &[("cookie", &second)]), full);
+}
+
+/// When sessions end is a matter of Redis' clock, whatever those of the gateways show.
+#[test]
+fn clocks_of_gateways_are_wrong_by_a_minute() {
+    let redis = RedisServer::start();
+    let sessions = redis_sessions_with(&format!("url: '{}'", redis.url())).replace("api:", "idle: 4s, api:");
+    let config = format!("{FREE_PORTS}{sessions}routes: [{{name: shop, path: /, service: demo-shop}}]\n");
+    let gateway = |clock: &str| {
+        let library = "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1";
+        let monotonic = "FAKETIME_DONT_FAKE_MONOTONIC=1";
+        Host::start_below(&["env", library, monotonic, &format!("FAKETIME={clock}")], &config)
+    };
+    let (fast, slow) = (gateway("+60s"), gateway("-60s"));
+    let date = |host: &Host| {
+        let response = get(host.http, "/");
+        httpdate::parse_http_date(response.header("date").unwrap()).unwrap()
+    };
+    let differ = date(&fast).duration_since(date(&slow)).unwrap();
+    assert!(differ.as_secs() > 100, "the clocks do differ");
+
+    let cookie = buy(&fast, &[]).header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let headers = [("cookie", cookie.as_str())];
+    assert_eq!(cart(&slow, &headers), "[1]", "it is not taken for an old one");
+    assert_eq!(cart(&fast, &headers), "[1]");
+    let key = redis.ask(&["KEYS", "iap:s:*"]).unwrap();
+    let left: i64 = redis.ask(&["PTTL", key.trim()]).unwrap().parse().unwrap();
+    assert!((0..=4000).contains(&left), "{left} ms");
+    // Each look is an access, so only the server is asked until it has gone.
+    eventually("the session ends", || redis.ask(&["KEYS", "iap:s:*"]).unwrap().is_empty().then_some(()));
+    assert_eq!((cart(&fast, &headers), cart(&slow, &headers)), ("[]".to_owned(), "[]".to_owned()));
 }

@@ -1,5 +1,6 @@
 //! Session ids: the secret in the cookie, and the keyed hash that everything else sees.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -168,9 +169,19 @@ impl fmt::Debug for SessionIds {
 pub struct OpId([u8; 12]);
 
 impl OpId {
-    /// A new name.
+    /// A new name. Nobody has to guess at names, so the system is asked once a thread: the rest is counting.
     pub fn random() -> Self {
-        Self(random())
+        thread_local!(static NEXT: Cell<([u8; 8], u32)> = const { Cell::new(([0; 8], 0)) });
+        let (mut start, mut count) = NEXT.get();
+        if count == 0 {
+            start = random();
+        }
+        count = count.wrapping_add(1);
+        NEXT.set((start, count));
+        let mut bytes = [0; 12];
+        bytes[..8].copy_from_slice(&start);
+        bytes[8..].copy_from_slice(&count.to_be_bytes());
+        Self(bytes)
     }
 
     /// Reads the digits of `Display`.

@@ -131,14 +131,18 @@ impl Record {
         if commit.ops.iter().any(fails) {
             return Err(StoreError::new(StoreErrorKind::Conflict, "an attribute has another value"));
         }
-        let mut changes: BTreeMap<&String, Option<&Value>> = BTreeMap::new();
-        for op in &commit.ops {
+        fn changed(op: &Op) -> Option<(&String, Option<&Value>)> {
             match op {
-                Op::Set(name, value) => changes.insert(name, Some(value)),
-                Op::Remove(name) => changes.insert(name, None),
+                Op::Set(name, value) => Some((name, Some(value))),
+                Op::Remove(name) => Some((name, None)),
                 Op::Test(..) => None,
-            };
+            }
         }
+        // Of several changes of one attribute the last one counts.
+        let mut changes: Vec<(&String, Option<&Value>)> =
+            commit.ops.iter().rev().filter_map(changed).collect();
+        changes.sort_by_key(|(name, _)| *name);
+        changes.dedup_by_key(|(name, _)| *name);
         let (mut count, mut sum) = (self.attributes.len(), *bytes);
         for (name, value) in &changes {
             if let Some(old) = self.attributes.get(*name) {

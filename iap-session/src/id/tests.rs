@@ -39,3 +39,11 @@ fn operation_ids_survive_their_text_form() {
     assert_eq!(OpId::from_hex("é"), None);
     assert_eq!(OpId::from_hex(&"+1".repeat(12)), None);
 }
+
+#[test]
+fn names_of_writes_are_different_on_all_threads() {
+    let draw = || (0..1000).map(|_| OpId::random()).collect::<Vec<_>>();
+    let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(draw)).collect();
+    let names = threads.into_iter().flat_map(|thread| thread.join().unwrap());
+    assert_eq!(names.collect::<std::collections::HashSet<_>>().len(), 4000);
+}

@@ -1,7 +1,7 @@
 //! Commands to Redis, and what their failures mean.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fred::error::Error;
@@ -10,9 +10,9 @@ use fred::types::config::{Options, Server};
 use fred::types::scripts::Script;
 use fred::types::{ClusterHash, CustomCommand, FromValue, Value};
 use fred::util::redis_keyslot;
-use iap_core::{Clock, SystemClock};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::record::millis;
 
 use super::asking::Asking;
 use super::config::RedisConfig;
@@ -28,8 +28,10 @@ pub(super) struct Connection {
     pub(super) tracking: Option<Tracking>,
     pub(super) command_timeout: Duration,
     address: Arc<str>,
-    /// The server's clock minus ours, in milliseconds.
-    skew_ms: AtomicI64,
+    /// From here on time is counted: by a clock that nobody sets, whatever the system's shows.
+    began: Instant,
+    /// What the server's clock showed then, in Unix milliseconds.
+    began_ms: AtomicU64,
 }
 
 /// The reads of one load, and whether the server tells of changes to all they have seen.
@@ -89,7 +91,8 @@ impl Connection {
             tracking,
             command_timeout: config.command_timeout,
             address,
-            skew_ms: AtomicI64::new(0),
+            began: Instant::now(),
+            began_ms: AtomicU64::new(0),
         };
         let time: Vec<u64> = connection.command("TIME", ClusterHash::Random, vec![], Effect::Read).await?;
         if let [seconds, micros] = time[..] {
@@ -100,13 +103,16 @@ impl Connection {
 
     /// The server's time, by the last reply that told it.
     pub(super) fn now_ms(&self) -> u64 {
-        SystemClock.now_ms().saturating_add_signed(self.skew_ms.load(Ordering::Relaxed))
+        self.began_ms.load(Ordering::Relaxed).saturating_add(self.elapsed_ms())
     }
 
     /// Notes what the server's clock showed just now.
     pub(super) fn observe(&self, server_ms: u64) {
-        let skew = server_ms as i64 - SystemClock.now_ms() as i64;
-        self.skew_ms.store(skew, Ordering::Relaxed);
+        self.began_ms.store(server_ms.saturating_sub(self.elapsed_ms()), Ordering::Relaxed);
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        millis(self.began.elapsed())
     }
 
     /// Runs a script on one key. The reply is a list of texts and never empty. With strong consistency,

@@ -8,6 +8,7 @@ mod network;
 mod rights;
 mod sentinel;
 mod server;
+mod steps;
 mod strong;
 
 use std::sync::Arc;

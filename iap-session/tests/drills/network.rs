@@ -22,12 +22,22 @@ pub(crate) enum Way {
     Blocked,
     /// Every n-th reply is lost with its connection, after the server has done what it was told.
     Lossy(u64),
+    /// After so many requests the gateway is dead: nothing of it comes through any more, and its connections close.
+    Dies(u64),
 }
 
 pub(crate) struct Proxy {
     way: watch::Sender<Way>,
     target: Arc<AtomicU16>,
+    requests: Arc<AtomicU64>,
     pub(crate) port: u16,
+}
+
+/// One direction of a connection.
+struct Direction {
+    /// Counts what goes this way, on all connections.
+    count: Arc<AtomicU64>,
+    is_replies: bool,
 }
 
 impl Proxy {
@@ -37,22 +47,25 @@ impl Proxy {
         let target = Arc::new(AtomicU16::new(server.port()));
         let to = target.clone();
         let (way, seen) = watch::channel(Way::Open);
-        let replies = Arc::new(AtomicU64::new(0));
+        let (requests, replies) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let counted = requests.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (seen, replies, target) = (seen.clone(), replies.clone(), to.load(Ordering::SeqCst));
+                let (seen, target) = (seen.clone(), to.load(Ordering::SeqCst));
+                let there = Direction { count: requests.clone(), is_replies: false };
+                let back = Direction { count: replies.clone(), is_replies: true };
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(("127.0.0.1", target)).await else { return };
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
                     tokio::select! {
-                        () = pass(from_client, to_server, seen.clone(), None) => {}
-                        () = pass(from_server, to_client, seen, Some(replies)) => {}
+                        () = pass(from_client, to_server, seen.clone(), there) => {}
+                        () = pass(from_server, to_client, seen, back) => {}
                     }
                 });
             }
         });
-        Self { way, target, port }
+        Self { way, target, requests: counted, port }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -60,7 +73,13 @@ impl Proxy {
     }
 
     pub(crate) fn set(&self, way: Way) {
+        self.requests.store(0, Ordering::SeqCst);
         self.way.send_replace(way);
+    }
+
+    /// How many requests have come since the way was set.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::SeqCst)
     }
 
     /// New connections lead to another server.
@@ -69,11 +88,17 @@ impl Proxy {
     }
 }
 
+impl Direction {
+    fn next(&self) -> u64 {
+        self.count.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     mut way: watch::Receiver<Way>,
-    replies: Option<Arc<AtomicU64>>,
+    direction: Direction,
 ) {
     let mut buffer = vec![0; 65536];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
@@ -85,8 +110,12 @@ async fn pass(
                 let _ = way.wait_for(|way| *way != Way::Blocked).await;
             }
             Way::Lossy(every) => {
-                let count = replies.as_ref().map(|replies| replies.fetch_add(1, Ordering::SeqCst) + 1);
-                if count.is_some_and(|count| count.is_multiple_of(every)) {
+                if direction.is_replies && direction.next().is_multiple_of(every) {
+                    return;
+                }
+            }
+            Way::Dies(after) => {
+                if !direction.is_replies && direction.next() > after {
                     return;
                 }
             }
