@@ -86,15 +86,15 @@ pub use breaker::{Breaker, BreakerConfig};
 pub use error::{StoreError, StoreErrorKind};
 pub use forward::TokenRegistry;
 pub use handle::{Session, Snapshot};
-pub use id::{OpId, SessionId, SessionIds, SessionKey};
+pub use id::{Foreign, OpId, SessionId, SessionIds, SessionKey};
 pub use layer::{SessionLayer, SessionService};
 pub use limits::{Limits, attribute_bytes, check_user};
 pub use memory::{MemoryConfig, MemoryStore};
 pub use metrics::describe_metrics;
 pub use near::{NearCache, NearCacheConfig};
 pub use policy::{CookieConfig, Mode, Outage, SecureCookie, SessionConfig, SessionPolicy};
-pub use record::{Attributes, Created, Loaded, Op, Record, Summary};
+pub use record::{Attributes, Created, Loaded, Op, Record, Summary, Taken};
 #[cfg(feature = "redis")]
 pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls};
 pub use store::{BoxFuture, Change, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
-pub use write::{Commit, Expiry, Login, LoginPolicy, NewSession, Reason, Rotation, WhenFull};
+pub use write::{Commit, Expiry, Imported, Login, LoginPolicy, NewSession, Reason, Rotation, WhenFull};

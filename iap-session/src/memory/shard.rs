@@ -18,12 +18,16 @@ pub(super) enum State {
     Rotated(SessionKey),
     /// The session was ended; the mark keeps a late write from being told "gone".
     Ended(Reason),
+    /// A session that was taken over from another system was here. It is not taken over again.
+    Taken,
 }
 
 /// A state, and when it goes.
 pub(super) struct Entry {
     state: State,
     deadline_ms: u64,
+    /// Until when a mark of the takeover stays, if it was one.
+    claim_ms: u64,
     bytes: usize,
 }
 
@@ -61,17 +65,28 @@ const PURGE: usize = 4;
 impl Entry {
     pub(super) fn live(record: Arc<Record>) -> Self {
         let bytes = record.bytes() + record.user.as_ref().map_or(0, |user| user.len());
-        Self { deadline_ms: record.deadline_ms(), bytes: bytes + OVERHEAD, state: State::Live(record) }
+        Self {
+            deadline_ms: record.deadline_ms(),
+            claim_ms: record.taken.map_or(0, |taken| taken.until_ms),
+            bytes: bytes + OVERHEAD,
+            state: State::Live(record),
+        }
     }
 
     pub(super) fn mark(state: State, deadline_ms: u64) -> Self {
-        Self { state, deadline_ms, bytes: OVERHEAD }
+        Self { state, deadline_ms, claim_ms: 0, bytes: OVERHEAD }
+    }
+
+    /// The same, in the place of a session whose takeover is remembered.
+    pub(super) fn mark_after(record: &Record, state: State, deadline_ms: u64) -> Self {
+        let claim_ms = record.taken.map_or(0, |taken| taken.until_ms);
+        Self { claim_ms, ..Self::mark(state, deadline_ms) }
     }
 
     fn rank(&self, key: SessionKey) -> (bool, u64, SessionKey) {
         match &self.state {
             State::Live(record) => (record.user.is_some(), record.accessed_ms, key),
-            State::Rotated(_) | State::Ended(_) => (false, self.deadline_ms, key),
+            State::Rotated(_) | State::Ended(_) | State::Taken => (false, self.deadline_ms, key),
         }
     }
 }
@@ -95,8 +110,8 @@ impl Shard {
     /// What stands under `key` now; what is past its deadline is removed.
     pub(super) fn get(&mut self, key: &SessionKey, now_ms: u64) -> Option<&State> {
         if self.entries.get(key)?.deadline_ms <= now_ms {
-            self.expire(key);
-            return None;
+            self.expire(key, now_ms);
+            return self.entries.get(key).map(|entry| &entry.state);
         }
         self.entries.get(key).map(|entry| &entry.state)
     }
@@ -131,13 +146,22 @@ impl Shard {
         Some(entry.state)
     }
 
+    /// Keeps the mark of a takeover at least so long.
+    pub(super) fn remember(&mut self, key: &SessionKey, until_ms: u64) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.claim_ms = entry.claim_ms.max(until_ms);
+        if matches!(entry.state, State::Taken) {
+            self.put(*key, Entry::mark(State::Taken, until_ms));
+        }
+    }
+
     /// Removes a few entries whose time is over.
     pub(super) fn purge(&mut self, now_ms: u64) {
         for _ in 0..PURGE {
             match self.by_deadline.first() {
                 Some((deadline, key)) if *deadline <= now_ms => {
                     let key = *key;
-                    self.expire(&key);
+                    self.expire(&key, now_ms);
                 }
                 _ => break,
             }
@@ -189,10 +213,14 @@ impl Shard {
         assert!(self.entries.len() <= self.max_entries);
     }
 
-    fn expire(&mut self, key: &SessionKey) {
+    fn expire(&mut self, key: &SessionKey, now_ms: u64) {
+        let claim_ms = self.entries.get(key).map_or(0, |entry| entry.claim_ms);
         if let Some(State::Live(record)) = self.remove(key) {
             self.expired += 1;
             self.changes.expired.push(record);
+        }
+        if claim_ms > now_ms {
+            self.put(*key, Entry::mark(State::Taken, claim_ms));
         }
     }
 }

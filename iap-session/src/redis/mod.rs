@@ -12,6 +12,9 @@
 //! hash for a pointer, if the version has not moved, and gives the new one its full life. A crash
 //! between the steps leaves one id that works; the copy nobody knows is gone within a minute.
 //!
+//! A session of another system is taken over by one script on one key, which keeps until long after the
+//! session that it was: there is no step at which a gateway could die and lose it, or another one take it again.
+//!
 //! Reads go to primaries. A lost reply to a write is followed by one repetition with the same
 //! operation id, then by [`Ambiguous`](crate::StoreErrorKind::Ambiguous). Redis replicates
 //! asynchronously: a failover may lose the last acknowledged writes, unless [`Consistency`] is strong.
@@ -23,6 +26,7 @@ mod config;
 mod connection;
 mod durable;
 mod failure;
+mod import;
 mod login;
 mod pool;
 mod rotate;
@@ -33,6 +37,7 @@ mod url;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fred::types::Value;
@@ -43,7 +48,7 @@ use crate::limits::{Limits, check_user};
 use crate::metrics::describe_metrics;
 use crate::record::{Created, Loaded, Op, Record};
 use crate::store::{BoxFuture, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
-use crate::write::{Commit, NewSession, Reason, Rotation};
+use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 use codec::{Stored, corrupt, encode_recent, encode_value};
 use connection::{Connection, Reads};
@@ -103,9 +108,15 @@ impl RedisStore {
         if fields.is_empty() {
             return Ok(None);
         }
-        let stored = codec::decode(key, &fields)?;
-        let expired = matches!(&stored, Stored::Live(record) if record.is_expired(self.connection.now_ms()));
-        Ok((!expired).then_some(stored))
+        let now_ms = self.connection.now_ms();
+        match codec::decode(key, &fields, now_ms)? {
+            Stored::Taken => Ok(None),
+            Stored::Live(record) if record.is_expired(now_ms) => {
+                self.clear(&record).await;
+                Ok(None)
+            }
+            stored => Ok(Some(stored)),
+        }
     }
 
     /// The live session that `key` leads to.
@@ -117,6 +128,7 @@ impl RedisStore {
                 Some(Stored::Live(record)) => return Ok(Some(record)),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
                 Some(Stored::Rotated(next)) => key = next,
+                Some(Stored::Taken) => return Ok(None),
             }
         }
         Ok(None)
@@ -298,7 +310,9 @@ impl RedisStore {
                 state => match codec::decode_state(state)? {
                     Stored::Rotated(next) => key = next,
                     Stored::Ended(reason) => return Err(StoreError::revoked(reason)),
-                    Stored::Live(_) => return Err(corrupt("a script gave an unknown answer")),
+                    Stored::Live(_) | Stored::Taken => {
+                        return Err(corrupt("a script gave an unknown answer"));
+                    }
                 },
             }
         }
@@ -367,6 +381,14 @@ impl SessionStore for RedisStore {
 
     fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(self.revoke_now(key, reason))
+    }
+
+    fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.import_now(key, imported))
+    }
+
+    fn settle(&self, key: SessionKey, grace: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.settle_now(key, grace))
     }
 
     fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {

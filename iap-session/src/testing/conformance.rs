@@ -12,7 +12,7 @@ use crate::store::{ScanQuery, SessionStore};
 use crate::write::{Commit, Expiry, NewSession, Reason, Rotation};
 use crate::{OpId, SessionKey};
 
-use super::logins;
+use super::{imports, logins};
 
 /// A store under test.
 ///
@@ -67,6 +67,7 @@ where
     rotation_loses_no_commit(&make().await).await;
     scans_see_everything(&make().await).await;
     logins::run(&make).await;
+    imports::run(&make).await;
 }
 
 async fn create_and_load(fixture: &Fixture) {

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod flaky;
+mod imports;
 mod logins;
 #[cfg(feature = "redis")]
 mod redis;
