@@ -52,6 +52,7 @@
 //! | [`policy`] | [`SessionConfig`], [`SessionPolicy`] and the cookie's settings |
 //! | [`record`], [`mod@write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
 //! | [`error`] | [`StoreError`] and what clients are told |
+//! | [`migrate`] | sessions of other systems: taken over at once, or at first sight |
 //! | [`metrics`] | the names of the metrics |
 //! | `testing` | the conformance suite for stores (feature `testing`) |
 
@@ -70,6 +71,7 @@ pub mod layer;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod migrate;
 pub mod near;
 pub mod policy;
 pub mod record;

@@ -36,6 +36,10 @@ impl Failure {
 impl Session {
     /// Seals the handle and writes what has to be written.
     pub(crate) async fn commit(&self) -> Result<CookieChange, Failure> {
+        self.commit_now().await.map(|change| self.with_given_id(change))
+    }
+
+    async fn commit_now(&self) -> Result<CookieChange, Failure> {
         let needs_load = {
             let mut state = self.inner.state.lock();
             let needs_load = state.changes.any() && matches!(state.base, Base::NotLoaded);

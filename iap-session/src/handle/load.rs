@@ -3,6 +3,7 @@
 use iap_core::hooks::{Field, Stage};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::migrate::Presented;
 use crate::policy::Outage;
 use crate::record::Loaded;
 
@@ -10,9 +11,9 @@ use super::Session;
 use super::state::Base;
 
 /// What asking the store for all candidates has brought.
-struct Answer {
-    base: Base,
-    ended: Option<crate::write::Reason>,
+pub(super) struct Answer {
+    pub(super) base: Base,
+    pub(super) ended: Option<crate::write::Reason>,
 }
 
 impl Session {
@@ -37,7 +38,7 @@ impl Session {
     fn known(&self) -> Option<Result<(), StoreError>> {
         let mut state = self.inner.state.lock();
         match &state.base {
-            Base::NotLoaded if self.inner.candidates.is_empty() => {
+            Base::NotLoaded if self.brings_nothing() => {
                 state.base = Base::Absent;
                 Some(Ok(()))
             }
@@ -47,11 +48,15 @@ impl Session {
         }
     }
 
+    fn brings_nothing(&self) -> bool {
+        self.inner.candidates.is_empty() && self.inner.foreign.as_ref().is_none_or(Presented::is_empty)
+    }
+
     async fn ask(&self) -> Answer {
         let transaction = self.inner.transaction.as_ref();
         let mut span = transaction.map(|transaction| transaction.span(Stage::SessionLoad));
         let metrics = &self.inner.shared.metrics;
-        match self.ask_store().await {
+        match self.ask_stores().await {
             Ok(answer) => {
                 match &answer.base {
                     Base::Found { record, .. } => {
@@ -82,6 +87,11 @@ impl Session {
                 Answer { base, ended: None }
             }
         }
+    }
+
+    async fn ask_stores(&self) -> Result<Answer, StoreError> {
+        let answer = self.ask_store().await?;
+        self.adopted(answer).await
     }
 
     /// Tries the ids one after the other. An error of one of them is the answer unless another

@@ -1,5 +1,6 @@
 //! The session of one request: loaded at first use, changed in memory, committed once.
 
+mod adopt;
 mod commit;
 mod load;
 mod state;
@@ -19,6 +20,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionId, SessionKey};
 use crate::limits::{attribute_bytes, check_user};
 use crate::metrics::LayerMetrics;
+use crate::migrate::Presented;
 use crate::policy::{Outage, SessionConfig};
 use crate::record::{Attributes, Op};
 use crate::store::{ScanQuery, SessionStore};
@@ -61,6 +63,8 @@ struct Inner {
     shared: Arc<Shared>,
     outage: Outage,
     candidates: Vec<SessionId>,
+    /// Where sessions of another system are adopted: what the client has of it.
+    foreign: Option<Presented>,
     transaction: Option<Transaction>,
     /// Held while the store is asked, so that it is asked once.
     loading: tokio::sync::Mutex<()>,
@@ -88,12 +92,14 @@ impl Session {
         shared: Arc<Shared>,
         outage: Outage,
         candidates: Vec<SessionId>,
+        foreign: Option<Presented>,
         transaction: Option<Transaction>,
     ) -> Self {
         let inner = Inner {
             shared,
             outage,
             candidates,
+            foreign,
             transaction,
             loading: tokio::sync::Mutex::default(),
             state: Mutex::default(),

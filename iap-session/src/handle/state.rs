@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::error::StoreErrorKind;
+use crate::id::SessionId;
 use crate::record::Record;
 use crate::write::Reason;
 
@@ -14,6 +15,8 @@ pub(super) struct State {
     pub(super) base: Base,
     /// Why a session that the client still had a cookie of was ended.
     pub(super) ended: Option<Reason>,
+    /// The id for a client that came with one of another system.
+    pub(super) given: Option<SessionId>,
     pub(super) changes: Changes,
     pub(super) sealed: bool,
 }

@@ -15,6 +15,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::forward::{self, TOKEN_HEADER, TokenGuard, TokenRegistry, URL_HEADER, USER_HEADER};
 use crate::handle::{CookieChange, Failure, Session, Shared};
 use crate::metrics::LayerMetrics;
+use crate::migrate::Adoption;
 use crate::policy::{Mode, SessionConfig, SessionPolicy};
 use crate::store::{BoxFuture, SessionStore};
 
@@ -38,6 +39,7 @@ use crate::store::{BoxFuture, SessionStore};
 pub struct SessionLayer {
     shared: Arc<Shared>,
     forwarding: Option<Arc<Forwarding>>,
+    adoption: Option<Arc<Adoption>>,
 }
 
 struct Forwarding {
@@ -80,8 +82,16 @@ impl SessionLayer {
         Ok(self)
     }
 
+    /// Lets sessions of another system go on here, as [`Adoption`] says.
+    #[must_use]
+    pub fn with_adoption(mut self, adoption: Arc<Adoption>) -> Self {
+        self.adoption = Some(adoption);
+        self
+    }
+
     fn build(store: Arc<dyn SessionStore>, config: SessionConfig) -> Self {
-        Self { shared: Arc::new(Shared { store, config, metrics: LayerMetrics::new() }), forwarding: None }
+        let shared = Arc::new(Shared { store, config, metrics: LayerMetrics::new() });
+        Self { shared, forwarding: None, adoption: None }
     }
 }
 
@@ -181,8 +191,10 @@ impl SessionLayer {
         let transaction = request.extensions().get::<Transaction>().cloned();
         let cookie = self.shared.config.cookie.spec(connection.as_deref());
         let candidates = cookie.candidates(request.headers());
-        let has_cookie = !candidates.is_empty();
-        let session = Session::new(self.shared.clone(), policy.outage, candidates, transaction.clone());
+        let foreign = self.adoption.as_ref().map(|adoption| adoption.presented(request.headers()));
+        let has_cookie = !candidates.is_empty() || foreign.as_ref().is_some_and(|old| !old.is_empty());
+        let session =
+            Session::new(self.shared.clone(), policy.outage, candidates, foreign, transaction.clone());
         request.extensions_mut().insert(session.clone());
         let mut visit = Visit::new(policy);
         visit.session = Some(session);

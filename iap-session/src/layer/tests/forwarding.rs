@@ -96,7 +96,7 @@ async fn a_full_registry_forwards_without_a_token() {
     let bench = bench();
     let registry = TokenRegistry::new(1);
     let mut guards = Vec::new();
-    let session = || Session::new(bench.layer.shared.clone(), Outage::FailClosed, vec![], None);
+    let session = || Session::new(bench.layer.shared.clone(), Outage::FailClosed, vec![], None, None);
     while registry.len() < 16 {
         guards.extend(registry.register(session()));
     }

@@ -1,0 +1,55 @@
+//! Sessions that clients bring from another system.
+
+use crate::error::StoreError;
+use crate::record::Record;
+
+use super::load::Answer;
+use super::state::Base;
+use super::{CookieChange, Session};
+
+impl Session {
+    /// The session of the client's old cookie, where none was found by ours. What has ended here stays ended.
+    pub(super) async fn adopted(&self, answer: Answer) -> Result<Answer, StoreError> {
+        let Some(foreign) = &self.inner.foreign else { return Ok(answer) };
+        match &answer.base {
+            Base::Found { record, by_old_id: false, .. } => self.settle(record).await,
+            Base::Absent if answer.ended.is_none() && !foreign.is_empty() => {
+                return match foreign.adopt(&*self.inner.shared.store).await {
+                    Ok(Some(adopted)) => {
+                        let by_old_id = !adopted.has_first_id();
+                        let give = (!by_old_id).then(|| adopted.foreign.id().clone());
+                        self.inner.state.lock().given = give;
+                        let base = Base::Found { record: adopted.record, now_ms: adopted.now_ms, by_old_id };
+                        Ok(Answer { base, ended: None })
+                    }
+                    Ok(None) => Ok(answer),
+                    Err(error) => match error.reason() {
+                        Some(reason) => Ok(Answer { base: Base::Absent, ended: Some(reason) }),
+                        None => Err(error),
+                    },
+                };
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    /// The client came with its new id: the old one has had its time. If the store cannot note that now, it can with
+    /// the next request.
+    async fn settle(&self, record: &Record) {
+        if record.taken.is_some_and(|taken| taken.foreign_until_ms.is_none()) {
+            let grace = self.inner.shared.config.rotation_grace;
+            if let Err(error) = self.inner.shared.store.settle(record.key, grace).await {
+                tracing::debug!(%error, "an old session id could not be retired");
+            }
+        }
+    }
+
+    /// The cookie of a session that was adopted, unless the response has another one anyway.
+    pub(super) fn with_given_id(&self, change: CookieChange) -> CookieChange {
+        match (change, self.inner.state.lock().given.take()) {
+            (CookieChange::Keep, Some(id)) => CookieChange::Set(id),
+            (change, _) => change,
+        }
+    }
+}
