@@ -36,14 +36,14 @@ impl Connect {
     /// What keys begin with, where nothing else is said.
     pub const PREFIX: &str = "sess:";
 
-    /// Connects to the Redis of an application. `secrets` are those of `express-session`, of which any may have signed a
+    /// Sessions in the Redis of an application; connections are made with the first question. `secrets` are those of `express-session`, of which any may have signed a
     /// cookie. `user` is the path of the user's name in a session, such as `user.name`; that of Passport is known
     /// without it.
     ///
     /// # Errors
     ///
-    /// `Invalid` without secrets, or for wrong settings; `Unavailable`.
-    pub async fn connect(
+    /// `Invalid` without secrets, or for wrong settings.
+    pub fn new(
         config: &RedisConfig,
         prefix: &str,
         secrets: &[String],
@@ -55,7 +55,7 @@ impl Connect {
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         }
         let secrets = secrets.iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()));
-        let (secrets, reader) = (secrets.collect(), Reader::connect(config).await?);
+        let (secrets, reader) = (secrets.collect(), Reader::new(config)?);
         Ok(Self { reader, prefix: prefix.to_owned(), secrets, user })
     }
 

@@ -31,21 +31,17 @@ pub struct Redisson {
 }
 
 impl Redisson {
-    /// Connects to the Redis of an application. `prefix` is Redisson's `keyPrefix`, or empty. `user` is the attribute
+    /// Sessions in the Redis of an application; connections are made with the first question. `prefix` is Redisson's `keyPrefix`, or empty. `user` is the attribute
     /// with the user's name, for applications that keep it themselves.
     ///
     /// # Errors
     ///
-    /// `Invalid` for wrong settings; `Unavailable`.
-    pub async fn connect(
-        config: &RedisConfig,
-        prefix: &str,
-        user: Option<String>,
-    ) -> Result<Self, StoreError> {
+    /// `Invalid` for wrong settings.
+    pub fn new(config: &RedisConfig, prefix: &str, user: Option<String>) -> Result<Self, StoreError> {
         check_prefix(prefix)?;
         let separator = if prefix.is_empty() { "" } else { ":" };
         let prefix = format!("{prefix}{separator}redisson:tomcat_session:");
-        Ok(Self { reader: Reader::connect(config).await?, prefix, user })
+        Ok(Self { reader: Reader::new(config)?, prefix, user })
     }
 
     /// The key may have the route of the id, or not.

@@ -37,19 +37,15 @@ impl Spring {
     /// What Spring calls the namespace, where nothing else is said.
     pub const NAMESPACE: &str = "spring:session";
 
-    /// Connects to the Redis of an application. `user` is the attribute with the user's name, for applications that
+    /// Sessions in the Redis of an application; connections are made with the first question. `user` is the attribute with the user's name, for applications that
     /// keep it themselves; who has logged in by Spring Security is known without it.
     ///
     /// # Errors
     ///
-    /// `Invalid` for wrong settings; `Unavailable`.
-    pub async fn connect(
-        config: &RedisConfig,
-        namespace: &str,
-        user: Option<String>,
-    ) -> Result<Self, StoreError> {
+    /// `Invalid` for wrong settings.
+    pub fn new(config: &RedisConfig, namespace: &str, user: Option<String>) -> Result<Self, StoreError> {
         check_prefix(namespace)?;
-        Ok(Self { reader: Reader::connect(config).await?, prefix: format!("{namespace}:sessions:"), user })
+        Ok(Self { reader: Reader::new(config)?, prefix: format!("{namespace}:sessions:"), user })
     }
 
     async fn read(&self, id: String) -> Result<Option<Candidate>, StoreError> {

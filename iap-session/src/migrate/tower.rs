@@ -32,19 +32,15 @@ pub struct TowerSessions {
 }
 
 impl TowerSessions {
-    /// Connects to the Redis of an application. `prefix` is what its keys begin with: nothing, unless it has a store of
+    /// Sessions in the Redis of an application; connections are made with the first question. `prefix` is what its keys begin with: nothing, unless it has a store of
     /// its own. `user` is the path of the user's name in a session; that of `axum-login` is not known without it.
     ///
     /// # Errors
     ///
-    /// `Invalid` for wrong settings; `Unavailable`.
-    pub async fn connect(
-        config: &RedisConfig,
-        prefix: &str,
-        user: Option<String>,
-    ) -> Result<Self, StoreError> {
+    /// `Invalid` for wrong settings.
+    pub fn new(config: &RedisConfig, prefix: &str, user: Option<String>) -> Result<Self, StoreError> {
         check_prefix(prefix)?;
-        Ok(Self { reader: Reader::connect(config).await?, prefix: prefix.to_owned(), user })
+        Ok(Self { reader: Reader::new(config)?, prefix: prefix.to_owned(), user })
     }
 
     async fn read(&self, id: String) -> Result<Option<Candidate>, StoreError> {

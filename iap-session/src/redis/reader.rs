@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 use fred::types::{ClusterHash, Value};
+use iap_core::{Clock, SystemClock};
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
 
 use crate::error::{StoreError, StoreErrorKind};
 
@@ -13,24 +16,40 @@ use super::scan::parse_cursor;
 /// How many keys a step of a scan asks for.
 const SCAN_COUNT: &str = "200";
 
-/// Connections to another Redis. Nothing is written by them.
+/// Connections to another Redis, made with the first question. Nothing is written by them.
 pub(crate) struct Reader {
-    connection: Connection,
+    config: RedisConfig,
+    connection: OnceCell<Connection>,
+    /// Where the tasks of the connections live: they outlive whoever happens to ask first.
+    runtime: Handle,
 }
 
 impl Reader {
-    pub(crate) async fn connect(config: &RedisConfig) -> Result<Self, StoreError> {
-        Ok(Self { connection: Connection::open(config).await? })
+    /// Checks the settings only, so that a process can start while the other store is away. Must be called on the
+    /// runtime that the connections are to live on.
+    pub(crate) fn new(config: &RedisConfig) -> Result<Self, StoreError> {
+        config.check()?;
+        Ok(Self { config: config.clone(), connection: OnceCell::new(), runtime: Handle::current() })
     }
 
-    /// The server's time.
+    async fn connection(&self) -> Result<&Connection, StoreError> {
+        let connect = async || {
+            let config = self.config.clone();
+            let opened = self.runtime.spawn(async move { Connection::open(&config).await });
+            opened.await.map_err(|_| StoreError::new(StoreErrorKind::Unavailable, "the runtime ends"))?
+        };
+        self.connection.get_or_try_init(connect).await
+    }
+
+    /// The server's time, once it was asked for something.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.connection.now_ms()
+        self.connection.get().map_or_else(|| SystemClock.now_ms(), Connection::now_ms)
     }
 
     /// The fields of a hash; none if there is none.
     pub(crate) async fn hash(&self, key: &str) -> Result<Vec<(Vec<u8>, Bytes)>, StoreError> {
-        let reply: Value = self.connection.read(&Reads::plain(), "HGETALL", vec![key.into()]).await?;
+        let reply: Value =
+            self.connection().await?.read(&Reads::plain(), "HGETALL", vec![key.into()]).await?;
         let flat = match reply {
             Value::Array(items) => items,
             Value::Map(map) => map
@@ -47,13 +66,14 @@ impl Reader {
 
     /// A string.
     pub(crate) async fn string(&self, key: &str) -> Result<Option<Bytes>, StoreError> {
-        self.connection.read(&Reads::plain(), "GET", vec![key.into()]).await
+        self.connection().await?.read(&Reads::plain(), "GET", vec![key.into()]).await
     }
 
     /// How long a key lives yet, in milliseconds; `None` without an end.
     pub(crate) async fn left_ms(&self, key: &str) -> Result<Option<u64>, StoreError> {
         let args = vec![key.into()];
-        let left: i64 = self.connection.command("PTTL", ClusterHash::FirstKey, args, Effect::Read).await?;
+        let left: i64 =
+            self.connection().await?.command("PTTL", ClusterHash::FirstKey, args, Effect::Read).await?;
         // -1: no end. -2: it has gone since.
         Ok(if left == -1 { None } else { Some(u64::try_from(left).unwrap_or(0)) })
     }
@@ -64,7 +84,8 @@ impl Reader {
         prefix: &str,
         cursor: Option<&str>,
     ) -> Result<(Vec<String>, Option<String>), StoreError> {
-        let nodes = self.connection.nodes()?;
+        let connection = self.connection().await?;
+        let nodes = connection.nodes()?;
         let (index, cursor) = cursor.map_or(Ok((0, 0)), parse_cursor)?;
         let Some(node) = nodes.get(index) else { return Ok((Vec::new(), None)) };
         let args = vec![
@@ -74,7 +95,7 @@ impl Reader {
             "COUNT".into(),
             SCAN_COUNT.into(),
         ];
-        let (next, keys): (String, Vec<Bytes>) = self.connection.command_at(node, "SCAN", args).await?;
+        let (next, keys): (String, Vec<Bytes>) = connection.command_at(node, "SCAN", args).await?;
         let keys = keys.iter().filter_map(|key| String::from_utf8(key.to_vec()).ok()).collect();
         let next = match next.as_str() {
             "0" if index + 1 < nodes.len() => Some(format!("{}.0", index + 1)),

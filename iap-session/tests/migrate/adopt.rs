@@ -62,8 +62,7 @@ impl Bench {
     async fn with(rotation_grace: Duration, outage: Outage) -> Self {
         let server = beside(RedisServer::start).await;
         old_session(&server, "11111111-1111-1111-1111-111111111111", "alice");
-        let source =
-            Spring::connect(&patient(server.url()), Spring::NAMESPACE, Some("user".into())).await.unwrap();
+        let source = Spring::new(&patient(server.url()), Spring::NAMESPACE, Some("user".into())).unwrap();
         let source = Arc::new(Counted(source, AtomicUsize::new(0)));
         let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new(SessionIds::ephemeral()));
         let policy = SessionPolicy { outage, ..SessionPolicy::default() };

@@ -50,7 +50,7 @@ async fn written(server: &RedisServer, max_age: &str) -> Vec<String> {
 async fn connect(server: &RedisServer, secrets: &[&str]) -> Arc<dyn Source> {
     let secrets: Vec<String> = secrets.iter().map(ToString::to_string).collect();
     let config = iap_session::testing::patient(server.url());
-    Arc::new(Connect::connect(&config, Connect::PREFIX, &secrets, None).await.unwrap())
+    Arc::new(Connect::new(&config, Connect::PREFIX, &secrets, None).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +70,7 @@ async fn sessions_of_a_real_express_are_read() {
     let id = source.id(&cookies[1]).unwrap();
     assert_eq!(taken(&store, &source, &id).await.user.as_deref(), Some("bob"));
 
-    let none = Connect::connect(&config, Connect::PREFIX, &[], None).await.err().unwrap();
+    let none = Connect::new(&config, Connect::PREFIX, &[], None).err().unwrap();
     assert_eq!(none.kind(), StoreErrorKind::Invalid, "without a secret anybody could make a cookie");
 }
 

@@ -23,7 +23,7 @@ async fn sessions_of_a_real_jdk_are_read_and_taken_once() {
     server.ask(&["SET", "spring:session:sessions:55555555-5555-5555-5555-555555555555", "text"]).unwrap();
     let broken = "spring:session:sessions:66666666-6666-6666-6666-666666666666";
     server.ask(&["HSET", broken, "creationTime", "soon", "maxInactiveInterval", "60"]).unwrap();
-    let source: Arc<dyn Source> = Arc::new(Spring::connect(&config, NAMESPACE, None).await.unwrap());
+    let source: Arc<dyn Source> = Arc::new(Spring::new(&config, NAMESPACE, None).unwrap());
 
     let session = found(&source, &STANDARD.encode(id('1'))).await;
     let attributes = &session.attributes;
@@ -90,7 +90,7 @@ async fn redisson_keeps_the_sessions_of_tomcat() {
     let binary = "shop:redisson:tomcat_session:00000000000000000000000000000000";
     server.ask(&["HSET", binary, "session:lastAccessedTime", "\u{1}\u{2}", "count", "\u{1}\u{7}"]).unwrap();
     server.ask(&["PEXPIRE", binary, "600000"]).unwrap();
-    let source: Arc<dyn Source> = Arc::new(Redisson::connect(&config, "shop", None).await.unwrap());
+    let source: Arc<dyn Source> = Arc::new(Redisson::new(&config, "shop", None).unwrap());
     let session = found(&source, "ABCDEF0123456789ABCDEF0123456789.node1").await;
     assert_eq!(session.attributes["count"], 7);
     assert_eq!(session.attributes.len(), 2);
@@ -110,7 +110,7 @@ async fn redisson_keeps_the_sessions_of_tomcat() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cookies_lead_to_ids_and_nonsense_to_none() {
     let (_server, config) = redis().await;
-    let spring = Spring::connect(&config, NAMESPACE, None).await.unwrap();
+    let spring = Spring::new(&config, NAMESPACE, None).unwrap();
     for cookie in [STANDARD.encode(id('a')), STANDARD.encode(format!("{}.node1", id('a'))), id('a')] {
         assert_eq!(spring.id(&cookie), Some(id('a')), "{cookie}");
     }
@@ -137,7 +137,7 @@ async fn the_json_serializer_is_read_too() {
     for (name, value) in fields {
         server.ask(&["HSET", &key, name, value]).unwrap();
     }
-    let source: Arc<dyn Source> = Arc::new(Spring::connect(&config, NAMESPACE, None).await.unwrap());
+    let source: Arc<dyn Source> = Arc::new(Spring::new(&config, NAMESPACE, None).unwrap());
     let session = found(&source, &id('7')).await;
     assert_eq!(session.attributes["cart"]["items"][1], json!([1]));
     assert_eq!((session.created_ms, session.accessed_ms), (1_700_000_000_000, 1_700_000_001_000));

@@ -43,7 +43,7 @@ async fn records_of_tower_sessions_are_read() {
     server.ask(&["SET", "something else", "x"]).unwrap();
 
     let user = Some("axum-login.data.user_id".to_owned());
-    let source = TowerSessions::connect(&config, "", user).await.unwrap();
+    let source = TowerSessions::new(&config, "", user).unwrap();
     let source: Arc<dyn Source> = Arc::new(source);
     let session = found(&source, &key).await;
     assert_eq!(session.attributes, data.into_iter().collect());
