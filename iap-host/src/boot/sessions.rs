@@ -44,13 +44,19 @@ pub(super) struct SessionCore {
     store: Arc<dyn SessionStore>,
     registry: Arc<TokenRegistry>,
     url: String,
+    environment: Environment,
 }
 
 impl SessionCore {
     pub(super) fn layers(&self, config: &SessionsConfig) -> Result<SessionLayers, BootError> {
+        let adoption = super::adopt::adoption(config, &self.environment)?;
         let session = SessionLayer::with_config(self.store.clone(), session_config(config))
             .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
             .map_err(failed("sessions"))?;
+        let session = match adoption {
+            Some(adoption) => session.with_adoption(adoption),
+            None => session,
+        };
         Ok(SessionLayers {
             session,
             audience: self.audience.as_ref().map(|view| AudienceLayer::new(view.audience.clone())),
@@ -95,7 +101,8 @@ pub(super) async fn start_sessions(
     let api = serve_inner(config.api, "session-api", service, Limits::default(), sockets, runtime)
         .map_err(failed("sessions.api"))?;
     let url = format!("http://{}", api.addresses()[0]);
-    let core = SessionCore { audience, store: store.clone(), registry, url };
+    let core =
+        SessionCore { audience, store: store.clone(), registry, url, environment: environment.clone() };
     Ok(SessionParts { facade: Sessions::new(store), api, core })
 }
 
@@ -135,7 +142,7 @@ fn start_audience(view: AudienceView, runtime: &Handle) -> AudienceView {
     view
 }
 
-fn session_config(config: &SessionsConfig) -> SessionConfig {
+pub(super) fn session_config(config: &SessionsConfig) -> SessionConfig {
     SessionConfig {
         expiry: Expiry { idle: config.idle.0, absolute: config.absolute.0 },
         login: LoginPolicy {
@@ -180,7 +187,7 @@ fn guarded(config: &RedisConfig, store: Arc<RedisStore>) -> Arc<dyn SessionStore
     store
 }
 
-async fn connect_redis(
+pub(super) async fn connect_redis(
     config: &RedisConfig,
     ids: SessionIds,
     environment: &Environment,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use iap_core::{Route, RouteTable, Target};
 
-use super::{Config, RedisConfig, RouteConfig, StoreKind, TextOr, check_server};
+use super::{AdoptConfig, Config, RedisConfig, RouteConfig, StoreKind, TextOr, check_server};
 
 /// What is wrong, and with which route.
 #[derive(Debug)]
@@ -136,6 +136,9 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     }
     if sessions.idle > sessions.absolute {
         return wrong("sessions.idle is longer than sessions.absolute");
+    }
+    if let Some(Err(message)) = sessions.adopt.as_ref().map(AdoptConfig::check) {
+        return wrong(&format!("sessions.adopt.{message}"));
     }
     let name = &sessions.cookie.name;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
