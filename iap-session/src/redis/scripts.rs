@@ -149,7 +149,9 @@ return {'ok', int(now)}
 const SETTLE: &str = r"
 local stop, m = guard()
 if stop then return stop end
-if m[8] then redis.call('HSETNX', k, '_fu', int(now + tonumber(ARGV[1]))) end
+if m[8] and redis.call('HEXISTS', k, '_fu') == 0 then
+  redis.call('HSET', k, '_fu', int(now + tonumber(ARGV[1])))
+end
 return {'ok'}
 ";
 

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod connect;
+mod rights;
 mod spring;
 mod tomcat;
 mod tower;
