@@ -4,6 +4,9 @@
 //! without a user first: a flood of anonymous visitors costs anonymous sessions, not logins, and
 //! a login still succeeds under it. Each such loss is counted (`iap_session_evicted_total`).
 //!
+//! That a session was taken over from another system is remembered here as long as the process lives and there is room:
+//! marks of takeovers count towards the bounds, and give way after sessions without a user.
+//!
 //! Sessions are spread over shards, each with its own lock and its share of the bounds. A shard
 //! keeps its entries ordered by deadline; every operation removes at most a few expired ones, so
 //! none pays for a sweep. Reads share the stored record and copy nothing.

@@ -18,13 +18,14 @@ use super::{Candidate, ForeignSession, Page, Source, Unreadable};
 /// The longest file that is read.
 const MAX_FILE: u64 = 4 << 20;
 /// Files of one page.
-const PAGE: usize = 100;
+const PAGE: usize = 200;
 /// The most attributes.
 const MAX_ATTRIBUTES: i64 = 4096;
 /// How many objects may stand between the id and the number of attributes.
 const MAX_BETWEEN: usize = 8;
 
 /// The directory of a Tomcat `FileStore`.
+#[derive(Clone)]
 pub struct TomcatFiles {
     directory: PathBuf,
     user: Option<String>,
@@ -44,6 +45,18 @@ impl TomcatFiles {
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         }
         Ok(Self { directory, user })
+    }
+
+    /// Reads files where that holds nobody up.
+    fn beside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, StoreError>> {
+        let files = self.clone();
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&files)).await;
+            done.map_err(|_| StoreError::new(StoreErrorKind::Unavailable, "the process ends"))?
+        })
     }
 
     fn read(&self, file: &Path) -> Result<Option<Candidate>, StoreError> {
@@ -105,19 +118,14 @@ impl Source for TomcatFiles {
         }
         // The id itself may have the route, or only the cookie.
         let names = [cookie, without_route(cookie)].map(|id| self.directory.join(format!("{id}.session")));
-        let (user, directory) = (self.user.clone(), self.directory.clone());
-        Box::pin(async move {
-            let files = Self { directory, user };
-            let found = tokio::task::spawn_blocking(move || {
-                let found = names.iter().map(|name| files.read(name)).find(|read| !matches!(read, Ok(None)));
-                found.unwrap_or(Ok(None))
-            });
-            found.await.map_err(|_| StoreError::new(StoreErrorKind::Unavailable, "the process ends"))?
+        self.beside(move |files| {
+            let found = names.iter().map(|name| files.read(name)).find(|read| !matches!(read, Ok(None)));
+            found.unwrap_or(Ok(None))
         })
     }
 
     fn scan(&self, cursor: Option<String>) -> BoxFuture<'_, Result<Page, StoreError>> {
-        Box::pin(async move { self.page(cursor) })
+        self.beside(move |files| files.page(cursor))
     }
 }
 

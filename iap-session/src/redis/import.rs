@@ -18,7 +18,10 @@ impl RedisStore {
     /// The place in the user's set comes first: without it the session would count as evicted. Whoever takes
     /// over the same session takes the same place, so that it need not be given back where another one was first.
     pub(super) async fn import_now(&self, key: SessionKey, imported: Imported) -> Result<bool, StoreError> {
-        let record = Record::imported(key, &imported, &self.limits, self.connection.now_ms())?;
+        // Whether its time is over is for the server's clock to say, not for our idea of it.
+        let now_ms = self.connection.now_ms();
+        let mut record = Record::imported(key, &imported, &self.limits, now_ms.min(imported.accessed_ms))?;
+        record.absolute_ms = now_ms.saturating_add(millis(imported.expiry.absolute));
         if let Some(login) = &imported.login {
             check_user(&login.user)?;
             if !self.exists(&key).await? {
@@ -27,8 +30,8 @@ impl RedisStore {
         }
         let mut args: Vec<Value> = vec![
             imported.op.to_string().into(),
-            record.created_ms.to_string().into(),
-            record.accessed_ms.to_string().into(),
+            imported.created_ms.to_string().into(),
+            imported.accessed_ms.to_string().into(),
             record.idle_ms.to_string().into(),
             millis(imported.expiry.absolute).to_string().into(),
             millis(imported.remember).to_string().into(),

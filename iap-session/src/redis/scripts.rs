@@ -135,9 +135,10 @@ if redis.call('EXISTS', k) == 1 then
 end
 local accessed = math.min(now, tonumber(ARGV[3]))
 local absolute = now + tonumber(ARGV[5])
-if now >= math.min(accessed + tonumber(ARGV[4]), absolute) then return {'gone'} end
+if now >= math.min(accessed + tonumber(ARGV[4]), absolute) then return {'gone', int(now)} end
 local cl = int(absolute + tonumber(ARGV[6]))
-redis.call('HSET', k, '_f', '1', '_st', 'a', '_v', '1', '_c', ARGV[2], '_la', int(accessed),
+local created = int(math.min(accessed, tonumber(ARGV[2])))
+redis.call('HSET', k, '_f', '1', '_st', 'a', '_v', '1', '_c', created, '_la', int(accessed),
   '_idle', ARGV[4], '_abs', int(absolute), '_op', ARGV[1] .. '=1', '_n', ARGV[9], '_b', ARGV[10], '_cl', cl)
 if ARGV[7] ~= '' then redis.call('HSET', k, '_u', ARGV[7], '_h', ARGV[8]) end
 for i = 11, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
