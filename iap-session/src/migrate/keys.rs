@@ -1,12 +1,15 @@
 //! What sources in Redis have in common.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::redis::reader::{Reader, is_another_kind};
 
 use super::{Candidate, Page, Unreadable};
 
+/// How many sessions are read at once.
+const AT_ONCE: usize = 16;
 /// The longest prefix of keys.
 const MAX_PREFIX: usize = 256;
 
@@ -30,13 +33,34 @@ where
     F: Future<Output = Result<Option<Candidate>, StoreError>> + 'a,
 {
     let (keys, next) = reader.keys(prefix, cursor.as_deref()).await?;
+    let mut ids = keys.iter().filter_map(|key| key.strip_prefix(prefix).and_then(&id));
     let mut sessions = Vec::new();
-    for key in keys {
-        if let Some(id) = key.strip_prefix(prefix).and_then(&id) {
-            sessions.extend(find(id).await?);
+    loop {
+        let batch: Vec<_> = ids.by_ref().take(AT_ONCE).map(&find).collect();
+        if batch.is_empty() {
+            return Ok(Page { sessions, next });
+        }
+        for found in all(batch).await {
+            sessions.extend(found?);
         }
     }
-    Ok(Page { sessions, next })
+}
+
+/// Awaits some futures at once; few, since each is polled when any of them is ready.
+async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut running: Vec<_> = futures.into_iter().map(|future| (Box::pin(future), None)).collect();
+    poll_fn(|cx| {
+        let mut pending = false;
+        for (future, done) in running.iter_mut().filter(|(_, done)| done.is_none()) {
+            match future.as_mut().poll(cx) {
+                Poll::Ready(output) => *done = Some(output),
+                Poll::Pending => pending = true,
+            }
+        }
+        if pending { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    running.into_iter().filter_map(|(_, done)| done).collect()
 }
 
 /// What is stored under a key, or that it is something else.
