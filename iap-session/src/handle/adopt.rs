@@ -1,7 +1,7 @@
 //! Sessions that clients bring from another system.
 
 use crate::error::StoreError;
-use crate::record::Record;
+use crate::record::{Loaded, Record};
 
 use super::load::Answer;
 use super::state::Base;
@@ -45,11 +45,18 @@ impl Session {
         }
     }
 
-    /// The cookie of a session that was adopted, unless the response has another one anyway.
-    pub(super) fn with_given_id(&self, change: CookieChange) -> CookieChange {
-        match (change, self.inner.state.lock().given.take()) {
-            (CookieChange::Keep, Some(id)) => CookieChange::Set(id),
-            (change, _) => change,
+    /// The cookie of a session that was adopted, unless the response has another one anyway. Another request of the client
+    /// may have logged in or out meanwhile: then it has given the cookie that counts.
+    pub(super) async fn with_given_id(&self, change: CookieChange) -> CookieChange {
+        let given = self.inner.state.lock().given.take();
+        let (CookieChange::Keep, Some(id)) = (&change, given) else { return change };
+        let store = &self.inner.shared.store;
+        let key = store.ids().key(&id);
+        match store.load(key, None).await {
+            Ok(Some(Loaded::Found { record, .. })) if record.key != key => change,
+            Ok(None) => change,
+            Err(error) if error.reason().is_some() => change,
+            _ => CookieChange::Set(id),
         }
     }
 }

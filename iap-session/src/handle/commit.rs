@@ -36,7 +36,8 @@ impl Failure {
 impl Session {
     /// Seals the handle and writes what has to be written.
     pub(crate) async fn commit(&self) -> Result<CookieChange, Failure> {
-        self.commit_now().await.map(|change| self.with_given_id(change))
+        let change = self.commit_now().await?;
+        Ok(self.with_given_id(change).await)
     }
 
     async fn commit_now(&self) -> Result<CookieChange, Failure> {

@@ -13,11 +13,16 @@ use iap_session::{
     BoxFuture, MemoryStore, Outage, Session, SessionConfig, SessionIds, SessionLayer, SessionPolicy,
     SessionStore, StoreError,
 };
+use tokio::sync::Semaphore;
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::beside;
 
 const OLD: &str = "SESSION=11111111-1111-1111-1111-111111111111";
+
+/// A request of `/held` is under way; it may go on.
+static HELD: Semaphore = Semaphore::const_new(0);
+static GO: Semaphore = Semaphore::const_new(0);
 
 /// Spring's sessions, and how often they were asked for.
 struct Counted(Spring, AtomicUsize);
@@ -113,6 +118,12 @@ async fn application(request: Request<Body>) -> Result<Response<Body>, Error> {
         "/logout" => {
             session.destroy()?;
             String::new()
+        }
+        "/held" => {
+            let user = session.user().await?;
+            HELD.add_permits(1);
+            GO.acquire().await.expect("it is never closed").forget();
+            user.as_deref().unwrap_or("nobody").to_owned()
         }
         "/write" => {
             session.insert("written", true)?;
@@ -233,6 +244,29 @@ async fn a_login_takes_the_old_session_along() {
     assert_eq!(bench.get("/", &[&ours]).await.body, "bob Some(3)");
     assert_eq!(bench.get("/", &[OLD]).await.body, "nobody None", "the id has changed with the login");
     assert_eq!(bench.live().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_overtaken_by_a_login_or_an_end_gives_no_cookie() {
+    let bench = Bench::with(Duration::from_secs(60), Outage::FailClosed).await;
+    old_session(&bench.server, "22222222-2222-2222-2222-222222222222", "carol");
+    let other = "SESSION=22222222-2222-2222-2222-222222222222";
+    for (cookie, path, user) in [(OLD, "/login", "alice"), (other, "/logout", "carol")] {
+        let cookies = [cookie];
+        let overtaking = async {
+            HELD.acquire().await.unwrap().forget();
+            let answer = bench.get(path, &cookies).await;
+            GO.add_permits(1);
+            answer
+        };
+        let (held, answer) = tokio::join!(bench.get("/held", &cookies), overtaking);
+        assert_eq!(
+            (held.body.as_str(), held.lines),
+            (user, 0),
+            "the cookie of {path} is the one that counts"
+        );
+        assert_eq!(answer.cookie.is_some(), path == "/login");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
