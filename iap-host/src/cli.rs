@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::System;
+
 /// The iap host: gateway, session cluster, APM and console in one process.
 #[derive(Debug, Parser)]
 #[command(name = "iap-host", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -18,6 +20,8 @@ Examples:
   iap-host demo                        a shop, a load on it, and the console
   iap-host validate -c iap.yaml        check a configuration; touches nothing else
   iap-host run -c iap.yaml             run it
+  iap-host session import -c iap.yaml --from spring --source redis://10.0.0.5:6379
+                                       take over the sessions of another system
   IAP_SERVER__LISTEN=0.0.0.0:80 iap-host run -c iap.yaml
                                        the same, with one setting from the environment
 
@@ -39,8 +43,57 @@ pub(crate) enum Command {
         #[arg(short, long, default_value = "iap.yaml")]
         config: PathBuf,
     },
+    /// Sessions.
+    Session {
+        #[command(subcommand)]
+        command: SessionCommand,
+    },
     /// Run a demo shop with a gentle load, all in memory.
     Demo(DemoArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionCommand {
+    /// Take over all sessions of another system, into the Redis of the gateways. What was taken over before is left
+    /// alone, so it can be run again at any time. Exit status 2 if some could not be taken over.
+    Import(ImportArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// The configuration file of the gateways.
+    #[arg(short, long, default_value = "iap.yaml")]
+    pub(crate) config: PathBuf,
+    /// What has written the old sessions. Default: what sessions.adopt says.
+    #[arg(long)]
+    pub(crate) from: Option<System>,
+    /// Their Redis, such as redis://host:6379, or the directory of a Tomcat FileStore.
+    #[arg(long)]
+    pub(crate) source: Option<String>,
+    /// What their keys begin with.
+    #[arg(long)]
+    pub(crate) prefix: Option<String>,
+    /// A file with the secret that cookies of Express are signed with; may be given several times.
+    #[arg(long)]
+    pub(crate) secret_file: Vec<PathBuf>,
+    /// The attribute with the user's name, with dots into it.
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// The user for their Redis.
+    #[arg(long)]
+    pub(crate) username: Option<String>,
+    /// A file with the password for their Redis.
+    #[arg(long)]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Only count what would happen.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Go on where a run has failed, as it said.
+    #[arg(long, value_name = "PLACE")]
+    pub(crate) resume: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

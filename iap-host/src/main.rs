@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod events;
 mod handover;
+mod import;
 mod logging;
 mod run;
 mod running;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         cli::Command::Run { config } => run::run(&config),
         cli::Command::Validate { config } => run::validate(&config),
         cli::Command::Demo(args) => run::demo(&args),
+        cli::Command::Session { command: cli::SessionCommand::Import(args) } => run::import(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("iap-host: {error}");

@@ -8,12 +8,12 @@ use tokio::runtime::Runtime;
 
 use crate::admin::Reloads;
 use crate::boot::Platform;
-use crate::cli::{DemoArgs, loopback};
+use crate::cli::{DemoArgs, ImportArgs, loopback};
 use crate::config::{self, Config, Environment};
 use crate::demo::{self, Load};
 use crate::events::{Event, Events};
 use crate::running::Running;
-use crate::{boot, handover, logging};
+use crate::{boot, handover, import, logging};
 
 /// `validate`: reads the one file and nothing else.
 #[allow(clippy::print_stdout)] // The answer of the command.
@@ -28,6 +28,12 @@ pub(crate) fn run(file: &Path) -> Result<ExitCode, BoxError> {
     let environment = environment();
     let config = load(file, &environment)?;
     serve(config, &environment, Origin::File(file))
+}
+
+/// `session import`: what another system has.
+pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, BoxError> {
+    let environment = environment();
+    import::import(&load(&args.config, &environment)?, args, &environment)
 }
 
 /// `demo`: the same platform with a shop.

@@ -96,6 +96,28 @@ struct Keys {
     users: [u8; 32],
     traits: [u8; 32],
     audience: [u8; 32],
+    foreign: [u8; 32],
+}
+
+/// What becomes of a session id of another system: the id that a client is given in its place, and the key
+/// of that. Both follow from the foreign id and the secret, so that whoever meets the same foreign id
+/// comes to the same session; from the foreign id alone nobody learns them.
+#[derive(Debug, Clone)]
+pub struct Foreign {
+    id: SessionId,
+    key: SessionKey,
+}
+
+impl Foreign {
+    /// The id for the cookie.
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// The key that the session is [imported](crate::SessionStore::import) under.
+    pub fn key(&self) -> SessionKey {
+        self.key
+    }
 }
 
 impl SessionIds {
@@ -132,6 +154,15 @@ impl SessionIds {
         SessionKey(*blake3::keyed_hash(&self.keys.sessions, &id.0).as_bytes())
     }
 
+    /// What an id of another system leads to. `system` is its name: the same id in two systems is two sessions.
+    pub fn foreign(&self, system: &str, id: &str) -> Foreign {
+        let mut hasher = blake3::Hasher::new_keyed(&self.keys.foreign);
+        hasher.update(&(system.len() as u64).to_be_bytes()).update(system.as_bytes()).update(id.as_bytes());
+        let id = SessionId(*hasher.finalize().as_bytes());
+        let key = self.key(&id);
+        Foreign { id, key }
+    }
+
     /// The keyed hash of a user name, as hexadecimal digits: what an index may hold.
     pub fn user_key(&self, user: &str) -> String {
         hex(&blake3::keyed_hash(&self.keys.users, user.as_bytes()).as_bytes()[..16])
@@ -153,6 +184,7 @@ impl SessionIds {
             users: blake3::derive_key("iap-session 2026 user key", secret),
             traits: blake3::derive_key("iap-session 2026 traits key", secret),
             audience: blake3::derive_key("iap-session 2026 audience key", secret),
+            foreign: blake3::derive_key("iap-session 2026 foreign id", secret),
         };
         Self { keys: Arc::new(keys) }
     }

@@ -52,6 +52,7 @@
 //! | [`policy`] | [`SessionConfig`], [`SessionPolicy`]: who gets a session, and how its id travels |
 //! | [`record`], [`mod@write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
 //! | [`error`] | [`StoreError`] and what clients are told |
+//! | [`migrate`] | sessions of other systems: taken over at once, or at first sight |
 //! | [`metrics`] | the names of the metrics |
 //! | `testing` | the conformance suite for stores (feature `testing`) |
 
@@ -70,6 +71,7 @@ pub mod layer;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod migrate;
 pub mod near;
 pub mod policy;
 pub mod record;
@@ -86,7 +88,7 @@ pub use breaker::{Breaker, BreakerConfig};
 pub use error::{StoreError, StoreErrorKind};
 pub use forward::TokenRegistry;
 pub use handle::{Session, Snapshot};
-pub use id::{OpId, SessionId, SessionIds, SessionKey};
+pub use id::{Foreign, OpId, SessionId, SessionIds, SessionKey};
 pub use layer::{SessionFuture, SessionLayer, SessionService};
 pub use limits::{Limits, attribute_bytes, check_user};
 pub use memory::{MemoryConfig, MemoryStore};
@@ -96,8 +98,8 @@ pub use policy::{
     Binding, Carrier, CookieConfig, CreationFilter, Group, Mode, Outage, SameSite, SecureCookie,
     SessionConfig, SessionPolicy, TokenKeys,
 };
-pub use record::{Attributes, Created, Loaded, Op, Record, Summary};
+pub use record::{Attributes, Created, Loaded, Op, Record, Summary, Taken};
 #[cfg(feature = "redis")]
 pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls};
 pub use store::{BoxFuture, Change, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
-pub use write::{Commit, Expiry, Login, LoginPolicy, NewSession, Reason, Rotation, WhenFull};
+pub use write::{Commit, Expiry, Imported, Login, LoginPolicy, NewSession, Reason, Rotation, WhenFull};

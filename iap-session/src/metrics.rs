@@ -18,6 +18,7 @@
 //! | `iap_session_near_reads_total` | counter | reads of a near cache, by `result`: `hit`, `unchanged`, `miss` |
 //! | `iap_session_near_flushes_total` | counter | how often a near cache was emptied |
 //! | `iap_session_near_entries`, `iap_session_near_bytes` | gauge | its size, with each `stats` |
+//! | `iap_session_adoptions_total` | counter | old cookies the old store was asked about, by `result`: `taken`, `before`, `expired`, `too_large`, `refused`, `invalid`, `unreadable`, `unknown`, `error` |
 //! | `iap_session_tokens_refused_total` | counter | forwarded requests without a token: the registry was full |
 //!
 //! Handles are made once for each store, layer and registry, so install the recorder before them.
@@ -45,6 +46,7 @@ pub fn describe_metrics() {
     describe_counter!("iap_session_near_flushes_total", "How often the near cache was emptied");
     describe_gauge!("iap_session_near_entries", "Sessions in the near cache");
     describe_gauge!("iap_session_near_bytes", "Bytes in the near cache");
+    describe_counter!("iap_session_adoptions_total", "Old cookies asked about by result");
     describe_counter!("iap_session_tokens_refused_total", "Forwarded requests without a token");
 }
 

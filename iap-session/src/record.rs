@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionId, SessionKey, hex, random};
 use crate::limits::{Limits, attribute_bytes};
-use crate::write::{Commit, NewSession, Rotation};
+use crate::write::{Commit, Imported, NewSession, Rotation};
 
 /// Attributes by name.
 pub type Attributes = BTreeMap<String, Value>;
@@ -40,6 +40,24 @@ pub struct Record {
     pub attributes: Attributes,
     /// The last writes and the versions they made, oldest first; at most [`Record::RECENT`].
     pub recent: Vec<(OpId, u64)>,
+    /// Where the session was taken over from another system and still has the key it got then.
+    pub taken: Option<Taken>,
+}
+
+/// What is remembered of a takeover. A rotation leaves it with the old key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Until when the key keeps the session from being taken over again: longer than the session can live.
+    pub until_ms: u64,
+    /// Until when the foreign id leads to the session; without end while the client has not shown its new one.
+    pub foreign_until_ms: Option<u64>,
+}
+
+impl Taken {
+    /// Whether a client may come with the foreign id.
+    pub fn admits_foreign(&self, now_ms: u64) -> bool {
+        self.foreign_until_ms.is_none_or(|until| now_ms < until)
+    }
 }
 
 impl Record {
@@ -65,7 +83,46 @@ impl Record {
             binding: new.binding.clone(),
             attributes: new.attributes.clone(),
             recent: vec![(new.op, 1)],
+            taken: None,
         })
+    }
+
+    /// A session of another system, with the dates that it had there.
+    ///
+    /// Its handle follows from the key, so that whoever takes over the same session takes the same place in
+    /// its user's set.
+    ///
+    /// # Errors
+    ///
+    /// As [`Record::new`]; [`StoreErrorKind::Gone`] if its time is over.
+    pub fn imported(
+        key: SessionKey,
+        imported: &Imported,
+        limits: &Limits,
+        now_ms: u64,
+    ) -> Result<Self, StoreError> {
+        limits.check(&imported.attributes)?;
+        let accessed_ms = imported.accessed_ms.min(now_ms);
+        let absolute_ms = now_ms.saturating_add(millis(imported.expiry.absolute));
+        let handle = hex(&blake3::hash(key.as_bytes()).as_bytes()[..12]);
+        let record = Self {
+            key,
+            version: 1,
+            created_ms: imported.created_ms.min(accessed_ms),
+            accessed_ms,
+            idle_ms: millis(imported.expiry.idle),
+            absolute_ms,
+            user: imported.login.as_ref().map(|login| login.user.clone()),
+            handle: if imported.login.is_some() { handle.into() } else { "".into() },
+            binding: None,
+            attributes: imported.attributes.clone(),
+            recent: vec![(imported.op, 1)],
+            taken: Some(Taken {
+                until_ms: absolute_ms.saturating_add(millis(imported.remember)),
+                foreign_until_ms: None,
+            }),
+        };
+        if record.is_expired(now_ms) { Err(StoreError::gone()) } else { Ok(record) }
     }
 
     /// The record that `rotation` puts in the place of this one, under a new key.
@@ -83,7 +140,7 @@ impl Record {
         limits: &Limits,
         now_ms: u64,
     ) -> Result<Self, StoreError> {
-        let mut next = Self { key, ..self.clone() };
+        let mut next = Self { key, taken: None, ..self.clone() };
         if let Some(login) = rotation.login.as_ref().filter(|login| self.user.as_ref() != Some(&login.user)) {
             next.user = Some(login.user.clone());
             next.handle = new_handle();

@@ -124,12 +124,13 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::error::StoreError;
+use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
 use crate::record::{Created, Loaded, Summary};
-use crate::write::{Commit, NewSession, Reason, Rotation};
+use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 /// A future that can be stored and sent, so that stores are usable as `dyn SessionStore`.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -141,7 +142,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// - Absent is an answer of the store. A time-out or a lost connection is
 ///   [`Unavailable`](crate::StoreErrorKind::Unavailable), never "no session".
 /// - A session past its deadline is absent, whether or not it has been removed yet.
-/// - Nothing but [`SessionStore::create`] and [`SessionStore::rotate`] makes a session exist.
+/// - Nothing but [`SessionStore::create`], [`SessionStore::rotate`] and [`SessionStore::import`] makes a
+///   session exist.
 /// - A write that is repeated with the same [`OpId`](crate::OpId) has no second effect.
 /// - The key of a rotated session leads to the new one during the grace, for every method.
 pub trait SessionStore: Send + Sync + 'static {
@@ -210,6 +212,30 @@ pub trait SessionStore: Send + Sync + 'static {
     /// `Unavailable`.
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>>;
 
+    /// Takes a session over from another system, under a key of [`SessionIds::foreign`]. Of all attempts with one
+    /// key the first one takes it, in one step; `false` says that it was taken before, whatever has become of it
+    /// since: a session that has ended does not come back while the other system still has it.
+    ///
+    /// # Errors
+    ///
+    /// `Gone` if its time is over; as [`SessionStore::create`]; `Invalid` by a store that cannot do it.
+    fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let _ = (key, imported);
+        let error = StoreError::new(StoreErrorKind::Invalid, "this store cannot import sessions");
+        Box::pin(std::future::ready(Err(error)))
+    }
+
+    /// The client of an imported session has its new id: the foreign one leads to it for `grace` only, by
+    /// [`Taken::foreign_until_ms`](crate::record::Taken). The first call decides; others have no effect.
+    ///
+    /// # Errors
+    ///
+    /// `Gone`, `Revoked`, `Unavailable`.
+    fn settle(&self, key: SessionKey, grace: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        let _ = (key, grace);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// From now on `listener` is told of sessions that have changed, whoever changed them. A store that
     /// does not learn of it tells nothing; what others cache of it is then only bounded in age.
     fn listen(&self, listener: Arc<dyn ChangeListener>) {
@@ -261,6 +287,12 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
     }
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         (**self).stats()
+    }
+    fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
+        (**self).import(key, imported)
+    }
+    fn settle(&self, key: SessionKey, grace: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).settle(key, grace)
     }
     fn listen(&self, listener: Arc<dyn ChangeListener>) {
         (**self).listen(listener);

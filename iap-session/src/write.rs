@@ -42,6 +42,27 @@ impl NewSession {
     }
 }
 
+/// A session of another system that is to go on here.
+#[derive(Clone)]
+pub struct Imported {
+    /// The name of this write.
+    pub op: OpId,
+    /// When it was created there, in Unix milliseconds.
+    pub created_ms: u64,
+    /// When it was last used there, in Unix milliseconds. It goes on from here: a session that would have ended
+    /// there in a minute ends here in a minute.
+    pub accessed_ms: u64,
+    /// How long it lives without access, and from now on at most.
+    pub expiry: Expiry,
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// Who is logged in with it, if that is known.
+    pub login: Option<Login>,
+    /// How much longer than the session itself it is remembered that it was taken over. Each further attempt
+    /// prolongs that to so long from then.
+    pub remember: Duration,
+}
+
 /// A change of the id, with everything that is written at the same moment.
 #[derive(Debug, Clone)]
 pub struct Rotation {

@@ -243,6 +243,7 @@ fn live(row: &SqliteRow) -> Result<Record, StoreError> {
         Some((OpId::from_hex(op)?, version.parse().ok()?))
     });
     Ok(Record {
+        taken: None,
         key,
         version: number("version")?,
         created_ms: number("created_ms")?,

@@ -1,8 +1,10 @@
 //! From a checked configuration to a running platform, in the order in which things depend on
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
+mod adopt;
 mod auth;
 mod gateway;
+mod import;
 mod processes;
 mod reload;
 mod routes;
@@ -22,6 +24,8 @@ use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+
+pub(crate) use self::import::import;
 
 use self::gateway::{Gateway, start_gateway};
 use self::processes::Processes;

@@ -37,9 +37,10 @@ pub(super) fn session_config(
             .then(|| expiry(config, group.idle, group.absolute));
         (name.clone(), Group { login: login(group.max_per_user, group.on_limit), expiry })
     });
+    let (lives, logins) = rules(config);
     Ok(SessionConfig {
-        expiry: expiry(config, None, None),
-        login: login(config.login.max_per_user, config.login.on_limit),
+        expiry: lives,
+        login: logins,
         groups: groups.collect(),
         creation: CreationFilter {
             bots: none_for.bots,
@@ -57,6 +58,11 @@ pub(super) fn session_config(
         node: config.node.clone(),
         ..SessionConfig::default()
     })
+}
+
+/// How long sessions live, and how many a user has, unless a route or a group says otherwise.
+pub(super) fn rules(config: &SessionsConfig) -> (Expiry, LoginPolicy) {
+    (expiry(config, None, None), login(config.login.max_per_user, config.login.on_limit))
 }
 
 /// What a route's `session` says; `proxied` routes hand the session on.

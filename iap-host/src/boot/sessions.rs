@@ -52,9 +52,14 @@ impl SessionCore {
         config: &SessionsConfig,
         environment: &Environment,
     ) -> Result<SessionLayers, BootError> {
+        let adoption = super::adopt::adoption(config, environment)?;
         let session = SessionLayer::with_config(self.store.clone(), session_config(config, environment)?)
             .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
             .map_err(failed("sessions"))?;
+        let session = match adoption {
+            Some(adoption) => session.with_adoption(adoption),
+            None => session,
+        };
         Ok(SessionLayers {
             session,
             audience: self.audience.as_ref().map(|view| AudienceLayer::new(view.audience.clone())),
@@ -161,7 +166,7 @@ fn guarded(config: &RedisConfig, store: Arc<RedisStore>) -> Arc<dyn SessionStore
     store
 }
 
-async fn connect_redis(
+pub(super) async fn connect_redis(
     config: &RedisConfig,
     ids: SessionIds,
     environment: &Environment,

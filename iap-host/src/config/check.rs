@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use iap_core::{Route, RouteTable, Target};
 
 use super::session_policy::{Prefix, check_lives};
-use super::{Config, RedisConfig, RouteConfig, SessionsConfig, StoreKind, TextOr, check_server};
+use super::{AdoptConfig, Config, RedisConfig, RouteConfig, SessionsConfig, StoreKind, TextOr, check_server};
 
 /// What is wrong, and with which route.
 #[derive(Debug)]
@@ -137,6 +137,9 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     }
     if sessions.idle > sessions.absolute {
         return wrong("sessions.idle is longer than sessions.absolute");
+    }
+    if let Some(Err(message)) = sessions.adopt.as_ref().map(AdoptConfig::check) {
+        return wrong(&format!("sessions.adopt.{message}"));
     }
     check_ids(sessions).map_err(|message| Problem { route: None, message })
 }

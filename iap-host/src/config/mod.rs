@@ -1,6 +1,7 @@
 //! The configuration: types, YAML in, environment over it, checks. Pure: no files, no sockets,
 //! no secrets are read here (an invariant that a test enforces).
 
+mod adopt;
 mod check;
 mod check_server;
 mod env;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use adopt::{AdoptConfig, System};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use files::FilesRef;

@@ -126,6 +126,13 @@ pub(crate) struct RedisTlsConfig {
     pub(crate) key: Option<PathBuf>,
 }
 
+impl RedisTlsConfig {
+    pub(super) fn settings(&self) -> RedisTls {
+        let client = self.certificate.clone().zip(self.key.clone());
+        RedisTls { ca: self.ca.clone(), client }
+    }
+}
+
 fn prefix() -> String {
     "iap".to_owned()
 }
@@ -141,7 +148,7 @@ fn command_timeout() -> Span {
 impl RedisConfig {
     /// The settings of the store, without secrets.
     pub(crate) fn store(&self) -> iap_session::RedisConfig {
-        let tls = self.tls.clone().map(|tls| RedisTls { ca: tls.ca, client: tls.certificate.zip(tls.key) });
+        let tls = self.tls.as_ref().map(RedisTlsConfig::settings);
         iap_session::RedisConfig {
             tls,
             prefix: self.prefix.clone(),

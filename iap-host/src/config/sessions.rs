@@ -7,7 +7,7 @@ use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
 
 use super::session_policy::{Bound, CookieConfig, GroupConfig, NoSessionsConfig, SignConfig};
-use super::{ByteSize, RedisConfig, SecretRef, Span};
+use super::{AdoptConfig, ByteSize, RedisConfig, SecretRef, Span};
 
 /// The session cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,8 @@ pub(crate) struct SessionsConfig {
     /// Most bytes in the memory store.
     pub(crate) max_memory: ByteSize,
     pub(crate) audience: AudienceConfig,
+    /// Sessions of another system go on here, when their clients come with the old cookie.
+    pub(crate) adopt: Option<AdoptConfig>,
 }
 
 /// How users are counted that are there at once.
@@ -99,6 +101,7 @@ impl Default for SessionsConfig {
             max_count: 100_000,
             max_memory: ByteSize(256 << 20),
             audience: AudienceConfig::default(),
+            adopt: None,
         }
     }
 }

@@ -88,6 +88,8 @@ fn errors_name_the_place_and_the_remedy() {
             "longer than zero",
         ),
         ("sessions:\n  store: redis\n", "iap.yaml: ", "sessions.redis.url"),
+        ("sessions:\n  adopt: {from: spring}\n", "iap.yaml:2:11: ", "source"),
+        ("sessions:\n  adopt: {from: sprint, source: x}\n", "iap.yaml:2:17: ", "one of spring"),
         ("admin:\n  listen: 127.0.0.1:8080\n", "iap.yaml: ", "both listen on port 8080"),
     ];
     for (text, place, remedy) in cases {

@@ -32,6 +32,11 @@ impl Failure {
 impl Session {
     /// Seals the handle and writes what has to be written.
     pub(crate) async fn commit(&self) -> Result<Change, Failure> {
+        let change = self.commit_now().await?;
+        Ok(self.with_given_id(change).await)
+    }
+
+    async fn commit_now(&self) -> Result<Change, Failure> {
         let needs_load = {
             let mut state = self.inner.state.lock();
             let needs_load = state.changes.any() && matches!(state.base, Base::NotLoaded);

@@ -5,6 +5,7 @@ use iap_core::hooks::{Field, Stage};
 use crate::carrier::token::Presented;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionId;
+use crate::migrate::Presented as Foreign;
 use crate::policy::Outage;
 use crate::record::{Loaded, Record};
 use crate::write::Reason;
@@ -13,11 +14,11 @@ use super::Session;
 use super::state::Base;
 
 /// What asking the store for all candidates has brought.
-struct Answer {
-    base: Base,
-    ended: Option<Reason>,
+pub(super) struct Answer {
+    pub(super) base: Base,
+    pub(super) ended: Option<Reason>,
     /// The id that has led to the session, where its token is to be written anew.
-    outdated: Option<SessionId>,
+    pub(super) outdated: Option<SessionId>,
 }
 
 impl Session {
@@ -43,7 +44,7 @@ impl Session {
     fn known(&self) -> Option<Result<(), StoreError>> {
         let mut state = self.inner.state.lock();
         match &state.base {
-            Base::NotLoaded if self.inner.visit.presented.is_empty() => {
+            Base::NotLoaded if self.brings_nothing() => {
                 state.base = Base::Absent;
                 Some(Ok(()))
             }
@@ -53,11 +54,16 @@ impl Session {
         }
     }
 
+    fn brings_nothing(&self) -> bool {
+        self.inner.visit.presented.is_empty()
+            && self.inner.visit.foreign.as_ref().is_none_or(Foreign::is_empty)
+    }
+
     async fn ask(&self) -> Answer {
         let transaction = self.inner.transaction.as_ref();
         let mut span = transaction.map(|transaction| transaction.span(Stage::SessionLoad));
         let metrics = &self.inner.shared.metrics;
-        match self.ask_store().await {
+        match self.ask_stores().await {
             Ok(answer) => {
                 match &answer.base {
                     Base::Found { record, .. } => {
@@ -88,6 +94,11 @@ impl Session {
                 Answer { base, ended: None, outdated: None }
             }
         }
+    }
+
+    async fn ask_stores(&self) -> Result<Answer, StoreError> {
+        let answer = self.ask_store().await?;
+        self.adopted(answer).await
     }
 
     /// Tries the ids one after the other. An error of one of them is the answer unless another

@@ -1,5 +1,6 @@
 //! The session of one request: loaded at first use, changed in memory, committed once.
 
+mod adopt;
 mod atomic;
 mod change;
 mod commit;
@@ -22,6 +23,7 @@ use crate::carrier::token::Presented;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionKey;
 use crate::metrics::LayerMetrics;
+use crate::migrate::Presented as Foreign;
 use crate::policy::{SessionConfig, SessionPolicy, Visitor};
 use crate::record::{Attributes, Op};
 use crate::store::SessionStore;
@@ -65,6 +67,8 @@ pub(crate) struct Visit {
     pub(crate) policy: SessionPolicy,
     /// The ids that it has sent.
     pub(crate) presented: Vec<Presented>,
+    /// Where sessions of another system are adopted: what the client has of it.
+    pub(crate) foreign: Option<Foreign>,
     pub(crate) visitor: Visitor,
     pub(crate) address: Option<IpAddr>,
 }

@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) ended: Option<Reason>,
     /// The id that the client has, if its token is to be written anew.
     pub(super) outdated: Option<SessionId>,
+    /// The id for a client that came with one of another system.
+    pub(super) given: Option<SessionId>,
     pub(super) changes: Changes,
     pub(super) sealed: bool,
 }

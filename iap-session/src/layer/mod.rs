@@ -15,6 +15,7 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::forward::{self, TOKEN_HEADER, TokenGuard, TokenRegistry, URL_HEADER, USER_HEADER};
 use crate::handle::{Failure, Session, Shared, Visit as Brought};
 use crate::metrics::LayerMetrics;
+use crate::migrate::Adoption;
 use crate::policy::{Mode, SessionConfig, SessionPolicy, Visitor};
 use crate::store::SessionStore;
 
@@ -42,6 +43,7 @@ pub use future::SessionFuture;
 pub struct SessionLayer {
     shared: Arc<Shared>,
     forwarding: Option<Arc<Forwarding>>,
+    adoption: Option<Arc<Adoption>>,
 }
 
 struct Forwarding {
@@ -78,8 +80,16 @@ impl SessionLayer {
         Ok(self)
     }
 
+    /// Lets sessions of another system go on here, as [`Adoption`] says.
+    #[must_use]
+    pub fn with_adoption(mut self, adoption: Arc<Adoption>) -> Self {
+        self.adoption = Some(adoption);
+        self
+    }
+
     fn build(store: Arc<dyn SessionStore>, config: SessionConfig) -> Self {
-        Self { shared: Arc::new(Shared { store, config, metrics: LayerMetrics::new() }), forwarding: None }
+        let shared = Arc::new(Shared { store, config, metrics: LayerMetrics::new() });
+        Self { shared, forwarding: None, adoption: None }
     }
 }
 
@@ -170,10 +180,12 @@ impl SessionLayer {
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
         let transaction = request.extensions().get::<Transaction>().cloned();
         let presented = config.channel(policy.carrier, connection.as_deref()).presented(request.headers());
-        let has_id = !presented.is_empty();
+        let foreign = self.adoption.as_ref().map(|adoption| adoption.presented(request.headers()));
+        let has_id = !presented.is_empty() || foreign.as_ref().is_some_and(|old| !old.is_empty());
         let brought = Brought {
             policy,
             presented,
+            foreign,
             visitor: Visitor::new(request),
             address: connection.as_ref().map(|connection| connection.peer().ip()),
         };

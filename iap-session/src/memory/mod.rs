@@ -4,14 +4,19 @@
 //! without a user first: a flood of anonymous visitors costs anonymous sessions, not logins, and
 //! a login still succeeds under it. Each such loss is counted (`iap_session_evicted_total`).
 //!
+//! That a session was taken over from another system is remembered here as long as the process lives and there is room:
+//! marks of takeovers count towards the bounds, and give way after sessions without a user.
+//!
 //! Sessions are spread over shards, each with its own lock and its share of the bounds. A shard
 //! keeps its entries ordered by deadline; every operation removes at most a few expired ones, so
 //! none pays for a sweep. Reads share the stored record and copy nothing.
 
+mod import;
 mod shard;
 mod users;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use iap_core::{Clock, SystemClock};
 use parking_lot::Mutex;
@@ -22,7 +27,7 @@ use crate::limits::{Limits, check_user};
 use crate::metrics::StoreMetrics;
 use crate::record::{Created, Loaded, Record, Summary};
 use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
-use crate::write::{Commit, Login, NewSession, Reason, Rotation};
+use crate::write::{Commit, Imported, Login, NewSession, Reason, Rotation};
 
 use shard::{Entry, Shard, State};
 use users::Users;
@@ -116,7 +121,7 @@ impl MemoryStore {
         let mut key = key;
         for _ in 0..MAX_HOPS {
             match self.with(&key, |shard, now| shard.get(&key, now).cloned()) {
-                None => return Ok(None),
+                None | Some(State::Taken) => return Ok(None),
                 Some(State::Live(record)) => return Ok(Some(record)),
                 Some(State::Ended(reason)) => return Err(StoreError::revoked(reason)),
                 Some(State::Rotated(next)) => key = next,
@@ -134,7 +139,7 @@ impl MemoryStore {
         let mut key = key;
         for _ in 0..MAX_HOPS {
             let outcome = self.with(&key, |shard, now| match shard.get(&key, now) {
-                None => Err(StoreError::gone()),
+                None | Some(State::Taken) => Err(StoreError::gone()),
                 Some(State::Ended(reason)) => Err(StoreError::revoked(*reason)),
                 Some(State::Rotated(next)) => Ok(Err(*next)),
                 Some(State::Live(record)) => {
@@ -169,7 +174,7 @@ impl MemoryStore {
     fn end(&self, key: SessionKey, reason: Reason) -> bool {
         let ended = self.with(&key, |shard, now| match shard.get(&key, now).cloned() {
             Some(State::Live(record)) => {
-                shard.put(key, Entry::mark(State::Ended(reason), record.deadline_ms()));
+                shard.put(key, Entry::mark_after(&record, State::Ended(reason), record.deadline_ms()));
                 Some(record)
             }
             _ => None,
@@ -214,7 +219,7 @@ impl MemoryStore {
             let until = self.clock.now_ms().saturating_add(crate::record::millis(rotation.grace));
             let swapped = self.with(&key, |shard, now| match shard.get(&key, now) {
                 Some(State::Live(current)) if current.version == old.version => {
-                    shard.put(key, Entry::mark(State::Rotated(new_key), until));
+                    shard.put(key, Entry::mark_after(&old, State::Rotated(new_key), until));
                     true
                 }
                 _ => false,
@@ -349,6 +354,14 @@ impl SessionStore for MemoryStore {
                 Ok(None) | Err(_) => Ok(false),
             }
         })
+    }
+
+    fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { self.import_now(key, &imported) })
+    }
+
+    fn settle(&self, key: SessionKey, grace: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move { self.settle_now(key, grace) })
     }
 
     fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {

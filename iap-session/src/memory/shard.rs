@@ -23,6 +23,8 @@ pub(super) enum State {
     Rotated(SessionKey),
     /// The session was ended; the mark keeps a late write from being told "gone".
     Ended(Reason),
+    /// A session that was taken over from another system was here. It is not taken over again.
+    Taken,
 }
 
 /// A state, and where it stands in the orders.
@@ -32,6 +34,8 @@ pub(super) struct Entry {
     deadline_ms: u64,
     /// Its place by last access, without the key.
     rank: Rank,
+    /// Of a mark: until when a takeover is remembered, if it stands for one.
+    claim_ms: u64,
     /// Bytes of the attributes alone.
     attributes: usize,
 }
@@ -73,18 +77,24 @@ const PURGE: usize = 4;
 impl Entry {
     pub(super) fn live(record: Arc<Record>) -> Self {
         let (deadline_ms, rank, attributes) = (record.deadline_ms(), rank_of(&record), record.bytes());
-        Self { state: State::Live(record), deadline_ms, rank, attributes }
+        Self { state: State::Live(record), deadline_ms, rank, claim_ms: 0, attributes }
     }
 
     pub(super) fn mark(state: State, deadline_ms: u64) -> Self {
-        Self { state, deadline_ms, rank: (false, deadline_ms), attributes: 0 }
+        Self { state, deadline_ms, rank: (false, deadline_ms), claim_ms: 0, attributes: 0 }
+    }
+
+    /// The same, in the place of a session whose takeover is remembered.
+    pub(super) fn mark_after(record: &Record, state: State, deadline_ms: u64) -> Self {
+        let claim_ms = record.taken.map_or(0, |taken| taken.until_ms);
+        Self { claim_ms, ..Self::mark(state, deadline_ms) }
     }
 
     /// When it goes.
     fn ends_ms(&self) -> u64 {
         match &self.state {
             State::Live(record) => record.deadline_ms(),
-            State::Rotated(_) | State::Ended(_) => self.deadline_ms,
+            State::Rotated(_) | State::Ended(_) | State::Taken => self.deadline_ms,
         }
     }
 
@@ -92,14 +102,14 @@ impl Entry {
     fn true_rank(&self) -> Rank {
         match &self.state {
             State::Live(record) => rank_of(record),
-            State::Rotated(_) | State::Ended(_) => self.rank,
+            State::Rotated(_) | State::Ended(_) | State::Taken => self.rank,
         }
     }
 
     fn bytes(&self) -> usize {
         let user = match &self.state {
             State::Live(record) => record.user.as_ref().map_or(0, |user| user.len()),
-            State::Rotated(_) | State::Ended(_) => 0,
+            State::Rotated(_) | State::Ended(_) | State::Taken => 0,
         };
         OVERHEAD + self.attributes + user
     }
@@ -128,8 +138,7 @@ impl Shard {
     /// What stands under `key` now; what is past its deadline is removed.
     pub(super) fn get(&mut self, key: &SessionKey, now_ms: u64) -> Option<&State> {
         if self.entries.get(key)?.ends_ms() <= now_ms {
-            self.expire(key);
-            return None;
+            self.expire(key, now_ms);
         }
         self.entries.get(key).map(|entry| &entry.state)
     }
@@ -179,6 +188,15 @@ impl Shard {
         Some(entry.state)
     }
 
+    /// Keeps the mark of a takeover at least so long.
+    pub(super) fn remember(&mut self, key: &SessionKey, until_ms: u64) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        entry.claim_ms = entry.claim_ms.max(until_ms);
+        if matches!(entry.state, State::Taken) {
+            self.put(*key, Entry::mark(State::Taken, until_ms));
+        }
+    }
+
     /// Looks at a few entries whose time may be over.
     pub(super) fn purge(&mut self, now_ms: u64) {
         for _ in 0..PURGE {
@@ -193,7 +211,7 @@ impl Shard {
                     self.by_deadline.remove(&(place, key));
                     self.by_deadline.insert((entry.deadline_ms, key));
                 }
-                _ => self.expire(&key),
+                _ => self.expire(&key, now_ms),
             }
         }
     }
@@ -269,10 +287,15 @@ impl Shard {
         assert!(self.entries.len() <= self.max_entries);
     }
 
-    fn expire(&mut self, key: &SessionKey) {
+    fn expire(&mut self, key: &SessionKey, now_ms: u64) {
+        let mut claim_ms = self.entries.get(key).map_or(0, |entry| entry.claim_ms);
         if let Some(State::Live(record)) = self.remove(key) {
+            claim_ms = record.taken.map_or(0, |taken| taken.until_ms);
             self.expired += 1;
             self.changes.expired.push(record);
+        }
+        if claim_ms > now_ms {
+            self.put(*key, Entry::mark(State::Taken, claim_ms));
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::record::{Created, Loaded, Record};
 use crate::store::{
     BoxFuture, Change, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched,
 };
-use crate::write::{Commit, NewSession, Reason, Rotation};
+use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 use shard::{Entry, Shard};
 
@@ -311,6 +311,17 @@ impl<S: SessionStore> SessionStore for NearCache<S> {
 
     fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(self.writing(Some(key), None, self.store.revoke(key, reason)))
+    }
+
+    fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            let user = imported.login.as_ref().map(|login| login.user.clone());
+            self.writing(Some(key), user.as_deref(), self.store.import(key, imported)).await
+        })
+    }
+
+    fn settle(&self, key: SessionKey, grace: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.writing(Some(key), None, self.store.settle(key, grace)))
     }
 
     fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {

@@ -3,7 +3,7 @@
 //! | field | meaning |
 //! |---|---|
 //! | `_f` | format, `1` |
-//! | `_st` | `a` active, `r:<key>` rotated, `x:<reason>` ended |
+//! | `_st` | `a` active, `r:<key>` rotated, `x:<reason>` ended, `t` taken over and gone |
 //! | `_v` | version |
 //! | `_c` `_la` | created, last access (Unix ms) |
 //! | `_idle` `_abs` | idle time (ms), absolute deadline (Unix ms) |
@@ -11,6 +11,8 @@
 //! | `_bd` | what it is bound to, where something is |
 //! | `_op` | the last writes, `<op>=<version>` separated by blanks |
 //! | `_n` `_b` | number and bytes of the attributes |
+//! | `_cl` | of a session that was taken over: when its key goes (Unix ms) |
+//! | `_fu` `_ru` | until when it is found by its foreign id; by this key after a rotation |
 //! | `a:<name>` | `j` and the attribute as JSON |
 
 use std::collections::HashMap;
@@ -22,7 +24,7 @@ use serde_json::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionKey};
-use crate::record::{Attributes, Record, Summary};
+use crate::record::{Attributes, Record, Summary, Taken};
 use crate::write::Reason;
 
 /// What a hash says.
@@ -30,13 +32,22 @@ pub(super) enum Stored {
     Live(Record),
     Rotated(SessionKey),
     Ended(Reason),
+    /// Nothing, but that there was one.
+    Taken,
 }
 
 /// The fields of a summary, in the order that [`summary`] reads them.
 pub(super) const SUMMARY_FIELDS: [&str; 9] = ["_st", "_v", "_c", "_la", "_idle", "_abs", "_u", "_n", "_b"];
 
-pub(super) fn decode(key: SessionKey, fields: &HashMap<String, Bytes>) -> Result<Stored, StoreError> {
+pub(super) fn decode(
+    key: SessionKey,
+    fields: &HashMap<String, Bytes>,
+    now_ms: u64,
+) -> Result<Stored, StoreError> {
     let state = text(fields, "_st")?;
+    if fields.contains_key("_ru") && now_ms >= number(fields, "_ru")? {
+        return Ok(Stored::Taken);
+    }
     if state != "a" {
         return decode_state(state);
     }
@@ -50,6 +61,8 @@ pub(super) fn decode(key: SessionKey, fields: &HashMap<String, Bytes>) -> Result
         }
     }
     let optional = |field| fields.get(field).map(|_| text(fields, field)).transpose();
+    let time = |field| fields.get(field).map(|_| number(fields, field)).transpose();
+    let foreign_until_ms = time("_fu")?;
     Ok(Stored::Live(Record {
         key,
         version: number(fields, "_v")?,
@@ -62,11 +75,15 @@ pub(super) fn decode(key: SessionKey, fields: &HashMap<String, Bytes>) -> Result
         binding: optional("_bd")?.map(Arc::from),
         attributes,
         recent: decode_recent(optional("_op")?.unwrap_or_default()),
+        taken: time("_cl")?.map(|until_ms| Taken { until_ms, foreign_until_ms }),
     }))
 }
 
 /// Reads a state other than `a`.
 pub(super) fn decode_state(state: &str) -> Result<Stored, StoreError> {
+    if state == "t" {
+        return Ok(Stored::Taken);
+    }
     if let Some(key) = state.strip_prefix("r:").and_then(SessionKey::from_hex) {
         return Ok(Stored::Rotated(key));
     }

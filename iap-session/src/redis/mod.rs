@@ -12,6 +12,9 @@
 //! hash for a pointer, if the version has not moved, and gives the new one its full life. A crash
 //! between the steps leaves one id that works; the copy nobody knows is gone within a minute.
 //!
+//! A session of another system is taken over by one script on one key, which keeps until long after the
+//! session that it was: there is no step at which a gateway could die and lose it, or another one take it again.
+//!
 //! Reads go to primaries. A lost reply to a write is followed by one repetition with the same
 //! operation id, then by [`Ambiguous`](crate::StoreErrorKind::Ambiguous). Redis replicates
 //! asynchronously: a failover may lose the last acknowledged writes, unless [`Consistency`] is strong.
@@ -21,10 +24,13 @@ mod audience;
 mod codec;
 mod config;
 mod connection;
+mod create;
 mod durable;
 mod failure;
+mod import;
 mod login;
 mod pool;
+pub(crate) mod reader;
 mod rotate;
 mod scan;
 mod scripts;
@@ -33,19 +39,20 @@ mod url;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fred::types::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
-use crate::limits::{Limits, check_user};
+use crate::limits::Limits;
 use crate::metrics::describe_metrics;
 use crate::record::{Created, Loaded, Op, Record};
 use crate::store::{BoxFuture, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
-use crate::write::{Commit, NewSession, Reason, Rotation};
+use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
-use codec::{Stored, corrupt, encode_recent, encode_value};
+use codec::{Stored, corrupt, encode_value};
 use connection::{Connection, Reads};
 
 pub use config::{Consistency, Credentials, RedisConfig, RedisTls};
@@ -67,8 +74,6 @@ enum Replicas {
 
 /// A chain of rotations within one grace that is longer than this leads nowhere.
 const MAX_HOPS: usize = 4;
-/// How long a session lives that was written but whose id nobody has yet, in milliseconds.
-const UNBORN_MS: u64 = 60_000;
 
 impl RedisStore {
     /// Connects to Redis and waits until it answers.
@@ -103,9 +108,15 @@ impl RedisStore {
         if fields.is_empty() {
             return Ok(None);
         }
-        let stored = codec::decode(key, &fields)?;
-        let expired = matches!(&stored, Stored::Live(record) if record.is_expired(self.connection.now_ms()));
-        Ok((!expired).then_some(stored))
+        let now_ms = self.connection.now_ms();
+        match codec::decode(key, &fields, now_ms)? {
+            Stored::Taken => Ok(None),
+            Stored::Live(record) if record.is_expired(now_ms) => {
+                self.clear(&record).await;
+                Ok(None)
+            }
+            stored => Ok(Some(stored)),
+        }
     }
 
     /// The live session that `key` leads to.
@@ -117,6 +128,7 @@ impl RedisStore {
                 Some(Stored::Live(record)) => return Ok(Some(record)),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
                 Some(Stored::Rotated(next)) => key = next,
+                Some(Stored::Taken) => return Ok(None),
             }
         }
         Ok(None)
@@ -157,60 +169,6 @@ impl RedisStore {
         let Some(record) = self.find(reads, key).await? else { return Ok(None) };
         self.check_place(reads, record.user.as_deref(), &record.handle).await?;
         Ok(Some(Loaded::Found { record: Arc::new(record), now_ms: self.connection.now_ms() }))
-    }
-
-    /// Writes `record` under its key, which must be free. `lifetime` is set for a session that
-    /// begins now; a rotated one keeps its dates and has a short life until it is known.
-    async fn write_new(&self, record: &Record, lifetime: Option<u64>) -> Result<(), StoreError> {
-        let rotated = |value: u64| if lifetime.is_some() { String::new() } else { value.to_string() };
-        let (op, _) = record.recent.last().ok_or_else(|| corrupt("a session without a first write"))?;
-        let mut args: Vec<Value> = vec![
-            op.to_string().into(),
-            record.version.to_string().into(),
-            rotated(record.created_ms).into(),
-            record.idle_ms.to_string().into(),
-            rotated(record.absolute_ms).into(),
-            lifetime.unwrap_or_default().to_string().into(),
-            record.user.as_deref().unwrap_or_default().into(),
-            (&*record.handle).into(),
-            encode_recent(&record.recent).into(),
-            rotated(UNBORN_MS).into(),
-            record.attributes.len().to_string().into(),
-            record.bytes().to_string().into(),
-            record.binding.as_deref().unwrap_or_default().into(),
-        ];
-        for (name, value) in &record.attributes {
-            args.push(format!("a:{name}").into());
-            args.push(encode_value(value).into());
-        }
-        let key = self.session_key(&record.key);
-        let reply = self.connection.script(&scripts::CREATE_SCRIPT, &key, args).await?;
-        match reply[0].as_str() {
-            "ok" => {
-                self.note_time(reply.get(1));
-                Ok(())
-            }
-            _ => Err(StoreError::new(StoreErrorKind::Conflict, "the new session's key is taken")),
-        }
-    }
-
-    async fn create_now(&self, new: NewSession) -> Result<Created, StoreError> {
-        if let Some(login) = &new.login {
-            check_user(&login.user)?;
-        }
-        let (id, key) = self.ids.generate();
-        let record = Record::new(key, &new, &self.limits, self.connection.now_ms())?;
-        let lifetime = record.absolute_ms - record.created_ms;
-        let mut written = self.write_new(&record, Some(lifetime)).await;
-        if let (Ok(()), Some(login)) = (&written, &new.login) {
-            written = self.admit(&record, login).await;
-        }
-        if let Err(error) = written {
-            // Nobody learns its id.
-            self.abandon(&record).await;
-            return Err(error);
-        }
-        Ok(Created { id, record: Arc::new(record) })
     }
 
     async fn commit_now(&self, key: SessionKey, commit: Commit) -> Result<u64, StoreError> {
@@ -307,7 +265,9 @@ impl RedisStore {
                 state => match codec::decode_state(state)? {
                     Stored::Rotated(next) => key = next,
                     Stored::Ended(reason) => return Err(StoreError::revoked(reason)),
-                    Stored::Live(_) => return Err(corrupt("a script gave an unknown answer")),
+                    Stored::Live(_) | Stored::Taken => {
+                        return Err(corrupt("a script gave an unknown answer"));
+                    }
                 },
             }
         }
@@ -376,6 +336,14 @@ impl SessionStore for RedisStore {
 
     fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(self.revoke_now(key, reason))
+    }
+
+    fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(self.import_now(key, imported))
+    }
+
+    fn settle(&self, key: SessionKey, grace: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.settle_now(key, grace))
     }
 
     fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {

@@ -25,7 +25,7 @@ impl RedisStore {
         }
         for _ in 0..ATTEMPTS {
             let old = match self.read(&Reads::plain(), key).await? {
-                None => return Err(StoreError::gone()),
+                None | Some(Stored::Taken) => return Err(StoreError::gone()),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
                 Some(Stored::Rotated(_)) => return Err(rotated_before()),
                 Some(Stored::Live(record)) => record,

@@ -119,7 +119,7 @@ fn scale(value: u64, by: u64, of: u64) -> u64 {
     (u128::from(value) * u128::from(by) / u128::from(of.max(1))) as u64
 }
 
-fn parse_cursor(cursor: &str) -> Result<(usize, u64), StoreError> {
+pub(super) fn parse_cursor(cursor: &str) -> Result<(usize, u64), StoreError> {
     cursor
         .split_once('.')
         .and_then(|(index, cursor)| Some((index.parse().ok()?, cursor.parse().ok()?)))

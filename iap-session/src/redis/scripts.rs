@@ -2,7 +2,7 @@
 //! the server, so that gateways with wrong clocks agree.
 //!
 //! Every reply begins with a word: `ok`, `gone`, `corrupt`, `conflict`, `large`, `exists`,
-//! `refused`, `full`, `absent`, `ended`, or the state of a session that is not active: `r:<new key>`,
+//! `refused`, `full`, `absent`, `ended`, `taken`, or the state of a session that is not active: `r:<new key>`,
 //! `x:<reason>`.
 
 use std::sync::LazyLock;
@@ -12,6 +12,9 @@ use fred::types::scripts::Script;
 /// Reads the state and ends the script unless the session is active and in time. The server drops a
 /// key once its clock is past the given time; for `guard` a session is over when its deadline is
 /// reached. `expire` takes the one millisecond between them away.
+///
+/// A session that was taken over has `_cl`: its key stays until then, whatever happens to the session, and
+/// holds nothing but that (`claim`) once the session has gone from it.
 ///
 /// A script that finds its work done says so with a write that changes nothing (`note`): a `WAIT` behind
 /// it asks whether replicas have what this connection wrote.
@@ -24,25 +27,34 @@ local function note()
   local left = redis.call('PTTL', k)
   if left > 0 then redis.call('PEXPIRE', k, left) end
 end
+local function claim(cl, state, ...)
+  redis.call('DEL', k)
+  redis.call('HSET', k, '_f', '1', '_st', state, '_cl', cl, ...)
+  redis.call('PEXPIREAT', k, cl)
+end
 local function guard()
-  local m = redis.call('HMGET', k, '_st', '_v', '_la', '_idle', '_abs', '_n', '_b')
+  local m = redis.call('HMGET', k, '_st', '_v', '_la', '_idle', '_abs', '_n', '_b', '_cl', '_ru')
   if not m[1] then
     if redis.call('EXISTS', k) == 1 then return {'corrupt'} end
     return {'gone'}
   end
+  if m[1] == 't' or (m[9] and now >= tonumber(m[9])) then return {'gone'} end
   if m[1] ~= 'a' then return {m[1]} end
   for i = 2, 7 do
     m[i] = tonumber(m[i])
     if not m[i] then return {'corrupt'} end
   end
-  if now >= math.min(m[3] + m[4], m[5]) then return {'gone'} end
+  if now >= math.min(m[3] + m[4], m[5]) then
+    if m[8] then claim(m[8], 't') end
+    return {'gone'}
+  end
   return nil, m
 end
 local function expire(ends) redis.call('PEXPIREAT', k, int(ends - 1)) end
 local function alive(m)
   local at = math.max(now, m[3])
   redis.call('HSET', k, '_la', int(at))
-  expire(math.min(at + m[4], m[5]))
+  if not m[8] then expire(math.min(at + m[4], m[5])) end
 end
 local function replayed(op)
   for id, version in string.gmatch(redis.call('HGET', k, '_op') or '', '(%x+)=(%d+)') do
@@ -114,6 +126,44 @@ alive(m)
 return {'ok', int(version), int(now), user, handle}
 ";
 
+/// `op created accessed idle lifetime remember user handle n b (field value)*`: what was imported before is
+/// remembered from now on for `remember`, too.
+const IMPORT: &str = r"
+if redis.call('EXISTS', k) == 1 then
+  local cl = redis.call('HGET', k, '_cl')
+  if not cl then return {'exists'} end
+  if replayed(ARGV[1]) then note() return {'ok', int(now)} end
+  guard()
+  local keep = now + tonumber(ARGV[6])
+  if keep > tonumber(cl) then
+    redis.call('HSET', k, '_cl', int(keep))
+    redis.call('PEXPIREAT', k, int(keep))
+  end
+  return {'taken', int(now)}
+end
+local accessed = math.min(now, tonumber(ARGV[3]))
+local absolute = now + tonumber(ARGV[5])
+if now >= math.min(accessed + tonumber(ARGV[4]), absolute) then return {'gone', int(now)} end
+local cl = int(absolute + tonumber(ARGV[6]))
+local created = int(math.min(accessed, tonumber(ARGV[2])))
+redis.call('HSET', k, '_f', '1', '_st', 'a', '_v', '1', '_c', created, '_la', int(accessed),
+  '_idle', ARGV[4], '_abs', int(absolute), '_op', ARGV[1] .. '=1', '_n', ARGV[9], '_b', ARGV[10], '_cl', cl)
+if ARGV[7] ~= '' then redis.call('HSET', k, '_u', ARGV[7], '_h', ARGV[8]) end
+for i = 11, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIREAT', k, cl)
+return {'ok', int(now)}
+";
+
+/// `grace_ms`: how long the foreign id is good for.
+const SETTLE: &str = r"
+local stop, m = guard()
+if stop then return stop end
+if m[8] and redis.call('HEXISTS', k, '_fu') == 0 then
+  redis.call('HSET', k, '_fu', int(now + tonumber(ARGV[1])))
+end
+return {'ok'}
+";
+
 const TOUCH: &str = r"
 local stop, m = guard()
 if stop then return stop end
@@ -128,6 +178,10 @@ if state == 'r:' .. ARGV[2] then note() return {'ok'} end
 local stop, m = guard()
 if stop then return stop end
 if m[2] ~= tonumber(ARGV[1]) then return {'conflict'} end
+if m[8] then
+  claim(m[8], 'r:' .. ARGV[2], '_ru', int(now + tonumber(ARGV[3])))
+  return {'ok'}
+end
 redis.call('DEL', k)
 if tonumber(ARGV[3]) > 0 then
   redis.call('HSET', k, '_f', '1', '_st', 'r:' .. ARGV[2])
@@ -146,6 +200,11 @@ elseif stop and string.sub(stop[1], 1, 2) == 'x:' then note() return {'ended'}
 elseif stop then return stop end
 local user = redis.call('HGET', k, '_u') or ''
 local handle = redis.call('HGET', k, '_h') or ''
+local cl = redis.call('HGET', k, '_cl')
+if cl then
+  claim(cl, 'x:' .. ARGV[1])
+  return {'ok', user, handle}
+end
 redis.call('DEL', k)
 redis.call('HSET', k, '_f', '1', '_st', 'x:' .. ARGV[1])
 redis.call('PEXPIREAT', k, int(math.min(math.max(now, m[3]) + m[4], m[5])))
@@ -196,6 +255,8 @@ return reply
 
 pub(super) static CREATE_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(CREATE));
 pub(super) static COMMIT_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(COMMIT));
+pub(super) static IMPORT_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(IMPORT));
+pub(super) static SETTLE_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(SETTLE));
 pub(super) static TOUCH_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(TOUCH));
 pub(super) static ROTATE_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(ROTATE));
 pub(super) static REVOKE_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(REVOKE));

@@ -1,4 +1,5 @@
 mod audience;
+mod imports;
 
 use std::time::{Duration, Instant};
 

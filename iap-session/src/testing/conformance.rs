@@ -12,7 +12,7 @@ use crate::store::{ScanQuery, SessionStore};
 use crate::write::{Commit, Expiry, NewSession, Reason, Rotation};
 use crate::{OpId, SessionKey};
 
-use super::{conditions, logins};
+use super::{conditions, imports, logins};
 
 /// A store under test.
 ///
@@ -68,6 +68,7 @@ where
     scans_see_everything(&make().await).await;
     conditions::run(&make).await;
     logins::run(&make).await;
+    imports::run(&make).await;
 }
 
 async fn create_and_load(fixture: &Fixture) {

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
 use crate::record::{Created, Loaded};
 use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
-use crate::write::{Commit, NewSession, Reason, Rotation};
+use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 /// Passes calls on to another store, counts them, and fails reads or writes with `Unavailable`
 /// while it is told to.
@@ -108,6 +109,12 @@ impl SessionStore for FlakyStore {
     }
     fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.write(self.inner.revoke(key, reason))
+    }
+    fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.write(self.inner.import(key, imported))
+    }
+    fn settle(&self, key: SessionKey, grace: Duration) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.write(self.inner.settle(key, grace))
     }
     fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {
         self.read(self.inner.scan(query))

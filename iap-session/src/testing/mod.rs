@@ -4,6 +4,7 @@
 mod conditions;
 mod conformance;
 mod flaky;
+mod imports;
 mod logins;
 #[cfg(feature = "redis")]
 mod redis;

@@ -302,7 +302,7 @@ async fn is_live(store: &Arc<dyn SessionStore>, key: SessionKey) -> bool {
 }
 
 /// Asks until there is an answer.
-async fn answered<T, F>(mut ask: impl FnMut() -> F) -> Result<T, StoreError>
+pub(crate) async fn answered<T, F>(mut ask: impl FnMut() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {

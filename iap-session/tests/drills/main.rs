@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout)] // The ledgers are what the drills are for.
 
 mod cluster;
+mod imports;
 mod ledger;
 mod network;
 mod rights;

@@ -99,6 +99,7 @@ async fn a_full_registry_forwards_without_a_token() {
     let brought = || Brought {
         policy: SessionPolicy::DEFAULT,
         presented: vec![],
+        foreign: None,
         visitor: Visitor::new(&get("")),
         address: None,
     };
