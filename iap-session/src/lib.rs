@@ -50,6 +50,7 @@
 //! | [`audience`] | how many users there are at once, by HyperLogLog |
 //! | [`admin`] | [`Sessions`]: list, look at and end sessions |
 //! | [`policy`] | [`SessionConfig`], [`SessionPolicy`] and the cookie's settings |
+//! | [`provenance`] | where sessions come from: what they are found by |
 //! | [`record`], [`mod@write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
 //! | [`error`] | [`StoreError`] and what clients are told |
 //! | [`metrics`] | the names of the metrics |
@@ -72,6 +73,7 @@ pub mod memory;
 pub mod metrics;
 pub mod near;
 pub mod policy;
+pub mod provenance;
 pub mod record;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -93,6 +95,7 @@ pub use memory::{MemoryConfig, MemoryStore};
 pub use metrics::describe_metrics;
 pub use near::{NearCache, NearCacheConfig};
 pub use policy::{CookieConfig, Mode, Outage, SecureCookie, SessionConfig, SessionPolicy};
+pub use provenance::{ClientAddress, Provenance, ProvenanceConfig, RecordAddress};
 pub use record::{Attributes, Created, Loaded, Op, Record, Summary};
 #[cfg(feature = "redis")]
 pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls};

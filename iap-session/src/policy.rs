@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::provenance::ProvenanceConfig;
 use crate::write::{Expiry, LoginPolicy};
 
 /// The policy of one route; attach it with
@@ -51,6 +52,8 @@ pub struct SessionConfig {
     pub rotation_grace: Duration,
     /// The cookie.
     pub cookie: CookieConfig,
+    /// What is noted of where sessions come from.
+    pub provenance: ProvenanceConfig,
     /// The policy of routes without one of their own.
     pub policy: SessionPolicy,
 }
@@ -62,6 +65,7 @@ impl Default for SessionConfig {
             login: LoginPolicy::default(),
             rotation_grace: Duration::from_secs(5),
             cookie: CookieConfig::default(),
+            provenance: ProvenanceConfig::default(),
             policy: SessionPolicy::default(),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionId, SessionKey, hex, random};
 use crate::limits::{Limits, attribute_bytes};
+use crate::provenance::Provenance;
 use crate::write::{Commit, NewSession, Rotation};
 
 /// Attributes by name.
@@ -34,6 +35,8 @@ pub struct Record {
     pub user: Option<Arc<str>>,
     /// The session's name in its user's set; a rotation keeps it. Empty while nobody is logged in.
     pub handle: Arc<str>,
+    /// Where it comes from.
+    pub provenance: Provenance,
     /// The application's data.
     pub attributes: Attributes,
     /// The last writes and the versions they made, oldest first; at most [`Record::RECENT`].
@@ -51,6 +54,8 @@ impl Record {
     /// [`StoreErrorKind::TooLarge`] or [`StoreErrorKind::Invalid`] by `limits`.
     pub fn new(key: SessionKey, new: &NewSession, limits: &Limits, now_ms: u64) -> Result<Self, StoreError> {
         limits.check(&new.attributes)?;
+        let mut provenance = new.provenance.clone();
+        provenance.login(provenance.address.filter(|_| new.login.is_some()));
         Ok(Self {
             key,
             version: 1,
@@ -60,6 +65,7 @@ impl Record {
             absolute_ms: now_ms.saturating_add(millis(new.expiry.absolute)),
             user: new.login.as_ref().map(|login| login.user.clone()),
             handle: if new.login.is_some() { new_handle() } else { "".into() },
+            provenance,
             attributes: new.attributes.clone(),
             recent: vec![(new.op, 1)],
         })
@@ -84,6 +90,9 @@ impl Record {
         if let Some(login) = rotation.login.as_ref().filter(|login| self.user.as_ref() != Some(&login.user)) {
             next.user = Some(login.user.clone());
             next.handle = new_handle();
+        }
+        if rotation.login.is_some() {
+            next.provenance.login(rotation.provenance.address);
         }
         let commit = Commit { op: rotation.op, ops: rotation.ops.clone(), expected: None, logout: false };
         next.apply(&commit, limits, now_ms)?;
@@ -115,6 +124,7 @@ impl Record {
         if commit.logout {
             self.user = None;
             self.handle = "".into();
+            self.provenance.login(None);
         }
         self.version += 1;
         self.touch(now_ms);
@@ -162,6 +172,7 @@ impl Record {
             deadline_ms: self.deadline_ms(),
             attributes: self.attributes.len(),
             bytes: self.bytes(),
+            provenance: self.provenance.clone(),
         }
     }
 }
@@ -244,6 +255,9 @@ pub struct Summary {
     pub attributes: usize,
     /// The size of all attributes.
     pub bytes: usize,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub provenance: Provenance,
 }
 
 fn new_handle() -> Arc<str> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::OpId;
+use crate::provenance::Provenance;
 use crate::record::{Attributes, Op};
 
 /// A write to an existing session.
@@ -31,12 +32,15 @@ pub struct NewSession {
     pub attributes: Attributes,
     /// Who logs in with it, if anybody.
     pub login: Option<Login>,
+    /// Where it comes from.
+    pub provenance: Provenance,
 }
 
 impl NewSession {
     /// An empty session without a user.
     pub fn new(expiry: Expiry) -> Self {
-        Self { op: OpId::random(), expiry, attributes: Attributes::new(), login: None }
+        let provenance = Provenance::default();
+        Self { op: OpId::random(), expiry, attributes: Attributes::new(), login: None, provenance }
     }
 }
 
@@ -51,6 +55,15 @@ pub struct Rotation {
     pub login: Option<Login>,
     /// How long the old id still leads to the session.
     pub grace: Duration,
+    /// Where the login comes from: of it, the address is noted.
+    pub provenance: Provenance,
+}
+
+impl Rotation {
+    /// A change of the id, and nothing else.
+    pub fn new(grace: Duration) -> Self {
+        Self { op: OpId::random(), ops: Vec::new(), login: None, grace, provenance: Provenance::default() }
+    }
 }
 
 /// A user enters a session.

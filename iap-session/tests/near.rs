@@ -110,7 +110,7 @@ async fn what_others_change_is_heard() {
         assert_eq!(there.commit(key, set(1)).await.unwrap(), round);
         until("the commit is heard", async || version(&here, key).await == Some(round)).await;
     }
-    let rotation = Rotation { op: OpId::random(), ops: vec![], login: None, grace: Duration::ZERO };
+    let rotation = Rotation::new(Duration::ZERO);
     let rotated = there.rotate(key, rotation).await.unwrap().record.key;
     until("the change of the id is heard", async || version(&here, key).await.is_none()).await;
     assert!(version(&here, rotated).await.is_some());

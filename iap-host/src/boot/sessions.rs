@@ -11,8 +11,8 @@ use iap_session::audience::{
 };
 use iap_session::{
     Breaker, BreakerConfig as Settings, CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig,
-    MemoryStore, NearCache, RedisStore, SecureCookie, SessionApi, SessionConfig, SessionIds, SessionLayer,
-    SessionStore, Sessions, TokenRegistry, WhenFull,
+    MemoryStore, NearCache, ProvenanceConfig, RedisStore, SecureCookie, SessionApi, SessionConfig,
+    SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
 };
 use tokio::runtime::Handle;
 
@@ -154,8 +154,19 @@ fn session_config(config: &SessionsConfig) -> SessionConfig {
                 Secure::Never => SecureCookie::Never,
             },
         },
+        provenance: ProvenanceConfig { addresses: config.record_address.0, node: Some(node(config)) },
         ..SessionConfig::default()
     }
+}
+
+/// The name of this gateway: as configured, else the host's.
+fn node(config: &SessionsConfig) -> Arc<str> {
+    if let Some(name) = &config.node {
+        return name.as_str().into();
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "gateway".into() } else { name.chars().take(64).collect::<String>().into() }
 }
 
 /// The store, behind a breaker and a cache where they are wanted: the cache is asked first.

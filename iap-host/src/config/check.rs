@@ -137,12 +137,19 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     if sessions.idle > sessions.absolute {
         return wrong("sessions.idle is longer than sessions.absolute");
     }
+    if sessions.node.as_ref().is_some_and(|node| !is_node_name(node)) {
+        return wrong("sessions.node: a name of 1 to 64 printable characters");
+    }
     let name = &sessions.cookie.name;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(is_token) || name.starts_with("__") {
         return wrong("sessions.cookie.name is no cookie name (`__Host-` is put before it over TLS)");
     }
     Ok(())
+}
+
+fn is_node_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && !name.chars().any(char::is_control)
 }
 
 fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {

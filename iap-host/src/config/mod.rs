@@ -8,6 +8,7 @@ mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod jwt;
+mod observed;
 mod parse;
 mod process;
 mod redis;
@@ -30,6 +31,7 @@ use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
+pub(crate) use observed::RecordAddressConfig;
 pub(crate) use parse::parse;
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;

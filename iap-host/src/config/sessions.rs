@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, RedisConfig, SecretRef, Span};
+use super::{ByteSize, RecordAddressConfig, RedisConfig, SecretRef, Span};
 
 /// The session cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,10 @@ pub(crate) struct SessionsConfig {
     /// Most bytes in the memory store.
     pub(crate) max_memory: ByteSize,
     pub(crate) audience: AudienceConfig,
+    /// The name of this gateway, which sessions are noted with; the host's when absent.
+    pub(crate) node: Option<String>,
+    /// How much sessions keep of the addresses of clients.
+    pub(crate) record_address: RecordAddressConfig,
 }
 
 /// How users are counted that are there at once.
@@ -79,6 +83,8 @@ impl Default for SessionsConfig {
             max_count: 100_000,
             max_memory: ByteSize(256 << 20),
             audience: AudienceConfig::default(),
+            node: None,
+            record_address: RecordAddressConfig::default(),
         }
     }
 }

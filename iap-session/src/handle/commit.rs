@@ -6,6 +6,7 @@ use iap_core::hooks::{Field, Stage};
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionId, SessionKey};
+use crate::provenance::Provenance;
 use crate::record::{Attributes, Created, Op};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
@@ -33,9 +34,12 @@ impl Failure {
     }
 }
 
+/// Where a request comes from: asked for when a session begins or somebody logs in.
+pub(crate) type From<'a> = &'a (dyn Fn() -> Provenance + Sync);
+
 impl Session {
     /// Seals the handle and writes what has to be written.
-    pub(crate) async fn commit(&self) -> Result<CookieChange, Failure> {
+    pub(crate) async fn commit(&self, from: From<'_>) -> Result<CookieChange, Failure> {
         let needs_load = {
             let mut state = self.inner.state.lock();
             let needs_load = state.changes.any() && matches!(state.base, Base::NotLoaded);
@@ -71,13 +75,13 @@ impl Session {
         };
         let leave = changes.leaves();
         let written = match base {
-            None => self.create(changes).await.map(|created| match created {
+            None => self.create(changes, from).await.map(|created| match created {
                 Some(id) => CookieChange::Set(id),
                 None if ended.is_some() || leave => self.removal(),
                 None => CookieChange::Keep,
             }),
-            Some((record, _)) if changes.destroy => self.replace(record.key, changes).await,
-            Some((record, _)) if changes.any() => self.write(record.key, changes).await,
+            Some((record, _)) if changes.destroy => self.replace(record.key, changes, from).await,
+            Some((record, _)) if changes.any() => self.write(record.key, changes, from).await,
             Some((record, now_ms)) => {
                 if record.touch_due(now_ms) {
                     return Ok(self.touch(record.key).await);
@@ -89,7 +93,7 @@ impl Session {
     }
 
     /// Creates a session if there is anything to remember.
-    async fn create(&self, changes: Changes) -> Result<Option<SessionId>, StoreError> {
+    async fn create(&self, changes: Changes, from: From<'_>) -> Result<Option<SessionId>, StoreError> {
         let set = changes.attributes.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let attributes: Attributes = set.collect();
         if attributes.is_empty() && changes.login.is_none() {
@@ -97,7 +101,8 @@ impl Session {
         }
         let shared = &self.inner.shared;
         let login = changes.login.map(|user| Login { user, policy: shared.config.login });
-        let new = NewSession { op: OpId::random(), expiry: shared.config.expiry, attributes, login };
+        let expiry = shared.config.expiry;
+        let new = NewSession { op: OpId::random(), expiry, attributes, login, provenance: from() };
         let created = self.observed(shared.store.create(new)).await?;
         shared.metrics.created.increment(1);
         self.note(&created);
@@ -105,15 +110,25 @@ impl Session {
     }
 
     /// Ends a session, and begins another one if something was written after that.
-    async fn replace(&self, key: SessionKey, changes: Changes) -> Result<CookieChange, StoreError> {
+    async fn replace(
+        &self,
+        key: SessionKey,
+        changes: Changes,
+        from: From<'_>,
+    ) -> Result<CookieChange, StoreError> {
         let shared = &self.inner.shared;
         if self.observed(shared.store.revoke(key, Reason::Destroyed)).await? {
             shared.metrics.revoked.increment(1);
         }
-        Ok(self.create(changes).await?.map_or(CookieChange::Remove, CookieChange::Set))
+        Ok(self.create(changes, from).await?.map_or(CookieChange::Remove, CookieChange::Set))
     }
 
-    async fn write(&self, key: SessionKey, changes: Changes) -> Result<CookieChange, StoreError> {
+    async fn write(
+        &self,
+        key: SessionKey,
+        changes: Changes,
+        from: From<'_>,
+    ) -> Result<CookieChange, StoreError> {
         let shared = &self.inner.shared;
         let op = OpId::random();
         let ops = changes.attributes.into_iter().map(|(name, value)| match value {
@@ -132,7 +147,9 @@ impl Session {
         }
         let plain = changes.login.is_none();
         let login = changes.login.map(|user| Login { user, policy: shared.config.login });
-        let rotation = Rotation { op, ops: ops.clone(), login, grace: shared.config.rotation_grace };
+        let provenance = if plain { Provenance::default() } else { from() };
+        let grace = shared.config.rotation_grace;
+        let rotation = Rotation { op, ops: ops.clone(), login, grace, provenance };
         match self.observed(shared.store.rotate(key, rotation)).await {
             Ok(created) => {
                 self.note(&created);

@@ -139,6 +139,7 @@ struct Visit {
     /// Whether the route's rules want to know who asks.
     asks_identity: bool,
     connection: Option<Arc<Connection>>,
+    route: Option<MatchedRoute>,
     transaction: Option<Transaction>,
 }
 
@@ -151,6 +152,7 @@ impl Visit {
             has_cookie: false,
             asks_identity: false,
             connection: None,
+            route: None,
             transaction: None,
         }
     }
@@ -177,6 +179,7 @@ impl SessionLayer {
         if policy.mode == Mode::Off {
             return Visit::new(policy);
         }
+        let route = route.cloned();
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
         let transaction = request.extensions().get::<Transaction>().cloned();
         let cookie = self.shared.config.cookie.spec(connection.as_deref());
@@ -189,6 +192,7 @@ impl SessionLayer {
         visit.has_cookie = has_cookie;
         visit.asks_identity = asks_identity;
         visit.connection = connection;
+        visit.route = route;
         visit.transaction = transaction;
         visit
     }
@@ -234,7 +238,9 @@ impl SessionLayer {
     /// Commits, and gives the response its cookie.
     async fn leave(&self, mut visit: Visit, mut response: Response<Body>) -> Result<Response<Body>, Error> {
         let Some(session) = visit.session.clone() else { return Ok(response) };
-        let outcome = session.commit().await;
+        let provenance = &self.shared.config.provenance;
+        let from = || provenance.of(visit.connection.as_deref(), visit.route.as_ref());
+        let outcome = session.commit(&from).await;
         // From here on the token is useless: the response head is on its way.
         drop(visit.token.take());
         let cookie = self.shared.config.cookie.spec(visit.connection.as_deref());

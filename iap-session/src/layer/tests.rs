@@ -21,6 +21,7 @@ use crate::{SessionId, SessionIds};
 mod failures;
 mod forwarding;
 mod identity;
+mod provenance;
 mod telemetry;
 
 type App = BoxCloneService<Request<Body>, Response<Body>, Error>;

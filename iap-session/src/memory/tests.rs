@@ -135,7 +135,7 @@ async fn take(store: &MemoryStore, clock: &ManualClock, keys: &mut Vec<SessionKe
         Step::Login(index, user) => {
             if let Some(key) = at(keys, index) {
                 let grace = Duration::from_secs(60);
-                let rotation = Rotation { op: OpId::random(), ops: vec![], login: Some(login(user)), grace };
+                let rotation = Rotation { login: Some(login(user)), ..Rotation::new(grace) };
                 keys.extend(store.rotate(key, rotation).await.ok().map(|created| created.record.key));
             }
         }

@@ -178,6 +178,10 @@ impl RedisStore {
             record.attributes.len().to_string().into(),
             record.bytes().to_string().into(),
         ];
+        for (name, value) in codec::encode_provenance(&record.provenance) {
+            args.push(name.into());
+            args.push(value.into());
+        }
         for (name, value) in &record.attributes {
             args.push(format!("a:{name}").into());
             args.push(encode_value(value).into());

@@ -94,7 +94,7 @@ local user, handle = '', ''
 if ARGV[3] == '1' then
   user = redis.call('HGET', k, '_u') or ''
   handle = redis.call('HGET', k, '_h') or ''
-  redis.call('HDEL', k, '_u', '_h')
+  redis.call('HDEL', k, '_u', '_h', '_lip')
 end
 version = version + 1
 local recent = {}

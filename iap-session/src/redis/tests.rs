@@ -164,7 +164,7 @@ async fn all_keys_carry_a_time_to_live() {
     store.commit(key, set("a", 1)).await.unwrap();
     store.touch(key).await.unwrap();
     let grace = Duration::from_secs(5);
-    let rotation = Rotation { op: OpId::random(), ops: vec![], login: Some(login()), grace };
+    let rotation = Rotation { login: Some(login()), ..Rotation::new(grace) };
     let rotated = store.rotate(key, rotation).await.unwrap().record.key;
     let other = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
     store.revoke(other, Reason::Operator).await.unwrap();

@@ -12,7 +12,7 @@ use crate::store::{ScanQuery, SessionStore};
 use crate::write::{Commit, Expiry, NewSession, Reason, Rotation};
 use crate::{OpId, SessionKey};
 
-use super::logins;
+use super::{logins, provenance};
 
 /// A store under test.
 ///
@@ -67,6 +67,7 @@ where
     rotation_loses_no_commit(&make().await).await;
     scans_see_everything(&make().await).await;
     logins::run(&make).await;
+    provenance::run(&make().await).await;
 }
 
 async fn create_and_load(fixture: &Fixture) {
@@ -354,7 +355,7 @@ pub(super) fn writes(ops: Vec<Op>) -> Commit {
 }
 
 pub(super) fn rotation(ops: Vec<Op>) -> Rotation {
-    Rotation { op: OpId::random(), ops, login: None, grace: Duration::from_secs(60) }
+    Rotation { ops, ..Rotation::new(Duration::from_secs(60)) }
 }
 
 /// Waits until `holds` is true; gives up after half a minute.

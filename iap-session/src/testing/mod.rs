@@ -4,6 +4,7 @@
 mod conformance;
 mod flaky;
 mod logins;
+mod provenance;
 #[cfg(feature = "redis")]
 mod redis;
 

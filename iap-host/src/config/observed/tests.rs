@@ -1,0 +1,36 @@
+use iap_session::RecordAddress;
+
+use crate::config::{Config, Environment, parse};
+
+fn read(text: &str) -> Result<Config, String> {
+    parse("iap.yaml", text, &Environment::new()).map_err(|error| error.to_string())
+}
+
+#[test]
+fn addresses_are_recorded_in_full_masked_or_not() {
+    assert_eq!(read("{}").unwrap().sessions.record_address.0, RecordAddress::Masked);
+    for (text, wanted) in
+        [("true", RecordAddress::Full), ("false", RecordAddress::Off), ("masked", RecordAddress::Masked)]
+    {
+        let config = read(&format!("sessions: {{record_address: {text}}}\n")).unwrap();
+        assert_eq!(config.sessions.record_address.0, wanted);
+        let json = serde_json::to_value(&config).unwrap();
+        assert_eq!(serde_json::from_value::<Config>(json).unwrap(), config);
+        let environment = [("IAP_SESSIONS__RECORD_ADDRESS".to_owned(), text.to_owned())].into();
+        let config = parse("iap.yaml", "{}", &environment).unwrap();
+        assert_eq!(config.sessions.record_address.0, wanted);
+    }
+    for wrong in ["half", "3", "[]"] {
+        let error = read(&format!("sessions:\n  record_address: {wrong}\n")).unwrap_err();
+        assert!(error.starts_with("iap.yaml:2:19: ") && error.contains("`masked`"), "{error}");
+    }
+}
+
+#[test]
+fn a_node_has_a_name() {
+    assert_eq!(read("sessions: {node: gateway-1}\n").unwrap().sessions.node.as_deref(), Some("gateway-1"));
+    for wrong in [String::new(), "x".repeat(65), "a\\nb".to_owned()] {
+        let error = read(&format!("sessions: {{node: \"{wrong}\"}}\n")).unwrap_err();
+        assert!(error.contains("sessions.node: "), "{error}");
+    }
+}
