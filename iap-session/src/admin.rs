@@ -1,7 +1,11 @@
 //! What operators can see of sessions, and do to them.
 
+mod revoke;
+mod search;
+
 use std::sync::Arc;
 
+use iap_core::{Clock, SystemClock};
 use metrics::{Counter, counter};
 use serde::Serialize;
 use serde_json::Value;
@@ -11,7 +15,9 @@ use crate::id::SessionKey;
 use crate::limits::attribute_bytes;
 use crate::record::{Loaded, Summary};
 use crate::store::{ScanPage, ScanQuery, SessionStore, StoreStats};
-use crate::write::Reason;
+
+pub use revoke::{Note, Revocation, Revoked};
+pub use search::{Budget, Filter, Search, SearchPage, Sort, SortBy};
 
 /// The sessions of a store, for an admin API. Cheap to clone.
 ///
@@ -20,6 +26,7 @@ use crate::write::Reason;
 pub struct Sessions {
     store: Arc<dyn SessionStore>,
     revoked: Counter,
+    clock: Arc<dyn Clock>,
 }
 
 /// One session in full.
@@ -55,13 +62,17 @@ pub enum Values {
     Shown,
 }
 
-/// How many rounds [`Sessions::revoke_user`] makes for sessions that come into being meanwhile.
-const ROUNDS: usize = 4;
-
 impl Sessions {
     /// The sessions of `store`.
     pub fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self { store, revoked: counter!("iap_session_revoked_total") }
+        Self { store, revoked: counter!("iap_session_revoked_total"), clock: Arc::new(SystemClock) }
+    }
+
+    /// With another clock, where the store has another one, too.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// A page of sessions.
@@ -92,36 +103,6 @@ impl Sessions {
         };
         let entries = record.attributes.iter().map(entry).collect();
         Ok(Some(Detail { summary: record.summary(), entries }))
-    }
-
-    /// Ends a session. `false` if there was none.
-    ///
-    /// # Errors
-    ///
-    /// As [`SessionStore::revoke`].
-    pub async fn revoke(&self, key: SessionKey) -> Result<bool, StoreError> {
-        let ended = self.store.revoke(key, Reason::Operator).await?;
-        self.revoked.increment(u64::from(ended));
-        Ok(ended)
-    }
-
-    /// Ends all sessions of a user and says how many there were.
-    ///
-    /// # Errors
-    ///
-    /// As [`SessionStore::scan`] and [`SessionStore::revoke`]; some sessions may have been ended.
-    pub async fn revoke_user(&self, user: &str) -> Result<u64, StoreError> {
-        let mut ended = 0;
-        for _ in 0..ROUNDS {
-            let page = self.store.scan(ScanQuery::of_user(user)).await?;
-            if page.sessions.is_empty() {
-                break;
-            }
-            for session in page.sessions {
-                ended += u64::from(self.revoke(session.key).await?);
-            }
-        }
-        Ok(ended)
     }
 
     /// What the store holds.

@@ -82,7 +82,10 @@ pub mod store;
 pub mod testing;
 pub mod write;
 
-pub use admin::{Detail, Entry, Sessions, Values};
+pub use admin::{
+    Budget, Detail, Entry, Filter, Note, Revocation, Revoked, Search, SearchPage, Sessions, Sort, SortBy,
+    Values,
+};
 pub use api::SessionApi;
 pub use breaker::{Breaker, BreakerConfig};
 pub use error::{StoreError, StoreErrorKind};

@@ -1,0 +1,139 @@
+//! Sessions for operators: found by what is known of them, ended, followed. As `docs/admin-api.md` promises it.
+
+mod common;
+
+use common::Host;
+use common::http::{Browser, Response, get, send};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "
+server: {listen: 127.0.0.1:0, trusted_proxies: [private]}
+admin: {listen: 127.0.0.1:0}
+apm: {otlp: 127.0.0.1:0}
+log: {format: json}
+sessions: {api: 127.0.0.1:0, node: gateway-1, record_address: true}
+routes:
+  - {name: shop, path: /, service: demo-shop}
+";
+
+/// Signs in from an address and puts things into the cart.
+fn sign_in(host: &Host, user: &str, address: &str, things: usize) -> Browser {
+    let mut browser = Browser::default();
+    let from = [("x-forwarded-for", address), ("content-type", "application/x-www-form-urlencoded")];
+    let response = send(host.http, "POST", "/login", &from, format!("user={user}").as_bytes()).unwrap();
+    assert_eq!(response.status, 303);
+    browser.keep(&response);
+    for _ in 0..things {
+        assert_eq!(browser.post(host.http, "/cart", "product=1").status, 303);
+    }
+    browser
+}
+
+fn users(host: &Host, query: &str) -> Vec<String> {
+    let page = host.admin(&format!("/api/sessions?{query}"));
+    let rows = page["sessions"].as_array().unwrap_or_else(|| panic!("{page}"));
+    rows.iter().map(|row| row["user"].as_str().unwrap_or("-").to_owned()).collect()
+}
+
+fn post(host: &Host, path: &str, body: &Value) -> Response {
+    let headers = [("content-type", "application/json")];
+    send(host.admin, "POST", path, &headers, body.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn sessions_are_found_by_where_they_come_from_and_what_they_are() {
+    let host = Host::start_with(CONFIG);
+    sign_in(&host, "alice", "192.0.2.7", 1);
+    sign_in(&host, "bora", "192.0.2.8", 9);
+    sign_in(&host, "alma", "2001:db8::1", 3);
+    for (query, wanted) in [
+        ("sort=created", vec!["alice", "bora", "alma"]),
+        ("sort=-bytes", vec!["bora", "alma", "alice"]),
+        ("user=bora", vec!["bora"]),
+        ("user_prefix=al&sort=created", vec!["alice", "alma"]),
+        ("address=192.0.2.7", vec!["alice"]),
+        ("address=192.0.2.0/24&sort=-created", vec!["bora", "alice"]),
+        (
+            "node=gateway-1&route=shop&login=true&sort=created&min_bytes=1&max_age=1h",
+            vec!["alice", "bora", "alma"],
+        ),
+        ("node=gateway-2", vec![]),
+        ("login=false", vec![]),
+        ("min_idle=1h", vec![]),
+    ] {
+        assert_eq!(users(&host, query), wanted, "{query}");
+    }
+    assert_eq!(users(&host, "min_age=&user=&address=").len(), 3, "what is empty is no condition");
+    let page = host.admin("/api/sessions?address=2001:db8::/32");
+    let row = &page["sessions"][0];
+    assert_eq!((&row["address"], &row["login_address"]), (&json!("2001:db8::1"), &json!("2001:db8::1")));
+    assert_eq!((&row["node"], &row["route"]), (&json!("gateway-1"), &json!("shop")));
+    assert_eq!((&page["looked_at"], &page["complete"]), (&json!(3), &json!(true)));
+    let first = host.admin("/api/sessions?sort=bytes&limit=2");
+    let next = first["next"].as_str().unwrap();
+    assert_eq!(users(&host, &format!("sort=bytes&limit=2&cursor={next}")), ["bora"]);
+}
+
+#[test]
+fn a_wrong_parameter_is_named() {
+    let host = Host::start_with(CONFIG);
+    for (query, words) in [
+        ("min_age=soon", "min_age: write seconds"),
+        ("min_idle=-1", "min_idle: "),
+        ("min_bytes=5parsecs", "min_bytes: write bytes"),
+        ("address=localhost", "address: not an address"),
+        ("login=perhaps", "login: "),
+        ("sort=name", "sort: one of `created`"),
+        ("limit=many", "limit: "),
+        ("usr=x", "`usr`: there is no such parameter"),
+    ] {
+        let response = get(host.admin, &format!("/api/sessions?{query}"));
+        assert_eq!(response.status, 400, "{query}");
+        assert!(response.json()["detail"].as_str().unwrap().starts_with(words), "{}", response.text());
+    }
+    assert_eq!(get(host.admin, "/api/sessions?sort=bytes&cursor=x").status, 400);
+    for (body, words) in [
+        (json!({}), "give one of `keys`"),
+        (json!({"all": true, "keys": []}), "give one of `keys`"),
+        (json!({"filter": {}}), "filter: it has no condition"),
+        (json!({"filter": {"min_age": "soon"}}), "min_age: "),
+        (json!({"filter": {"usr": "x"}}), "`usr`"),
+        (json!({"keys": ["x"]}), "keys: "),
+        (json!({"all": true, "reason": "two\nlines"}), "reason: "),
+        (json!({"al": true}), "body: "),
+        (json!({"all": "yes"}), "body: all: "),
+    ] {
+        let response = post(&host, "/api/sessions/revoke", &body);
+        assert_eq!(response.status, 400, "{body}");
+        assert!(response.json()["detail"].as_str().unwrap().starts_with(words), "{}", response.text());
+    }
+    let named = get(host.admin, "/api/transactions?limit=many");
+    assert!(named.text().contains("limit: "), "{}", named.text());
+}
+
+#[test]
+fn those_that_a_filter_means_are_counted_first_and_then_ended() {
+    let host = Host::start_with(CONFIG);
+    let mut alice = sign_in(&host, "alice", "192.0.2.7", 0);
+    let mut bora = sign_in(&host, "bora", "198.51.100.1", 0);
+    let mut body = json!({"filter": {"address": "192.0.2.0/24", "login": true}, "reason": "stolen laptop"});
+    let counted = post(&host, "/api/sessions/revoke", &body).json();
+    let wanted =
+        json!({"looked_at": 2, "matched": 1, "ended": 0, "failed": 0, "next": null, "dry_run": true});
+    assert_eq!(counted, wanted);
+    assert!(alice.get(host.http, "/").text().contains("<b>alice</b>"));
+    body["dry_run"] = json!(false);
+    let done = post(&host, "/api/sessions/revoke", &body).json();
+    assert_eq!((&done["matched"], &done["ended"]), (&json!(1), &json!(1)), "{done}");
+    assert!(!alice.get(host.http, "/").text().contains("<b>alice</b>"));
+    assert!(bora.get(host.http, "/").text().contains("<b>bora</b>"));
+
+    let key = host.admin("/api/sessions?user=bora")["sessions"][0]["key"].clone();
+    let counted = post(&host, "/api/sessions/revoke", &json!({"keys": [key]})).json();
+    assert_eq!((&counted["matched"], &counted["ended"]), (&json!(1), &json!(0)));
+    let done = post(&host, "/api/sessions/revoke", &json!({"keys": [key], "dry_run": false})).json();
+    assert_eq!(done["ended"], 1);
+    assert!(!bora.get(host.http, "/").text().contains("<b>bora</b>"));
+    let all = post(&host, "/api/sessions/revoke", &json!({"all": true, "dry_run": false})).json();
+    assert_eq!(all["matched"], all["ended"], "{all}");
+}
