@@ -2,8 +2,13 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use common::Host;
 use common::http::{Browser, Response, get, send};
+use iap_session::testing::RedisServer;
 use serde_json::{Value, json};
 
 const CONFIG: &str = "
@@ -136,4 +141,132 @@ fn those_that_a_filter_means_are_counted_first_and_then_ended() {
     assert!(!bora.get(host.http, "/").text().contains("<b>bora</b>"));
     let all = post(&host, "/api/sessions/revoke", &json!({"all": true, "dry_run": false})).json();
     assert_eq!(all["matched"], all["ended"], "{all}");
+}
+
+/// One who listens to server-sent events.
+struct Listener {
+    lines: std::io::Lines<BufReader<TcpStream>>,
+}
+
+impl Listener {
+    /// From after an event on, or from now on.
+    fn start(host: &Host, last: Option<&str>) -> Self {
+        Self::try_start(host, last).unwrap_or_else(|status| panic!("{status}"))
+    }
+
+    fn try_start(host: &Host, last: Option<&str>) -> Result<Self, String> {
+        let mut stream = TcpStream::connect(host.admin).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let last = last.map_or(String::new(), |id| format!("last-event-id: {id}\r\n"));
+        let head = format!(
+            "GET /api/sessions/events HTTP/1.1\r\nhost: {}\r\naccept: text/event-stream\r\n{last}\r\n",
+            host.admin
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        let status = lines.next().unwrap().unwrap();
+        if !status.contains("200") {
+            return Err(status);
+        }
+        assert!(lines.by_ref().any(|line| line.unwrap() == "content-type: text/event-stream"));
+        Ok(Self { lines })
+    }
+
+    fn next(&mut self) -> Value {
+        let data = self
+            .lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find_map(|line| line.strip_prefix("data: ").map(str::to_owned));
+        serde_json::from_str(&data.unwrap()).unwrap()
+    }
+}
+
+fn kinds(host: &Host) -> Vec<String> {
+    let page = host.admin("/api/sessions/events?limit=1000");
+    let events = page["events"].as_array().unwrap_or_else(|| panic!("{page}"));
+    events.iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_happens_is_told_as_it_happens_and_afterwards() {
+    let host = Host::start_with(CONFIG);
+    let mut listener = Listener::start(&host, None);
+    sign_in(&host, "alice", "192.0.2.7", 1);
+    assert_eq!(
+        (listener.next()["kind"].clone(), listener.next()["kind"].clone()),
+        (json!("created"), json!("login"))
+    );
+    let key = host.admin("/api/sessions")["sessions"][0]["key"].as_str().unwrap().to_owned();
+    let path = format!("/api/sessions/{key}?reason=stolen%20laptop");
+    assert_eq!(send(host.admin, "DELETE", &path, &[], &[]).unwrap().status, 204);
+    let ended = listener.next();
+    for (name, wanted) in [
+        ("kind", "revoked"),
+        ("by", "operator"),
+        ("reason", "stolen laptop"),
+        ("user", "alice"),
+        ("key", key.as_str()),
+        ("node", "gateway-1"),
+    ] {
+        assert_eq!(ended[name], wanted, "{ended}");
+    }
+    assert_eq!(kinds(&host), ["created", "login", "revoked"]);
+    let all = host.admin("/api/sessions/events");
+    let first = all["events"][0]["id"].as_str().unwrap();
+    let rest = host.admin(&format!("/api/sessions/events?since={first}&limit=1"));
+    assert_eq!((&rest["events"][0]["kind"], &rest["next"]), (&json!("login"), &all["events"][1]["id"]));
+    assert_eq!(
+        Listener::start(&host, Some(first)).next()["kind"],
+        "login",
+        "who comes back has missed nothing"
+    );
+    assert!(!all.to_string().contains("product"), "no attributes");
+    for wrong in ["since=x", "limit=many", "sinse=1-0"] {
+        assert_eq!(get(host.admin, &format!("/api/sessions/events?{wrong}")).status, 400, "{wrong}");
+    }
+    let (mut listeners, mut refused) = (Vec::new(), None);
+    while listeners.len() < 40 && refused.is_none() {
+        match Listener::try_start(&host, None) {
+            Ok(listener) => listeners.push(listener),
+            Err(status) => refused = Some(status),
+        }
+    }
+    assert!(refused.is_some_and(|status| status.contains("503")), "places are bounded");
+    drop(listeners);
+    common::eventually("places come back", || Listener::try_start(&host, None).ok());
+}
+
+#[test]
+fn an_end_by_time_is_told_by_a_gateway_that_is_left() {
+    let redis = RedisServer::start();
+    let sessions = common::redis_sessions(&redis).replace("{api:", "{idle: 2s, absolute: 1h, api:");
+    let config = format!("{sessions}routes:\n  - {{name: shop, path: /, service: demo-shop}}\n");
+    let (mut first, second) = (Host::start(&config), Host::start(&config));
+    Browser::default().post(first.http, "/login", "user=alice");
+    common::eventually("the other gateway knows", || (kinds(&second) == ["created", "login"]).then_some(()));
+    first.process.0.kill().unwrap();
+    common::eventually("it is told", || (kinds(&second) == ["created", "login", "expired"]).then_some(()));
+    let told = host_event(&second, 2);
+    assert_eq!(
+        (told["user"].as_str(), told["key"].clone()),
+        (Some("alice"), host_event(&second, 1)["key"].clone())
+    );
+    let metrics = get(second.admin, "/metrics").text();
+    assert!(metrics.lines().any(|line| line == "iap_session_expired_total 1"), "{metrics}");
+}
+
+fn host_event(host: &Host, number: usize) -> Value {
+    host.admin("/api/sessions/events")["events"][number].clone()
+}
+
+#[test]
+fn where_events_are_off_nothing_is_told() {
+    let redis = RedisServer::start();
+    let sessions = common::redis_sessions(&redis).replace("{api:", "{events: {enabled: false}, api:");
+    let host = Host::start(&format!("{sessions}routes:\n  - {{name: shop, path: /, service: demo-shop}}\n"));
+    Browser::default().post(host.http, "/login", "user=alice");
+    assert_eq!(get(host.admin, "/api/sessions/events").status, 404);
+    let keys = redis.ask(&["KEYS", "iap:{events}*"]).unwrap();
+    assert_eq!(keys.trim(), "", "nothing is kept");
 }

@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::events::Events;
 use crate::id::SessionKey;
 use crate::limits::attribute_bytes;
-use crate::record::{Loaded, Summary};
+use crate::record::{Loaded, Record, Summary};
 use crate::store::{ScanPage, ScanQuery, SessionStore, StoreStats};
 
 pub use revoke::{Note, Revocation, Revoked};
@@ -27,6 +28,7 @@ pub struct Sessions {
     store: Arc<dyn SessionStore>,
     revoked: Counter,
     clock: Arc<dyn Clock>,
+    events: Option<Events>,
 }
 
 /// One session in full.
@@ -65,7 +67,24 @@ pub enum Values {
 impl Sessions {
     /// The sessions of `store`.
     pub fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self { store, revoked: counter!("iap_session_revoked_total"), clock: Arc::new(SystemClock) }
+        Self {
+            store,
+            revoked: counter!("iap_session_revoked_total"),
+            clock: Arc::new(SystemClock),
+            events: None,
+        }
+    }
+
+    /// Tells of what operators do, and shows what has happened.
+    #[must_use]
+    pub fn with_events(mut self, events: Events) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// What happens to sessions, if anybody is told of it.
+    pub fn events(&self) -> Option<&Events> {
+        self.events.as_ref()
     }
 
     /// With another clock, where the store has another one, too.
@@ -90,12 +109,7 @@ impl Sessions {
     ///
     /// As [`SessionStore::load`].
     pub async fn get(&self, key: SessionKey, values: Values) -> Result<Option<Detail>, StoreError> {
-        let record = match self.store.load(key, None).await {
-            Ok(Some(Loaded::Found { record, .. })) => record,
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == StoreErrorKind::Revoked => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(record) = self.find(key).await? else { return Ok(None) };
         let entry = |(name, value): (&String, &Value)| Entry {
             name: name.clone(),
             bytes: attribute_bytes(name, value),
@@ -103,6 +117,15 @@ impl Sessions {
         };
         let entries = record.attributes.iter().map(entry).collect();
         Ok(Some(Detail { summary: record.summary(), entries }))
+    }
+
+    async fn find(&self, key: SessionKey) -> Result<Option<Arc<Record>>, StoreError> {
+        match self.store.load(key, None).await {
+            Ok(Some(Loaded::Found { record, .. })) => Ok(Some(record)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == StoreErrorKind::Revoked => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What the store holds.

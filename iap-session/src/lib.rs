@@ -49,6 +49,7 @@
 //! | [`forward`] | the headers that upstreams get, and [`TokenRegistry`] |
 //! | [`audience`] | how many users there are at once, by HyperLogLog |
 //! | [`admin`] | [`Sessions`]: list, look at and end sessions |
+//! | [`events`] | what happens to sessions, told once in a cluster |
 //! | [`policy`] | [`SessionConfig`], [`SessionPolicy`] and the cookie's settings |
 //! | [`provenance`] | where sessions come from: what they are found by |
 //! | [`record`], [`mod@write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
@@ -64,6 +65,7 @@ pub mod audience;
 pub mod breaker;
 mod cookie;
 pub mod error;
+pub mod events;
 pub mod forward;
 pub mod handle;
 mod id;
@@ -89,6 +91,7 @@ pub use admin::{
 pub use api::SessionApi;
 pub use breaker::{Breaker, BreakerConfig};
 pub use error::{StoreError, StoreErrorKind};
+pub use events::{Emitter, Event, EventId, EventKind, EventLog, Events, EventsConfig};
 pub use forward::TokenRegistry;
 pub use handle::{Session, Snapshot};
 pub use id::{OpId, SessionId, SessionIds, SessionKey};

@@ -8,10 +8,13 @@
 //! | `iap_session_breaker_rejected_total` | counter | calls that failed at once, by `side` |
 //! | `iap_session_created_total` | counter | sessions created |
 //! | `iap_session_loads_total` | counter | loads, by `result`: `hit`, `miss`, `ended`, `error` |
-//! | `iap_session_expired_total` | counter | sessions this process saw expire |
+//! | `iap_session_logins_total`, `iap_session_logouts_total` | counter | users who came and went |
+//! | `iap_session_expired_total` | counter | sessions this process saw expire; with Redis only where events are told |
 //! | `iap_session_evicted_total` | counter | sessions dropped for want of memory |
 //! | `iap_session_revoked_total` | counter | sessions ended on purpose |
 //! | `iap_session_refused_total` | counter | logins refused by the policy |
+//! | `iap_session_events_total` | counter | what this process has told to those who listen, by `kind` |
+//! | `iap_session_events_dropped_total` | counter | what it could not tell: there was no room, or no log |
 //! | `iap_session_commit_errors_total` | counter | failed commits and touches |
 //! | `iap_session_near_reads_total` | counter | reads of a near cache, by `result`: `hit`, `unchanged`, `miss` |
 //! | `iap_session_near_flushes_total` | counter | how often a near cache was emptied |
@@ -30,6 +33,10 @@ pub fn describe_metrics() {
     describe_counter!("iap_session_breaker_rejected_total", "Calls not made while the store is away");
     describe_counter!("iap_session_created_total", "Sessions created");
     describe_counter!("iap_session_loads_total", "Session loads by result");
+    describe_counter!("iap_session_logins_total", "Logins");
+    describe_counter!("iap_session_logouts_total", "Logouts");
+    describe_counter!("iap_session_events_total", "Events told by kind");
+    describe_counter!("iap_session_events_dropped_total", "Events that could not be told");
     describe_counter!("iap_session_expired_total", "Sessions this process saw expire");
     describe_counter!("iap_session_evicted_total", "Sessions dropped for want of memory");
     describe_counter!("iap_session_revoked_total", "Sessions ended on purpose");
@@ -72,6 +79,8 @@ pub(crate) fn counted(live: u64) {
 /// What the layer counts, whatever the store.
 pub(crate) struct LayerMetrics {
     pub(crate) created: Counter,
+    pub(crate) logins: Counter,
+    pub(crate) logouts: Counter,
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) ended: Counter,
@@ -86,6 +95,8 @@ impl LayerMetrics {
         describe_metrics();
         Self {
             created: counter!("iap_session_created_total"),
+            logins: counter!("iap_session_logins_total"),
+            logouts: counter!("iap_session_logouts_total"),
             hits: counter!("iap_session_loads_total", "result" => "hit"),
             misses: counter!("iap_session_loads_total", "result" => "miss"),
             ended: counter!("iap_session_loads_total", "result" => "ended"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::events::Emitter;
 use crate::provenance::ProvenanceConfig;
 use crate::write::{Expiry, LoginPolicy};
 
@@ -54,6 +55,8 @@ pub struct SessionConfig {
     pub cookie: CookieConfig,
     /// What is noted of where sessions come from.
     pub provenance: ProvenanceConfig,
+    /// Tells those who listen what happens to sessions, if anybody does.
+    pub events: Option<Emitter>,
     /// The policy of routes without one of their own.
     pub policy: SessionPolicy,
 }
@@ -66,6 +69,7 @@ impl Default for SessionConfig {
             rotation_grace: Duration::from_secs(5),
             cookie: CookieConfig::default(),
             provenance: ProvenanceConfig::default(),
+            events: None,
             policy: SessionPolicy::default(),
         }
     }

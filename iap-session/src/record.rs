@@ -238,7 +238,6 @@ pub enum Loaded {
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Summary {
     /// The session's key.
-    #[serde(serialize_with = "as_text")]
     pub key: SessionKey,
     /// Who is logged in.
     #[serde(serialize_with = "as_user")]
@@ -266,10 +265,6 @@ fn new_handle() -> Arc<str> {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(crate) fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(value)
 }
 
 pub(crate) fn as_user<S: serde::Serializer>(user: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {

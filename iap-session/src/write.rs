@@ -117,7 +117,8 @@ impl Default for Expiry {
 }
 
 /// Why a session was ended before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The application or the user ended it.
     Destroyed,

@@ -148,6 +148,8 @@ fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
         ("sessions.max_count", before.max_count != after.max_count),
         ("sessions.max_memory", before.max_memory != after.max_memory),
         ("sessions.audience", before.audience != after.audience),
+        ("sessions.node", before.node != after.node),
+        ("sessions.events", before.events != after.events),
     ];
     settings.into_iter().find(|(_, differs)| *differs).map(|(name, _)| name)
 }

@@ -9,6 +9,7 @@ use iap_core::{Clock, SystemClock};
 use iap_session::audience::{
     Audience, AudienceConfig as AudienceSettings, AudienceLayer, AudienceStore, AudienceView,
 };
+use iap_session::events::{self, Emitter, EventLog, Events, EventsConfig, Queue};
 use iap_session::{
     Breaker, BreakerConfig as Settings, CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig,
     MemoryStore, NearCache, ProvenanceConfig, RedisStore, SecureCookie, SessionApi, SessionConfig,
@@ -42,15 +43,17 @@ pub(super) struct SessionLayers {
 pub(super) struct SessionCore {
     pub(super) audience: Option<AudienceView>,
     store: Arc<dyn SessionStore>,
+    emitter: Option<Emitter>,
     registry: Arc<TokenRegistry>,
     url: String,
 }
 
 impl SessionCore {
     pub(super) fn layers(&self, config: &SessionsConfig) -> Result<SessionLayers, BootError> {
-        let session = SessionLayer::with_config(self.store.clone(), session_config(config))
-            .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
-            .map_err(failed("sessions"))?;
+        let session =
+            SessionLayer::with_config(self.store.clone(), session_config(config, self.emitter.clone()))
+                .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
+                .map_err(failed("sessions"))?;
         Ok(SessionLayers {
             session,
             audience: self.audience.as_ref().map(|view| AudienceLayer::new(view.audience.clone())),
@@ -73,20 +76,27 @@ pub(super) async fn start_sessions(
         None => SessionIds::ephemeral(),
     };
     let audience = audience(config, &ids);
-    let mut shared = None;
+    let (emitter, queue) = telling(config);
+    let (mut shared, mut log) = (None, None);
     let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
         (StoreKind::Redis, Some(redis)) => {
-            let store = Arc::new(connect_redis(redis, ids, environment).await?);
+            let store = Arc::new(connect_redis(redis, ids, environment, emitter.clone()).await?);
             shared = Some(store.clone() as Arc<dyn AudienceStore>);
+            log = Some(store.clone() as Arc<dyn EventLog>);
             guarded(redis, store)
         }
         _ => {
             let limits = MemoryConfig {
                 max_sessions: config.max_count,
                 max_bytes: config.max_memory.0 as usize,
+                events: emitter.clone(),
                 ..MemoryConfig::default()
             };
-            Arc::new(MemoryStore::with_config(ids, limits))
+            let store = Arc::new(MemoryStore::with_config(ids, limits));
+            if emitter.is_some() {
+                start_sweeping(&store, runtime);
+            }
+            store
         }
     };
     let audience = audience.map(|audience| start_audience(AudienceView { audience, shared }, runtime));
@@ -95,8 +105,38 @@ pub(super) async fn start_sessions(
     let api = serve_inner(config.api, "session-api", service, Limits::default(), sockets, runtime)
         .map_err(failed("sessions.api"))?;
     let url = format!("http://{}", api.addresses()[0]);
-    let core = SessionCore { audience, store: store.clone(), registry, url };
-    Ok(SessionParts { facade: Sessions::new(store), api, core })
+    let mut facade = Sessions::new(store.clone());
+    if let Some(queue) = queue {
+        facade = facade.with_events(Events::start(queue, log, runtime));
+    }
+    let core = SessionCore { audience, store, registry, url, emitter };
+    Ok(SessionParts { facade, api, core })
+}
+
+/// Who tells what happens to sessions, and what takes it up.
+fn telling(config: &SessionsConfig) -> (Option<Emitter>, Option<Queue>) {
+    if !config.events.enabled {
+        return (None, None);
+    }
+    let settings = EventsConfig { keep: config.events.keep, ..EventsConfig::default() };
+    let (emitter, queue) = events::channel(settings, Some(node(config)));
+    (Some(emitter), Some(queue))
+}
+
+/// How often sessions whose time is over are looked for in the memory store.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+fn start_sweeping(store: &Arc<MemoryStore>, runtime: &Handle) {
+    let store = Arc::downgrade(store);
+    runtime.spawn(async move {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            every.tick().await;
+            let Some(store) = store.upgrade() else { return };
+            store.sweep();
+        }
+    });
 }
 
 /// How often it is kept who was there, and how often that is united with what other gateways have seen.
@@ -135,7 +175,7 @@ fn start_audience(view: AudienceView, runtime: &Handle) -> AudienceView {
     view
 }
 
-fn session_config(config: &SessionsConfig) -> SessionConfig {
+fn session_config(config: &SessionsConfig, events: Option<Emitter>) -> SessionConfig {
     SessionConfig {
         expiry: Expiry { idle: config.idle.0, absolute: config.absolute.0 },
         login: LoginPolicy {
@@ -155,6 +195,7 @@ fn session_config(config: &SessionsConfig) -> SessionConfig {
             },
         },
         provenance: ProvenanceConfig { addresses: config.record_address.0, node: Some(node(config)) },
+        events,
         ..SessionConfig::default()
     }
 }
@@ -195,6 +236,7 @@ async fn connect_redis(
     config: &RedisConfig,
     ids: SessionIds,
     environment: &Environment,
+    events: Option<Emitter>,
 ) -> Result<RedisStore, BootError> {
     let secret = |reference: &Option<SecretRef>, name: &'static str| {
         let read = |reference: &SecretRef| read_secret(reference, environment).map_err(failed(name));
@@ -206,6 +248,7 @@ async fn connect_redis(
         password: secret(&config.password, "sessions.redis.password")?,
         sentinel: sentinel
             .map(|password| Credentials { username: config.sentinel_username.clone(), password }),
+        events,
         ..config.store()
     };
     RedisStore::connect(ids, settings).await.map_err(failed("sessions.redis"))

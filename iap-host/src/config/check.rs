@@ -140,6 +140,9 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     if sessions.node.as_ref().is_some_and(|node| !is_node_name(node)) {
         return wrong("sessions.node: a name of 1 to 64 printable characters");
     }
+    if !(1..=1_000_000).contains(&sessions.events.keep) {
+        return wrong("sessions.events.keep: 1 to 1000000; to keep none write `enabled: false`");
+    }
     let name = &sessions.cookie.name;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(is_token) || name.starts_with("__") {

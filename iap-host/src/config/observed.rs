@@ -36,5 +36,20 @@ impl<'de> Deserialize<'de> for RecordAddressConfig {
     }
 }
 
+/// What happens to sessions, told to operators and applications.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct EventsConfig {
+    pub(crate) enabled: bool,
+    /// Events that are kept, about.
+    pub(crate) keep: usize,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self { enabled: true, keep: 10_000 }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, RecordAddressConfig, RedisConfig, SecretRef, Span};
+use super::{ByteSize, EventsConfig, RecordAddressConfig, RedisConfig, SecretRef, Span};
 
 /// The session cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,7 @@ pub(crate) struct SessionsConfig {
     pub(crate) node: Option<String>,
     /// How much sessions keep of the addresses of clients.
     pub(crate) record_address: RecordAddressConfig,
+    pub(crate) events: EventsConfig,
 }
 
 /// How users are counted that are there at once.
@@ -85,6 +86,7 @@ impl Default for SessionsConfig {
             audience: AudienceConfig::default(),
             node: None,
             record_address: RecordAddressConfig::default(),
+            events: EventsConfig::default(),
         }
     }
 }

@@ -79,9 +79,19 @@ impl Sessions {
     ///
     /// As [`SessionStore::revoke`](crate::SessionStore::revoke).
     pub async fn revoke(&self, key: SessionKey, note: Option<&Note>) -> Result<bool, StoreError> {
+        // Who is told of it wants to know whose it was, and under which key.
+        let before = match self.events() {
+            Some(_) => self.find(key).await.ok().flatten(),
+            None => None,
+        };
+        let key = before.as_ref().map_or(key, |record| record.key);
         let ended = self.store.revoke(key, Reason::Operator).await?;
         self.revoked.increment(u64::from(ended));
         if ended {
+            if let Some(events) = self.events() {
+                let user = before.and_then(|record| record.user.clone());
+                events.emitter().revoked(key, user, Reason::Operator, note.map(|note| note.0.clone()));
+            }
             tracing::info!(session = key.short(), reason = note.map(Note::as_str), "a session was ended");
         }
         Ok(ended)

@@ -7,7 +7,7 @@ use iap_core::hooks::{Field, Stage};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionId, SessionKey};
 use crate::provenance::Provenance;
-use crate::record::{Attributes, Created, Op};
+use crate::record::{Attributes, Created, Op, Record};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
 use super::state::{Base, Changes};
@@ -80,8 +80,8 @@ impl Session {
                 None if ended.is_some() || leave => self.removal(),
                 None => CookieChange::Keep,
             }),
-            Some((record, _)) if changes.destroy => self.replace(record.key, changes, from).await,
-            Some((record, _)) if changes.any() => self.write(record.key, changes, from).await,
+            Some((record, _)) if changes.destroy => self.replace(&record, changes, from).await,
+            Some((record, _)) if changes.any() => self.write(&record, changes, from).await,
             Some((record, now_ms)) => {
                 if record.touch_due(now_ms) {
                     return Ok(self.touch(record.key).await);
@@ -103,8 +103,10 @@ impl Session {
         let login = changes.login.map(|user| Login { user, policy: shared.config.login });
         let expiry = shared.config.expiry;
         let new = NewSession { op: OpId::random(), expiry, attributes, login, provenance: from() };
-        let created = self.observed(shared.store.create(new)).await?;
-        shared.metrics.created.increment(1);
+        let user = new.login.as_ref().map(|login| login.user.clone());
+        let created = self.observed(shared.store.create(new)).await;
+        let created = created.inspect_err(|error| self.refusal(error, None, user.as_deref()))?;
+        self.tell_created(&created);
         self.note(&created);
         Ok(Some(created.id))
     }
@@ -112,24 +114,24 @@ impl Session {
     /// Ends a session, and begins another one if something was written after that.
     async fn replace(
         &self,
-        key: SessionKey,
+        record: &Record,
         changes: Changes,
         from: From<'_>,
     ) -> Result<CookieChange, StoreError> {
         let shared = &self.inner.shared;
-        if self.observed(shared.store.revoke(key, Reason::Destroyed)).await? {
-            shared.metrics.revoked.increment(1);
+        if self.observed(shared.store.revoke(record.key, Reason::Destroyed)).await? {
+            self.tell_destroyed(record);
         }
         Ok(self.create(changes, from).await?.map_or(CookieChange::Remove, CookieChange::Set))
     }
 
     async fn write(
         &self,
-        key: SessionKey,
+        record: &Record,
         changes: Changes,
         from: From<'_>,
     ) -> Result<CookieChange, StoreError> {
-        let shared = &self.inner.shared;
+        let (shared, key) = (&self.inner.shared, record.key);
         let op = OpId::random();
         let ops = changes.attributes.into_iter().map(|(name, value)| match value {
             Some(value) => Op::Set(name, value),
@@ -139,19 +141,25 @@ impl Session {
         if changes.login.is_none() && !changes.rotate {
             let commit = Commit { op, ops, expected: None, logout: changes.logout };
             self.observed(shared.store.commit(key, commit)).await?;
+            if changes.logout {
+                self.tell_logout(record);
+            }
             return Ok(CookieChange::Keep);
         }
         if changes.logout {
             let commit = Commit { op: OpId::random(), ops: vec![], expected: None, logout: true };
             self.observed(shared.store.commit(key, commit)).await?;
+            self.tell_logout(record);
         }
         let plain = changes.login.is_none();
+        let user = changes.login.clone();
         let login = changes.login.map(|user| Login { user, policy: shared.config.login });
         let provenance = if plain { Provenance::default() } else { from() };
         let grace = shared.config.rotation_grace;
         let rotation = Rotation { op, ops: ops.clone(), login, grace, provenance };
         match self.observed(shared.store.rotate(key, rotation)).await {
             Ok(created) => {
+                self.tell_rotated(record, &created, !plain);
                 self.note(&created);
                 Ok(CookieChange::Set(created.id))
             }
@@ -161,7 +169,16 @@ impl Session {
                 self.observed(shared.store.commit(key, commit)).await?;
                 Ok(CookieChange::Keep)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.refusal(&error, Some(record), user.as_deref());
+                Err(error)
+            }
+        }
+    }
+
+    fn refusal(&self, error: &StoreError, before: Option<&Record>, user: Option<&str>) {
+        if let (StoreErrorKind::Refused, Some(user)) = (error.kind(), user) {
+            self.tell_refused(before, user);
         }
     }
 
@@ -190,11 +207,7 @@ impl Session {
         let mut span = transaction.map(|transaction| transaction.span(Stage::SessionCommit));
         let result = write.await;
         if let Err(error) = &result {
-            let metrics = &self.inner.shared.metrics;
-            metrics.commit_errors.increment(1);
-            if error.kind() == StoreErrorKind::Refused {
-                metrics.refused.increment(1);
-            }
+            self.inner.shared.metrics.commit_errors.increment(1);
             tracing::warn!(kind = error.kind().as_str(), %error, "a session could not be written");
             if let Some(span) = &mut span {
                 span.fail(error.kind().as_str());

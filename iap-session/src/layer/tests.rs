@@ -18,6 +18,7 @@ use crate::testing::FlakyStore;
 use crate::write::{Expiry, LoginPolicy, Reason, WhenFull};
 use crate::{SessionId, SessionIds};
 
+mod events;
 mod failures;
 mod forwarding;
 mod identity;

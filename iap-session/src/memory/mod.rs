@@ -17,6 +17,7 @@ use iap_core::{Clock, SystemClock};
 use parking_lot::Mutex;
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::events::{Emitter, EventKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::{Limits, check_user};
 use crate::metrics::StoreMetrics;
@@ -24,7 +25,7 @@ use crate::record::{Created, Loaded, Record, Summary};
 use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
-use shard::{Entry, Shard, State};
+use shard::{Changes, Entry, Shard, State};
 use users::Users;
 
 /// How a [`MemoryStore`] is set up.
@@ -38,6 +39,8 @@ pub struct MemoryConfig {
     pub max_bytes: usize,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Tells those who listen of sessions that end by themselves, if anybody does.
+    pub events: Option<Emitter>,
 }
 
 /// 100,000 sessions, 256 MiB, the system's clock.
@@ -48,6 +51,7 @@ impl Default for MemoryConfig {
             max_sessions: 100_000,
             max_bytes: 256 << 20,
             clock: Arc::new(SystemClock),
+            events: None,
         }
     }
 }
@@ -60,6 +64,7 @@ pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
     users: Users,
     metrics: StoreMetrics,
+    events: Option<Emitter>,
 }
 
 impl MemoryStore {
@@ -81,6 +86,7 @@ impl MemoryStore {
             shards: (0..shards).map(|_| Mutex::new(Shard::new(sessions, bytes))).collect(),
             users: Users::default(),
             metrics: StoreMetrics::new(),
+            events: config.events,
         }
     }
 
@@ -97,18 +103,42 @@ impl MemoryStore {
         let result = work(&mut shard, now);
         let changes = shard.take_changes();
         drop(shard);
+        self.note(&changes);
+        result
+    }
+
+    /// Takes what a shard has lost out of the user sets, counts it and tells of it.
+    fn note(&self, changes: &Changes) {
         if changes.live != 0 {
             self.metrics.live.increment(changes.live as f64);
-        }
-        if changes.expired.is_empty() && changes.evicted.is_empty() {
-            return result;
         }
         self.metrics.expired.increment(changes.expired.len() as u64);
         self.metrics.evicted.increment(changes.evicted.len() as u64);
         for record in changes.expired.iter().chain(&changes.evicted) {
             self.users.remove(&self.ids, record);
         }
-        result
+        if let Some(emitter) = &self.events {
+            changes.expired.iter().for_each(|record| emitter.ended(EventKind::Expired, record));
+            changes.evicted.iter().for_each(|record| emitter.ended(EventKind::Evicted, record));
+        }
+    }
+
+    /// Removes all sessions whose time is over. Every operation removes a few, so it is needed only where their ends are
+    /// waited for: then about once a second.
+    pub fn sweep(&self) {
+        let now = self.clock.now_ms();
+        for shard in &self.shards {
+            loop {
+                let mut shard = shard.lock();
+                let is_left = shard.purge(now);
+                let changes = shard.take_changes();
+                drop(shard);
+                self.note(&changes);
+                if !is_left {
+                    break;
+                }
+            }
+        }
     }
 
     /// The key that `key` leads to, and the live record there.
@@ -162,7 +192,9 @@ impl MemoryStore {
         }
         let evicted = self.users.admit(&self.ids, record, login)?;
         for key in evicted {
-            self.end(key, Reason::Evicted);
+            if let (true, Some(emitter)) = (self.end(key, Reason::Evicted), &self.events) {
+                emitter.revoked(key, Some(login.user.clone()), Reason::Evicted, None);
+            }
         }
         Ok(())
     }

@@ -131,17 +131,18 @@ impl Shard {
         Some(entry.state)
     }
 
-    /// Removes a few entries whose time is over.
-    pub(super) fn purge(&mut self, now_ms: u64) {
+    /// Removes a few entries whose time is over; whether there may be more.
+    pub(super) fn purge(&mut self, now_ms: u64) -> bool {
         for _ in 0..PURGE {
             match self.by_deadline.first() {
                 Some((deadline, key)) if *deadline <= now_ms => {
                     let key = *key;
                     self.expire(&key);
                 }
-                _ => break,
+                _ => return false,
             }
         }
+        true
     }
 
     /// Up to `limit` live records in key order, from after `after`.

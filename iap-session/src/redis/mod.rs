@@ -22,6 +22,7 @@ mod codec;
 mod config;
 mod connection;
 mod durable;
+mod events;
 mod failure;
 mod login;
 mod pool;
@@ -38,6 +39,7 @@ use bytes::Bytes;
 use fred::types::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::events::Emitter;
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::{Limits, check_user};
 use crate::metrics::describe_metrics;
@@ -56,6 +58,7 @@ pub struct RedisStore {
     limits: Limits,
     prefix: String,
     connection: Connection,
+    events: Option<Emitter>,
 }
 
 /// Whether replicas are waited for, with strong consistency.
@@ -80,7 +83,8 @@ impl RedisStore {
     pub async fn connect(ids: SessionIds, config: RedisConfig) -> Result<Self, StoreError> {
         describe_metrics();
         let connection = Connection::open(&config).await?;
-        Ok(Self { ids, limits: config.limits, prefix: config.prefix, connection })
+        let RedisConfig { limits, prefix, events, .. } = config;
+        Ok(Self { ids, limits, prefix, connection, events })
     }
 
     /// Closes the connections; every call after it fails as unavailable.

@@ -1,4 +1,5 @@
 mod audience;
+mod events;
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 use iap_session::RecordAddress;
 
-use crate::config::{Config, Environment, parse};
+use crate::config::{Config, Environment, EventsConfig, parse};
 
 fn read(text: &str) -> Result<Config, String> {
     parse("iap.yaml", text, &Environment::new()).map_err(|error| error.to_string())
@@ -33,4 +33,15 @@ fn a_node_has_a_name() {
         let error = read(&format!("sessions: {{node: \"{wrong}\"}}\n")).unwrap_err();
         assert!(error.contains("sessions.node: "), "{error}");
     }
+}
+
+#[test]
+fn events_are_bounded() {
+    let events = |text: &str| read(&format!("sessions: {{events: {text}}}\n"));
+    assert_eq!(events("{keep: 50}").unwrap().sessions.events, EventsConfig { enabled: true, keep: 50 });
+    assert!(!events("{enabled: false}").unwrap().sessions.events.enabled);
+    for wrong in ["{keep: 0}", "{keep: 1000001}"] {
+        assert!(events(wrong).unwrap_err().contains("sessions.events.keep: "));
+    }
+    assert!(events("{kep: 1}").unwrap_err().contains("did you mean `keep`"));
 }
