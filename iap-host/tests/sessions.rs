@@ -254,6 +254,11 @@ fn an_end_by_time_is_told_by_a_gateway_that_is_left() {
     );
     let metrics = get(second.admin, "/metrics").text();
     assert!(metrics.lines().any(|line| line == "iap_session_expired_total 1"), "{metrics}");
+    let fine = "iap_session_store_duration_seconds_bucket{op=\"scan\",le=\"0.0001\"}";
+    second.admin("/api/sessions");
+    common::eventually("the store's operations are in the metrics", || {
+        get(second.admin, "/metrics").text().contains(fine).then_some(())
+    });
 }
 
 fn host_event(host: &Host, number: usize) -> Value {

@@ -11,7 +11,10 @@
 //! | `iap_session_logins_total`, `iap_session_logouts_total` | counter | users who came and went |
 //! | `iap_session_expired_total` | counter | sessions this process saw expire; with Redis only where events are told |
 //! | `iap_session_evicted_total` | counter | sessions dropped for want of memory |
-//! | `iap_session_revoked_total` | counter | sessions ended on purpose |
+//! | `iap_session_revoked_total` | counter | sessions ended on purpose, by the application, the user or an operator |
+//! | `iap_session_displaced_total` | counter | sessions ended by a newer login of the same user |
+//! | `iap_session_store_duration_seconds` | histogram | how long operations of a store in Redis take, by `op`: `create`, `load`, `commit`, `touch`, `rotate`, `revoke`, `scan`; reads of a near cache that ask nobody are not among them |
+//! | `iap_session_store_bytes_total` | counter | payload of commands to Redis and of replies, by `direction`: `written`, `read` |
 //! | `iap_session_refused_total` | counter | logins refused by the policy |
 //! | `iap_session_events_total` | counter | what this process has told to those who listen, by `kind` |
 //! | `iap_session_events_dropped_total` | counter | what it could not tell: there was no room, or no log |
@@ -23,7 +26,7 @@
 //!
 //! Handles are made once for each store, layer and registry, so install the recorder before them.
 
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 /// Registers the descriptions with the installed recorder. Repeating it is harmless.
 pub fn describe_metrics() {
@@ -40,6 +43,9 @@ pub fn describe_metrics() {
     describe_counter!("iap_session_expired_total", "Sessions this process saw expire");
     describe_counter!("iap_session_evicted_total", "Sessions dropped for want of memory");
     describe_counter!("iap_session_revoked_total", "Sessions ended on purpose");
+    describe_counter!("iap_session_displaced_total", "Sessions ended by newer logins");
+    describe_counter!("iap_session_store_bytes_total", "Payload to and from the store by direction");
+    describe_histogram!("iap_session_store_duration_seconds", "Operations of the store by kind");
     describe_counter!("iap_session_refused_total", "Logins refused by the policy");
     describe_counter!("iap_session_commit_errors_total", "Failed commits and touches");
     describe_counter!("iap_session_near_reads_total", "Reads of the near cache by result");
@@ -54,6 +60,7 @@ pub(crate) struct StoreMetrics {
     pub(crate) live: Gauge,
     pub(crate) expired: Counter,
     pub(crate) evicted: Counter,
+    pub(crate) displaced: Counter,
 }
 
 impl StoreMetrics {
@@ -63,6 +70,7 @@ impl StoreMetrics {
             live: gauge!("iap_session_live"),
             expired: counter!("iap_session_expired_total"),
             evicted: counter!("iap_session_evicted_total"),
+            displaced: counter!("iap_session_displaced_total"),
         }
     }
 }

@@ -192,7 +192,11 @@ impl MemoryStore {
         }
         let evicted = self.users.admit(&self.ids, record, login)?;
         for key in evicted {
-            if let (true, Some(emitter)) = (self.end(key, Reason::Evicted), &self.events) {
+            if !self.end(key, Reason::Evicted) {
+                continue;
+            }
+            self.metrics.displaced.increment(1);
+            if let Some(emitter) = &self.events {
                 emitter.revoked(key, Some(login.user.clone()), Reason::Evicted, None);
             }
         }

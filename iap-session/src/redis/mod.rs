@@ -25,6 +25,7 @@ mod durable;
 mod events;
 mod failure;
 mod login;
+mod measure;
 mod pool;
 mod rotate;
 mod scan;
@@ -49,6 +50,7 @@ use crate::write::{Commit, NewSession, Reason, Rotation};
 
 use codec::{Stored, corrupt, encode_recent, encode_value};
 use connection::{Connection, Reads};
+use measure::{Op as Timed, RedisMetrics};
 
 pub use config::{Consistency, Credentials, RedisConfig, RedisTls};
 
@@ -59,6 +61,7 @@ pub struct RedisStore {
     prefix: String,
     connection: Connection,
     events: Option<Emitter>,
+    metrics: RedisMetrics,
 }
 
 /// Whether replicas are waited for, with strong consistency.
@@ -84,7 +87,7 @@ impl RedisStore {
         describe_metrics();
         let connection = Connection::open(&config).await?;
         let RedisConfig { limits, prefix, events, .. } = config;
-        Ok(Self { ids, limits, prefix, connection, events })
+        Ok(Self { ids, limits, prefix, connection, events, metrics: RedisMetrics::new() })
     }
 
     /// Closes the connections; every call after it fails as unavailable.
@@ -330,11 +333,12 @@ impl SessionStore for RedisStore {
     }
 
     fn create(&self, new: NewSession) -> BoxFuture<'_, Result<Created, StoreError>> {
-        Box::pin(self.create_now(new))
+        Box::pin(self.metrics.timed(Timed::Create, self.create_now(new)))
     }
 
     fn load(&self, key: SessionKey, known: Option<u64>) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
-        Box::pin(async move { self.load_now(&Reads::plain(), key, known).await })
+        let load = async move { self.load_now(&Reads::plain(), key, known).await };
+        Box::pin(self.metrics.timed(Timed::Load, load))
     }
 
     fn listen(&self, listener: Arc<dyn ChangeListener>) {
@@ -352,33 +356,34 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let tracked = self.connection.tracking.is_some();
             let reads = if tracked { Reads::watched() } else { Reads::plain() };
-            let loaded = self.load_now(&reads, key, known).await?;
+            let loaded = self.metrics.timed(Timed::Load, self.load_now(&reads, key, known)).await?;
             Ok(Watched { loaded, watched: reads.are_watched() })
         })
     }
 
     fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.commit_now(key, commit))
+        Box::pin(self.metrics.timed(Timed::Commit, self.commit_now(key, commit)))
     }
 
     fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let reply = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![], Replicas::Any).await?;
+            let touch = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![], Replicas::Any);
+            let reply = self.metrics.timed(Timed::Touch, touch).await?;
             self.note_time(reply.get(1));
             Ok(())
         })
     }
 
     fn rotate(&self, key: SessionKey, rotation: Rotation) -> BoxFuture<'_, Result<Created, StoreError>> {
-        Box::pin(self.rotate_now(key, rotation))
+        Box::pin(self.metrics.timed(Timed::Rotate, self.rotate_now(key, rotation)))
     }
 
     fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.revoke_now(key, reason))
+        Box::pin(self.metrics.timed(Timed::Revoke, self.revoke_now(key, reason)))
     }
 
     fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {
-        Box::pin(self.scan_now(query))
+        Box::pin(self.metrics.timed(Timed::Scan, self.scan_now(query)))
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {

@@ -1,5 +1,6 @@
 mod audience;
 mod events;
+mod measure;
 
 use std::time::{Duration, Instant};
 
