@@ -275,3 +275,28 @@ fn where_events_are_off_nothing_is_told() {
     let keys = redis.ask(&["KEYS", "iap:{events}*"]).unwrap();
     assert_eq!(keys.trim(), "", "nothing is kept");
 }
+
+#[test]
+fn applications_that_have_the_secret_learn_which_sessions_have_ended() {
+    let token = "a secret that applications share";
+    let config =
+        CONFIG.replace("api: 127.0.0.1:0,", "api: 127.0.0.1:0, revocations: {token: {file: token}},");
+    let host =
+        Host::start_prepared(&config, |directory| std::fs::write(directory.join("token"), token).unwrap());
+    let status = host.admin("/api/status");
+    let api: std::net::SocketAddr =
+        status["facts"]["addresses"]["session_api"].as_str().unwrap().parse().unwrap();
+    let bearer = format!("Bearer {token}");
+    let ask = move |query: &str| {
+        send(api, "GET", &format!("/revocations{query}"), &[("authorization", &bearer)], &[]).unwrap()
+    };
+    assert_eq!(get(api, "/revocations").status, 401);
+    let now = ask("").json()["next"].as_str().unwrap().to_owned();
+    let waiting = std::thread::spawn(move || ask(&format!("?since={now}&wait=30")).json());
+    sign_in(&host, "alice", "192.0.2.7", 0);
+    let key = host.admin("/api/sessions")["sessions"][0]["key"].as_str().unwrap().to_owned();
+    assert_eq!(send(host.admin, "DELETE", &format!("/api/sessions/{key}"), &[], &[]).unwrap().status, 204);
+    let told = waiting.join().unwrap();
+    let first = &told["revocations"][0];
+    assert_eq!((&first["handle"], &first["reason"]), (&json!(key[..16]), &json!("operator")), "{told}");
+}

@@ -88,7 +88,7 @@ pub use admin::{
     Budget, Detail, Entry, Filter, Note, Revocation, Revoked, Search, SearchPage, Sessions, Sort, SortBy,
     Values,
 };
-pub use api::SessionApi;
+pub use api::{Revocations, SessionApi};
 pub use breaker::{Breaker, BreakerConfig};
 pub use error::{StoreError, StoreErrorKind};
 pub use events::{Emitter, Event, EventId, EventKind, EventLog, Events, EventsConfig};

@@ -85,7 +85,8 @@ async fn events_are_told(config: RedisConfig) {
     tokio::time::timeout(Duration::from_secs(60), all_expire)
         .await
         .expect("all expire, and all ends are told");
-    (created.sort(), expired.sort());
+    created.sort();
+    expired.sort();
     assert_eq!(created, expired, "each once");
 }
 

@@ -150,6 +150,7 @@ fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
         ("sessions.audience", before.audience != after.audience),
         ("sessions.node", before.node != after.node),
         ("sessions.events", before.events != after.events),
+        ("sessions.revocations", before.revocations != after.revocations),
     ];
     settings.into_iter().find(|(_, differs)| *differs).map(|(name, _)| name)
 }

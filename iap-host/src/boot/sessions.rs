@@ -12,8 +12,8 @@ use iap_session::audience::{
 use iap_session::events::{self, Emitter, EventLog, Events, EventsConfig, Queue};
 use iap_session::{
     Breaker, BreakerConfig as Settings, CookieConfig, Credentials, Expiry, LoginPolicy, MemoryConfig,
-    MemoryStore, NearCache, ProvenanceConfig, RedisStore, SecureCookie, SessionApi, SessionConfig,
-    SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
+    MemoryStore, NearCache, ProvenanceConfig, RedisStore, Revocations, SecureCookie, SessionApi,
+    SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry, WhenFull,
 };
 use tokio::runtime::Handle;
 
@@ -101,13 +101,19 @@ pub(super) async fn start_sessions(
     };
     let audience = audience.map(|audience| start_audience(AudienceView { audience, shared }, runtime));
     let registry = TokenRegistry::new(MAX_TOKENS);
-    let service = SessionApi::new(registry.clone());
+    let events = queue.map(|queue| Events::start(queue, log, runtime));
+    let mut service = SessionApi::new(registry.clone());
+    if let (Some(events), Some(reference)) = (&events, &config.revocations.token) {
+        let token = read_secret(reference, environment).map_err(failed("sessions.revocations.token"))?;
+        let revocations = Revocations::new(events.clone(), &token);
+        service = service.with_revocations(revocations.map_err(failed("sessions.revocations.token"))?);
+    }
     let api = serve_inner(config.api, "session-api", service, Limits::default(), sockets, runtime)
         .map_err(failed("sessions.api"))?;
     let url = format!("http://{}", api.addresses()[0]);
     let mut facade = Sessions::new(store.clone());
-    if let Some(queue) = queue {
-        facade = facade.with_events(Events::start(queue, log, runtime));
+    if let Some(events) = events {
+        facade = facade.with_events(events);
     }
     let core = SessionCore { audience, store, registry, url, emitter };
     Ok(SessionParts { facade, api, core })

@@ -143,6 +143,11 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     if !(1..=1_000_000).contains(&sessions.events.keep) {
         return wrong("sessions.events.keep: 1 to 1000000; to keep none write `enabled: false`");
     }
+    if sessions.revocations.token.is_some() && !sessions.events.enabled {
+        return wrong(
+            "sessions.revocations.token: applications are told by `sessions.events`, which are not enabled",
+        );
+    }
     let name = &sessions.cookie.name;
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(is_token) || name.starts_with("__") {

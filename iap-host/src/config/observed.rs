@@ -3,6 +3,8 @@
 use iap_session::RecordAddress;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::SecretRef;
+
 /// How much is kept of the addresses of clients: `true`, `false`, or `masked`, their networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct RecordAddressConfig(pub(crate) RecordAddress);
@@ -49,6 +51,14 @@ impl Default for EventsConfig {
     fn default() -> Self {
         Self { enabled: true, keep: 10_000 }
     }
+}
+
+/// Which sessions have ended, told to applications.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RevocationsConfig {
+    /// The secret that applications show. Without it they are not told.
+    pub(crate) token: Option<SecretRef>,
 }
 
 #[cfg(test)]

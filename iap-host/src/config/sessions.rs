@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
 
-use super::{ByteSize, EventsConfig, RecordAddressConfig, RedisConfig, SecretRef, Span};
+use super::{ByteSize, EventsConfig, RecordAddressConfig, RedisConfig, RevocationsConfig, SecretRef, Span};
 
 /// The session cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,7 @@ pub(crate) struct SessionsConfig {
     /// How much sessions keep of the addresses of clients.
     pub(crate) record_address: RecordAddressConfig,
     pub(crate) events: EventsConfig,
+    pub(crate) revocations: RevocationsConfig,
 }
 
 /// How users are counted that are there at once.
@@ -87,6 +88,7 @@ impl Default for SessionsConfig {
             node: None,
             record_address: RecordAddressConfig::default(),
             events: EventsConfig::default(),
+            revocations: RevocationsConfig::default(),
         }
     }
 }

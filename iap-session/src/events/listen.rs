@@ -56,6 +56,8 @@ pub struct EventPage {
     pub events: Vec<Entry>,
     /// Where to go on: the last event that was looked at.
     pub next: EventId,
+    /// Whether all since the event that was asked after is known. `false`: some may have been dropped, as the oldest are.
+    pub complete: bool,
 }
 
 /// An event and its place.
@@ -128,11 +130,19 @@ impl Events {
         if let Some(page) = self.inner.shared.read(after, limit, self.inner.log.is_none()) {
             return Ok(page);
         }
-        let Some(log) = &self.inner.log else { return Ok(EventPage { events: Vec::new(), next: after }) };
+        let Some(log) = &self.inner.log else {
+            return Ok(EventPage { events: Vec::new(), next: after, complete: true });
+        };
+        // The one before is still there, or nobody asks for it.
+        let oldest = match after == EventId::default() {
+            true => Some(after),
+            false => log.events_after(EventId::default(), 1).await?.first().map(|(id, _)| *id),
+        };
+        let complete = oldest.is_some_and(|oldest| oldest <= after);
         let events = log.events_after(after, limit).await?;
         let next = events.last().map_or(after, |(id, _)| *id);
         let events = events.into_iter().map(|(id, event)| Entry { id, event: Arc::new(event) });
-        Ok(EventPage { events: events.collect(), next })
+        Ok(EventPage { events: events.collect(), next, complete })
     }
 
     /// The last events, oldest first.
@@ -146,7 +156,7 @@ impl Events {
         let events = log.last_events(limit).await?;
         let next = events.last().map_or_else(EventId::default, |(id, _)| *id);
         let events = events.into_iter().map(|(id, event)| Entry { id, event: Arc::new(event) });
-        Ok(EventPage { events: events.collect(), next })
+        Ok(EventPage { events: events.collect(), next, complete: true })
     }
 
     /// The last event that is known here.
@@ -208,7 +218,11 @@ impl Shared {
         let start = recent.events.len().saturating_sub(limit);
         let events = recent.events.range(start..);
         let events = events.map(|(id, event)| Entry { id: *id, event: event.clone() }).collect();
-        EventPage { events, next: recent.events.back().map_or_else(EventId::default, |(id, _)| *id) }
+        EventPage {
+            events,
+            next: recent.events.back().map_or_else(EventId::default, |(id, _)| *id),
+            complete: true,
+        }
     }
 
     /// `None` where not all that is asked for is at hand, unless there is nothing else.
@@ -220,6 +234,7 @@ impl Shared {
         let start = recent.events.partition_point(|(id, _)| *id <= after);
         let events = recent.events.range(start..).take(limit);
         let events: Vec<Entry> = events.map(|(id, event)| Entry { id: *id, event: event.clone() }).collect();
-        Some(EventPage { next: events.last().map_or(after, |entry| entry.id), events })
+        let complete = after >= recent.floor || after == EventId::default();
+        Some(EventPage { next: events.last().map_or(after, |entry| entry.id), events, complete })
     }
 }

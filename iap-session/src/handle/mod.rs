@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub new: bool,
     /// The version that was loaded; 0 if it is new.
     pub version: u64,
+    /// What may be told of the stored session: [`SessionKey::short`]. It changes with the id.
+    pub handle: Option<String>,
     /// Why the session that the client had before was ended, if it was: `destroyed`, `operator`
     /// or `evicted`.
     pub ended: Option<&'static str>,
@@ -277,6 +279,7 @@ impl Session {
             user: state.user().map(|user| user.as_ref().to_owned()),
             new: record.is_none(),
             version: record.map_or(0, |record| record.version),
+            handle: record.map(|record| record.key.short()),
             ended: state.ended.map(Reason::as_str),
             attributes,
         })

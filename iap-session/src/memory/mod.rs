@@ -9,6 +9,7 @@
 //! none pays for a sweep. Reads share the stored record and copy nothing.
 
 mod shard;
+mod sweep;
 mod users;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use iap_core::{Clock, SystemClock};
 use parking_lot::Mutex;
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::events::{Emitter, EventKind};
+use crate::events::Emitter;
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::{Limits, check_user};
 use crate::metrics::StoreMetrics;
@@ -25,7 +26,7 @@ use crate::record::{Created, Loaded, Record, Summary};
 use crate::store::{BoxFuture, ScanPage, ScanQuery, SessionStore, StoreStats};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
-use shard::{Changes, Entry, Shard, State};
+use shard::{Entry, Shard, State};
 use users::Users;
 
 /// How a [`MemoryStore`] is set up.
@@ -105,40 +106,6 @@ impl MemoryStore {
         drop(shard);
         self.note(&changes);
         result
-    }
-
-    /// Takes what a shard has lost out of the user sets, counts it and tells of it.
-    fn note(&self, changes: &Changes) {
-        if changes.live != 0 {
-            self.metrics.live.increment(changes.live as f64);
-        }
-        self.metrics.expired.increment(changes.expired.len() as u64);
-        self.metrics.evicted.increment(changes.evicted.len() as u64);
-        for record in changes.expired.iter().chain(&changes.evicted) {
-            self.users.remove(&self.ids, record);
-        }
-        if let Some(emitter) = &self.events {
-            changes.expired.iter().for_each(|record| emitter.ended(EventKind::Expired, record));
-            changes.evicted.iter().for_each(|record| emitter.ended(EventKind::Evicted, record));
-        }
-    }
-
-    /// Removes all sessions whose time is over. Every operation removes a few, so it is needed only where their ends are
-    /// waited for: then about once a second.
-    pub fn sweep(&self) {
-        let now = self.clock.now_ms();
-        for shard in &self.shards {
-            loop {
-                let mut shard = shard.lock();
-                let is_left = shard.purge(now);
-                let changes = shard.take_changes();
-                drop(shard);
-                self.note(&changes);
-                if !is_left {
-                    break;
-                }
-            }
-        }
     }
 
     /// The key that `key` leads to, and the live record there.

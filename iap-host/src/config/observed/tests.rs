@@ -45,3 +45,14 @@ fn events_are_bounded() {
     }
     assert!(events("{kep: 1}").unwrap_err().contains("did you mean `keep`"));
 }
+
+#[test]
+fn the_token_of_revocations_is_a_reference_and_needs_events() {
+    let sessions = |text: &str| read(&format!("sessions: {text}\n"));
+    let config = sessions("{revocations: {token: {env: TOKEN}}}").unwrap();
+    assert_eq!(config.sessions.revocations.token, Some(crate::config::SecretRef::Env("TOKEN".into())));
+    let error = sessions("{revocations: {token: hunter2}}").unwrap_err();
+    assert!(error.contains("by reference") && !error.contains("hunter2"), "{error}");
+    let error = sessions("{events: {enabled: false}, revocations: {token: {env: TOKEN}}}").unwrap_err();
+    assert!(error.contains("sessions.revocations.token: "), "{error}");
+}
