@@ -9,10 +9,10 @@ use serde_json::json;
 
 /// An error of a handler.
 #[derive(Debug)]
-pub(super) struct ApiError {
-    error: Error,
-    /// What is wrong with this very request, in place of the error's own text.
-    detail: Option<String>,
+pub(super) enum ApiError {
+    Plain(Error),
+    /// What is wrong with this very request.
+    Invalid(String),
 }
 
 pub(super) type ApiResult<T> = Result<T, ApiError>;
@@ -32,7 +32,7 @@ impl ApiError {
 
     /// A request that says something impossible, and what.
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self { detail: Some(detail.into()), ..Self::bad_request("the request is not valid") }
+        Self::Invalid(detail.into())
     }
 }
 
@@ -49,7 +49,7 @@ impl From<HistoryError> for ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        Self { error, detail: None }
+        Self::Plain(error)
     }
 }
 
@@ -61,16 +61,21 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if self.error.origin() != Origin::Client {
-            tracing::warn!(error = %self.error, "an admin request failed");
+        let error = match self {
+            Self::Plain(error) => error,
+            Self::Invalid(detail) => return problem(&detail),
+        };
+        if error.origin() != Origin::Client {
+            tracing::warn!(%error, "an admin request failed");
         }
-        if let Some(detail) = self.detail {
-            let body = json!({
-                "type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail, "kind": "bad_request",
-            });
-            let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-            return (StatusCode::BAD_REQUEST, kind, body.to_string()).into_response();
-        }
-        self.error.into_response(None).map(axum::body::Body::new)
+        error.into_response(None).map(axum::body::Body::new)
     }
+}
+
+fn problem(detail: &str) -> Response {
+    let body = json!({
+        "type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail, "kind": "bad_request",
+    });
+    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+    (StatusCode::BAD_REQUEST, kind, body.to_string()).into_response()
 }
