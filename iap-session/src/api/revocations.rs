@@ -1,8 +1,4 @@
 //! Which sessions have ended, for applications that hold something open for them, such as a WebSocket.
-//!
-//! `GET /revocations?since=<id>&wait=<seconds>` answers with the ends and the changes of handles after an event, at once or
-//! when there are any. It is for whoever has the shared secret: it tells of all sessions, but by their handles alone, with
-//! which nothing can be done.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +22,11 @@ const STEP: usize = 500;
 /// The shortest secret, in bytes.
 const MIN_TOKEN: usize = 16;
 
-/// Tells applications which sessions have ended. See the [module page](self).
+/// Tells applications which sessions have ended.
+///
+/// `GET /revocations?since=<id>&wait=<seconds>` answers with the ends and the changes of handles after an event, at once or
+/// when there are any. It is for whoever has the shared secret: it tells of all sessions, but by their handles alone, with
+/// which nothing can be done.
 pub struct Revocations {
     events: Events,
     /// Hashed, so that comparing takes the same time whatever was sent.
