@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::StoreError;
 use crate::id::SessionKey;
 use crate::limits::check_text;
+use crate::record::Summary;
 use crate::store::ScanQuery;
 use crate::write::Reason;
 
@@ -65,6 +66,17 @@ pub struct Revoked {
     pub next: Option<String>,
 }
 
+impl Revoked {
+    fn count(&mut self, results: Vec<Result<bool, StoreError>>) {
+        for result in results {
+            match result {
+                Ok(ended) => self.ended += u64::from(ended),
+                Err(_) => self.failed += 1,
+            }
+        }
+    }
+}
+
 /// How many rounds [`Sessions::revoke_user`] makes for sessions that come into being meanwhile.
 const ROUNDS: usize = 4;
 /// How many sessions are ended at the same time.
@@ -85,11 +97,20 @@ impl Sessions {
             None => None,
         };
         let key = before.as_ref().map_or(key, |record| record.key);
+        self.end(key, before.and_then(|record| record.user.clone()), note).await
+    }
+
+    /// Ends a session of a user who is known, as far as anybody is logged in.
+    async fn end(
+        &self,
+        key: SessionKey,
+        user: Option<Arc<str>>,
+        note: Option<&Note>,
+    ) -> Result<bool, StoreError> {
         let ended = self.store.revoke(key, Reason::Operator).await?;
         self.revoked.increment(u64::from(ended));
         if ended {
             if let Some(events) = self.events() {
-                let user = before.and_then(|record| record.user.clone());
                 events.emitter().revoked(key, user, Reason::Operator, note.map(|note| note.0.clone()));
             }
             tracing::info!(session = key.short(), reason = note.map(Note::as_str), "a session was ended");
@@ -111,7 +132,7 @@ impl Sessions {
                 break;
             }
             for session in page.sessions {
-                ended += u64::from(self.revoke(session.key, note).await?);
+                ended += u64::from(self.end(session.key, session.user, note).await?);
             }
         }
         Ok(ended)
@@ -122,12 +143,7 @@ impl Sessions {
         let mut revoked =
             Revoked { looked_at: keys.len() as u64, matched: keys.len() as u64, ..Revoked::default() };
         for some in keys.chunks(AT_ONCE) {
-            for result in join_all(some.iter().map(|key| self.revoke(*key, note))).await {
-                match result {
-                    Ok(ended) => revoked.ended += u64::from(ended),
-                    Err(_) => revoked.failed += 1,
-                }
-            }
+            revoked.count(join_all(some.iter().map(|key| self.revoke(*key, note))).await);
         }
         revoked
     }
@@ -152,13 +168,15 @@ impl Sessions {
             };
             meter.count(page.sessions.len());
             let now_ms = self.clock.now_ms();
-            let meant = page.sessions.iter().filter(|session| revocation.filter.matches(session, now_ms));
-            let keys: Vec<SessionKey> = meant.map(|session| session.key).collect();
+            let meant =
+                page.sessions.into_iter().filter(|session| revocation.filter.matches(session, now_ms));
+            let meant: Vec<Summary> = meant.collect();
             sum.looked_at = meter.looked_at;
-            sum.matched += keys.len() as u64;
-            if !revocation.dry_run {
-                let done = self.revoke_keys(&keys, revocation.note.as_ref()).await;
-                (sum.ended, sum.failed) = (sum.ended + done.ended, sum.failed + done.failed);
+            sum.matched += meant.len() as u64;
+            for some in meant.chunks(AT_ONCE).filter(|_| !revocation.dry_run) {
+                let note = revocation.note.as_ref();
+                let ends = some.iter().map(|session| self.end(session.key, session.user.clone(), note));
+                sum.count(join_all(ends).await);
             }
             sum.next = page.next;
             if sum.next.is_none() || meter.is_spent() {
