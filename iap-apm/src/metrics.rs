@@ -26,6 +26,10 @@ static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 const BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Seconds: the operations of a session store, most of them within a millisecond.
+const STORE_BUCKETS: [f64; 13] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
 /// Makes this process's metrics (the `metrics` crate's) available to [`prometheus`]. To be called once,
 /// before an [`Apm`](crate::Apm) is built: what was counted before is not seen. A second call does
 /// nothing.
@@ -39,6 +43,10 @@ pub fn install() -> Result<(), Error> {
     }
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &BUCKETS)
+        .and_then(|builder| {
+            let store = Matcher::Full("iap_session_store_duration_seconds".into());
+            builder.set_buckets_for_metric(store, &STORE_BUCKETS)
+        })
         .map_err(|error| Error::with_source(ErrorKind::RecorderTaken, error))?
         .build_recorder();
     let handle = recorder.handle();

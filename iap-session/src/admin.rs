@@ -1,17 +1,24 @@
 //! What operators can see of sessions, and do to them.
 
+mod revoke;
+mod search;
+
 use std::sync::Arc;
 
+use iap_core::{Clock, SystemClock};
 use metrics::{Counter, counter};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::events::Events;
 use crate::id::SessionKey;
 use crate::limits::attribute_bytes;
-use crate::record::{Loaded, Summary};
+use crate::record::{Loaded, Record, Summary};
 use crate::store::{ScanPage, ScanQuery, SessionStore, StoreStats};
-use crate::write::Reason;
+
+pub use revoke::{Note, Revocation, Revoked};
+pub use search::{Budget, Filter, Search, SearchPage, Sort, SortBy};
 
 /// The sessions of a store, for an admin API. Cheap to clone.
 ///
@@ -20,6 +27,8 @@ use crate::write::Reason;
 pub struct Sessions {
     store: Arc<dyn SessionStore>,
     revoked: Counter,
+    clock: Arc<dyn Clock>,
+    events: Option<Events>,
 }
 
 /// One session in full.
@@ -55,13 +64,34 @@ pub enum Values {
     Shown,
 }
 
-/// How many rounds [`Sessions::revoke_user`] makes for sessions that come into being meanwhile.
-const ROUNDS: usize = 4;
-
 impl Sessions {
     /// The sessions of `store`.
     pub fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self { store, revoked: counter!("iap_session_revoked_total") }
+        Self {
+            store,
+            revoked: counter!("iap_session_revoked_total"),
+            clock: Arc::new(SystemClock),
+            events: None,
+        }
+    }
+
+    /// Tells of what operators do, and shows what has happened.
+    #[must_use]
+    pub fn with_events(mut self, events: Events) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// What happens to sessions, if anybody is told of it.
+    pub fn events(&self) -> Option<&Events> {
+        self.events.as_ref()
+    }
+
+    /// With another clock, where the store has another one, too.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// A page of sessions.
@@ -79,12 +109,7 @@ impl Sessions {
     ///
     /// As [`SessionStore::load`].
     pub async fn get(&self, key: SessionKey, values: Values) -> Result<Option<Detail>, StoreError> {
-        let record = match self.store.load(key, None).await {
-            Ok(Some(Loaded::Found { record, .. })) => record,
-            Ok(_) => return Ok(None),
-            Err(error) if error.kind() == StoreErrorKind::Revoked => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(record) = self.find(key).await? else { return Ok(None) };
         let entry = |(name, value): (&String, &Value)| Entry {
             name: name.clone(),
             bytes: attribute_bytes(name, value),
@@ -94,34 +119,13 @@ impl Sessions {
         Ok(Some(Detail { summary: record.summary(), entries }))
     }
 
-    /// Ends a session. `false` if there was none.
-    ///
-    /// # Errors
-    ///
-    /// As [`SessionStore::revoke`].
-    pub async fn revoke(&self, key: SessionKey) -> Result<bool, StoreError> {
-        let ended = self.store.revoke(key, Reason::Operator).await?;
-        self.revoked.increment(u64::from(ended));
-        Ok(ended)
-    }
-
-    /// Ends all sessions of a user and says how many there were.
-    ///
-    /// # Errors
-    ///
-    /// As [`SessionStore::scan`] and [`SessionStore::revoke`]; some sessions may have been ended.
-    pub async fn revoke_user(&self, user: &str) -> Result<u64, StoreError> {
-        let mut ended = 0;
-        for _ in 0..ROUNDS {
-            let page = self.store.scan(ScanQuery::of_user(user)).await?;
-            if page.sessions.is_empty() {
-                break;
-            }
-            for session in page.sessions {
-                ended += u64::from(self.revoke(session.key).await?);
-            }
+    async fn find(&self, key: SessionKey) -> Result<Option<Arc<Record>>, StoreError> {
+        match self.store.load(key, None).await {
+            Ok(Some(Loaded::Found { record, .. })) => Ok(Some(record)),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == StoreErrorKind::Revoked => Ok(None),
+            Err(error) => Err(error),
         }
-        Ok(ended)
     }
 
     /// What the store holds.

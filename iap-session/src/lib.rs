@@ -49,7 +49,9 @@
 //! | [`forward`] | the headers that upstreams get, and [`TokenRegistry`] |
 //! | [`audience`] | how many users there are at once, by HyperLogLog |
 //! | [`admin`] | [`Sessions`]: list, look at and end sessions |
+//! | [`events`] | what happens to sessions, told once in a cluster |
 //! | [`policy`] | [`SessionConfig`], [`SessionPolicy`]: who gets a session, and how its id travels |
+//! | [`provenance`] | where sessions come from: what they are found by |
 //! | [`record`], [`mod@write`], [`limits`] | a session as data, writes and rules, and what a session may hold |
 //! | [`error`] | [`StoreError`] and what clients are told |
 //! | [`migrate`] | sessions of other systems: taken over at once, or at first sight |
@@ -64,6 +66,7 @@ pub mod audience;
 pub mod breaker;
 mod carrier;
 pub mod error;
+pub mod events;
 pub mod forward;
 pub mod handle;
 mod id;
@@ -74,6 +77,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod near;
 pub mod policy;
+pub mod provenance;
 pub mod record;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -82,10 +86,14 @@ pub mod store;
 pub mod testing;
 pub mod write;
 
-pub use admin::{Detail, Entry, Sessions, Values};
-pub use api::SessionApi;
+pub use admin::{
+    Budget, Detail, Entry, Filter, Note, Revocation, Revoked, Search, SearchPage, Sessions, Sort, SortBy,
+    Values,
+};
+pub use api::{Revocations, SessionApi};
 pub use breaker::{Breaker, BreakerConfig};
 pub use error::{StoreError, StoreErrorKind};
+pub use events::{Emitter, Event, EventId, EventKind, EventLog, Events, EventsConfig};
 pub use forward::TokenRegistry;
 pub use handle::{Session, Snapshot};
 pub use id::{Foreign, OpId, SessionId, SessionIds, SessionKey};
@@ -98,6 +106,7 @@ pub use policy::{
     Binding, Carrier, CookieConfig, CreationFilter, Group, Mode, Outage, SameSite, SecureCookie,
     SessionConfig, SessionPolicy, TokenKeys,
 };
+pub use provenance::{ClientAddress, Provenance, ProvenanceConfig, RecordAddress};
 pub use record::{Attributes, Created, Loaded, Op, Record, Summary, Taken};
 #[cfg(feature = "redis")]
 pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls};

@@ -103,7 +103,7 @@ pub fn attribute_bytes(name: &str, value: &Value) -> usize {
     count.0
 }
 
-fn check_text(text: &str, max: usize, what: &str) -> Result<(), StoreError> {
+pub(crate) fn check_text(text: &str, max: usize, what: &str) -> Result<(), StoreError> {
     if text.is_empty() || text.len() > max || text.chars().any(char::is_control) {
         let text = format!("{what} has 1 to {max} bytes and no control characters");
         return Err(StoreError::new(StoreErrorKind::Invalid, text));

@@ -10,10 +10,16 @@
 //! | `iap_session_not_created_total` | counter | sessions that were written and not created, by `reason`: `bot`, `health_check`, `static_file`, `route` |
 //! | `iap_session_bound_elsewhere_total` | counter | ids that came from a client with other traits than the session is bound to |
 //! | `iap_session_loads_total` | counter | loads, by `result`: `hit`, `miss`, `ended`, `error` |
-//! | `iap_session_expired_total` | counter | sessions this process saw expire |
+//! | `iap_session_logins_total`, `iap_session_logouts_total` | counter | users who came and went |
+//! | `iap_session_expired_total` | counter | sessions this process saw expire; with Redis only where events are told |
 //! | `iap_session_evicted_total` | counter | sessions dropped for want of memory |
-//! | `iap_session_revoked_total` | counter | sessions ended on purpose |
+//! | `iap_session_revoked_total` | counter | sessions ended on purpose, by the application, the user or an operator |
+//! | `iap_session_displaced_total` | counter | sessions ended by a newer login of the same user |
+//! | `iap_session_store_duration_seconds` | histogram | how long operations of a store in Redis take, by `op`: `create`, `load`, `commit`, `touch`, `rotate`, `revoke`, `scan`; reads of a near cache that ask nobody are not among them |
+//! | `iap_session_store_bytes_total` | counter | payload of commands to Redis and of replies, by `direction`: `written`, `read` |
 //! | `iap_session_refused_total` | counter | logins refused by the policy |
+//! | `iap_session_events_total` | counter | what this process has told to those who listen, by `kind` |
+//! | `iap_session_events_dropped_total` | counter | what it could not tell: there was no room, or no log |
 //! | `iap_session_commit_errors_total` | counter | failed commits and touches |
 //! | `iap_session_near_reads_total` | counter | reads of a near cache, by `result`: `hit`, `unchanged`, `miss` |
 //! | `iap_session_near_flushes_total` | counter | how often a near cache was emptied |
@@ -23,7 +29,7 @@
 //!
 //! Handles are made once for each store, layer and registry, so install the recorder before them.
 
-use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, gauge};
+use metrics::{Counter, Gauge, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 
 use crate::policy::KeptOut;
 
@@ -37,9 +43,16 @@ pub fn describe_metrics() {
     describe_counter!("iap_session_not_created_total", "Sessions written and not created, by reason");
     describe_counter!("iap_session_bound_elsewhere_total", "Ids from clients with other traits");
     describe_counter!("iap_session_loads_total", "Session loads by result");
+    describe_counter!("iap_session_logins_total", "Logins");
+    describe_counter!("iap_session_logouts_total", "Logouts");
+    describe_counter!("iap_session_events_total", "Events told by kind");
+    describe_counter!("iap_session_events_dropped_total", "Events that could not be told");
     describe_counter!("iap_session_expired_total", "Sessions this process saw expire");
     describe_counter!("iap_session_evicted_total", "Sessions dropped for want of memory");
     describe_counter!("iap_session_revoked_total", "Sessions ended on purpose");
+    describe_counter!("iap_session_displaced_total", "Sessions ended by newer logins");
+    describe_counter!("iap_session_store_bytes_total", "Payload to and from the store by direction");
+    describe_histogram!("iap_session_store_duration_seconds", "Operations of the store by kind");
     describe_counter!("iap_session_refused_total", "Logins refused by the policy");
     describe_counter!("iap_session_commit_errors_total", "Failed commits and touches");
     describe_counter!("iap_session_near_reads_total", "Reads of the near cache by result");
@@ -55,6 +68,7 @@ pub(crate) struct StoreMetrics {
     pub(crate) live: Gauge,
     pub(crate) expired: Counter,
     pub(crate) evicted: Counter,
+    pub(crate) displaced: Counter,
 }
 
 impl StoreMetrics {
@@ -64,6 +78,7 @@ impl StoreMetrics {
             live: gauge!("iap_session_live"),
             expired: counter!("iap_session_expired_total"),
             evicted: counter!("iap_session_evicted_total"),
+            displaced: counter!("iap_session_displaced_total"),
         }
     }
 }
@@ -82,6 +97,8 @@ pub(crate) struct LayerMetrics {
     pub(crate) created: Counter,
     not_created: [Counter; KeptOut::ALL.len()],
     pub(crate) bound_elsewhere: Counter,
+    pub(crate) logins: Counter,
+    pub(crate) logouts: Counter,
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) ended: Counter,
@@ -99,6 +116,8 @@ impl LayerMetrics {
             not_created: KeptOut::ALL
                 .map(|why| counter!("iap_session_not_created_total", "reason" => why.as_str())),
             bound_elsewhere: counter!("iap_session_bound_elsewhere_total"),
+            logins: counter!("iap_session_logins_total"),
+            logouts: counter!("iap_session_logouts_total"),
             hits: counter!("iap_session_loads_total", "result" => "hit"),
             misses: counter!("iap_session_loads_total", "result" => "miss"),
             ended: counter!("iap_session_loads_total", "result" => "ended"),

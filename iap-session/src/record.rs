@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionId, SessionKey, hex, random};
 use crate::limits::{Limits, attribute_bytes};
+use crate::provenance::Provenance;
 use crate::write::{Commit, Imported, NewSession, Rotation};
 
 /// Attributes by name.
@@ -36,6 +37,8 @@ pub struct Record {
     pub handle: Arc<str>,
     /// What the session is [bound](crate::policy::Binding) to.
     pub binding: Option<Arc<str>>,
+    /// Where it comes from.
+    pub provenance: Provenance,
     /// The application's data.
     pub attributes: Attributes,
     /// The last writes and the versions they made, oldest first; at most [`Record::RECENT`].
@@ -71,6 +74,8 @@ impl Record {
     /// [`StoreErrorKind::TooLarge`] or [`StoreErrorKind::Invalid`] by `limits`.
     pub fn new(key: SessionKey, new: &NewSession, limits: &Limits, now_ms: u64) -> Result<Self, StoreError> {
         limits.check(&new.attributes)?;
+        let mut provenance = new.provenance.clone();
+        provenance.login(provenance.address.filter(|_| new.login.is_some()));
         Ok(Self {
             key,
             version: 1,
@@ -81,6 +86,7 @@ impl Record {
             user: new.login.as_ref().map(|login| login.user.clone()),
             handle: if new.login.is_some() { new_handle() } else { "".into() },
             binding: new.binding.clone(),
+            provenance,
             attributes: new.attributes.clone(),
             recent: vec![(new.op, 1)],
             taken: None,
@@ -115,6 +121,7 @@ impl Record {
             user: imported.login.as_ref().map(|login| login.user.clone()),
             handle: if imported.login.is_some() { handle.into() } else { "".into() },
             binding: None,
+            provenance: Provenance::default(),
             attributes: imported.attributes.clone(),
             recent: vec![(imported.op, 1)],
             taken: Some(Taken {
@@ -151,6 +158,9 @@ impl Record {
         }
         if rotation.binding.is_some() {
             next.binding.clone_from(&rotation.binding);
+        }
+        if rotation.login.is_some() {
+            next.provenance.login(rotation.provenance.address);
         }
         let commit = Commit { op: rotation.op, ops: rotation.ops.clone(), expected: None, logout: false };
         next.apply(&commit, limits, now_ms)?;
@@ -220,6 +230,7 @@ impl Record {
         if commit.logout {
             self.user = None;
             self.handle = "".into();
+            self.provenance.login(None);
         }
         self.version += 1;
         self.touch(now_ms);
@@ -267,6 +278,7 @@ impl Record {
             deadline_ms: self.deadline_ms(),
             attributes: self.attributes.len(),
             bytes: self.bytes(),
+            provenance: self.provenance.clone(),
         }
     }
 }
@@ -344,7 +356,6 @@ pub enum Loaded {
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Summary {
     /// The session's key.
-    #[serde(serialize_with = "as_text")]
     pub key: SessionKey,
     /// Who is logged in.
     #[serde(serialize_with = "as_user")]
@@ -361,6 +372,9 @@ pub struct Summary {
     pub attributes: usize,
     /// The size of all attributes.
     pub bytes: usize,
+    /// Where it comes from.
+    #[serde(flatten)]
+    pub provenance: Provenance,
 }
 
 fn new_handle() -> Arc<str> {
@@ -369,10 +383,6 @@ fn new_handle() -> Arc<str> {
 
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-pub(crate) fn as_text<T: fmt::Display, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(value)
 }
 
 pub(crate) fn as_user<S: serde::Serializer>(user: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::OpId;
+use crate::provenance::Provenance;
 use crate::record::{Attributes, Op};
 
 /// A write to an existing session.
@@ -33,12 +34,21 @@ pub struct NewSession {
     pub login: Option<Login>,
     /// What it is [bound](crate::policy::Binding) to.
     pub binding: Option<Arc<str>>,
+    /// Where it comes from.
+    pub provenance: Provenance,
 }
 
 impl NewSession {
     /// An empty session without a user.
     pub fn new(expiry: Expiry) -> Self {
-        Self { op: OpId::random(), expiry, attributes: Attributes::new(), login: None, binding: None }
+        Self {
+            op: OpId::random(),
+            expiry,
+            attributes: Attributes::new(),
+            login: None,
+            binding: None,
+            provenance: Provenance::default(),
+        }
     }
 }
 
@@ -74,6 +84,8 @@ pub struct Rotation {
     pub login: Option<Login>,
     /// How long the old id still leads to the session.
     pub grace: Duration,
+    /// Where the login comes from: of it, the address is noted.
+    pub provenance: Provenance,
     /// How long the session lives from now on, counted from this moment; `None`: as before.
     pub expiry: Option<Expiry>,
     /// What it is [bound](crate::policy::Binding) to from now on; `None`: as before.
@@ -83,7 +95,15 @@ pub struct Rotation {
 impl Rotation {
     /// Another id, and nothing else.
     pub fn new(grace: Duration) -> Self {
-        Self { op: OpId::random(), ops: Vec::new(), login: None, grace, expiry: None, binding: None }
+        Self {
+            op: OpId::random(),
+            ops: Vec::new(),
+            login: None,
+            grace,
+            provenance: Provenance::default(),
+            expiry: None,
+            binding: None,
+        }
     }
 }
 
@@ -138,7 +158,8 @@ impl Default for Expiry {
 }
 
 /// Why a session was ended before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The application or the user ended it.
     Destroyed,

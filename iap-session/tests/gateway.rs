@@ -140,7 +140,7 @@ async fn a_session_ended_by_an_operator_is_not_brought_back_by_a_late_commit() {
     let late = one.visit(&cookie, async |session| {
         session.get::<u8>("a").await?;
         let key = two.sessions.list(ScanQuery::default()).await?.sessions[0].key;
-        assert!(two.sessions.revoke(key).await?);
+        assert!(two.sessions.revoke(key, None).await?);
         session.insert("late", 1)
     });
     assert_eq!(late.await.expect_err("the session has ended").status(), StatusCode::UNAUTHORIZED);

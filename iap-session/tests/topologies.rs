@@ -1,15 +1,21 @@
 //! The store on every kind of Redis: one server, Sentinel, cluster; TLS, a Unix socket, ACL users.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use http::{Request, Response};
+use iap_core::Body;
 use iap_session::audience::{AudienceStore, By, Seen, Sketch};
+use iap_session::events::{self, EventId, EventKind, EventLog, Events, EventsConfig};
 use iap_session::testing::{Fixture, RedisCluster, RedisSentinel, RedisServer, conformance, patient};
 use iap_session::{
-    Consistency, Credentials, Expiry, NewSession, RedisConfig, RedisStore, RedisTls, SessionIds,
-    SessionStore, StoreErrorKind,
+    Consistency, Credentials, Expiry, NewSession, RedisConfig, RedisStore, RedisTls, Session, SessionConfig,
+    SessionIds, SessionLayer, SessionStore, StoreErrorKind,
 };
+use tower::{Layer, ServiceExt, service_fn};
 
 async fn connect(config: RedisConfig) -> RedisStore {
     RedisStore::connect(SessionIds::ephemeral(), config).await.unwrap()
@@ -44,6 +50,46 @@ async fn an_audience_is_counted(store: &RedisStore) {
     }
 }
 
+/// Sessions of a layer begin and expire, which is told.
+async fn events_are_told(config: RedisConfig) {
+    let (emitter, queue) = events::channel(EventsConfig::default(), Some("one".into()));
+    let store = Arc::new(connect(RedisConfig { events: Some(emitter.clone()), ..config }).await);
+    let events =
+        Events::start(queue, Some(store.clone() as Arc<dyn EventLog>), &tokio::runtime::Handle::current());
+    let expiry = Expiry { idle: Duration::from_millis(300), absolute: Duration::from_secs(60) };
+    let config = SessionConfig { expiry, events: Some(emitter), ..SessionConfig::default() };
+    let app = SessionLayer::with_config(store, config).unwrap().layer(service_fn(
+        async |request: Request<Body>| {
+            Session::from_request(&request).unwrap().insert("a", 1).unwrap();
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        },
+    ));
+    for _ in 0..20 {
+        app.clone().oneshot(Request::new(Body::empty())).await.unwrap();
+    }
+    let (mut after, mut created, mut expired) = (EventId::default(), Vec::new(), Vec::new());
+    let all_expire = async {
+        while expired.len() < 20 {
+            events.wait_after(after).await;
+            let page = events.read(after, 100).await.unwrap();
+            after = page.next;
+            for entry in page.events {
+                match entry.event.kind {
+                    EventKind::Created => created.push(entry.event.key),
+                    EventKind::Expired => expired.push(entry.event.key),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), all_expire)
+        .await
+        .expect("all expire, and all ends are told");
+    created.sort();
+    expired.sort();
+    assert_eq!(created, expired, "each once");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_behind_sentinel_conforms() {
     let redis = RedisSentinel::start(1);
@@ -55,6 +101,7 @@ async fn a_cluster_conforms() {
     let redis = RedisCluster::start(3);
     conforms(patient(redis.url())).await;
     an_audience_is_counted(&connect(patient(redis.url())).await).await;
+    events_are_told(patient(redis.url())).await;
     let used = redis.servers[..3].iter().map(|server| server.ask(&["DBSIZE"]).unwrap());
     assert!(used.into_iter().all(|keys| keys != "0"), "the sessions are spread over all masters");
     for server in &redis.servers {
@@ -190,6 +237,7 @@ async fn an_acl_user_with_the_documented_rights_conforms() {
     };
     conforms(config.clone()).await;
     an_audience_is_counted(&connect(RedisConfig { prefix: "part".into(), ..config.clone() }).await).await;
+    events_are_told(RedisConfig { prefix: "part".into(), ..config.clone() }).await;
     for (username, password) in [("clerk", "wrong-pass"), ("nobody", "p@ss/word")] {
         let config = RedisConfig {
             username: Some(username.into()),

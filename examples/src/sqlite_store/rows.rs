@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS session (
     idle_ms     INTEGER,
     absolute_ms INTEGER,
     attributes  TEXT,              -- a JSON object
+    provenance  TEXT,              -- where the session comes from: a JSON object
+    binding     TEXT,              -- what it is bound to, where something is
     recent      TEXT               -- the last writes: '<op>=<version>', separated by blanks
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS session_deadline ON session (deadline_ms);
@@ -42,11 +44,12 @@ DELETE FROM session WHERE key IN (SELECT key FROM session WHERE deadline_ms <= ?
 /// A session keeps its number over commits and rotations; a new login gets the next one.
 const PUT: &str = "
 INSERT OR REPLACE INTO session (key, state, deadline_ms, user, login_no, handle, version, created_ms,
-                                accessed_ms, idle_ms, absolute_ms, attributes, recent)
+                                accessed_ms, idle_ms, absolute_ms, attributes, recent,
+                                provenance, binding)
 VALUES (?1, 'live', ?2, ?3,
         coalesce((SELECT login_no FROM session WHERE user = ?3 AND handle = ?4),
                  (SELECT max(login_no) FROM session WHERE user = ?3) + 1, 1),
-        ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+        ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 const MARK: &str = "INSERT OR REPLACE INTO session (key, state, detail, deadline_ms) VALUES (?, ?, ?, ?)";
 
 /// A chain of rotations within one grace that is longer than this leads nowhere.
@@ -86,6 +89,7 @@ impl Write {
     /// Writes a record in the place of what stands under its key.
     pub(super) async fn put(&mut self, record: &Record) -> Result<(), StoreError> {
         let attributes = serde_json::to_string(&record.attributes).expect("JSON values have a JSON form");
+        let provenance = serde_json::to_string(&record.provenance).expect("it has a JSON form");
         let recent: Vec<String> =
             record.recent.iter().map(|(op, version)| format!("{op}={version}")).collect();
         sqlx::query(PUT)
@@ -100,6 +104,8 @@ impl Write {
             .bind(int(record.absolute_ms))
             .bind(attributes)
             .bind(recent.join(" "))
+            .bind(provenance)
+            .bind(record.binding.as_deref())
             .execute(&mut *self.transaction)
             .await
             .map_err(unavailable)?;
@@ -209,7 +215,7 @@ async fn find(
         let row = row.fetch_optional(&mut *connection).await.map_err(unavailable)?;
         match row.map(|row| read(&row)).transpose()? {
             None => return Ok(None),
-            Some(Found::Live(record)) => return Ok(Some(record)),
+            Some(Found::Live(record)) => return Ok(Some(*record)),
             Some(Found::Rotated(next)) => key = next,
         }
     }
@@ -217,7 +223,7 @@ async fn find(
 }
 
 enum Found {
-    Live(Record),
+    Live(Box<Record>),
     Rotated(SessionKey),
 }
 
@@ -225,7 +231,7 @@ enum Found {
 fn read(row: &SqliteRow) -> Result<Found, StoreError> {
     let state: &str = column(row, "state")?;
     if state == "live" {
-        return live(row).map(Found::Live);
+        return live(row).map(|record| Found::Live(Box::new(record)));
     }
     let detail: &str = column(row, "detail")?;
     match (state, SessionKey::from_hex(detail), Reason::parse(detail)) {
@@ -252,6 +258,9 @@ fn live(row: &SqliteRow) -> Result<Record, StoreError> {
         absolute_ms: number("absolute_ms")?,
         user: column::<Option<&str>>(row, "user")?.map(Into::into),
         handle: column::<&str>(row, "handle")?.into(),
+        binding: column::<Option<&str>>(row, "binding")?.map(Into::into),
+        provenance: serde_json::from_str(column(row, "provenance")?)
+            .map_err(|_| corrupt("where a session comes from is not readable"))?,
         // The parser's message could quote a value; it is left out.
         attributes: serde_json::from_str(column(row, "attributes")?)
             .map_err(|_| corrupt("the attributes of a session are not JSON"))?,

@@ -7,6 +7,7 @@ mod ask;
 mod audience;
 mod console;
 mod error;
+mod events;
 mod guard;
 mod health;
 mod params;
@@ -31,6 +32,7 @@ use iap_session::Sessions;
 use iap_session::audience::AudienceView;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use iap_core::Upstream;
 
@@ -55,6 +57,8 @@ struct Inner {
     reloads: Reloads,
     processes: ArcSwap<Vec<Arc<Process>>>,
     upstreams: ArcSwap<Vec<Arc<Upstream>>>,
+    /// Places for those who listen to events.
+    streams: Arc<Semaphore>,
 }
 
 /// What changes with the configuration alone.
@@ -124,6 +128,7 @@ impl AdminState {
             reloads,
             processes: ArcSwap::default(),
             upstreams: ArcSwap::default(),
+            streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
         }))
     }
 
@@ -162,7 +167,9 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/series", get(telemetry::series))
         .route("/api/logs", get(telemetry::logs))
         .route("/api/sessions", get(sessions::list))
-        .route("/api/sessions/{key}", get(sessions::one).delete(sessions::revoke))
+        .route("/api/sessions/events", get(events::events))
+        .route("/api/sessions/revoke", post(sessions::revoke))
+        .route("/api/sessions/{key}", get(sessions::one).delete(sessions::end))
         .route("/api/audience", get(audience::audience))
         .route("/api/processes", get(processes::list))
         .route("/api/processes/{name}/restart", post(processes::restart))

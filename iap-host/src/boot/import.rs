@@ -25,6 +25,6 @@ pub(crate) async fn import(
     let secret = read_secret(secret, environment).map_err(failed("sessions.secret"))?;
     let ids = SessionIds::new(secret.as_bytes()).map_err(failed("sessions.secret"))?;
     let source = adopt::source(from, environment)?;
-    let store = Arc::new(connect_redis(redis, ids, environment).await?);
+    let store = Arc::new(connect_redis(redis, ids, environment, None).await?);
     Ok(Import { store, source, takeover: adopt::takeover(config, from), dry_run })
 }

@@ -22,6 +22,7 @@ use iap_apm::{Apm, Keeping, SqliteHistory, SqliteOptions};
 use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
+use iap_session::Events;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -79,6 +80,7 @@ pub(crate) struct Platform {
     /// Inner listeners: admin, session API, OTLP.
     inner: Vec<RunningServer>,
     sessions: Option<SessionCore>,
+    events: Option<Events>,
     /// What the routes' logins were read from.
     auth: auth::Material,
     upstreams: Upstreams,
@@ -177,6 +179,7 @@ pub(crate) async fn boot(
     };
     let readiness = admin::Readiness::default();
     let core = sessions.as_ref().map(|parts| parts.core.clone());
+    let events = sessions.as_ref().and_then(|parts| parts.facade.events().cloned());
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
     let hosts = config.admin.hosts.clone();
     let audience = core.as_ref().and_then(|core| core.audience.clone());
@@ -195,6 +198,7 @@ pub(crate) async fn boot(
         draining: Vec::new(),
         inner: [Some(admin), api, otlp].into_iter().flatten().collect(),
         sessions: core,
+        events,
         auth,
         upstreams,
         processes,
@@ -273,6 +277,9 @@ impl Platform {
         let mut left = self.gateway.shutdown(deadline).await;
         for earlier in self.draining {
             left += earlier.await.unwrap_or_default();
+        }
+        if let Some(events) = &self.events {
+            events.flush(Duration::from_secs(1)).await;
         }
         // They may use what is inside until their end.
         self.processes.stop().await;

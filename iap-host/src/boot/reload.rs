@@ -159,6 +159,9 @@ fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
         ("sessions.max_count", before.max_count != after.max_count),
         ("sessions.max_memory", before.max_memory != after.max_memory),
         ("sessions.audience", before.audience != after.audience),
+        ("sessions.node", before.node != after.node),
+        ("sessions.events", before.events != after.events),
+        ("sessions.revocations", before.revocations != after.revocations),
     ];
     settings.into_iter().find(|(_, differs)| *differs).map(|(name, _)| name)
 }

@@ -55,7 +55,7 @@ pub(super) fn session_config(
         cookie,
         header: config.header.parse().map_err(failed("sessions.header"))?,
         token_keys: token_keys(config, environment).map_err(failed("sessions.sign"))?,
-        node: config.node.clone(),
+        jvm_route: config.jvm_route.clone(),
         ..SessionConfig::default()
     })
 }

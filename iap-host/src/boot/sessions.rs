@@ -9,9 +9,11 @@ use iap_core::{Clock, SystemClock};
 use iap_session::audience::{
     Audience, AudienceConfig as AudienceSettings, AudienceLayer, AudienceStore, AudienceView,
 };
+use iap_session::events::{self, Emitter, EventLog, Events, EventsConfig, Queue};
 use iap_session::{
-    Breaker, BreakerConfig as Settings, Credentials, MemoryConfig, MemoryStore, NearCache, RedisStore,
-    SessionApi, SessionIds, SessionLayer, SessionStore, Sessions, TokenRegistry,
+    Breaker, BreakerConfig as Settings, Credentials, MemoryConfig, MemoryStore, NearCache, ProvenanceConfig,
+    RedisStore, Revocations, SessionApi, SessionConfig, SessionIds, SessionLayer, SessionStore, Sessions,
+    TokenRegistry,
 };
 use tokio::runtime::Handle;
 
@@ -42,6 +44,7 @@ pub(super) struct SessionLayers {
 pub(super) struct SessionCore {
     pub(super) audience: Option<AudienceView>,
     store: Arc<dyn SessionStore>,
+    emitter: Option<Emitter>,
     registry: Arc<TokenRegistry>,
     url: String,
 }
@@ -53,7 +56,12 @@ impl SessionCore {
         environment: &Environment,
     ) -> Result<SessionLayers, BootError> {
         let adoption = super::adopt::adoption(config, environment)?;
-        let session = SessionLayer::with_config(self.store.clone(), session_config(config, environment)?)
+        let settings = SessionConfig {
+            provenance: ProvenanceConfig { addresses: config.record_address.0, node: Some(node(config)) },
+            events: self.emitter.clone(),
+            ..session_config(config, environment)?
+        };
+        let session = SessionLayer::with_config(self.store.clone(), settings)
             .and_then(|layer| layer.with_forwarding(self.registry.clone(), &self.url))
             .map_err(failed("sessions"))?;
         let session = match adoption {
@@ -82,30 +90,73 @@ pub(super) async fn start_sessions(
         None => SessionIds::ephemeral(),
     };
     let audience = audience(config, &ids);
-    let mut shared = None;
+    let (emitter, queue) = telling(config);
+    let (mut shared, mut log) = (None, None);
     let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
         (StoreKind::Redis, Some(redis)) => {
-            let store = Arc::new(connect_redis(redis, ids, environment).await?);
+            let store = Arc::new(connect_redis(redis, ids, environment, emitter.clone()).await?);
             shared = Some(store.clone() as Arc<dyn AudienceStore>);
+            log = Some(store.clone() as Arc<dyn EventLog>);
             guarded(redis, store)
         }
         _ => {
             let limits = MemoryConfig {
                 max_sessions: config.max_count,
                 max_bytes: config.max_memory.0 as usize,
+                events: emitter.clone(),
                 ..MemoryConfig::default()
             };
-            Arc::new(MemoryStore::with_config(ids, limits))
+            let store = Arc::new(MemoryStore::with_config(ids, limits));
+            if emitter.is_some() {
+                start_sweeping(&store, runtime);
+            }
+            store
         }
     };
     let audience = audience.map(|audience| start_audience(AudienceView { audience, shared }, runtime));
     let registry = TokenRegistry::new(MAX_TOKENS);
-    let service = SessionApi::new(registry.clone());
+    let events = queue.map(|queue| Events::start(queue, log, runtime));
+    let mut service = SessionApi::new(registry.clone());
+    if let (Some(events), Some(reference)) = (&events, &config.revocations.token) {
+        let token = read_secret(reference, environment).map_err(failed("sessions.revocations.token"))?;
+        let revocations = Revocations::new(events.clone(), &token);
+        service = service.with_revocations(revocations.map_err(failed("sessions.revocations.token"))?);
+    }
     let api = serve_inner(config.api, "session-api", service, Limits::default(), sockets, runtime)
         .map_err(failed("sessions.api"))?;
     let url = format!("http://{}", api.addresses()[0]);
-    let core = SessionCore { audience, store: store.clone(), registry, url };
-    Ok(SessionParts { facade: Sessions::new(store), api, core })
+    let mut facade = Sessions::new(store.clone());
+    if let Some(events) = events {
+        facade = facade.with_events(events);
+    }
+    let core = SessionCore { audience, store, registry, url, emitter };
+    Ok(SessionParts { facade, api, core })
+}
+
+/// Who tells what happens to sessions, and what takes it up.
+fn telling(config: &SessionsConfig) -> (Option<Emitter>, Option<Queue>) {
+    if !config.events.enabled {
+        return (None, None);
+    }
+    let settings = EventsConfig { keep: config.events.keep, ..EventsConfig::default() };
+    let (emitter, queue) = events::channel(settings, Some(node(config)));
+    (Some(emitter), Some(queue))
+}
+
+/// How often sessions whose time is over are looked for in the memory store.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+fn start_sweeping(store: &Arc<MemoryStore>, runtime: &Handle) {
+    let store = Arc::downgrade(store);
+    runtime.spawn(async move {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            every.tick().await;
+            let Some(store) = store.upgrade() else { return };
+            store.sweep();
+        }
+    });
 }
 
 /// How often it is kept who was there, and how often that is united with what other gateways have seen.
@@ -144,6 +195,16 @@ fn start_audience(view: AudienceView, runtime: &Handle) -> AudienceView {
     view
 }
 
+/// The name of this gateway: as configured, else the host's.
+fn node(config: &SessionsConfig) -> Arc<str> {
+    if let Some(name) = &config.node {
+        return name.as_str().into();
+    }
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "gateway".into() } else { name.chars().take(64).collect::<String>().into() }
+}
+
 /// The store, behind a breaker and a cache where they are wanted: the cache is asked first.
 fn guarded(config: &RedisConfig, store: Arc<RedisStore>) -> Arc<dyn SessionStore> {
     let mut store: Arc<dyn SessionStore> = store;
@@ -170,6 +231,7 @@ pub(super) async fn connect_redis(
     config: &RedisConfig,
     ids: SessionIds,
     environment: &Environment,
+    events: Option<Emitter>,
 ) -> Result<RedisStore, BootError> {
     let secret = |reference: &Option<SecretRef>, name: &'static str| {
         let read = |reference: &SecretRef| read_secret(reference, environment).map_err(failed(name));
@@ -181,6 +243,7 @@ pub(super) async fn connect_redis(
         password: secret(&config.password, "sessions.redis.password")?,
         sentinel: sentinel
             .map(|password| Credentials { username: config.sentinel_username.clone(), password }),
+        events,
         ..config.store()
     };
     RedisStore::connect(ids, settings).await.map_err(failed("sessions.redis"))

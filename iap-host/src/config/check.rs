@@ -141,6 +141,17 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
     if let Some(Err(message)) = sessions.adopt.as_ref().map(AdoptConfig::check) {
         return wrong(&format!("sessions.adopt.{message}"));
     }
+    if sessions.node.as_ref().is_some_and(|node| !is_node_name(node)) {
+        return wrong("sessions.node: a name of 1 to 64 printable characters");
+    }
+    if !(1..=1_000_000).contains(&sessions.events.keep) {
+        return wrong("sessions.events.keep: 1 to 1000000; to keep none write `enabled: false`");
+    }
+    if sessions.revocations.token.is_some() && !sessions.events.enabled {
+        return wrong(
+            "sessions.revocations.token: applications are told by `sessions.events`, which are not enabled",
+        );
+    }
     check_ids(sessions).map_err(|message| Problem { route: None, message })
 }
 
@@ -169,6 +180,10 @@ fn check_ids(sessions: &SessionsConfig) -> Result<(), String> {
             .map_err(|error| format!("sessions.groups.{name}: {error}"))?;
     }
     Ok(())
+}
+
+fn is_node_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && !name.chars().any(char::is_control)
 }
 
 fn check_route(config: &Config, route: &RouteConfig) -> Result<(), String> {

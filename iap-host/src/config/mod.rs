@@ -9,6 +9,7 @@ mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod jwt;
+mod observed;
 mod parse;
 mod process;
 mod redis;
@@ -33,6 +34,7 @@ use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
+pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
 pub(crate) use parse::parse;
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;

@@ -7,7 +7,9 @@ use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
 
 use super::session_policy::{Bound, CookieConfig, GroupConfig, NoSessionsConfig, SignConfig};
-use super::{AdoptConfig, ByteSize, RedisConfig, SecretRef, Span};
+use super::{
+    AdoptConfig, ByteSize, EventsConfig, RecordAddressConfig, RedisConfig, RevocationsConfig, SecretRef, Span,
+};
 
 /// The session cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +25,8 @@ pub(crate) struct SessionsConfig {
     pub(crate) header: String,
     /// Ids are signed with it.
     pub(crate) sign: Option<SignConfig>,
-    /// The name of this node, at the end of ids, for a balancer in front.
-    pub(crate) node: Option<String>,
+    /// At the end of ids, behind a dot, for a balancer in front.
+    pub(crate) jvm_route: Option<String>,
     /// A session ends after this long without a request.
     pub(crate) idle: Span,
     /// A session ends after this long whatever happens.
@@ -45,6 +47,12 @@ pub(crate) struct SessionsConfig {
     pub(crate) audience: AudienceConfig,
     /// Sessions of another system go on here, when their clients come with the old cookie.
     pub(crate) adopt: Option<AdoptConfig>,
+    /// The name of this gateway, which sessions are noted with; the host's when absent.
+    pub(crate) node: Option<String>,
+    /// How much sessions keep of the addresses of clients.
+    pub(crate) record_address: RecordAddressConfig,
+    pub(crate) events: EventsConfig,
+    pub(crate) revocations: RevocationsConfig,
 }
 
 /// How users are counted that are there at once.
@@ -90,7 +98,7 @@ impl Default for SessionsConfig {
             cookie: CookieConfig::default(),
             header: "x-auth-token".into(),
             sign: None,
-            node: None,
+            jvm_route: None,
             idle: Span::seconds(30 * 60),
             absolute: Span::seconds(12 * 3600),
             login: LoginConfig::default(),
@@ -102,6 +110,10 @@ impl Default for SessionsConfig {
             max_memory: ByteSize(256 << 20),
             audience: AudienceConfig::default(),
             adopt: None,
+            node: None,
+            record_address: RecordAddressConfig::default(),
+            events: EventsConfig::default(),
+            revocations: RevocationsConfig::default(),
         }
     }
 }

@@ -8,7 +8,7 @@ import { chromium } from "playwright-core";
 
 import { large } from "./large.mjs";
 import { overview } from "./overview.mjs";
-import { language, narrow, pages, sessions, transactions } from "./views.mjs";
+import { found, language, narrow, pages, sessions, transactions } from "./views.mjs";
 
 const [address, screenshots, executablePath] = process.argv.slice(2);
 mkdirSync(screenshots, { recursive: true });
@@ -51,7 +51,7 @@ try {
       await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
     },
   };
-  for (const check of [overview, transactions, large, pages, sessions, language, narrow]) {
+  for (const check of [overview, transactions, large, pages, sessions, found, language, narrow]) {
     console.log(`console: ${check.name}`);
     await check(world);
     assert.deepEqual(complaints, [], `${check.name}: the browser's console is silent`);

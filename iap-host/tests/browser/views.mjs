@@ -65,7 +65,7 @@ export async function pages({ page, go, shot, forgive }) {
 
 export async function sessions({ page, go, shot, forgive }) {
   await go("/sessions");
-  const rows = page.locator("main tbody tr");
+  const rows = page.locator("main section[aria-busy] tbody tr");
   await rows.first().waitFor();
   // Who is there at once, in a picture.
   await page.getByRole("img", { name: /^Users at once, 1 hour: addresses [1-9]/ }).waitFor();
@@ -85,16 +85,64 @@ export async function sessions({ page, go, shot, forgive }) {
   await shot("session-1280");
   await page.getByRole("button", { name: "End session" }).click();
   await page.getByRole("dialog").waitFor();
+  await page.getByLabel("Reason").fill("lost phone");
   await shot("session-end-1280");
   await page.getByRole("dialog").getByRole("button", { name: "End session" }).click();
   await page.waitForURL(/\/sessions$/);
   await rows.first().waitFor();
+  // The event has the reason.
+  await page.getByRole("region", { name: "Events" }).getByText("by an operator: lost phone").first().waitFor();
   await go("/sessions?user=bora");
   await page.locator("section[aria-busy=false]").waitFor();
-  assert.equal(await page.locator(`a[href="${href}"]`).count(), 0, "the ended session is gone");
+  assert.equal(await page.locator(`section[aria-busy] a[href="${href}"]`).count(), 0, "the ended session is gone");
   await go(href);
   await page.getByText("There is no such session").waitFor();
   forgive(/status of 404/);
+}
+
+/** Sessions in an order, by what they are, and ended together. */
+export async function found({ page, go, shot, forgive }) {
+  await go("/sessions");
+  const rows = page.locator("main section[aria-busy] tbody tr");
+  await rows.first().waitFor();
+  await page.getByRole("button", { name: "Size", exact: true }).click();
+  await page.waitForURL(/sort=-bytes/);
+  assert.equal(await page.locator("main th[aria-sort=descending]").innerText(), "Size ↓");
+  await page.getByText(/^Looked at \d+ of about/).waitFor();
+  await page.getByRole("button", { name: "Size", exact: true }).click();
+  await page.waitForURL(/sort=bytes/);
+  await page.getByLabel("Older than").fill("soon");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.getByText("min_age: write seconds").waitFor();
+  forgive(/status of 400/);
+  await page.getByRole("link", { name: "Reset filters" }).click();
+  await page.getByLabel("Idle for").fill("99d");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.getByText("No session matches.").waitFor();
+  await shot("sessions-empty-1280");
+
+  await go("/sessions?user=bora");
+  await until("bora has a session", async () => {
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await page.locator("section[aria-busy=false]").first().waitFor();
+    return (await rows.count()) > 0;
+  });
+  await rows.first().getByRole("checkbox").check();
+  await shot("sessions-selected-1280");
+  await page.getByRole("button", { name: "End selected (1)" }).click();
+  const dialog = page.getByRole("dialog", { name: "End these sessions?" });
+  await dialog.getByText(/^1 session will end/).waitFor();
+  await dialog.getByLabel("Reason").fill("shared account");
+  await shot("sessions-end-1280");
+  await dialog.getByRole("button", { name: "End sessions" }).click();
+  await dialog.getByText(/^[01] sessions? ended/).waitFor();
+  await dialog.getByRole("button", { name: "Close" }).click();
+  await page.getByRole("region", { name: "Events" }).getByText("shared account").first().waitFor();
+  await go("/sessions?login=true&node=");
+  await rows.first().waitFor();
+  await page.getByRole("button", { name: "End all that match" }).click();
+  await dialog.getByText(/will end/).waitFor();
+  await dialog.getByRole("button", { name: "Cancel" }).click();
 }
 
 export async function language({ page, go, shot }) {
@@ -114,8 +162,8 @@ export async function language({ page, go, shot }) {
 export async function narrow({ page, go, shot }) {
   await page.setViewportSize(NARROW);
   await go("/sessions");
-  await page.locator("main tbody a").first().waitFor();
-  const session = await page.locator("main tbody a").first().getAttribute("href");
+  await page.locator("section[aria-busy] tbody a").first().waitFor();
+  const session = await page.locator("section[aria-busy] tbody a").first().getAttribute("href");
   await go("/transactions?route=search&order=slowest");
   await page.locator("main tbody a").first().waitFor();
   const transaction = await page.locator("main tbody a").first().getAttribute("href");
@@ -124,7 +172,7 @@ export async function narrow({ page, go, shot }) {
     ["transactions", "/transactions", "main tbody a"],
     ["transaction", transaction, ".statement pre"],
     ["routes", "/routes", ".uplot canvas"],
-    ["sessions", "/sessions", "main tbody a"],
+    ["sessions", "/sessions", ".events a"],
     ["session", session, ".facts"],
     ["ask", "/ask?q=what%20is%20wrong%20right%20now%3F", ".answer"],
   ];

@@ -128,6 +128,12 @@ impl Browser {
             headers.push(("content-type", "application/x-www-form-urlencoded"));
         }
         let response = send(address, method, path, &headers, form.as_bytes())?;
+        self.keep(&response);
+        Ok(response)
+    }
+
+    /// Takes the cookies of a response over.
+    pub fn keep(&mut self, response: &Response) {
         for line in response.head.lines().filter(|line| line.to_ascii_lowercase().starts_with("set-cookie:"))
         {
             let cookie = line.split_once(':').unwrap().1.trim();
@@ -138,6 +144,5 @@ impl Browser {
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        Ok(response)
     }
 }

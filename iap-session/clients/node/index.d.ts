@@ -14,6 +14,8 @@ export interface Session {
   readonly new: boolean;
   /** How often the stored session was written. */
   readonly version: number;
+  /** What may be told of the session: /revocations names it by this. It changes with the id. */
+  readonly handle: string | null;
   /** Why the session before was ended. */
   readonly ended: "destroyed" | "operator" | "evicted" | null;
   /** The same as `request.session`. */

@@ -12,7 +12,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /session` | the state: `{"user", "new", "version", "ended", "attributes"}`; with `?versions` those of the attributes, too |
+//! | `GET /session` | the state: `{"user", "new", "version", "handle", "ended", "attributes"}`; with `?versions` those of the attributes, too |
 //! | `PATCH /session` `{"set": {..}, "remove": [..], "if": {..}}` | the new state; all changes or none |
 //! | `DELETE /session` | 204; the session ends with the response |
 //! | `GET /session/attributes/{name}` | the attribute as JSON with its `ETag`, or 404 |
@@ -21,8 +21,10 @@
 //! | `POST /session/login` `{"user": "..", "group": ".."}` | the new state; the id changes with the response |
 //! | `POST /session/logout` | the new state |
 //! | `POST /session/rotate` | the new state; the id changes with the response |
+//! | `GET /revocations` | which sessions have ended: see [`Revocations`] |
 
 mod attribute;
+mod revocations;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -45,11 +47,14 @@ use crate::handle::{Session, Snapshot};
 use crate::record::Op;
 use crate::store::BoxFuture;
 
+pub use revocations::Revocations;
+
 /// The service. See the [module page](self).
 #[derive(Clone)]
 pub struct SessionApi {
     registry: Arc<TokenRegistry>,
     max_body: usize,
+    revocations: Option<Arc<Revocations>>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +88,7 @@ struct Versioned {
 impl SessionApi {
     /// The service for the requests of a registry, with bodies up to 1 MiB.
     pub fn new(registry: Arc<TokenRegistry>) -> Self {
-        Self { registry, max_body: 1 << 20 }
+        Self { registry, max_body: 1 << 20, revocations: None }
     }
 
     /// Another limit for request bodies, between 64 KiB and 1 MiB.
@@ -93,7 +98,18 @@ impl SessionApi {
         self
     }
 
+    /// Also tells applications which sessions have ended.
+    #[must_use]
+    pub fn with_revocations(mut self, revocations: Arc<Revocations>) -> Self {
+        self.revocations = Some(revocations);
+        self
+    }
+
     async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        if request.uri().path() == "/revocations" {
+            let absent = || Error::new(Kind::NotFound, Origin::Client, "revocations are not told here");
+            return self.revocations.as_ref().ok_or_else(absent)?.answer(&request.into_parts().0).await;
+        }
         let session = token(request.headers()).and_then(|token| self.registry.resolve(token));
         let session = session.ok_or_else(over)?;
         let path = request.uri().path().to_owned();
@@ -255,11 +271,12 @@ fn problem(error: Error) -> Response<Body> {
 
 /// The token, as `Authorization: Bearer` (RFC 6750) or in the header it came in.
 fn token(headers: &HeaderMap) -> Option<&str> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
-    });
-    bearer.or_else(|| headers.get(TOKEN_HEADER).and_then(|value| value.to_str().ok()))
+    bearer(headers).or_else(|| headers.get(TOKEN_HEADER).and_then(|value| value.to_str().ok()))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 fn json(value: &impl serde::Serialize) -> Response<Body> {

@@ -7,7 +7,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
 use crate::memory::MemoryStore;
-use crate::{SessionIds, SessionLayer, SessionPolicy, SessionStore};
+use crate::{ScanQuery, SessionIds, SessionLayer, SessionPolicy, SessionStore};
 
 /// Calls the API with the token of a live request and returns status and body.
 #[derive(Clone)]
@@ -100,7 +100,7 @@ async fn an_application_reads_and_changes_its_session() {
     let gateway = gateway();
     let (cookie, _) = gateway
         .visit("", async |caller| {
-            let fresh = json!({"user": null, "new": true, "version": 0, "ended": null, "attributes": {}});
+            let fresh = json!({"user": null, "new": true, "version": 0, "handle": null, "ended": null, "attributes": {}});
             assert_eq!(caller.call("GET", "/session", None).await, (200, fresh));
             let patch = json!({"set": {"cart": [1], "a b": null}, "remove": ["none"]});
             let (status, state) = caller.call("PATCH", "/session", Some(patch)).await;
@@ -122,7 +122,8 @@ async fn an_application_reads_and_changes_its_session() {
     let (rotated, _) = gateway
         .visit(&cookie, async |caller| {
             let (_, state) = caller.call("GET", "/session", None).await;
-            let wanted = json!({"user": "alice", "new": false, "version": 1, "ended": null,
+            let handle = gateway.store.scan(ScanQuery::default()).await.unwrap().sessions[0].key.short();
+            let wanted = json!({"user": "alice", "new": false, "version": 1, "ended": null, "handle": handle,
             "attributes": {"cart": [1], "a b": null}});
             assert_eq!(state, wanted);
             assert_eq!(caller.call("POST", "/session/rotate", None).await.0, 200);

@@ -39,7 +39,7 @@ impl SessionConfig {
             Carrier::Cookie => Way::Cookie(self.cookie.spec(connection)),
             Carrier::Header => Way::Header(&self.header),
         };
-        let tokens = Tokens { keys: self.token_keys.as_ref(), node: self.node.as_deref() };
+        let tokens = Tokens { keys: self.token_keys.as_ref(), node: self.jvm_route.as_deref() };
         Channel { tokens, way }
     }
 

@@ -9,7 +9,8 @@ use crate::carrier::Change;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionId, SessionKey};
 use crate::policy::{KeptOut, Mode};
-use crate::record::{Attributes, Created, Op};
+use crate::provenance::Provenance;
+use crate::record::{Attributes, Created, Op, Record};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
 use super::state::{Base, Changes};
@@ -77,8 +78,8 @@ impl Session {
                 None if ended.is_some() || leave => self.removal(),
                 None => Change::Keep,
             }),
-            Some((record, _)) if changes.destroy => self.replace(record.key, changes).await,
-            Some((record, _)) if changes.any() => self.write(record.key, changes).await,
+            Some((record, _)) if changes.destroy => self.replace(&record, changes).await,
+            Some((record, _)) if changes.any() => self.write(&record, changes).await,
             Some((record, now_ms)) => {
                 if record.touch_due(now_ms) {
                     Ok(self.touch(record.key).await)
@@ -112,10 +113,12 @@ impl Session {
             Some((user, group)) => (Some(Login { user, policy: group.login }), group.expiry.unwrap_or(route)),
             None => (None, route),
         };
-        let binding = self.binding();
-        let new = NewSession { op: OpId::random(), expiry, attributes, login, binding };
-        let created = self.observed(shared.store.create(new)).await?;
-        shared.metrics.created.increment(1);
+        let user = login.as_ref().map(|login| login.user.clone());
+        let (binding, provenance) = (self.binding(), self.provenance());
+        let new = NewSession { op: OpId::random(), expiry, attributes, login, binding, provenance };
+        let created = self.observed(shared.store.create(new)).await;
+        let created = created.inspect_err(|error| self.refusal(error, None, user.as_deref()))?;
+        self.tell_created(&created);
         self.note(&created);
         Ok(Some(created.id))
     }
@@ -129,23 +132,30 @@ impl Session {
         visit.visitor.kept_out(&self.inner.shared.config.creation)
     }
 
+    /// Where the request comes from.
+    fn provenance(&self) -> Provenance {
+        let visit = &self.inner.visit;
+        self.inner.shared.config.provenance.of(visit.connection.as_deref(), visit.route.as_ref())
+    }
+
     /// What a session of this client is bound to.
     pub(super) fn binding(&self) -> Option<Arc<str>> {
         let (shared, visit) = (&self.inner.shared, &self.inner.visit);
-        shared.config.binding.of(&visit.visitor, visit.address, shared.store.ids())
+        let address = visit.connection.as_ref().map(|connection| connection.peer().ip());
+        shared.config.binding.of(&visit.visitor, address, shared.store.ids())
     }
 
     /// Ends a session, and begins another one if something was written after that.
-    async fn replace(&self, key: SessionKey, changes: Changes) -> Result<Change, StoreError> {
+    async fn replace(&self, record: &Record, changes: Changes) -> Result<Change, StoreError> {
         let shared = &self.inner.shared;
-        if self.observed(shared.store.revoke(key, Reason::Destroyed)).await? {
-            shared.metrics.revoked.increment(1);
+        if self.observed(shared.store.revoke(record.key, Reason::Destroyed)).await? {
+            self.tell_destroyed(record);
         }
         Ok(self.create(changes).await?.map_or(Change::Remove, Change::Set))
     }
 
-    async fn write(&self, key: SessionKey, changes: Changes) -> Result<Change, StoreError> {
-        let shared = &self.inner.shared;
+    async fn write(&self, record: &Record, changes: Changes) -> Result<Change, StoreError> {
+        let (shared, key) = (&self.inner.shared, record.key);
         let op = OpId::random();
         let ops = changes.attributes.into_iter().map(|(name, value)| match value {
             Some(value) => Op::Set(name, value),
@@ -155,21 +165,28 @@ impl Session {
         if changes.login.is_none() && !changes.rotate {
             let commit = Commit { op, ops, expected: None, logout: changes.logout };
             self.observed(shared.store.commit(key, commit)).await?;
+            if changes.logout {
+                self.tell_logout(record);
+            }
             return Ok(Change::Keep);
         }
         if changes.logout {
             let commit = Commit { op: OpId::random(), ops: vec![], expected: None, logout: true };
             self.observed(shared.store.commit(key, commit)).await?;
+            self.tell_logout(record);
         }
         let plain = changes.login.is_none();
+        let user = changes.login.as_ref().map(|(user, _)| user.clone());
         let mut rotation = Rotation { op, ops: ops.clone(), ..Rotation::new(shared.config.rotation_grace) };
         if let Some((user, group)) = changes.login {
             rotation.login = Some(Login { user, policy: group.login });
             rotation.expiry = group.expiry;
             rotation.binding = self.binding();
+            rotation.provenance = self.provenance();
         }
         match self.observed(shared.store.rotate(key, rotation)).await {
             Ok(created) => {
+                self.tell_rotated(record, &created, !plain);
                 self.note(&created);
                 Ok(Change::Set(created.id))
             }
@@ -179,7 +196,16 @@ impl Session {
                 self.observed(shared.store.commit(key, commit)).await?;
                 Ok(Change::Keep)
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.refusal(&error, Some(record), user.as_deref());
+                Err(error)
+            }
+        }
+    }
+
+    fn refusal(&self, error: &StoreError, before: Option<&Record>, user: Option<&str>) {
+        if let (StoreErrorKind::Refused, Some(user)) = (error.kind(), user) {
+            self.tell_refused(before, user);
         }
     }
 
@@ -211,11 +237,7 @@ impl Session {
         let mut span = transaction.map(|transaction| transaction.span(Stage::SessionCommit));
         let result = write.await;
         if let Err(error) = &result {
-            let metrics = &self.inner.shared.metrics;
-            metrics.commit_errors.increment(1);
-            if error.kind() == StoreErrorKind::Refused {
-                metrics.refused.increment(1);
-            }
+            self.inner.shared.metrics.commit_errors.increment(1);
             tracing::warn!(kind = error.kind().as_str(), %error, "a session could not be written");
             if let Some(span) = &mut span {
                 span.fail(error.kind().as_str());

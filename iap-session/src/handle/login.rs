@@ -57,7 +57,7 @@ impl Session {
             let page = self.inner.shared.store.scan(ScanQuery::of_user(user)).await?;
             let others = page.sessions.iter().filter(|other| Some(other.key) != key).count();
             if others >= policy.max.max(1) as usize {
-                self.inner.shared.metrics.refused.increment(1);
+                self.tell_refused(self.inner.state.lock().record().map(|record| &**record), user);
                 let text = format!("the user has as many sessions as allowed: {others}");
                 return Err(StoreError::new(StoreErrorKind::Refused, text));
             }

@@ -7,13 +7,13 @@ mod commit;
 mod load;
 mod login;
 mod state;
+mod told;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Extensions;
-use iap_core::Transaction;
+use iap_core::{Connection, MatchedRoute, Transaction};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -70,7 +70,8 @@ pub(crate) struct Visit {
     /// Where sessions of another system are adopted: what the client has of it.
     pub(crate) foreign: Option<Foreign>,
     pub(crate) visitor: Visitor,
-    pub(crate) address: Option<IpAddr>,
+    pub(crate) connection: Option<Arc<Connection>>,
+    pub(crate) route: Option<MatchedRoute>,
 }
 
 struct Inner {
@@ -91,6 +92,8 @@ pub struct Snapshot {
     pub new: bool,
     /// The version that was loaded; 0 if it is new.
     pub version: u64,
+    /// What may be told of the stored session: [`SessionKey::short`]. It changes with the id.
+    pub handle: Option<String>,
     /// Why the session that the client had before was ended, if it was: `destroyed`, `operator`
     /// or `evicted`.
     pub ended: Option<&'static str>,
@@ -231,6 +234,7 @@ impl Session {
             user: state.user().map(|user| user.as_ref().to_owned()),
             new: record.is_none(),
             version: record.map_or(0, |record| record.version),
+            handle: record.map(|record| record.key.short()),
             ended: state.ended.map(Reason::as_str),
             attributes,
         })

@@ -177,6 +177,7 @@ impl SessionLayer {
             }
             return None;
         }
+        let route = route.cloned();
         let connection = request.extensions().get::<Arc<Connection>>().cloned();
         let transaction = request.extensions().get::<Transaction>().cloned();
         let presented = config.channel(policy.carrier, connection.as_deref()).presented(request.headers());
@@ -187,7 +188,8 @@ impl SessionLayer {
             presented,
             foreign,
             visitor: Visitor::new(request),
-            address: connection.as_ref().map(|connection| connection.peer().ip()),
+            connection: connection.clone(),
+            route,
         };
         let session = Session::new(self.shared.clone(), brought, transaction.clone());
         request.extensions_mut().insert(session.clone());

@@ -21,9 +21,11 @@ use crate::{SessionId, SessionIds};
 mod atomic;
 mod carriers;
 mod creation;
+mod events;
 mod failures;
 mod forwarding;
 mod identity;
+mod provenance;
 mod telemetry;
 
 type App = BoxCloneService<Request<Body>, Response<Body>, Error>;

@@ -13,6 +13,7 @@
 
 mod import;
 mod shard;
+mod sweep;
 mod users;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use iap_core::{Clock, SystemClock};
 use parking_lot::Mutex;
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::events::Emitter;
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::{Limits, check_user};
 use crate::metrics::StoreMetrics;
@@ -43,6 +45,8 @@ pub struct MemoryConfig {
     pub max_bytes: usize,
     /// Where time comes from.
     pub clock: Arc<dyn Clock>,
+    /// Tells those who listen of sessions that end by themselves, if anybody does.
+    pub events: Option<Emitter>,
 }
 
 /// 100,000 sessions, 256 MiB, the system's clock.
@@ -53,6 +57,7 @@ impl Default for MemoryConfig {
             max_sessions: 100_000,
             max_bytes: 256 << 20,
             clock: Arc::new(SystemClock),
+            events: None,
         }
     }
 }
@@ -65,6 +70,7 @@ pub struct MemoryStore {
     shards: Box<[Mutex<Shard>]>,
     users: Users,
     metrics: StoreMetrics,
+    events: Option<Emitter>,
 }
 
 impl MemoryStore {
@@ -86,6 +92,7 @@ impl MemoryStore {
             shards: (0..shards).map(|_| Mutex::new(Shard::new(sessions, bytes))).collect(),
             users: Users::default(),
             metrics: StoreMetrics::new(),
+            events: config.events,
         }
     }
 
@@ -102,17 +109,7 @@ impl MemoryStore {
         let result = work(&mut shard, now);
         let changes = shard.take_changes();
         drop(shard);
-        if changes.live != 0 {
-            self.metrics.live.increment(changes.live as f64);
-        }
-        if changes.expired.is_empty() && changes.evicted.is_empty() {
-            return result;
-        }
-        self.metrics.expired.increment(changes.expired.len() as u64);
-        self.metrics.evicted.increment(changes.evicted.len() as u64);
-        for record in changes.expired.iter().chain(&changes.evicted) {
-            self.users.remove(&self.ids, record);
-        }
+        self.note(&changes);
         result
     }
 
@@ -165,7 +162,13 @@ impl MemoryStore {
         }
         let evicted = self.users.admit(&self.ids, record, login)?;
         for key in evicted {
-            self.end(key, Reason::Evicted);
+            if !self.end(key, Reason::Evicted) {
+                continue;
+            }
+            self.metrics.displaced.increment(1);
+            if let Some(emitter) = &self.events {
+                emitter.revoked(key, Some(login.user.clone()), Reason::Evicted, None);
+            }
         }
         Ok(())
     }

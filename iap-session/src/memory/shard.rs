@@ -197,12 +197,12 @@ impl Shard {
         }
     }
 
-    /// Looks at a few entries whose time may be over.
-    pub(super) fn purge(&mut self, now_ms: u64) {
+    /// Looks at a few entries whose time may be over; whether there may be more.
+    pub(super) fn purge(&mut self, now_ms: u64) -> bool {
         for _ in 0..PURGE {
             let Some((place, key)) = self.by_deadline.first().copied().filter(|(place, _)| *place <= now_ms)
             else {
-                break;
+                return false;
             };
             match self.entries.get_mut(&key) {
                 // It has been used since it was put there.
@@ -214,6 +214,7 @@ impl Shard {
                 _ => self.expire(&key, now_ms),
             }
         }
+        true
     }
 
     /// Drops entries until the bounds hold, but never `newest`, unless it is alone.

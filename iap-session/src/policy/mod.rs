@@ -11,6 +11,8 @@ use http::HeaderName;
 
 use crate::carrier::cookie::is_cookie_name;
 use crate::error::{StoreError, StoreErrorKind};
+use crate::events::Emitter;
+use crate::provenance::ProvenanceConfig;
 use crate::write::{Expiry, LoginPolicy};
 
 pub use binding::Binding;
@@ -105,12 +107,16 @@ pub struct SessionConfig {
     pub cookie: CookieConfig,
     /// The header of [`Carrier::Header`]. Default `x-auth-token`.
     pub header: HeaderName,
+    /// What is noted of where sessions come from.
+    pub provenance: ProvenanceConfig,
+    /// Tells those who listen what happens to sessions, if anybody does.
+    pub events: Option<Emitter>,
     /// Signs the ids that clients are given. Default `None`.
     pub token_keys: Option<TokenKeys>,
     /// Behind a dot at the end of ids, as servers of `mod_jk` and its kind have it, for a balancer in front that
     /// keeps a client with one node: 1 to 64 letters, digits, `-` and `_`. An id that names another node is as
     /// good; it is written anew. Default `None`.
-    pub node: Option<String>,
+    pub jvm_route: Option<String>,
     /// The policy of routes without one of their own.
     pub policy: SessionPolicy,
 }
@@ -126,8 +132,10 @@ impl Default for SessionConfig {
             rotation_grace: Duration::from_secs(5),
             cookie: CookieConfig::default(),
             header: HeaderName::from_static("x-auth-token"),
+            provenance: ProvenanceConfig::default(),
+            events: None,
             token_keys: None,
-            node: None,
+            jvm_route: None,
             policy: SessionPolicy::default(),
         }
     }
@@ -156,7 +164,7 @@ impl SessionConfig {
         self.cookie.check()?;
         let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if self
-            .node
+            .jvm_route
             .as_ref()
             .is_some_and(|node| node.is_empty() || node.len() > 64 || !node.bytes().all(valid))
         {

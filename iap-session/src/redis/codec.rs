@@ -13,6 +13,8 @@
 //! | `_n` `_b` | number and bytes of the attributes |
 //! | `_cl` | of a session that was taken over: when its key goes (Unix ms) |
 //! | `_fu` `_ru` | until when it is found by its foreign id; by this key after a rotation |
+//! | `_ip` `_lip` | address of the client that created it, that logged in |
+//! | `_node` `_rt` | gateway and route that created it |
 //! | `a:<name>` | `j` and the attribute as JSON |
 
 use std::collections::HashMap;
@@ -24,12 +26,13 @@ use serde_json::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionKey};
+use crate::provenance::{ClientAddress, Provenance};
 use crate::record::{Attributes, Record, Summary, Taken};
 use crate::write::Reason;
 
 /// What a hash says.
 pub(super) enum Stored {
-    Live(Record),
+    Live(Box<Record>),
     Rotated(SessionKey),
     Ended(Reason),
     /// Nothing, but that there was one.
@@ -37,7 +40,8 @@ pub(super) enum Stored {
 }
 
 /// The fields of a summary, in the order that [`summary`] reads them.
-pub(super) const SUMMARY_FIELDS: [&str; 9] = ["_st", "_v", "_c", "_la", "_idle", "_abs", "_u", "_n", "_b"];
+pub(super) const SUMMARY_FIELDS: [&str; 13] =
+    ["_st", "_v", "_c", "_la", "_idle", "_abs", "_u", "_n", "_b", "_ip", "_lip", "_node", "_rt"];
 
 pub(super) fn decode(
     key: SessionKey,
@@ -63,7 +67,7 @@ pub(super) fn decode(
     let optional = |field| fields.get(field).map(|_| text(fields, field)).transpose();
     let time = |field| fields.get(field).map(|_| number(fields, field)).transpose();
     let foreign_until_ms = time("_fu")?;
-    Ok(Stored::Live(Record {
+    Ok(Stored::Live(Box::new(Record {
         key,
         version: number(fields, "_v")?,
         created_ms: number(fields, "_c")?,
@@ -73,10 +77,11 @@ pub(super) fn decode(
         user: optional("_u")?.map(Arc::from),
         handle: optional("_h")?.unwrap_or_default().into(),
         binding: optional("_bd")?.map(Arc::from),
+        provenance: provenance(optional("_ip")?, optional("_lip")?, optional("_node")?, optional("_rt")?),
         attributes,
         recent: decode_recent(optional("_op")?.unwrap_or_default()),
         taken: time("_cl")?.map(|until_ms| Taken { until_ms, foreign_until_ms }),
-    }))
+    })))
 }
 
 /// Reads a state other than `a`.
@@ -95,7 +100,10 @@ pub(super) fn decode_state(state: &str) -> Result<Stored, StoreError> {
 
 /// Reads the reply of an HMGET; `None` if the session is not live.
 pub(super) fn summary(key: SessionKey, fields: &[Option<String>], now_ms: u64) -> Option<Summary> {
-    let [state, version, created, accessed, idle, absolute, user, count, bytes] = fields else { return None };
+    let [state, version, created, accessed, idle, absolute, user, count, bytes, facts @ ..] = fields else {
+        return None;
+    };
+    let [address, login, node, route] = facts else { return None };
     if state.as_deref() != Some("a") {
         return None;
     }
@@ -111,7 +119,37 @@ pub(super) fn summary(key: SessionKey, fields: &[Option<String>], now_ms: u64) -
         deadline_ms,
         attributes: usize::try_from(int(count)?).ok()?,
         bytes: usize::try_from(int(bytes)?).ok()?,
+        provenance: provenance(address.as_deref(), login.as_deref(), node.as_deref(), route.as_deref()),
     })
+}
+
+/// What cannot be read of it is as good as not known: it decides nothing.
+fn provenance(
+    address: Option<&str>,
+    login: Option<&str>,
+    node: Option<&str>,
+    route: Option<&str>,
+) -> Provenance {
+    let read = |text: Option<&str>| text.and_then(|text| text.parse::<ClientAddress>().ok());
+    Provenance {
+        address: read(address),
+        login_address: read(login),
+        node: node.map(Arc::from),
+        route: route.map(Arc::from),
+    }
+}
+
+/// The fields of it that are known.
+pub(super) fn encode_provenance(from: &Provenance) -> impl Iterator<Item = (&'static str, String)> {
+    let address = |address: Option<ClientAddress>| address.map(|address| address.to_string());
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+    let fields = [
+        ("_ip", address(from.address)),
+        ("_lip", address(from.login_address)),
+        ("_node", text(&from.node)),
+        ("_rt", text(&from.route)),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
 }
 
 pub(super) fn encode_value(value: &Value) -> String {

@@ -11,6 +11,7 @@ use fred::types::config::{
 use iap_core::upstream::{UpstreamTls, UpstreamTlsSettings};
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::events::Emitter;
 use crate::limits::Limits;
 
 use super::url::{self, Place};
@@ -61,6 +62,8 @@ pub struct RedisConfig {
     /// Lets the server remember what was read and tell of changes, for a
     /// [`NearCache`](crate::NearCache): one more connection. Default off.
     pub tracking: bool,
+    /// Tells those who listen which sessions give way to newer logins, if anybody does.
+    pub events: Option<Emitter>,
 }
 
 /// When a write counts as done. Reads go to primaries either way.
@@ -134,6 +137,7 @@ impl RedisConfig {
             unresponsive_after: Duration::from_secs(3),
             consistency: Consistency::Eventual,
             tracking: false,
+            events: None,
         }
     }
 

@@ -18,6 +18,7 @@ use super::asking::Asking;
 use super::config::RedisConfig;
 use super::durable::Durable;
 use super::failure::{self, Effect, not_connected};
+use super::measure::Traffic;
 use super::pool::Pool;
 use super::tracking::Tracking;
 
@@ -27,6 +28,7 @@ pub(super) struct Connection {
     pub(super) durable: Option<Durable>,
     pub(super) tracking: Option<Tracking>,
     pub(super) command_timeout: Duration,
+    traffic: Traffic,
     address: Arc<str>,
     /// From here on time is counted: by a clock that nobody sets, whatever the system's shows.
     began: Instant,
@@ -90,6 +92,7 @@ impl Connection {
             durable,
             tracking,
             command_timeout: config.command_timeout,
+            traffic: Traffic::new(),
             address,
             began: Instant::now(),
             began_ms: AtomicU64::new(0),
@@ -180,13 +183,15 @@ impl Connection {
         let request = Request::new(name, args, None);
         let request = Request { slot: ClusterHash::FirstKey.hash(&request.args), ..request };
         if let (Some(tracking), true) = (&self.tracking, reads.are_watched()) {
+            self.traffic.sent(&request.args);
             match tracking.read(&request).await {
-                Ok((reply, true)) => {
-                    return reply.convert().map_err(|error| self.explain(error, Effect::Read));
-                }
-                Ok((reply, false)) => {
-                    reads.lose();
-                    return reply.convert().map_err(|error| self.explain(error, Effect::Read));
+                Ok((reply, watched)) => {
+                    if !watched {
+                        reads.lose();
+                    }
+                    let reply = Ok(reply);
+                    self.traffic.received(&reply);
+                    return reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read));
                 }
                 // Another connection may know the way.
                 Err(_) => reads.lose(),
@@ -221,6 +226,13 @@ impl Connection {
 
     /// Sends a request by a connection that stands.
     pub(super) async fn send_once(&self, request: &Request, options: &Options) -> Result<Value, Error> {
+        self.traffic.sent(&request.args);
+        let result = self.send_over(request, options).await;
+        self.traffic.received(&result);
+        result
+    }
+
+    async fn send_over(&self, request: &Request, options: &Options) -> Result<Value, Error> {
         if let Some(durable) = self.durable.as_ref().filter(|_| request.confirmed) {
             return durable.send(request).await;
         }

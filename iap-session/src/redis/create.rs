@@ -9,7 +9,7 @@ use crate::limits::check_user;
 use crate::record::{Created, Record};
 use crate::write::NewSession;
 
-use super::codec::{corrupt, encode_recent, encode_value};
+use super::codec::{corrupt, encode_provenance, encode_recent, encode_value};
 use super::{RedisStore, scripts};
 
 /// How long a session lives that was written but whose id nobody has yet, in milliseconds.
@@ -34,8 +34,12 @@ impl RedisStore {
             rotated(UNBORN_MS).into(),
             record.attributes.len().to_string().into(),
             record.bytes().to_string().into(),
-            record.binding.as_deref().unwrap_or_default().into(),
         ];
+        let binding = record.binding.as_deref().map(|binding| ("_bd", binding.to_owned()));
+        for (name, value) in encode_provenance(&record.provenance).chain(binding) {
+            args.push(name.into());
+            args.push(value.into());
+        }
         for (name, value) in &record.attributes {
             args.push(format!("a:{name}").into());
             args.push(encode_value(value).into());

@@ -53,7 +53,14 @@ impl RedisStore {
             "ok" => {
                 for key in reply[1..].iter().filter_map(|key| SessionKey::from_hex(key)) {
                     // It has lost its place, which is enough to refuse it; the mark is a courtesy.
-                    let _ = self.revoke_now(key, Reason::Evicted).await;
+                    let marked = self.revoke_now(key, Reason::Evicted).await;
+                    if matches!(marked, Ok(false)) {
+                        continue;
+                    }
+                    self.metrics.displaced.increment(1);
+                    if let Some(emitter) = &self.events {
+                        emitter.revoked(key, Some(login.user.clone()), Reason::Evicted, None);
+                    }
                 }
                 Ok(())
             }

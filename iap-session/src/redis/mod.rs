@@ -26,9 +26,12 @@ mod config;
 mod connection;
 mod create;
 mod durable;
+mod events;
 mod failure;
 mod import;
+mod load;
 mod login;
+mod measure;
 mod pool;
 pub(crate) mod reader;
 mod rotate;
@@ -45,6 +48,7 @@ use bytes::Bytes;
 use fred::types::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
+use crate::events::Emitter;
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
 use crate::metrics::describe_metrics;
@@ -54,6 +58,7 @@ use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 use codec::{Stored, corrupt, encode_value};
 use connection::{Connection, Reads};
+use measure::{Op as Timed, RedisMetrics};
 
 pub use config::{Consistency, Credentials, RedisConfig, RedisTls};
 
@@ -63,6 +68,8 @@ pub struct RedisStore {
     limits: Limits,
     prefix: String,
     connection: Connection,
+    events: Option<Emitter>,
+    metrics: RedisMetrics,
 }
 
 /// Whether replicas are waited for, with strong consistency.
@@ -85,7 +92,8 @@ impl RedisStore {
     pub async fn connect(ids: SessionIds, config: RedisConfig) -> Result<Self, StoreError> {
         describe_metrics();
         let connection = Connection::open(&config).await?;
-        Ok(Self { ids, limits: config.limits, prefix: config.prefix, connection })
+        let RedisConfig { limits, prefix, events, .. } = config;
+        Ok(Self { ids, limits, prefix, connection, events, metrics: RedisMetrics::new() })
     }
 
     /// Closes the connections; every call after it fails as unavailable.
@@ -125,50 +133,13 @@ impl RedisStore {
         for _ in 0..MAX_HOPS {
             match self.read(reads, key).await? {
                 None => return Ok(None),
-                Some(Stored::Live(record)) => return Ok(Some(record)),
+                Some(Stored::Live(record)) => return Ok(Some(*record)),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
                 Some(Stored::Rotated(next)) => key = next,
                 Some(Stored::Taken) => return Ok(None),
             }
         }
         Ok(None)
-    }
-
-    /// Asks only for the version where that is enough.
-    async fn unchanged(&self, reads: &Reads, key: SessionKey, known: u64) -> Result<bool, StoreError> {
-        let fields = ["_st", "_v", "_la", "_idle", "_abs", "_u", "_h"].map(Value::from);
-        let mut args = vec![self.session_key(&key).into()];
-        args.extend(fields);
-        let fields: Vec<Option<String>> = self.connection.read(reads, "HMGET", args).await?;
-        let [state, version, accessed, idle, absolute, user, handle] = &fields[..] else { return Ok(false) };
-        let int = |field: &Option<String>| field.as_deref().and_then(|text| text.parse::<u64>().ok());
-        let (Some(version), Some(accessed), Some(idle), Some(absolute)) =
-            (int(version), int(accessed), int(idle), int(absolute))
-        else {
-            return Ok(false);
-        };
-        let live = accessed.saturating_add(idle).min(absolute) > self.connection.now_ms();
-        if state.as_deref() != Some("a") || version != known || !live {
-            return Ok(false);
-        }
-        self.check_place(reads, user.as_deref(), handle.as_deref().unwrap_or_default()).await?;
-        Ok(true)
-    }
-
-    async fn load_now(
-        &self,
-        reads: &Reads,
-        key: SessionKey,
-        known: Option<u64>,
-    ) -> Result<Option<Loaded>, StoreError> {
-        if let Some(known) = known
-            && self.unchanged(reads, key, known).await?
-        {
-            return Ok(Some(Loaded::Unchanged { now_ms: self.connection.now_ms() }));
-        }
-        let Some(record) = self.find(reads, key).await? else { return Ok(None) };
-        self.check_place(reads, record.user.as_deref(), &record.handle).await?;
-        Ok(Some(Loaded::Found { record: Arc::new(record), now_ms: self.connection.now_ms() }))
     }
 
     async fn commit_now(&self, key: SessionKey, commit: Commit) -> Result<u64, StoreError> {
@@ -291,11 +262,12 @@ impl SessionStore for RedisStore {
     }
 
     fn create(&self, new: NewSession) -> BoxFuture<'_, Result<Created, StoreError>> {
-        Box::pin(self.create_now(new))
+        Box::pin(self.metrics.timed(Timed::Create, self.create_now(new)))
     }
 
     fn load(&self, key: SessionKey, known: Option<u64>) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
-        Box::pin(async move { self.load_now(&Reads::plain(), key, known).await })
+        let load = async move { self.load_now(&Reads::plain(), key, known).await };
+        Box::pin(self.metrics.timed(Timed::Load, load))
     }
 
     fn listen(&self, listener: Arc<dyn ChangeListener>) {
@@ -313,29 +285,30 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let tracked = self.connection.tracking.is_some();
             let reads = if tracked { Reads::watched() } else { Reads::plain() };
-            let loaded = self.load_now(&reads, key, known).await?;
+            let loaded = self.metrics.timed(Timed::Load, self.load_now(&reads, key, known)).await?;
             Ok(Watched { loaded, watched: reads.are_watched() })
         })
     }
 
     fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.commit_now(key, commit))
+        Box::pin(self.metrics.timed(Timed::Commit, self.commit_now(key, commit)))
     }
 
     fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let reply = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![], Replicas::Any).await?;
+            let touch = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![], Replicas::Any);
+            let reply = self.metrics.timed(Timed::Touch, touch).await?;
             self.note_time(reply.get(1));
             Ok(())
         })
     }
 
     fn rotate(&self, key: SessionKey, rotation: Rotation) -> BoxFuture<'_, Result<Created, StoreError>> {
-        Box::pin(self.rotate_now(key, rotation))
+        Box::pin(self.metrics.timed(Timed::Rotate, self.rotate_now(key, rotation)))
     }
 
     fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.revoke_now(key, reason))
+        Box::pin(self.metrics.timed(Timed::Revoke, self.revoke_now(key, reason)))
     }
 
     fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
@@ -347,7 +320,7 @@ impl SessionStore for RedisStore {
     }
 
     fn scan(&self, query: ScanQuery) -> BoxFuture<'_, Result<ScanPage, StoreError>> {
-        Box::pin(self.scan_now(query))
+        Box::pin(self.metrics.timed(Timed::Scan, self.scan_now(query)))
     }
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {

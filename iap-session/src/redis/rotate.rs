@@ -28,7 +28,7 @@ impl RedisStore {
                 None | Some(Stored::Taken) => return Err(StoreError::gone()),
                 Some(Stored::Ended(reason)) => return Err(StoreError::revoked(reason)),
                 Some(Stored::Rotated(_)) => return Err(rotated_before()),
-                Some(Stored::Live(record)) => record,
+                Some(Stored::Live(record)) => *record,
             };
             self.check_place(&Reads::plain(), old.user.as_deref(), &old.handle).await?;
             let (id, new_key) = self.ids.generate();

@@ -1,6 +1,7 @@
 //! Lists and counts, by SCAN on each node.
 
 use fred::types::ClusterHash;
+use futures_util::future::join_all;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionKey;
@@ -15,6 +16,8 @@ const COUNT_PAGES: u64 = 50;
 const COUNT_STEP: u64 = 1000;
 /// How many keys a count looks at.
 const SAMPLE: usize = 200;
+/// How many keys are asked about in one go.
+const AT_ONCE: usize = 64;
 
 impl RedisStore {
     pub(super) async fn scan_now(&self, query: ScanQuery) -> Result<ScanPage, StoreError> {
@@ -29,8 +32,10 @@ impl RedisStore {
         let Some(node) = nodes.get(index) else { return Ok(ScanPage::default()) };
         let (next, keys) = self.step(node, cursor, query.page_size() as u64).await?;
         let mut sessions = Vec::with_capacity(keys.len());
-        for key in keys {
-            sessions.extend(self.summary(key).await?);
+        for some in keys.chunks(AT_ONCE) {
+            for summary in join_all(some.iter().map(|key| self.summary(*key))).await {
+                sessions.extend(summary?);
+            }
         }
         let next = match next {
             0 if index + 1 < nodes.len() => Some(format!("{}.0", index + 1)),

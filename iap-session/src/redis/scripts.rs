@@ -63,7 +63,7 @@ local function replayed(op)
 end
 ";
 
-/// `op version created idle absolute lifetime user handle recent cap n b binding (field value)*`; `created`
+/// `op version created idle absolute lifetime user handle recent cap n b (field value)*`; `created`
 /// and `absolute` are empty for a new session. `cap` shortens the life of a session that nobody
 /// knows yet.
 const CREATE: &str = r"
@@ -76,8 +76,7 @@ local absolute = ARGV[5] ~= '' and tonumber(ARGV[5]) or now + tonumber(ARGV[6])
 redis.call('HSET', k, '_f', '1', '_st', 'a', '_v', ARGV[2], '_c', created, '_la', int(now),
   '_idle', ARGV[4], '_abs', int(absolute), '_op', ARGV[9], '_n', ARGV[11], '_b', ARGV[12])
 if ARGV[7] ~= '' then redis.call('HSET', k, '_u', ARGV[7], '_h', ARGV[8]) end
-if ARGV[13] ~= '' then redis.call('HSET', k, '_bd', ARGV[13]) end
-for i = 14, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
+for i = 13, #ARGV, 2 do redis.call('HSET', k, ARGV[i], ARGV[i + 1]) end
 local ends = math.min(now + tonumber(ARGV[4]), absolute)
 if ARGV[10] ~= '' then ends = math.min(ends, now + tonumber(ARGV[10])) end
 expire(ends)
@@ -114,7 +113,7 @@ local user, handle = '', ''
 if ARGV[3] == '1' then
   user = redis.call('HGET', k, '_u') or ''
   handle = redis.call('HGET', k, '_h') or ''
-  redis.call('HDEL', k, '_u', '_h')
+  redis.call('HDEL', k, '_u', '_h', '_lip')
 end
 version = version + 1
 local recent = {}

@@ -1,5 +1,7 @@
 mod audience;
+mod events;
 mod imports;
+mod measure;
 
 use std::time::{Duration, Instant};
 

@@ -12,7 +12,7 @@ use crate::store::{ScanQuery, SessionStore};
 use crate::write::{Commit, Expiry, NewSession, Reason, Rotation};
 use crate::{OpId, SessionKey};
 
-use super::{conditions, imports, logins};
+use super::{conditions, imports, logins, provenance};
 
 /// A store under test.
 ///
@@ -69,6 +69,7 @@ where
     conditions::run(&make).await;
     logins::run(&make).await;
     imports::run(&make).await;
+    provenance::run(&make().await).await;
 }
 
 async fn create_and_load(fixture: &Fixture) {

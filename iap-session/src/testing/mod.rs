@@ -6,6 +6,7 @@ mod conformance;
 mod flaky;
 mod imports;
 mod logins;
+mod provenance;
 #[cfg(feature = "redis")]
 mod redis;
 

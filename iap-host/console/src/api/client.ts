@@ -24,11 +24,13 @@ export function queryString(query: Query): string {
   return text && `?${text}`;
 }
 
-async function request(method: string, path: string, signal?: AbortSignal): Promise<Response> {
+async function request(method: string, path: string, signal?: AbortSignal, json?: unknown): Promise<Response> {
   const signals = [AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])];
   let response: Response;
   try {
-    response = await fetch(path, { method, signal: AbortSignal.any(signals), headers: { accept: "application/json" } });
+    const headers = { accept: "application/json", ...(json === undefined ? {} : { "content-type": "application/json" }) };
+    const body = json === undefined ? null : JSON.stringify(json);
+    response = await fetch(path, { method, signal: AbortSignal.any(signals), headers, body });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, "");
@@ -46,4 +48,8 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 
 export async function remove(path: string): Promise<void> {
   await request("DELETE", path);
+}
+
+export async function post<T>(path: string, json: unknown): Promise<T> {
+  return (await (await request("POST", path, undefined, json)).json()) as T;
 }

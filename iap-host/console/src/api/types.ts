@@ -203,11 +203,18 @@ export interface SessionRow {
   deadline_ms: number;
   attributes: number;
   bytes: number;
+  /** Addresses, or the networks that they are in. */
+  address: string | null;
+  login_address: string | null;
+  node: string | null;
+  route: string | null;
 }
 
 export interface SessionPage {
   sessions: SessionRow[];
   next: string | null;
+  looked_at: number;
+  complete: boolean;
   stats: SessionStats;
 }
 
@@ -218,6 +225,31 @@ export interface SessionEntry {
 
 export interface SessionDetail extends SessionRow {
   entries: SessionEntry[];
+}
+
+export interface Revoked {
+  looked_at: number;
+  matched: number;
+  ended: number;
+  failed: number;
+  next: string | null;
+}
+
+export interface SessionEvent {
+  id: string;
+  at_ms: number;
+  kind: string;
+  key?: string;
+  user?: string;
+  previous?: string;
+  by?: string;
+  reason?: string;
+  node?: string;
+}
+
+export interface SessionEventPage {
+  events: SessionEvent[];
+  next: string;
 }
 
 export interface Answer {

@@ -1,3 +1,5 @@
+import { sessionsEn } from "./sessions-en";
+
 /** "1 span", "2 spans": `count` is already written out. */
 const many = (count: string, one: string, more = `${one}s`) => `${count} ${count === "1" ? one : more}`;
 
@@ -180,6 +182,8 @@ export const en = {
   endExplain: (user: string) => `${user} has to sign in again; what the session holds is lost.`,
   endFailed: "The session was not ended.",
   sessionMissing: "There is no such session: it has ended.",
+
+  ...sessionsEn,
 
   askIntro: "Answers come from the recorded transactions of the last minutes, with the traces that prove them.",
   question: "Question",

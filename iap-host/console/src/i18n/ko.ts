@@ -1,4 +1,5 @@
 import type { Dictionary } from "./en";
+import { sessionsKo } from "./sessions-ko";
 
 export const ko: Dictionary = {
   product: "지능형 애플리케이션 플랫폼",
@@ -177,6 +178,8 @@ export const ko: Dictionary = {
   endExplain: (user) => `${user} 사용자는 다시 로그인해야 하며, 세션에 담긴 내용은 사라집니다.`,
   endFailed: "세션을 종료하지 못했습니다.",
   sessionMissing: "없는 세션입니다. 이미 종료되었습니다.",
+
+  ...sessionsKo,
 
   askIntro: "최근 몇 분간 기록된 트랜잭션에서 답을 찾고, 근거가 되는 트레이스를 함께 보여 줍니다.",
   question: "질문",

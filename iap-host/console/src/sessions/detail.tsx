@@ -7,6 +7,7 @@ import { bytes, dateTime, number, relative } from "../format";
 import { useText } from "../i18n";
 import { Link, navigate } from "../router";
 import { Failure, Loading, Panel } from "../ui/parts";
+import { Reason } from "./end";
 
 /** Transactions name a session by the beginning of its key. */
 const SHORT_KEY = 16;
@@ -58,6 +59,22 @@ function Found({ session }: { session: SessionDetail }) {
           <div>
             <dt>{t.ends}</dt>
             {when(session.deadline_ms)}
+          </div>
+          <div>
+            <dt>{t.addressOf}</dt>
+            <dd>{session.address ?? t.none}</dd>
+          </div>
+          <div>
+            <dt>{t.loginAddress}</dt>
+            <dd>{session.login_address ?? t.none}</dd>
+          </div>
+          <div>
+            <dt>{t.node}</dt>
+            <dd>{session.node ?? t.none}</dd>
+          </div>
+          <div>
+            <dt>{t.route}</dt>
+            <dd>{session.route ?? t.none}</dd>
           </div>
           <div>
             <dt>{t.size}</dt>
@@ -118,13 +135,14 @@ function Entries({ entries }: { entries: SessionEntry[] }) {
 function End({ session, who }: { session: SessionDetail; who: string }) {
   const t = useText();
   const dialog = useRef<HTMLDialogElement>(null);
+  const reason = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<ApiError | null>(null);
   const end = async () => {
     setBusy(true);
     setFailure(null);
     try {
-      await remove(`/api/sessions/${session.key}`);
+      await remove(`/api/sessions/${session.key}${queryString({ reason: reason.current?.value.trim() })}`);
       navigate("/sessions");
     } catch (error) {
       // It ended meanwhile: what was wanted.
@@ -141,6 +159,7 @@ function End({ session, who }: { session: SessionDetail; who: string }) {
       <dialog ref={dialog} aria-labelledby="end-title">
         <h2 id="end-title">{t.endQuestion}</h2>
         <p>{t.endExplain(who)}</p>
+        <Reason field={reason} />
         {failure && (
           <>
             <p class="bad-text">{t.endFailed}</p>

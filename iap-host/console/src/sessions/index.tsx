@@ -1,54 +1,84 @@
-import type { TargetedSubmitEvent } from "preact";
+import { useState } from "preact/hooks";
 
 import { queryString } from "../api/client";
 import { useGet, useStatus } from "../api/hooks";
+import type { SessionPage, SessionStats } from "../api/types";
 import { AudiencePanel } from "../audience/panel";
-import type { SessionPage, SessionRow, SessionStats } from "../api/types";
-import { bytes, dateTime, number, relative } from "../format";
+import { bytes, number } from "../format";
 import { useText } from "../i18n";
-import { Link, setQuery, useLocation } from "../router";
+import { setQuery, useLocation } from "../router";
 import { Failure, Loading, Pager, reachable } from "../ui/parts";
+import { EndMany } from "./end";
+import { EventsPanel } from "./events";
+import { readConditions, SessionFilters } from "./filters";
+import { SessionTable } from "./table";
 
 const PAGE = 50;
+const NOTHING: ReadonlySet<string> = new Set();
 
 export function Sessions() {
   const t = useText();
   const { query } = useLocation();
-  const user = query.get("user") ?? "";
+  const conditions = readConditions(query);
+  const sort = query.get("sort") ?? "";
   const cursor = query.get("cursor");
-  const path = `/api/sessions${queryString({ user, cursor, limit: PAGE })}`;
+  const path = `/api/sessions${queryString({ ...conditions, sort, cursor, limit: PAGE })}`;
   const { data, error, loading, reload } = useGet<SessionPage>(path);
-  const submit = (event: TargetedSubmitEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    setQuery({ user: String(new FormData(event.currentTarget).get("user") ?? "").trim() });
+  // What was selected on another page is not seen any more, so it does not count.
+  const [chosen, setChosen] = useState({ path, keys: NOTHING });
+  const rows = data?.sessions ?? [];
+  const selected = new Set(rows.map((row) => row.key).filter((key) => chosen.path === path && chosen.keys.has(key)));
+  const filtered = Object.keys(conditions).length > 0;
+  const ended = () => {
+    setChosen({ path, keys: NOTHING });
+    reload();
   };
   return (
     <>
       <AudiencePanel />
-      <form class="filters" role="search" onSubmit={submit} key={user}>
-        <label class="field">
-          <span>{t.userFilter}</span>
-          <input name="user" autoComplete="off" spellcheck={false} defaultValue={user} />
-        </label>
-        <button type="submit">{t.search}</button>
-        <button type="button" onClick={reload}>
-          {t.refresh}
-        </button>
-        {user && <Link to="/sessions">{t.reset}</Link>}
-        {data && <StatsLine stats={data.stats} />}
-      </form>
+      <SessionFilters
+        conditions={conditions}
+        sort={sort}
+        reload={reload}
+        side={data && <StatsLine stats={data.stats} />}
+      />
       <section class="panel" aria-busy={loading}>
         {error ? (
           error.status === 404 ? <p class="empty">{t.sessionsOff}</p> : <Failure error={error} retry={reload} />
         ) : !data ? (
           <Loading />
-        ) : data.sessions.length > 0 ? (
-          <SessionTable rows={data.sessions} />
+        ) : rows.length > 0 ? (
+          <SessionTable
+            rows={rows}
+            sort={sort}
+            selected={selected}
+            select={(keys) => setChosen({ path, keys })}
+          />
         ) : (
-          <NoSessions user={user} />
+          <NoSessions user={conditions.user} filtered={filtered || cursor !== null} />
         )}
       </section>
+      {data && (
+        <div class="under">
+          {rows.length > 0 && (
+            <EndMany meant={{ keys: [...selected] }} disabled={selected.size === 0} done={ended}>
+              {t.endSelected(number(selected.size))}
+            </EndMany>
+          )}
+          {rows.length > 0 && filtered && (
+            <EndMany meant={{ filter: conditions }} disabled={false} done={ended}>
+              {t.endMatching}
+            </EndMany>
+          )}
+          {(filtered || sort) && (
+            <span class="hint">
+              {t.lookedAt(number(data.looked_at), number(data.stats.live))} {!data.complete && t.notAll}
+            </span>
+          )}
+        </div>
+      )}
       <Pager paged={cursor !== null} next={data?.next ?? null} go={(next) => setQuery({ cursor: next })} />
+      <EventsPanel />
     </>
   );
 }
@@ -64,10 +94,11 @@ function StatsLine({ stats }: { stats: SessionStats }) {
   );
 }
 
-function NoSessions({ user }: { user: string }) {
+function NoSessions({ user, filtered }: { user: string | undefined; filtered: boolean }) {
   const t = useText();
   const http = useStatus()?.facts?.addresses.http;
   if (user) return <p class="empty">{t.noSessionsOfUser(user)}</p>;
+  if (filtered) return <p class="empty">{t.nothingMatches}</p>;
   return (
     <div class="empty">
       <strong>{t.noSessions}</strong>
@@ -76,56 +107,6 @@ function NoSessions({ user }: { user: string }) {
           {t.noSessionsHint} <a href={`http://${reachable(http)}/`}>http://{reachable(http)}/</a>
         </p>
       )}
-    </div>
-  );
-}
-
-function SessionTable({ rows }: { rows: SessionRow[] }) {
-  const t = useText();
-  return (
-    <div class="scroll">
-      <table class="cards-when-narrow">
-        <thead>
-          <tr>
-            <th scope="col">{t.user}</th>
-            <th scope="col">{t.key}</th>
-            <th scope="col">{t.created}</th>
-            <th scope="col">{t.lastSeen}</th>
-            <th scope="col">{t.ends}</th>
-            <th scope="col" class="num">
-              {t.attributes}
-            </th>
-            <th scope="col" class="num">
-              {t.size}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row) => (
-            <tr key={row.key}>
-              <td data-label={t.user}>{row.user ?? <span class="dim">{t.anonymous}</span>}</td>
-              <td data-label={t.key} class="main-cell">
-                <Link to={`/sessions/${row.key}`} title={row.key}>
-                  <code>{row.key.slice(0, 16)}</code>
-                </Link>
-              </td>
-              <td data-label={t.created}>{dateTime(row.created_ms)}</td>
-              <td data-label={t.lastSeen} title={dateTime(row.accessed_ms)}>
-                {relative(row.accessed_ms)}
-              </td>
-              <td data-label={t.ends} title={dateTime(row.deadline_ms)}>
-                {relative(row.deadline_ms)}
-              </td>
-              <td data-label={t.attributes} class="num">
-                {number(row.attributes)}
-              </td>
-              <td data-label={t.size} class="num">
-                {bytes(row.bytes)}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
     </div>
   );
 }

@@ -39,6 +39,10 @@ export class Session {
     return this.#state.version ?? 0;
   }
 
+  get handle() {
+    return this.#state.handle ?? null;
+  }
+
   get ended() {
     return this.#state.ended ?? null;
   }

@@ -50,6 +50,12 @@ class Session(MutableMapping):
         return self._state.get("version", 0)
 
     @property
+    def handle(self):
+        """What may be told of the session: /revocations names it by this. It changes with the id."""
+        self._data()
+        return self._state.get("handle")
+
+    @property
     def ended(self):
         """Why the session before was ended: "destroyed", "operator", "evicted"; else None."""
         self._data()

@@ -63,7 +63,8 @@ async fn the_attributes_of_the_cookie_are_as_configured_when_it_is_set_and_taken
         domain: Some("shop.example".into()),
         ..CookieConfig::default()
     };
-    let bench = bench_with(SessionConfig { cookie, node: Some("node1".into()), ..SessionConfig::default() });
+    let bench =
+        bench_with(SessionConfig { cookie, jvm_route: Some("node1".into()), ..SessionConfig::default() });
     let secure = send(&bench.writer(), over_tls(get(""))).await.unwrap();
     let line = set_cookie(&secure).unwrap();
     let (value, attributes) = line.split_once("; ").unwrap();
@@ -94,7 +95,7 @@ fn cookies_that_browsers_refuse_are_refused() {
         let config = SessionConfig { cookie: cookie.clone(), ..SessionConfig::default() };
         assert!(SessionLayer::with_config(store(), config).is_err(), "{cookie:?}");
     }
-    let node = SessionConfig { node: Some("a.b".into()), ..SessionConfig::default() };
+    let node = SessionConfig { jvm_route: Some("a.b".into()), ..SessionConfig::default() };
     assert!(SessionLayer::with_config(store(), node).is_err());
 }
 

@@ -101,7 +101,8 @@ async fn a_full_registry_forwards_without_a_token() {
         presented: vec![],
         foreign: None,
         visitor: Visitor::new(&get("")),
-        address: None,
+        connection: None,
+        route: None,
     };
     let session = || Session::new(bench.layer.shared.clone(), brought(), None);
     while registry.len() < 16 {

@@ -85,6 +85,9 @@ async fn metrics_have_their_names_and_count() {
         ("iap_session_revoked_total ", 1),
         ("iap_session_commit_errors_total ", 1),
         ("iap_session_evicted_total ", 0),
+        ("iap_session_displaced_total ", 0),
+        ("iap_session_logins_total ", 1),
+        ("iap_session_logouts_total ", 0),
     ] {
         assert_eq!(values.counter(name), wanted, "{name}");
     }
@@ -92,5 +95,30 @@ async fn metrics_have_their_names_and_count() {
     for name in values.values.lock().keys() {
         let name = name.split(' ').next().unwrap();
         assert!(described.iter().any(|described| described == name), "{name} has no description");
+    }
+}
+
+#[tokio::test]
+async fn logins_logouts_and_those_that_give_way_are_counted() {
+    let values = Values::default();
+    let login = LoginPolicy { max: 1, when_full: WhenFull::EvictOldest };
+    let bench =
+        metrics::with_local_recorder(&values, || bench_with(SessionConfig { login, ..Default::default() }));
+    let login = bench.app(async |session| session.login("alice").await);
+    let logout = bench.app(async |session| session.logout());
+    let anonymous = bench.cookie().await;
+    send(&login, get("")).await.unwrap();
+    let cookie = cookie_of(&send(&login, get(&anonymous)).await.unwrap()).unwrap();
+    for _ in 0..2 {
+        send(&logout, get(&cookie)).await.unwrap();
+    }
+    for (name, wanted) in [
+        ("iap_session_created_total ", 2),
+        ("iap_session_logins_total ", 2),
+        ("iap_session_displaced_total ", 1),
+        ("iap_session_logouts_total ", 1),
+        ("iap_session_revoked_total ", 0),
+    ] {
+        assert_eq!(values.counter(name), wanted, "{name}");
     }
 }
