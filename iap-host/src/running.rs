@@ -32,7 +32,10 @@ impl Running<'_> {
                 },
                 Event::HandOver => tokio::select! {
                     result = self.hand_over() => match result {
-                        Ok(()) => break,
+                        Ok(()) => {
+                            self.platform.has_successor();
+                            break;
+                        }
                         Err(error) => tracing::error!(%error, "no process has taken over: this one goes on"),
                     },
                     // The new one is killed: it is not ready yet.

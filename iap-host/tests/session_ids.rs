@@ -94,6 +94,31 @@ fn the_key_that_signs_ids_is_replaced_without_logging_anybody_out() {
     assert_eq!(cart(&host, &[("cookie", &second)]), full);
 }
 
+/// A gateway that is alone is restarted; nobody is logged out. What has ended meanwhile does not come back.
+#[test]
+fn sessions_in_memory_outlive_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sessions.snapshot");
+    let config = config(&format!("snapshot: {}, secret: {{env: IAP_SESSION_SECRET}}", file.display()));
+    let mut first = Host::start_with(&config);
+    let cookie = buy(&first, &[]).header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let headers = [("cookie", cookie.as_str())];
+    first.signal("-TERM");
+    assert!(first.process.0.wait().unwrap().success());
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (_, id) = cookie.split_once('=').unwrap();
+    assert!(text.contains("\"cart\":[1]") && !text.contains(id), "what it holds, and not its id");
+
+    let mut second = Host::start_with(&config);
+    assert_eq!(cart(&second, &headers), "[1]");
+    assert!(!file.exists(), "it is read once");
+    // A crash leaves nothing behind: what it knew may have ended since.
+    second.process.0.kill().unwrap();
+    second.process.0.wait().unwrap();
+    let third = Host::start_with(&config);
+    assert_eq!((cart(&third, &headers).as_str(), file.exists()), ("[]", false));
+}
+
 /// When sessions end is a matter of Redis' clock, whatever those of the gateways show.
 #[test]
 fn clocks_of_gateways_are_wrong_by_a_minute() {

@@ -258,6 +258,13 @@ impl Platform {
         Ok(sockets)
     }
 
+    /// Another process serves now: what this one still knows of sessions in memory is not the truth any more.
+    pub(crate) fn has_successor(&mut self) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.snapshot = None;
+        }
+    }
+
     /// Drains and stops, as the settings say.
     pub(crate) async fn stop(self) {
         handover::notify_stopping();
@@ -277,6 +284,9 @@ impl Platform {
         let mut left = self.gateway.shutdown(deadline).await;
         for earlier in self.draining {
             left += earlier.await.unwrap_or_default();
+        }
+        if let Some(snapshot) = self.sessions.as_ref().and_then(|sessions| sessions.snapshot.as_ref()) {
+            snapshot.save();
         }
         if let Some(events) = &self.events {
             events.flush(Duration::from_secs(1)).await;

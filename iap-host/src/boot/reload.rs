@@ -158,6 +158,7 @@ fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
         ("sessions.api", before.api != after.api),
         ("sessions.max_count", before.max_count != after.max_count),
         ("sessions.max_memory", before.max_memory != after.max_memory),
+        ("sessions.snapshot", before.snapshot != after.snapshot),
         ("sessions.audience", before.audience != after.audience),
         ("sessions.node", before.node != after.node),
         ("sessions.events", before.events != after.events),

@@ -1,5 +1,6 @@
 //! The session store, its layer and its API, from their settings.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,11 +43,41 @@ pub(super) struct SessionLayers {
 /// there.
 #[derive(Clone)]
 pub(super) struct SessionCore {
+    pub(super) snapshot: Option<Snapshot>,
     pub(super) audience: Option<AudienceView>,
     store: Arc<dyn SessionStore>,
     emitter: Option<Emitter>,
     registry: Arc<TokenRegistry>,
     url: String,
+}
+
+/// Where the sessions of a memory store are while no process runs.
+#[derive(Clone)]
+pub(super) struct Snapshot {
+    store: Arc<MemoryStore>,
+    path: PathBuf,
+}
+
+impl Snapshot {
+    /// Takes up what the process before has left.
+    fn restore(store: Arc<MemoryStore>, path: PathBuf) -> Self {
+        match store.restore(&path) {
+            Ok(0) => {}
+            Ok(sessions) => tracing::info!(sessions, "sessions of the process before go on"),
+            Err(error) => tracing::error!(%error, "sessions of the process before are lost"),
+        }
+        Self { store, path }
+    }
+
+    /// Leaves the sessions to the next process.
+    pub(super) fn save(&self) {
+        match self.store.save(&self.path) {
+            Ok(sessions) => tracing::info!(sessions, "sessions are kept for the next process"),
+            Err(error) => {
+                tracing::error!(path = %self.path.display(), %error, "sessions could not be kept");
+            }
+        }
+    }
 }
 
 impl SessionCore {
@@ -91,7 +122,7 @@ pub(super) async fn start_sessions(
     };
     let audience = audience(config, &ids);
     let (emitter, queue) = telling(config);
-    let (mut shared, mut log) = (None, None);
+    let (mut shared, mut log, mut snapshot) = (None, None, None);
     let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
         (StoreKind::Redis, Some(redis)) => {
             let store = Arc::new(connect_redis(redis, ids, environment, emitter.clone()).await?);
@@ -107,6 +138,7 @@ pub(super) async fn start_sessions(
                 ..MemoryConfig::default()
             };
             let store = Arc::new(MemoryStore::with_config(ids, limits));
+            snapshot = config.snapshot.clone().map(|path| Snapshot::restore(store.clone(), path));
             if emitter.is_some() {
                 start_sweeping(&store, runtime);
             }
@@ -129,7 +161,7 @@ pub(super) async fn start_sessions(
     if let Some(events) = events {
         facade = facade.with_events(events);
     }
-    let core = SessionCore { audience, store, registry, url, emitter };
+    let core = SessionCore { snapshot, audience, store, registry, url, emitter };
     Ok(SessionParts { facade, api, core })
 }
 

@@ -126,6 +126,12 @@ fn check_sessions(config: &Config) -> Result<(), Problem> {
         }
         _ => {}
     }
+    if sessions.snapshot.is_some() && (sessions.store != StoreKind::Memory || sessions.secret.is_none()) {
+        return wrong(
+            "sessions.snapshot is for sessions in memory, and needs sessions.secret: without it no cookie fits \
+             after a restart",
+        );
+    }
     if let Some(Err(message)) = sessions.redis.as_ref().map(RedisConfig::check) {
         return wrong(&format!("sessions.redis.{message}"));
     }

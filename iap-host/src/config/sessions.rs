@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use iap_session::audience::By;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ pub(crate) struct SessionsConfig {
     pub(crate) max_count: usize,
     /// Most bytes in the memory store.
     pub(crate) max_memory: ByteSize,
+    /// A file for the sessions of the memory store while the process is restarted.
+    pub(crate) snapshot: Option<PathBuf>,
     pub(crate) audience: AudienceConfig,
     /// Sessions of another system go on here, when their clients come with the old cookie.
     pub(crate) adopt: Option<AdoptConfig>,
@@ -108,6 +111,7 @@ impl Default for SessionsConfig {
             api: ([127, 0, 0, 1], 9901).into(),
             max_count: 100_000,
             max_memory: ByteSize(256 << 20),
+            snapshot: None,
             audience: AudienceConfig::default(),
             adopt: None,
             node: None,

@@ -4,6 +4,14 @@ fn error(text: &str) -> String {
     parse("iap.yaml", text, &Environment::new()).unwrap_err().to_string()
 }
 
+/// Each text is refused with words that begin with the place and have the remedy.
+fn refused(cases: &[(&str, &str, &str)]) {
+    for (text, place, remedy) in cases {
+        let message = error(text);
+        assert!(message.starts_with(place) && message.contains(remedy), "{message}");
+    }
+}
+
 #[test]
 fn an_empty_file_is_the_defaults_and_they_survive_a_round_trip() {
     let config = parse("iap.yaml", "# nothing\n", &Environment::new()).unwrap();
@@ -16,7 +24,7 @@ fn an_empty_file_is_the_defaults_and_they_survive_a_round_trip() {
 
 #[test]
 fn errors_name_the_place_and_the_remedy() {
-    let cases = [
+    refused(&[
         ("server:\n  lisen: 127.0.0.1:1\n", "iap.yaml:2:3: unknown field `lisen`", "did you mean `listen`?"),
         ("server:\n  drain: soon\n", "iap.yaml:2:10: ", "`soon` is not a duration"),
         ("server:\n  max_body: 5 parsecs\n", "iap.yaml:2:13: ", "is not a size"),
@@ -31,30 +39,6 @@ fn errors_name_the_place_and_the_remedy() {
         ("apm: {history: ''}\n", "iap.yaml: ", "apm.history: write a directory"),
         ("admin: {hosts: ['https://ops.example/']}\n", "iap.yaml: ", "without scheme"),
         ("routes:\n  - {name: a, files: x, host: 'x.org:80'}\n", "iap.yaml:2:5: ", "is no host name"),
-        ("sessions: {api: '0.0.0.0:9901'}\n", "iap.yaml: ", "one they can reach"),
-        ("sessions: {cookie: {name: __Host-x}}\n", "iap.yaml: ", "is no cookie name"),
-        ("sessions: {cookie: {domain: x.org}}\n", "iap.yaml: ", "set `prefix: secure`"),
-        ("sessions: {header: 'a b'}\n", "iap.yaml: ", "no name of a header"),
-        ("sessions: {sign: {key: text}}\n", "iap.yaml:1:24: ", "given by reference"),
-        ("sessions: {bind: [ip]}\n", "iap.yaml:1:19: ", "expected one of address"),
-        ("sessions: {groups: {a: {max_per_user: 0}}}\n", "iap.yaml: ", "sessions.groups.a.max_per_user"),
-        ("sessions: {groups: {a: {max_per_user: 1, idle: 13h}}}\n", "iap.yaml: ", "longer than `absolute`"),
-        ("routes:\n  - {name: a, service: demo-shop, session: maybe}\n", "iap.yaml:2:35: ", "`existing`"),
-        (
-            "routes:\n  - {name: a, service: demo-shop, session: {idle: 0s}}\n",
-            "iap.yaml:2:5: ",
-            "longer than zero",
-        ),
-        (
-            "sessions: {store: redis, secret: {env: S}, redis: {url: 'tls://h:1'}}\n",
-            "iap.yaml: ",
-            "rediss:// for TLS",
-        ),
-        (
-            "sessions: {store: redis, secret: {env: S}, redis: {url: 'redis://h:1', username: u}}\n",
-            "iap.yaml: ",
-            "needs a sessions.redis.password",
-        ),
         ("server: {listen: '0.0.0.0:9900'}\n", "iap.yaml: ", "both listen on port 9900"),
         ("routes:\n  - {name: a, respond: {status: 101}}\n", "iap.yaml:2:5: ", "not a final status code"),
         ("server:\n  drain: 1s\n  drain: 2s\n", "iap.yaml:3:3: ", "duplicate"),
@@ -87,15 +71,42 @@ fn errors_name_the_place_and_the_remedy() {
             "iap.yaml:2:5: ",
             "longer than zero",
         ),
+        ("admin:\n  listen: 127.0.0.1:8080\n", "iap.yaml: ", "both listen on port 8080"),
+    ]);
+}
+
+#[test]
+fn errors_of_sessions_name_the_place_and_the_remedy() {
+    refused(&[
+        ("sessions: {api: '0.0.0.0:9901'}\n", "iap.yaml: ", "one they can reach"),
+        ("sessions: {cookie: {name: __Host-x}}\n", "iap.yaml: ", "is no cookie name"),
+        ("sessions: {cookie: {domain: x.org}}\n", "iap.yaml: ", "set `prefix: secure`"),
+        ("sessions: {snapshot: sessions.snapshot}\n", "iap.yaml: ", "needs sessions.secret"),
+        ("sessions: {header: 'a b'}\n", "iap.yaml: ", "no name of a header"),
+        ("sessions: {sign: {key: text}}\n", "iap.yaml:1:24: ", "given by reference"),
+        ("sessions: {bind: [ip]}\n", "iap.yaml:1:19: ", "expected one of address"),
+        ("sessions: {groups: {a: {max_per_user: 0}}}\n", "iap.yaml: ", "sessions.groups.a.max_per_user"),
+        ("sessions: {groups: {a: {max_per_user: 1, idle: 13h}}}\n", "iap.yaml: ", "longer than `absolute`"),
+        ("routes:\n  - {name: a, service: demo-shop, session: maybe}\n", "iap.yaml:2:35: ", "`existing`"),
+        (
+            "routes:\n  - {name: a, service: demo-shop, session: {idle: 0s}}\n",
+            "iap.yaml:2:5: ",
+            "longer than zero",
+        ),
+        (
+            "sessions: {store: redis, secret: {env: S}, redis: {url: 'tls://h:1'}}\n",
+            "iap.yaml: ",
+            "rediss:// for TLS",
+        ),
+        (
+            "sessions: {store: redis, secret: {env: S}, redis: {url: 'redis://h:1', username: u}}\n",
+            "iap.yaml: ",
+            "needs a sessions.redis.password",
+        ),
         ("sessions:\n  store: redis\n", "iap.yaml: ", "sessions.redis.url"),
         ("sessions:\n  adopt: {from: spring}\n", "iap.yaml:2:11: ", "source"),
         ("sessions:\n  adopt: {from: sprint, source: x}\n", "iap.yaml:2:17: ", "one of spring"),
-        ("admin:\n  listen: 127.0.0.1:8080\n", "iap.yaml: ", "both listen on port 8080"),
-    ];
-    for (text, place, remedy) in cases {
-        let message = error(text);
-        assert!(message.starts_with(place) && message.contains(remedy), "{message}");
-    }
+    ]);
 }
 
 #[test]

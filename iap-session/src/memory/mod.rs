@@ -13,6 +13,7 @@
 
 mod import;
 mod shard;
+mod snapshot;
 mod sweep;
 mod users;
 

@@ -28,6 +28,7 @@ pub(super) enum State {
 }
 
 /// A state, and where it stands in the orders.
+#[derive(Clone)]
 pub(super) struct Entry {
     state: State,
     /// Of a mark: when it goes. Of a session: its place by deadline.
@@ -87,11 +88,28 @@ impl Entry {
     /// The same, in the place of a session whose takeover is remembered.
     pub(super) fn mark_after(record: &Record, state: State, deadline_ms: u64) -> Self {
         let claim_ms = record.taken.map_or(0, |taken| taken.until_ms);
+        Self::claimed(state, deadline_ms, claim_ms)
+    }
+
+    /// A mark that is remembered.
+    pub(super) fn claimed(state: State, deadline_ms: u64, claim_ms: u64) -> Self {
         Self { claim_ms, ..Self::mark(state, deadline_ms) }
     }
 
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Until when a mark of the takeover stays, if the session was taken over.
+    pub(super) fn claim_ms(&self) -> u64 {
+        match &self.state {
+            State::Live(record) => record.taken.map_or(0, |taken| taken.until_ms),
+            State::Rotated(_) | State::Ended(_) | State::Taken => self.claim_ms,
+        }
+    }
+
     /// When it goes.
-    fn ends_ms(&self) -> u64 {
+    pub(super) fn ends_ms(&self) -> u64 {
         match &self.state {
             State::Live(record) => record.deadline_ms(),
             State::Rotated(_) | State::Ended(_) | State::Taken => self.deadline_ms,
@@ -249,6 +267,11 @@ impl Shard {
         .collect()
     }
 
+    /// Everything that is there.
+    pub(super) fn entries(&self) -> Vec<(SessionKey, Entry)> {
+        self.entries.iter().map(|(key, entry)| (*key, entry.clone())).collect()
+    }
+
     pub(super) fn take_changes(&mut self) -> Changes {
         mem::take(&mut self.changes)
     }
@@ -289,9 +312,8 @@ impl Shard {
     }
 
     fn expire(&mut self, key: &SessionKey, now_ms: u64) {
-        let mut claim_ms = self.entries.get(key).map_or(0, |entry| entry.claim_ms);
+        let claim_ms = self.entries.get(key).map_or(0, Entry::claim_ms);
         if let Some(State::Live(record)) = self.remove(key) {
-            claim_ms = record.taken.map_or(0, |taken| taken.until_ms);
             self.expired += 1;
             self.changes.expired.push(record);
         }

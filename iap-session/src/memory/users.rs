@@ -90,6 +90,22 @@ impl Users {
         }
     }
 
+    /// All places, those of a user in the order of the logins: the user's key, the handle, the session.
+    pub(super) fn all(&self) -> Vec<(String, Arc<str>, SessionKey)> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            for (user, places) in shard.lock().iter() {
+                all.extend(places.iter().map(|place| (user.clone(), place.handle.clone(), place.key)));
+            }
+        }
+        all
+    }
+
+    /// Adds a place behind the others.
+    pub(super) fn put(&self, user: String, handle: Arc<str>, key: SessionKey) {
+        self.shard(&user).lock().entry(user).or_default().push(Place { handle, key });
+    }
+
     /// The keys of a user's sessions.
     pub(super) fn keys(&self, ids: &SessionIds, user: &str) -> Vec<SessionKey> {
         let user = ids.user_key(user);
