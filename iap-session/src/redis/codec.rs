@@ -17,12 +17,12 @@
 //! | `_node` `_rt` | gateway and route that created it |
 //! | `a:<name>` | `j` and the attribute as JSON |
 
-use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use serde_json::Value;
+use bytes::{Buf, Bytes};
+use fred::error::{Error, ErrorKind};
+use fred::types::{FromValue, Value};
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{OpId, SessionKey};
@@ -43,44 +43,110 @@ pub(super) enum Stored {
 pub(super) const SUMMARY_FIELDS: [&str; 13] =
     ["_st", "_v", "_c", "_la", "_idle", "_abs", "_u", "_n", "_b", "_ip", "_lip", "_node", "_rt"];
 
-pub(super) fn decode(
-    key: SessionKey,
-    fields: &HashMap<String, Bytes>,
-    now_ms: u64,
-) -> Result<Stored, StoreError> {
-    let state = text(fields, "_st")?;
-    if fields.contains_key("_ru") && now_ms >= number(fields, "_ru")? {
+/// A hash as the server sends it.
+#[derive(Default)]
+pub(super) struct Hash {
+    /// Few, so that they are searched one by one.
+    fields: Vec<(Bytes, Bytes)>,
+    /// By their names, still encoded.
+    attributes: Vec<(Bytes, Bytes)>,
+}
+
+impl Hash {
+    pub(super) fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.attributes.is_empty()
+    }
+
+    fn add(&mut self, mut name: Bytes, value: Bytes) {
+        if name.starts_with(b"a:") {
+            name.advance(2);
+            self.attributes.push((name, value));
+        } else {
+            self.fields.push((name, value));
+        }
+    }
+
+    fn get(&self, field: &str) -> Option<&Bytes> {
+        self.fields.iter().find(|(name, _)| name == field).map(|(_, value)| value)
+    }
+
+    fn text(&self, field: &str) -> Result<&str, StoreError> {
+        self.optional(field)?.ok_or_else(|| corrupt(format!("the session has no field `{field}`")))
+    }
+
+    fn optional(&self, field: &str) -> Result<Option<&str>, StoreError> {
+        let text = self.get(field).map(|bytes| std::str::from_utf8(bytes)).transpose();
+        text.map_err(|_| corrupt(format!("the session's field `{field}` is not text")))
+    }
+
+    fn number(&self, field: &str) -> Result<u64, StoreError> {
+        self.time(field)?.ok_or_else(|| corrupt(format!("the session has no field `{field}`")))
+    }
+
+    fn time(&self, field: &str) -> Result<Option<u64>, StoreError> {
+        let number = self.optional(field)?.map(str::parse).transpose();
+        number.map_err(|_| corrupt(format!("the session's field `{field}` is not a number")))
+    }
+}
+
+/// Pairs in an array, or a map with RESP3.
+impl FromValue for Hash {
+    fn from_value(value: Value) -> Result<Self, Error> {
+        let wrong = || Error::new(ErrorKind::Parse, "a hash has fields with values");
+        let mut hash = Self::default();
+        match value {
+            Value::Array(items) => {
+                hash.fields.reserve(items.len() / 2);
+                let mut items = items.into_iter();
+                while let Some(name) = items.next() {
+                    let value = items.next().and_then(Value::into_bytes).ok_or_else(wrong)?;
+                    hash.add(name.into_bytes().ok_or_else(wrong)?, value);
+                }
+            }
+            Value::Map(map) => {
+                for (name, value) in map.inner() {
+                    hash.add(name.into_bytes(), value.into_bytes().ok_or_else(wrong)?);
+                }
+            }
+            _ => return Err(wrong()),
+        }
+        Ok(hash)
+    }
+}
+
+pub(super) fn decode(key: SessionKey, hash: &Hash, now_ms: u64) -> Result<Stored, StoreError> {
+    let state = hash.text("_st")?;
+    if hash.time("_ru")?.is_some_and(|until_ms| now_ms >= until_ms) {
         return Ok(Stored::Taken);
     }
     if state != "a" {
         return decode_state(state);
     }
-    if text(fields, "_f")? != "1" {
+    if hash.text("_f")? != "1" {
         return Err(corrupt("the session has an unknown format"));
     }
-    let mut attributes = Attributes::new();
-    for (field, bytes) in fields {
-        if let Some(name) = field.strip_prefix("a:") {
-            attributes.insert(name.to_owned(), decode_value(bytes)?);
-        }
-    }
-    let optional = |field| fields.get(field).map(|_| text(fields, field)).transpose();
-    let time = |field| fields.get(field).map(|_| number(fields, field)).transpose();
-    let foreign_until_ms = time("_fu")?;
+    let decode = |(name, value): &(Bytes, Bytes)| {
+        let name = std::str::from_utf8(name).map_err(|_| corrupt("an attribute's name is not text"))?;
+        Ok((name.to_owned(), decode_value(value)?))
+    };
+    let attributes = hash.attributes.iter().map(decode).collect::<Result<Attributes, StoreError>>()?;
+    let facts = ["_ip", "_lip", "_node", "_rt"].map(|field| hash.optional(field));
+    let [address, login, node, route] = facts;
+    let foreign_until_ms = hash.time("_fu")?;
     Ok(Stored::Live(Box::new(Record {
         key,
-        version: number(fields, "_v")?,
-        created_ms: number(fields, "_c")?,
-        accessed_ms: number(fields, "_la")?,
-        idle_ms: number(fields, "_idle")?,
-        absolute_ms: number(fields, "_abs")?,
-        user: optional("_u")?.map(Arc::from),
-        handle: optional("_h")?.unwrap_or_default().into(),
-        binding: optional("_bd")?.map(Arc::from),
-        provenance: provenance(optional("_ip")?, optional("_lip")?, optional("_node")?, optional("_rt")?),
+        version: hash.number("_v")?,
+        created_ms: hash.number("_c")?,
+        accessed_ms: hash.number("_la")?,
+        idle_ms: hash.number("_idle")?,
+        absolute_ms: hash.number("_abs")?,
+        user: hash.optional("_u")?.map(Arc::from),
+        handle: hash.optional("_h")?.unwrap_or_default().into(),
+        binding: hash.optional("_bd")?.map(Arc::from),
+        provenance: provenance(address?, login?, node?, route?),
         attributes,
-        recent: decode_recent(optional("_op")?.unwrap_or_default()),
-        taken: time("_cl")?.map(|until_ms| Taken { until_ms, foreign_until_ms }),
+        recent: decode_recent(hash.optional("_op")?.unwrap_or_default()),
+        taken: hash.time("_cl")?.map(|until_ms| Taken { until_ms, foreign_until_ms }),
     })))
 }
 
@@ -152,7 +218,7 @@ pub(super) fn encode_provenance(from: &Provenance) -> impl Iterator<Item = (&'st
     fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
 }
 
-pub(super) fn encode_value(value: &Value) -> String {
+pub(super) fn encode_value(value: &serde_json::Value) -> String {
     format!("j{value}")
 }
 
@@ -160,7 +226,7 @@ pub(super) fn encode_recent(recent: &[(OpId, u64)]) -> String {
     recent.iter().map(|(op, version)| format!("{op}={version}")).collect::<Vec<_>>().join(" ")
 }
 
-fn decode_value(bytes: &[u8]) -> Result<Value, StoreError> {
+fn decode_value(bytes: &[u8]) -> Result<serde_json::Value, StoreError> {
     match bytes.split_first() {
         // The parser's message could quote the value; it is left out.
         Some((b'j', json)) => serde_json::from_slice(json).map_err(|_| corrupt("an attribute is not JSON")),
@@ -174,16 +240,6 @@ fn decode_recent(recent: &str) -> Vec<(OpId, u64)> {
         Some((OpId::from_hex(op)?, version.parse().ok()?))
     };
     recent.split(' ').filter_map(entry).collect()
-}
-
-fn text<'a>(fields: &'a HashMap<String, Bytes>, field: &str) -> Result<&'a str, StoreError> {
-    let bytes = fields.get(field).ok_or_else(|| corrupt(format!("the session has no field `{field}`")))?;
-    std::str::from_utf8(bytes).map_err(|_| corrupt(format!("the session's field `{field}` is not text")))
-}
-
-fn number(fields: &HashMap<String, Bytes>, field: &str) -> Result<u64, StoreError> {
-    let corrupt = |_| corrupt(format!("the session's field `{field}` is not a number"));
-    text(fields, field)?.parse().map_err(corrupt)
 }
 
 pub(super) fn corrupt(text: impl Into<std::borrow::Cow<'static, str>>) -> StoreError {

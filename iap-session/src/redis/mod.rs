@@ -40,11 +40,10 @@ mod scripts;
 mod tracking;
 mod url;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fred::types::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
@@ -112,12 +111,12 @@ impl RedisStore {
     /// What stands under one key; `None` if nothing, or if its time is over.
     async fn read(&self, reads: &Reads, key: SessionKey) -> Result<Option<Stored>, StoreError> {
         let args = vec![self.session_key(&key).into()];
-        let fields: HashMap<String, Bytes> = self.connection.read(reads, "HGETALL", args).await?;
-        if fields.is_empty() {
+        let hash: codec::Hash = self.connection.read(reads, "HGETALL", args).await?;
+        if hash.is_empty() {
             return Ok(None);
         }
         let now_ms = self.connection.now_ms();
-        match codec::decode(key, &fields, now_ms)? {
+        match codec::decode(key, &hash, now_ms)? {
             Stored::Taken => Ok(None),
             Stored::Live(record) if record.is_expired(now_ms) => {
                 self.clear(&record).await;

@@ -33,7 +33,7 @@ local function claim(cl, state, ...)
   redis.call('PEXPIREAT', k, cl)
 end
 local function guard()
-  local m = redis.call('HMGET', k, '_st', '_v', '_la', '_idle', '_abs', '_n', '_b', '_cl', '_ru')
+  local m = redis.call('HMGET', k, '_st', '_v', '_la', '_idle', '_abs', '_n', '_b', '_cl', '_ru', '_op')
   if not m[1] then
     if redis.call('EXISTS', k) == 1 then return {'corrupt'} end
     return {'gone'}
@@ -51,15 +51,15 @@ local function guard()
   return nil, m
 end
 local function expire(ends) redis.call('PEXPIREAT', k, int(ends - 1)) end
-local function alive(m)
+local function alive(m, fields)
   local at = math.max(now, m[3])
-  redis.call('HSET', k, '_la', int(at))
+  fields[#fields + 1] = '_la'
+  fields[#fields + 1] = int(at)
+  redis.call('HSET', k, unpack(fields))
   if not m[8] then expire(math.min(at + m[4], m[5])) end
 end
-local function replayed(op)
-  for id, version in string.gmatch(redis.call('HGET', k, '_op') or '', '(%x+)=(%d+)') do
-    if id == op then return version end
-  end
+local function replayed(op, writes)
+  return string.match(writes or redis.call('HGET', k, '_op') or '', op .. '=(%d+)')
 end
 ";
 
@@ -83,32 +83,43 @@ expire(ends)
 return {'ok', int(now)}
 ";
 
+/// Lua hands on a bounded number of arguments, and a session may have any number of attributes.
+const EACH: &str = r"
+local function each(fields, command)
+  for i = 1, #fields, 1000 do redis.call(command, k, unpack(fields, i, math.min(i + 999, #fields))) end
+end
+";
+
 /// `op expected logout max_attributes max_bytes (kind name value)*`. Kinds: `s` set, `d` remove, `t` must be
 /// equal, `n` must be absent.
 const COMMIT: &str = r"
 local stop, m = guard()
 if stop then return stop end
-local done = replayed(ARGV[1])
+local writes = m[10] or ''
+local done = replayed(ARGV[1], writes)
 if done then note() return {'ok', done, int(now)} end
 local version = m[2]
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= version then return {'conflict'} end
 local n, b = m[6], m[7]
 local tests = {t = true, n = true}
+local set, drop = {}, {}
 for i = 6, #ARGV, 3 do
+  local name = 'a:' .. ARGV[i + 1]
   if tests[ARGV[i]] then
     local wanted = ARGV[i] == 't' and ARGV[i + 2]
-    if redis.call('HGET', k, 'a:' .. ARGV[i + 1]) ~= wanted then return {'conflict'} end
+    if redis.call('HGET', k, name) ~= wanted then return {'conflict'} end
   else
-    local old = redis.call('HSTRLEN', k, 'a:' .. ARGV[i + 1])
+    local old = redis.call('HSTRLEN', k, name)
     if old > 0 then n = n - 1; b = b - (#ARGV[i + 1] + old - 1) end
-    if ARGV[i] == 's' then n = n + 1; b = b + (#ARGV[i + 1] + #ARGV[i + 2] - 1) end
+    if ARGV[i] == 's' then
+      n = n + 1; b = b + (#ARGV[i + 1] + #ARGV[i + 2] - 1)
+      set[#set + 1] = name
+      set[#set + 1] = ARGV[i + 2]
+    elseif old > 0 then drop[#drop + 1] = name end
   end
 end
 if n > tonumber(ARGV[4]) or b > tonumber(ARGV[5]) then return {'large'} end
-for i = 6, #ARGV, 3 do
-  if ARGV[i] == 's' then redis.call('HSET', k, 'a:' .. ARGV[i + 1], ARGV[i + 2])
-  elseif ARGV[i] == 'd' then redis.call('HDEL', k, 'a:' .. ARGV[i + 1]) end
-end
+each(drop, 'HDEL')
 local user, handle = '', ''
 if ARGV[3] == '1' then
   user = redis.call('HGET', k, '_u') or ''
@@ -116,12 +127,13 @@ if ARGV[3] == '1' then
   redis.call('HDEL', k, '_u', '_h', '_lip')
 end
 version = version + 1
-local recent = {}
-for entry in string.gmatch(redis.call('HGET', k, '_op') or '', '%x+=%d+') do recent[#recent + 1] = entry end
-recent[#recent + 1] = ARGV[1] .. '=' .. int(version)
-if #recent > 8 then table.remove(recent, 1) end
-redis.call('HSET', k, '_v', int(version), '_n', int(n), '_b', int(b), '_op', table.concat(recent, ' '))
-alive(m)
+local _, count = string.gsub(writes, '=', '=')
+if count >= 8 then writes = string.gsub(writes, '^%x+=%d+ ?', '') end
+writes = writes .. (writes ~= '' and ' ' or '') .. ARGV[1] .. '=' .. int(version)
+local fields = {'_v', int(version), '_n', int(n), '_b', int(b), '_op', writes}
+if #set > 1000 then each(set, 'HSET')
+else for _, field in ipairs(set) do fields[#fields + 1] = field end end
+alive(m, fields)
 return {'ok', int(version), int(now), user, handle}
 ";
 
@@ -166,7 +178,7 @@ return {'ok'}
 const TOUCH: &str = r"
 local stop, m = guard()
 if stop then return stop end
-alive(m)
+alive(m, {})
 return {'ok', int(now)}
 ";
 
@@ -253,7 +265,7 @@ return reply
 ";
 
 pub(super) static CREATE_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(CREATE));
-pub(super) static COMMIT_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(COMMIT));
+pub(super) static COMMIT_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(&format!("{EACH}{COMMIT}")));
 pub(super) static IMPORT_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(IMPORT));
 pub(super) static SETTLE_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(SETTLE));
 pub(super) static TOUCH_SCRIPT: LazyLock<Script> = LazyLock::new(|| guarded(TOUCH));

@@ -1,6 +1,9 @@
+use std::collections::HashMap;
+
 use super::*;
 use crate::record::Loaded;
 use crate::write::Imported;
+use bytes::Bytes;
 
 fn imported(absolute: Duration) -> Imported {
     let now_ms = iap_core::Clock::now_ms(&iap_core::SystemClock);
