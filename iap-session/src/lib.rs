@@ -62,6 +62,7 @@
 
 pub mod admin;
 pub mod api;
+mod attributes;
 pub mod audience;
 pub mod breaker;
 mod carrier;

@@ -1,6 +1,5 @@
 //! What a session is, as plain data, and how a write changes it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +12,7 @@ use crate::limits::{Limits, attribute_bytes};
 use crate::provenance::Provenance;
 use crate::write::{Commit, Imported, NewSession, Rotation};
 
-/// Attributes by name.
-pub type Attributes = BTreeMap<String, Value>;
+pub use crate::attributes::Attributes;
 
 /// One session as a store holds it. Times are Unix milliseconds on the store's clock.
 #[derive(Clone, PartialEq)]
@@ -212,7 +210,7 @@ impl Record {
         changes.dedup_by_key(|(name, _)| *name);
         let (mut count, mut sum) = (self.attributes.len(), *bytes);
         for (name, value) in &changes {
-            if let Some(old) = self.attributes.get(*name) {
+            if let Some(old) = self.attributes.get(name) {
                 (count, sum) = (count - 1, sum - attribute_bytes(name, old));
             }
             if let Some(value) = value {
@@ -290,7 +288,7 @@ impl fmt::Debug for Record {
             .field("key", &self.key)
             .field("version", &self.version)
             .field("user", &self.user)
-            .field("attributes", &self.attributes.keys())
+            .field("attributes", &self.attributes)
             .finish_non_exhaustive()
     }
 }

@@ -124,7 +124,7 @@ async fn concurrent_requests_at_two_gateways_both_win() {
     };
     tokio::join!(set(&one, "left"), set(&two, "right"));
     one.visit(&cookie, async |session| {
-        let names: Vec<_> = session.snapshot().await?.attributes.into_keys().collect();
+        let names: Vec<_> = session.snapshot().await?.attributes.keys().cloned().collect();
         assert_eq!(names, ["a", "left", "right"]);
         Ok(())
     })

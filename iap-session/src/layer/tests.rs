@@ -315,7 +315,7 @@ async fn concurrent_requests_that_set_different_attributes_both_win() {
     let (left, right) = tokio::join!(send(&left, get(&cookie)), send(&right, get(&cookie)));
     assert_eq!((left.unwrap().status(), right.unwrap().status()), (StatusCode::OK, StatusCode::OK));
     let check = bench.app(async |session| {
-        let names: Vec<_> = session.snapshot().await?.attributes.into_keys().collect();
+        let names: Vec<_> = session.snapshot().await?.attributes.keys().cloned().collect();
         assert_eq!(names, ["left", "right", "seen"]);
         Ok(())
     });
