@@ -1,10 +1,11 @@
 //! What an application keeps in a session.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Index;
 
 use litemap::LiteMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 /// Attributes by name, sorted. They stand in one piece of memory, because sessions are many and have few.
@@ -17,8 +18,7 @@ use serde_json::Value;
 /// assert_eq!(attributes["cart"], 3);
 /// assert_eq!(attributes.keys().collect::<Vec<_>>(), ["cart", "theme"]);
 /// ```
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Default, PartialEq)]
 pub struct Attributes(LiteMap<String, Value>);
 
 impl Attributes {
@@ -107,6 +107,19 @@ impl<'a> IntoIterator for &'a Attributes {
 
     fn into_iter(self) -> Self::IntoIter {
         Box::new(self.0.iter())
+    }
+}
+
+/// An object.
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Ok(BTreeMap::deserialize(from)?.into_iter().collect())
     }
 }
 

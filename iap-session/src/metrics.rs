@@ -9,6 +9,7 @@
 //! | `iap_session_created_total` | counter | sessions created |
 //! | `iap_session_not_created_total` | counter | sessions that were written and not created, by `reason`: `bot`, `health_check`, `static_file`, `route` |
 //! | `iap_session_bound_elsewhere_total` | counter | ids that came from a client with other traits than the session is bound to |
+//! | `iap_session_stale_total` | counter | requests that went on with what was known before an outage |
 //! | `iap_session_loads_total` | counter | loads, by `result`: `hit`, `miss`, `ended`, `error` |
 //! | `iap_session_logins_total`, `iap_session_logouts_total` | counter | users who came and went |
 //! | `iap_session_expired_total` | counter | sessions this process saw expire; with Redis only where events are told |
@@ -42,6 +43,7 @@ pub fn describe_metrics() {
     describe_counter!("iap_session_created_total", "Sessions created");
     describe_counter!("iap_session_not_created_total", "Sessions written and not created, by reason");
     describe_counter!("iap_session_bound_elsewhere_total", "Ids from clients with other traits");
+    describe_counter!("iap_session_stale_total", "Requests served with what was known before an outage");
     describe_counter!("iap_session_loads_total", "Session loads by result");
     describe_counter!("iap_session_logins_total", "Logins");
     describe_counter!("iap_session_logouts_total", "Logouts");
@@ -97,6 +99,7 @@ pub(crate) struct LayerMetrics {
     pub(crate) created: Counter,
     not_created: [Counter; KeptOut::ALL.len()],
     pub(crate) bound_elsewhere: Counter,
+    pub(crate) stale: Counter,
     pub(crate) logins: Counter,
     pub(crate) logouts: Counter,
     pub(crate) hits: Counter,
@@ -116,6 +119,7 @@ impl LayerMetrics {
             not_created: KeptOut::ALL
                 .map(|why| counter!("iap_session_not_created_total", "reason" => why.as_str())),
             bound_elsewhere: counter!("iap_session_bound_elsewhere_total"),
+            stale: counter!("iap_session_stale_total"),
             logins: counter!("iap_session_logins_total"),
             logouts: counter!("iap_session_logouts_total"),
             hits: counter!("iap_session_loads_total", "result" => "hit"),

@@ -129,7 +129,7 @@ use std::time::Duration;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
-use crate::record::{Created, Loaded, Summary};
+use crate::record::{Created, Loaded, Record, Summary};
 use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 /// A future that can be stored and sent, so that stores are usable as `dyn SessionStore`.
@@ -242,6 +242,13 @@ pub trait SessionStore: Send + Sync + 'static {
         let _ = listener;
     }
 
+    /// What is known of a session without asking, read at most `max_age` ago: for a request that would fail
+    /// otherwise while the store is away. A store that keeps nothing aside, as is the default, knows nothing.
+    fn stale(&self, key: SessionKey, max_age: Duration) -> Option<Arc<Record>> {
+        let _ = (key, max_age);
+        None
+    }
+
     /// Loads a session for a cache.
     ///
     /// # Errors
@@ -296,6 +303,9 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
     }
     fn listen(&self, listener: Arc<dyn ChangeListener>) {
         (**self).listen(listener);
+    }
+    fn stale(&self, key: SessionKey, max_age: Duration) -> Option<Arc<Record>> {
+        (**self).stale(key, max_age)
     }
     fn load_watched(
         &self,

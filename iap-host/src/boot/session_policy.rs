@@ -78,6 +78,7 @@ pub(super) fn session_policy(route: &RouteSession, config: &SessionsConfig, prox
         outage: match route.outage {
             config::Outage::FailClosed => Outage::FailClosed,
             config::Outage::Anonymous => Outage::Anonymous,
+            config::Outage::Stale => Outage::Stale(route.max_stale.0),
         },
         forward: proxied,
         carrier: match route.carrier {

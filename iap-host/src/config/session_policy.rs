@@ -139,6 +139,8 @@ pub(crate) struct RouteSession {
     pub(crate) mode: SessionMode,
     pub(crate) carrier: Carrier,
     pub(crate) outage: Outage,
+    /// How old what is known may be, with `outage: stale`.
+    pub(crate) max_stale: Span,
     pub(crate) idle: Option<Span>,
     pub(crate) absolute: Option<Span>,
 }
@@ -152,6 +154,10 @@ impl Default for RouteSession {
 impl RouteSession {
     /// Checks the lives of sessions against those of `sessions`.
     pub(super) fn check(&self, sessions: &SessionsConfig) -> Result<(), String> {
+        let near = sessions.redis.as_ref().is_some_and(|redis| redis.near_cache.enabled);
+        if self.outage == Outage::Stale && !near {
+            return Err("session: `outage: stale` needs sessions.redis.near_cache".to_owned());
+        }
         check_lives(self.idle, self.absolute, sessions).map_err(|error| format!("session: {error}"))
     }
 }
@@ -174,7 +180,14 @@ pub(super) fn check_lives(
 
 impl From<SessionMode> for RouteSession {
     fn from(mode: SessionMode) -> Self {
-        Self { mode, carrier: Carrier::Cookie, outage: Outage::FailClosed, idle: None, absolute: None }
+        Self {
+            mode,
+            carrier: Carrier::Cookie,
+            outage: Outage::FailClosed,
+            max_stale: Span::seconds(60),
+            idle: None,
+            absolute: None,
+        }
     }
 }
 
@@ -199,6 +212,8 @@ pub(crate) enum Carrier {
 pub(crate) enum Outage {
     FailClosed,
     Anonymous,
+    /// Reads go on with what the near cache knows.
+    Stale,
 }
 
 /// What a route has under `session`.

@@ -87,6 +87,7 @@ fn errors_of_sessions_name_the_place_and_the_remedy() {
         ("sessions: {bind: [ip]}\n", "iap.yaml:1:19: ", "expected one of address"),
         ("sessions: {groups: {a: {max_per_user: 0}}}\n", "iap.yaml: ", "sessions.groups.a.max_per_user"),
         ("sessions: {groups: {a: {max_per_user: 1, idle: 13h}}}\n", "iap.yaml: ", "longer than `absolute`"),
+        ("routes:\n  - {name: a, files: x, session: {outage: stale}}\n", "iap.yaml:2:5: ", "near_cache"),
         ("routes:\n  - {name: a, service: demo-shop, session: maybe}\n", "iap.yaml:2:35: ", "`existing`"),
         (
             "routes:\n  - {name: a, service: demo-shop, session: {idle: 0s}}\n",

@@ -1,5 +1,7 @@
 //! Loading at first use.
 
+use std::time::Duration;
+
 use iap_core::hooks::{Field, Stage};
 
 use crate::carrier::token::Presented;
@@ -86,11 +88,13 @@ impl Session {
                 if let Some(span) = &mut span {
                     span.fail(error.kind().as_str());
                 }
-                let outage = error.kind() == StoreErrorKind::Unavailable;
                 let base = match self.inner.visit.policy.outage {
-                    Outage::Anonymous if outage => Base::Degraded,
-                    _ => Base::Failed(error.kind()),
+                    _ if error.kind() != StoreErrorKind::Unavailable => None,
+                    Outage::Anonymous => Some(Base::Degraded),
+                    Outage::Stale(max_age) => self.stale(max_age),
+                    Outage::FailClosed => None,
                 };
+                let base = base.unwrap_or(Base::Failed(error.kind()));
                 Answer { base, ended: None, outdated: None }
             }
         }
@@ -99,6 +103,22 @@ impl Session {
     async fn ask_stores(&self) -> Result<Answer, StoreError> {
         let answer = self.ask_store().await?;
         self.adopted(answer).await
+    }
+
+    /// What was known of the session a while ago, for requests that change nothing.
+    fn stale(&self, max_age: Duration) -> Option<Base> {
+        let (shared, visit) = (&self.inner.shared, &self.inner.visit);
+        if !visit.visitor.only_reads() {
+            return None;
+        }
+        let known =
+            |presented: &Presented| shared.store.stale(shared.store.ids().key(&presented.id), max_age);
+        let record =
+            visit.presented.iter().find_map(known).filter(|record| !self.is_bound_elsewhere(record))?;
+        shared.metrics.stale.increment(1);
+        // As if it had been used just now: an access cannot be noted.
+        let now_ms = record.accessed_ms;
+        Some(Base::Found { record, now_ms, by_old_id: false })
     }
 
     /// Tries the ids one after the other. An error of one of them is the answer unless another

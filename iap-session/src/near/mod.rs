@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use crate::error::StoreError;
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
-use crate::record::{Created, Loaded, Record};
+use crate::record::{Created, Loaded, Record, millis};
 use crate::store::{
     BoxFuture, Change, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched,
 };
@@ -105,6 +105,12 @@ impl<S: SessionStore> NearCache<S> {
         &self.store
     }
 
+    /// Who the store tells of changes.
+    #[cfg(test)]
+    pub(crate) fn listener(&self) -> &impl ChangeListener {
+        &*self.cache
+    }
+
     async fn load_now(&self, key: SessionKey, known: Option<u64>) -> Result<Option<Loaded>, StoreError> {
         let cached = match self.cache.look(&key) {
             Look::Fresh(record, now_ms) => {
@@ -152,6 +158,7 @@ impl<S: SessionStore> NearCache<S> {
             store_ms: now_ms,
             read_ms: self.cache.config.clock.now_ms(),
             read_at: Instant::now(),
+            trusted: true,
             user: record.user.as_deref().map(|user| self.store.ids().user_key(user).into()),
         };
         self.cache.shard(&record.key).lock().insert(entry, generation);
@@ -212,7 +219,7 @@ impl Cache {
         let mut shard = self.shard(key).lock();
         let Some(entry) = shard.get(key) else { return Look::Absent };
         let record = entry.record.clone();
-        let young = entry.read_at.elapsed() < self.config.max_staleness;
+        let young = entry.trusted && entry.read_at.elapsed() < self.config.max_staleness;
         // A clock that runs backwards says nothing about an age.
         let Some(age_ms) = now_ms.checked_sub(entry.read_ms).filter(|_| young) else {
             return Look::Stale(record);
@@ -235,6 +242,16 @@ impl Cache {
         }
     }
 
+    /// What was read of a session at most so long ago, whatever has become of it since.
+    fn stale(&self, key: &SessionKey, max_age: Duration) -> Option<Arc<Record>> {
+        let now_ms = self.config.clock.now_ms();
+        let mut shard = self.shard(key).lock();
+        let entry = shard.get(key)?;
+        let age = entry.read_at.elapsed().max(Duration::from_millis(now_ms.checked_sub(entry.read_ms)?));
+        let is_over = entry.record.is_expired(entry.store_ms.saturating_add(millis(age)));
+        (age <= max_age && !is_over).then(|| entry.record.clone())
+    }
+
     /// Brings the gauges up to date.
     fn measure(&self) {
         let sizes = self.shards.iter().map(|shard| shard.lock().size());
@@ -251,7 +268,7 @@ impl ChangeListener for Cache {
             Change::User(user) => self.shards.iter().for_each(|shard| shard.lock().forget_user(user)),
             Change::All => {
                 self.metrics.flushes.increment(1);
-                self.shards.iter().for_each(|shard| shard.lock().clear());
+                self.shards.iter().for_each(|shard| shard.lock().distrust());
             }
         }
     }
@@ -290,6 +307,10 @@ impl<S: SessionStore> SessionStore for NearCache<S> {
 
     fn load(&self, key: SessionKey, known: Option<u64>) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
         Box::pin(self.load_now(key, known))
+    }
+
+    fn stale(&self, key: SessionKey, max_age: Duration) -> Option<Arc<Record>> {
+        self.cache.stale(&key, max_age)
     }
 
     fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {

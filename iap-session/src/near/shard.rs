@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) store_ms: u64,
     pub(super) read_ms: u64,
     pub(super) read_at: Instant,
+    /// The store has told of changes ever since.
+    pub(super) trusted: bool,
     /// The user's name as indices know it.
     pub(super) user: Option<Arc<str>>,
 }
@@ -99,6 +101,7 @@ impl Shard {
         }
         if let Some(slot) = self.entries.get_mut(key).filter(|slot| slot.entry.record.version == version) {
             (slot.entry.store_ms, slot.entry.read_ms, slot.entry.read_at) = times;
+            slot.entry.trusted = true;
         }
     }
 
@@ -116,12 +119,10 @@ impl Shard {
         }
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Believes nothing any more without asking. What is there still saves transfers, and helps in an outage.
+    pub(super) fn distrust(&mut self) {
         self.generation += 1;
-        self.entries.clear();
-        self.hand.clear();
-        self.users.clear();
-        self.bytes = 0;
+        self.entries.values_mut().for_each(|slot| slot.entry.trusted = false);
     }
 
     /// Notes that one id leads to another. Without it the change is only seen when the store tells of it.

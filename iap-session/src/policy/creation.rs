@@ -118,6 +118,11 @@ impl Visitor {
         self.user_agent.as_ref().map(HeaderValue::as_bytes)
     }
 
+    /// Whether its method promises to change nothing (RFC 9110 section 9.2.1).
+    pub(crate) fn only_reads(&self) -> bool {
+        self.method == Method::GET || self.method == Method::HEAD
+    }
+
     pub(crate) fn kept_out(&self, filter: &CreationFilter) -> Option<KeptOut> {
         if filter.health_checks && self.method == Method::OPTIONS {
             return Some(KeptOut::HealthCheck);

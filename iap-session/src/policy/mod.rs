@@ -83,6 +83,10 @@ pub enum Outage {
     /// The request goes on as if there were no session. Writes still fail with 503. Not for routes
     /// that need a login.
     Anonymous,
+    /// A `GET` or `HEAD` goes on with what a [`NearCache`](crate::NearCache) in front of the store has read at most so
+    /// long ago; without that, and for other methods, it is as [`Outage::FailClosed`]. Who was logged out or
+    /// has ended meanwhile may be served as before, so keep it short. Writes still fail with 503.
+    Stale(Duration),
 }
 
 /// How the layer works; the same for all routes.

@@ -1,4 +1,6 @@
 use super::*;
+use crate::store::{Change, ChangeListener};
+use crate::{NearCache, NearCacheConfig};
 
 #[tokio::test]
 async fn a_failed_commit_is_never_a_success() {
@@ -56,6 +58,38 @@ async fn without_a_store_an_open_route_goes_on_but_never_writes() {
     let login = bench.app(async |session| session.login("alice").await);
     let response = send(&login, on_route(policy, get(&cookie))).await.unwrap();
     assert_eq!(response.status(), StatusCode::IM_A_TEAPOT, "a login needs the store");
+}
+
+#[tokio::test]
+async fn without_a_store_reads_go_on_with_what_was_known() {
+    let mut bench = bench();
+    let config = NearCacheConfig { clock: Arc::new(bench.clock.clone()), ..NearCacheConfig::default() };
+    let near = Arc::new(NearCache::new(bench.store.clone(), config));
+    bench.layer = SessionLayer::new(near.clone());
+    let cookie = bench.cookie().await;
+    let policy = SessionPolicy { outage: Outage::Stale(Duration::from_secs(60)), ..SessionPolicy::DEFAULT };
+    let seen = bench.app(async |session| {
+        assert_eq!(session.get::<bool>("seen").await?, Some(true));
+        Ok(())
+    });
+    let read = async || send(&seen, on_route(policy, get(&cookie))).await.map(|answer| answer.status());
+    assert_eq!(read().await.unwrap(), StatusCode::OK);
+
+    bench.store.fail_reads(true);
+    bench.store.fail_writes(true);
+    ChangeListener::changed(near.listener(), Change::All);
+    bench.clock.advance(Duration::from_secs(59));
+    assert_eq!(read().await.unwrap(), StatusCode::OK, "although it is not believed any more");
+    let strict = send(&seen, get(&cookie)).await.expect_err("a route that fails closed");
+    assert_eq!(strict.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let mut post = on_route(policy, get(&cookie));
+    *post.method_mut() = http::Method::POST;
+    let post = send(&seen, post).await.expect_err("what may change something needs the truth");
+    assert_eq!(post.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let write = send(&bench.writer(), on_route(policy, get(&cookie))).await.expect_err("no write is lost");
+    assert_eq!(write.status(), StatusCode::SERVICE_UNAVAILABLE);
+    bench.clock.advance(Duration::from_secs(2));
+    assert_eq!(read().await.expect_err("it is too old").status(), StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
