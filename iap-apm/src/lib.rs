@@ -90,15 +90,16 @@ pub use apm::{Apm, ApmBuilder};
 pub use bridge::ApmLayer;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 pub use history::{
-    Batch, History, LogQuery, Order, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
+    Batch, History, LogQuery, MetricAnswer, MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery,
+    MetricQuery, Order, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
     TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
 pub use keeping::Keeping;
 pub use live::{ActiveTransaction, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints};
 pub use model::{
-    LogLine, RouteStats, SeriesPoint, Source, Span, SpanKind, SpanNode, SpanStatus, Trace, TraceTree,
-    TransactionSummary, UNROUTED, Window,
+    LogLine, MetricKind, MetricPoint, MetricSeries, MetricValue, RouteStats, SeriesPoint, Source, Span,
+    SpanKind, SpanNode, SpanStatus, Trace, TraceTree, TransactionSummary, UNROUTED, Window,
 };
 pub use otlp::OtlpService;
 pub use record::Dropped;

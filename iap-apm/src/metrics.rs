@@ -7,7 +7,7 @@
 //! | `iap_http_requests_active` | |
 //! | `iap_apm_dropped_total` | `what`: see [`Dropped`](crate::Dropped) |
 //! | `iap_apm_not_kept_total`: for which others stand in the history, see [`Keeping`](crate::Keeping) | `what`: `transaction`, received `span`, `log` |
-//! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `request` |
+//! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `point`, `request` |
 //! | `iap_apm_history_evicted_total` | `why`: `age`, `size` |
 //! | `iap_apm_history_damaged_total` | |
 

@@ -4,6 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use iap_core::Body;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
@@ -12,8 +15,6 @@ use serde_json::json;
 
 use super::Signal;
 
-/// What is said to senders of metrics.
-pub(super) const NO_METRICS: &str = "metrics are not taken in yet; send traces and logs only";
 const RETRY_AFTER_SECONDS: u16 = 1;
 
 /// How a body is written.
@@ -169,7 +170,11 @@ pub(super) fn success(
         Encoding::Protobuf => message(signal, rejected, reason),
         Encoding::Json if rejected == 0 => b"{}".to_vec(),
         Encoding::Json => {
-            let name = if signal == Signal::Traces { "rejectedSpans" } else { "rejectedLogRecords" };
+            let name = match signal {
+                Signal::Traces => "rejectedSpans",
+                Signal::Logs => "rejectedLogRecords",
+                Signal::Metrics => "rejectedDataPoints",
+            };
             // 64-bit integers are strings in protobuf's JSON.
             let partial = json!({ name: rejected.to_string(), "errorMessage": reason });
             json!({ "partialSuccess": partial }).to_string().into()
@@ -192,6 +197,10 @@ pub(super) fn message(signal: Signal, rejected: u64, reason: &str) -> Vec<u8> {
         Signal::Logs => {
             let partial = ExportLogsPartialSuccess { rejected_log_records: count, error_message };
             ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        Signal::Metrics => {
+            let partial = ExportMetricsPartialSuccess { rejected_data_points: count, error_message };
+            ExportMetricsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
         }
     }
 }
