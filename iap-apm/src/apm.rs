@@ -36,6 +36,7 @@ pub struct ApmBuilder {
     flush_interval: Duration,
     max_routes: usize,
     keeping: Keeping,
+    max_series: Option<(usize, usize)>,
 }
 
 impl ApmBuilder {
@@ -97,6 +98,14 @@ impl ApmBuilder {
         self
     }
 
+    /// Series of metrics that are received of one service, and of all; see
+    /// [`OtlpService::max_series`].
+    #[must_use]
+    pub fn max_series(mut self, of_one_service: usize, of_all: usize) -> Self {
+        self.max_series = Some((of_one_service, of_all));
+        self
+    }
+
     /// Starts the collector.
     ///
     /// # Errors
@@ -135,7 +144,10 @@ impl ApmBuilder {
             .name("iap-apm".into())
             .spawn(move || runtime.block_on(collector.run(inbox)))
             .map_err(|error| Error::with_source(ErrorKind::Thread, error))?;
-        let otlp = OtlpService::new(history.clone()).following(marks, self.keeping.slow);
+        let mut otlp = OtlpService::new(history.clone()).following(marks, self.keeping.slow);
+        if let Some((of_one_service, of_all)) = self.max_series {
+            otlp = otlp.max_series(of_one_service, of_all);
+        }
         Ok(Apm { otlp, history, shared, commands })
     }
 }
@@ -170,6 +182,7 @@ impl Apm {
             flush_interval: Duration::from_millis(200),
             max_routes: 200,
             keeping: Keeping::default(),
+            max_series: None,
         }
     }
 

@@ -40,6 +40,11 @@ impl HistoryError {
         self
     }
 
+    /// What it says, without the cause.
+    pub fn message(&self) -> &'static str {
+        self.message
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> HistoryErrorKind {
         self.kind

@@ -62,62 +62,38 @@ pub(super) fn take(origin: &Origin, scope: &str, metric: proto::Metric, now_us: 
         unit: cut_owned(metric.unit, MAX_UNIT),
         description: cut_owned(metric.description, MAX_DESCRIPTION),
     };
-    let mut one = |head: Head, value: Result<MetricValue, &'static str>| {
+    each_point(metric.data, |head, value| {
         if head.flags & NO_VALUE != 0 {
             return;
         }
         let (start_us, time_us) = (head.start_ns / 1_000, head.time_ns / 1_000);
-        match check_time(&head, now_us)
-            .and(value)
-            .and_then(|value| Ok((value, add(&series, head.attributes)?)))
-        {
+        let checked = check_time(&head, now_us).and(value);
+        match checked.and_then(|value| Ok((value, labelled(&series, head.attributes)?))) {
             Ok((value, series)) => sink.point(series, MetricPoint { time_us, start_us, value }),
             Err(reason) => sink.refuse(1, reason),
         }
-    };
-    match metric.data {
-        None => {}
-        Some(Data::Gauge(proto::Gauge { data_points })) | Some(Data::Sum(proto::Sum { data_points, .. })) => {
-            for point in data_points {
-                let value = number(&point);
-                one(
-                    head(point.attributes, point.start_time_unix_nano, point.time_unix_nano, point.flags),
-                    value,
-                );
-            }
-        }
-        Some(Data::Histogram(histogram)) => {
-            for mut point in histogram.data_points {
-                let value = explicit(&mut point);
-                one(
-                    head(point.attributes, point.start_time_unix_nano, point.time_unix_nano, point.flags),
-                    value,
-                );
-            }
-        }
-        Some(Data::ExponentialHistogram(histogram)) => {
-            for mut point in histogram.data_points {
-                let value = exponential(&mut point);
-                one(
-                    head(point.attributes, point.start_time_unix_nano, point.time_unix_nano, point.flags),
-                    value,
-                );
-            }
-        }
-        Some(Data::Summary(summary)) => {
-            for point in summary.data_points {
-                let value = quantiles(&point);
-                one(
-                    head(point.attributes, point.start_time_unix_nano, point.time_unix_nano, point.flags),
-                    value,
-                );
-            }
-        }
-    }
+    });
 }
 
-fn head(attributes: Vec<KeyValue>, start_ns: u64, time_ns: u64, flags: u32) -> Head {
-    Head { attributes, start_ns, time_ns, flags }
+/// Calls `each` with every point.
+fn each_point(data: Option<Data>, mut each: impl FnMut(Head, Result<MetricValue, &'static str>)) {
+    macro_rules! all {
+        ($points:expr, $value:path) => {
+            for mut point in $points {
+                let value = $value(&mut point);
+                let (start_ns, time_ns) = (point.start_time_unix_nano, point.time_unix_nano);
+                each(Head { attributes: point.attributes, start_ns, time_ns, flags: point.flags }, value);
+            }
+        };
+    }
+    match data {
+        None => {}
+        Some(Data::Gauge(gauge)) => all!(gauge.data_points, number),
+        Some(Data::Sum(sum)) => all!(sum.data_points, number),
+        Some(Data::Histogram(histogram)) => all!(histogram.data_points, explicit),
+        Some(Data::ExponentialHistogram(histogram)) => all!(histogram.data_points, exponential),
+        Some(Data::Summary(summary)) => all!(summary.data_points, quantiles),
+    }
 }
 
 /// What a metric is, if it can be taken at all.
@@ -161,7 +137,7 @@ fn points(metric: &proto::Metric) -> u64 {
 
 /// The series of a point: labels that are too many or too long are not cut, since that could make one
 /// series of two.
-fn add(series: &MetricSeries, attributes: Vec<KeyValue>) -> Result<MetricSeries, &'static str> {
+fn labelled(series: &MetricSeries, attributes: Vec<KeyValue>) -> Result<MetricSeries, &'static str> {
     if series.labels.len() + attributes.len() > MAX_LABELS {
         return Err("a point has too many attributes");
     }
@@ -188,7 +164,7 @@ fn check_time(head: &Head, now_us: u64) -> Result<(), &'static str> {
     }
 }
 
-fn number(point: &proto::NumberDataPoint) -> Result<MetricValue, &'static str> {
+fn number(point: &mut proto::NumberDataPoint) -> Result<MetricValue, &'static str> {
     let number = match point.value {
         Some(proto::number_data_point::Value::AsDouble(number)) => number,
         Some(proto::number_data_point::Value::AsInt(number)) => number as f64,
@@ -263,7 +239,7 @@ fn distribution(
     MetricValue::Distribution(Distribution { count, sum: finite(sum), min, max, buckets })
 }
 
-fn quantiles(point: &proto::SummaryDataPoint) -> Result<MetricValue, &'static str> {
+fn quantiles(point: &mut proto::SummaryDataPoint) -> Result<MetricValue, &'static str> {
     if point.quantile_values.len() > MAX_QUANTILES {
         return Err("a summary has too many quantiles");
     }

@@ -9,6 +9,7 @@ mod console;
 mod error;
 mod guard;
 mod health;
+mod metrics;
 mod params;
 mod processes;
 mod reload;
@@ -161,6 +162,8 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/routes", get(telemetry::routes))
         .route("/api/series", get(telemetry::series))
         .route("/api/logs", get(telemetry::logs))
+        .route("/api/metrics/names", get(metrics::names))
+        .route("/api/metrics/query", get(metrics::query))
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/{key}", get(sessions::one).delete(sessions::revoke))
         .route("/api/audience", get(audience::audience))

@@ -18,20 +18,20 @@ const DEFAULT_WINDOW_S: u64 = 300;
 /// Steps of a series that names no step.
 const DEFAULT_STEPS: u64 = 60;
 
-fn apm(state: &AdminState) -> ApiResult<&Apm> {
+pub(super) fn apm(state: &AdminState) -> ApiResult<&Apm> {
     state.0.apm.as_ref().ok_or_else(|| ApiError::not_found("the APM is switched off"))
 }
 
 /// The time a query covers: `last_s` up to now, or `from_us` to `to_us`.
-#[derive(Debug)]
-struct Range {
-    last_s: Option<u64>,
-    from_us: Option<u64>,
-    to_us: Option<u64>,
+#[derive(Debug, Default)]
+pub(super) struct Range {
+    pub(super) last_s: Option<u64>,
+    pub(super) from_us: Option<u64>,
+    pub(super) to_us: Option<u64>,
 }
 
 impl Range {
-    fn window(&self) -> ApiResult<Window> {
+    pub(super) fn window(&self) -> ApiResult<Window> {
         let now_us = SystemClock.now_ms() * 1000 + 999;
         match (self.last_s, self.from_us, self.to_us) {
             (last, None, None) => {

@@ -133,6 +133,7 @@ pub(crate) fn open_apm(
         Rate::All => Keeping::all(),
     };
     let builder = Apm::builder().history(history).service_name("gateway");
+    let builder = builder.max_series(config.max_series_per_service, config.max_series);
     builder.keeping(keeping.slow(config.slow.0)).build().map(Some).map_err(failed("apm"))
 }
 
