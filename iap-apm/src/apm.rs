@@ -1,16 +1,18 @@
 //! The whole, put together.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::active::ActiveTable;
 use crate::bridge::ApmLayer;
 use crate::collector::{Collector, Command, Settings};
 use crate::error::{Error, ErrorKind};
+use crate::export::{ExportSettings, Exporter, Outbox};
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::hooks::ApmHooks;
 use crate::keeping::Keeping;
@@ -128,6 +130,7 @@ impl ApmBuilder {
             live: LiveState::new(self.recent_points),
             marks: marks.clone(),
             not_kept: AtomicU64::new(0),
+            outbox: OnceLock::new(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -231,6 +234,25 @@ impl Apm {
     pub fn prometheus(&self) -> Option<String> {
         crate::metrics::publish(&self.shared);
         crate::metrics::prometheus()
+    }
+
+    /// Sends metrics and spans of this process to a collector, on `runtime`, until the exporter is stopped. Once
+    /// for each APM: a second export has no spans.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Export`] when the endpoint cannot be used.
+    pub fn export(&self, settings: ExportSettings, runtime: &Handle) -> Result<Exporter, Error> {
+        let outbox = Arc::new(Outbox::default());
+        let exporter = Exporter::start(self.clone(), settings.clone(), outbox.clone(), runtime)?;
+        if settings.traces {
+            let _ = self.shared.outbox.set(outbox);
+        }
+        Ok(exporter)
+    }
+
+    /// The name of this service.
+    pub(crate) fn service(&self) -> &str {
+        &self.shared.service
     }
 
     /// Waits until all that was recorded before the call can be queried.

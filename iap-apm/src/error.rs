@@ -71,6 +71,8 @@ pub enum ErrorKind {
     Closed,
     /// Another metrics recorder is installed in this process.
     RecorderTaken,
+    /// The settings of an export cannot be used.
+    Export,
 }
 
 /// An error of the APM.
@@ -107,6 +109,7 @@ impl fmt::Display for Error {
             ErrorKind::History => "the history did not take all data",
             ErrorKind::Closed => "the APM was shut down",
             ErrorKind::RecorderTaken => "another metrics recorder is installed",
+            ErrorKind::Export => "the settings of the export cannot be used",
         })
     }
 }

@@ -61,6 +61,7 @@
 //! | [`bridge`] | `tracing` events and spans, SQL statements |
 //! | [`tower_layer`] | the APM inside an existing tower or axum service |
 //! | [`otlp`] | the OTLP receiver, HTTP and gRPC |
+//! | [`export`] | our own metrics and spans to a collector, by OTLP |
 //! | [`live`] | the last two minutes, running transactions, points of the scatter |
 //! | [`metrics`] | Prometheus text |
 
@@ -69,6 +70,7 @@ mod apm;
 pub mod bridge;
 mod collector;
 mod error;
+pub mod export;
 pub mod history;
 pub mod hooks;
 mod keeping;
@@ -89,6 +91,7 @@ pub mod tower_layer;
 pub use apm::{Apm, ApmBuilder};
 pub use bridge::ApmLayer;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
+pub use export::{ExportProtocol, ExportSettings, Exporter};
 pub use history::{
     Batch, History, LogQuery, MetricAnswer, MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery,
     MetricQuery, Order, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,

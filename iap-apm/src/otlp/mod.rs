@@ -40,7 +40,7 @@ mod follow;
 mod grpc;
 mod points;
 mod series;
-mod status;
+pub(crate) mod status;
 
 use std::convert::Infallible;
 use std::fmt;

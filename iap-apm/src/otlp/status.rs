@@ -54,40 +54,42 @@ impl Encoding {
 
 /// `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Status {
+pub(crate) struct Status {
     #[prost(int32, tag = "1")]
-    pub(super) code: i32,
+    pub(crate) code: i32,
     #[prost(string, tag = "2")]
-    pub(super) message: String,
+    pub(crate) message: String,
     #[prost(message, repeated, tag = "3")]
-    pub(super) details: Vec<Detail>,
+    pub(crate) details: Vec<Detail>,
 }
 
 /// `google.protobuf.Any`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Detail {
+pub(crate) struct Detail {
     #[prost(string, tag = "1")]
-    pub(super) type_url: String,
+    pub(crate) type_url: String,
     #[prost(bytes = "vec", tag = "2")]
-    pub(super) value: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }
 
 /// `google.rpc.RetryInfo`: the same request may come again.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct RetryInfo {
+pub(crate) struct RetryInfo {
     #[prost(message, optional, tag = "1")]
-    pub(super) retry_delay: Option<Delay>,
+    pub(crate) retry_delay: Option<Delay>,
 }
 
-/// `google.protobuf.Duration` of whole seconds.
+/// `google.protobuf.Duration`.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub(super) struct Delay {
+pub(crate) struct Delay {
     #[prost(int64, tag = "1")]
-    pub(super) seconds: i64,
+    pub(crate) seconds: i64,
+    #[prost(int32, tag = "2")]
+    pub(crate) nanos: i32,
 }
 
 impl RetryInfo {
-    pub(super) const TYPE_URL: &str = "type.googleapis.com/google.rpc.RetryInfo";
+    pub(crate) const TYPE_URL: &str = "type.googleapis.com/google.rpc.RetryInfo";
 }
 
 /// Why a request was refused as a whole.
@@ -116,7 +118,8 @@ impl Refusal {
         let mut status =
             Status { code: code(self.status), message: self.message.to_owned(), details: Vec::new() };
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            let retry = RetryInfo { retry_delay: Some(Delay { seconds: RETRY_AFTER_SECONDS.into() }) };
+            let retry =
+                RetryInfo { retry_delay: Some(Delay { seconds: RETRY_AFTER_SECONDS.into(), nanos: 0 }) };
             let type_url = RetryInfo::TYPE_URL.to_owned();
             status.details.push(Detail { type_url, value: retry.encode_to_vec() });
         }

@@ -25,7 +25,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Json;
 use axum::routing::{get, post};
-use iap_apm::Apm;
+use iap_apm::{Apm, Exporter};
 use iap_core::Process;
 use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
@@ -56,6 +56,7 @@ struct Inner {
     reloads: Reloads,
     processes: ArcSwap<Vec<Arc<Process>>>,
     upstreams: ArcSwap<Vec<Arc<Upstream>>>,
+    exporter: ArcSwapOption<Exporter>,
 }
 
 /// What changes with the configuration alone.
@@ -125,6 +126,7 @@ impl AdminState {
             reloads,
             processes: ArcSwap::default(),
             upstreams: ArcSwap::default(),
+            exporter: ArcSwapOption::empty(),
         }))
     }
 
@@ -141,6 +143,11 @@ impl AdminState {
     /// Changes which upstreams there are.
     pub(crate) fn set_upstreams(&self, upstreams: Vec<Arc<Upstream>>) {
         self.0.upstreams.store(Arc::new(upstreams));
+    }
+
+    /// Makes what is exported visible.
+    pub(crate) fn set_exporter(&self, exporter: Option<Arc<Exporter>>) {
+        self.0.exporter.store(exporter);
     }
 
     /// Changes the host names that are served.
@@ -184,6 +191,8 @@ pub(crate) fn router(state: AdminState) -> Router {
 async fn status(State(state): State<AdminState>) -> Json<Value> {
     let facts = state.0.facts.load_full();
     let dropped = state.0.apm.as_ref().map(Apm::dropped);
-    Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "ready": state.0.readiness.get(),
-                 "config": state.0.reloads.state() }))
+    let exporter = state.0.exporter.load_full();
+    let export = exporter.map(|export| json!({ "metrics": export.metrics(), "traces": export.traces() }));
+    Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "export": export,
+                 "ready": state.0.readiness.get(), "config": state.0.reloads.state() }))
 }

@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use apm::ApmConfig;
+pub(crate) use apm::{ApmConfig, ExportConfig};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use files::FilesRef;
