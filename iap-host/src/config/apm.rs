@@ -138,3 +138,6 @@ fn ten_seconds() -> Span {
 fn yes() -> bool {
     true
 }
+
+#[cfg(test)]
+mod tests;
