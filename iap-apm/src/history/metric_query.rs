@@ -69,12 +69,12 @@ impl MetricFunction {
     }
 
     /// What shows most of a kind.
-    pub fn usual(kind: MetricKind) -> Self {
+    pub fn usual(kind: MetricKind, delta: bool) -> Self {
         match kind {
-            MetricKind::Counter => Self::Rate,
+            MetricKind::Counter | MetricKind::Summary => Self::Rate,
+            MetricKind::UpDownCounter if delta => Self::Rate,
             MetricKind::Gauge | MetricKind::UpDownCounter => Self::Avg,
             MetricKind::Histogram | MetricKind::ExponentialHistogram => Self::P95,
-            MetricKind::Summary => Self::Rate,
         }
     }
 }

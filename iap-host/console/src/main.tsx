@@ -8,6 +8,7 @@ import "./styles/shell.css";
 import "./styles/parts.css";
 import "./styles/overview.css";
 import "./styles/transaction.css";
+import "./styles/metrics.css";
 import "./styles/narrow.css";
 
 document.documentElement.lang = language();

@@ -72,12 +72,12 @@ impl<'a> Evaluation<'a> {
             return Err(invalid("kind: the name is used for several kinds of metrics; say which"));
         }
         let kind = kinds.first().copied();
-        let function = query.function.or(kind.map(MetricFunction::usual));
+        let delta = |series: &MetricSeries| series.temporality == Temporality::Delta;
+        let usual = |series: &MetricSeries| MetricFunction::usual(series.kind, delta(series));
+        let function = query.function.or(series.iter().find(right_kind).map(usual));
         let mut groups: BTreeMap<Labels, Vec<usize>> = BTreeMap::new();
         for (at, series) in series.iter().enumerate().filter(|(_, series)| right_kind(series)) {
-            let fits = |function: MetricFunction| {
-                function.fits(series.kind, series.temporality == Temporality::Delta)
-            };
+            let fits = |function: MetricFunction| function.fits(series.kind, delta(series));
             if !function.is_some_and(fits) {
                 return Err(invalid(
                     "fn: that cannot be computed of a metric of this kind: see docs/metrics.md",
