@@ -12,6 +12,7 @@ use crate::active::ActiveTable;
 use crate::bridge::ApmLayer;
 use crate::collector::{Collector, Command, Settings};
 use crate::error::{Error, ErrorKind};
+use crate::exemplars::Exemplars;
 use crate::export::{ExportSettings, Exporter, Outbox};
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::hooks::ApmHooks;
@@ -130,6 +131,7 @@ impl ApmBuilder {
             live: LiveState::new(self.recent_points),
             marks: marks.clone(),
             not_kept: AtomicU64::new(0),
+            exemplars: Exemplars::default(),
             outbox: OnceLock::new(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -234,6 +236,12 @@ impl Apm {
     pub fn prometheus(&self) -> Option<String> {
         crate::metrics::publish(&self.shared);
         crate::metrics::prometheus()
+    }
+
+    /// The same as OpenMetrics 1.0. Each bucket of `iap_http_request_duration_seconds` names the last transaction
+    /// in it that the history keeps.
+    pub fn openmetrics(&self) -> Option<String> {
+        self.prometheus().map(|text| crate::openmetrics::render(&text, &self.shared.exemplars))
     }
 
     /// Sends metrics and spans of this process to a collector, on `runtime`, until the exporter is stopped. Once

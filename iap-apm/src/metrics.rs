@@ -1,4 +1,5 @@
-//! Metrics in the Prometheus text format, without a server of their own.
+//! Metrics in the Prometheus text format, without a server of their own; as OpenMetrics, by
+//! [`Apm::openmetrics`](crate::Apm::openmetrics), with a trace id for each bucket of the request durations.
 //!
 //! | metric | labels |
 //! |---|---|
@@ -23,7 +24,7 @@ use crate::shared::Shared;
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Seconds: from a cached answer to a hanging upstream.
-const BUCKETS: [f64; 14] =
+pub(crate) const BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Makes this process's metrics (the `metrics` crate's) available to [`prometheus`]. To be called once,

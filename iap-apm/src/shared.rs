@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use crate::active::ActiveTable;
+use crate::exemplars::Exemplars;
 use crate::export::Outbox;
 use crate::live::LiveState;
 use crate::marks::Marks;
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub(crate) marks: Arc<Marks>,
     /// Transactions for which others stand in the history.
     pub(crate) not_kept: AtomicU64,
+    pub(crate) exemplars: Exemplars,
     /// Where spans go to be exported, too.
     pub(crate) outbox: OnceLock<Arc<Outbox>>,
 }

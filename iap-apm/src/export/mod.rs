@@ -40,6 +40,7 @@ use crate::error::Error;
 
 pub use ledger::Ledger;
 pub(crate) use outbox::Outbox;
+pub(crate) use own::sample;
 pub use transport::check_endpoint;
 
 /// How requests are sent.

@@ -195,7 +195,7 @@ fn summary(attributes: Vec<KeyValue>, spread: &Spread, start: u64, now: u64) -> 
 }
 
 /// `name{label="value",...} value`.
-fn sample(line: &str) -> Option<(String, Vec<(String, String)>, f64)> {
+pub(crate) fn sample(line: &str) -> Option<(String, Vec<(String, String)>, f64)> {
     if line.is_empty() || line.starts_with('#') {
         return None;
     }

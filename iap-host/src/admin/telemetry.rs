@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
-use http::header;
+use http::{HeaderMap, header};
 use iap_apm::model::Level;
 use iap_apm::{Apm, LogQuery, Order, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, Window};
 use iap_core::{Clock, SystemClock, TraceId};
@@ -17,6 +17,7 @@ use super::params::Params;
 const DEFAULT_WINDOW_S: u64 = 300;
 /// Steps of a series that names no step.
 const DEFAULT_STEPS: u64 = 60;
+const OPENMETRICS: &str = "application/openmetrics-text";
 
 pub(super) fn apm(state: &AdminState) -> ApiResult<&Apm> {
     state.0.apm.as_ref().ok_or_else(|| ApiError::not_found("the APM is switched off"))
@@ -46,7 +47,15 @@ impl Range {
     }
 }
 
-pub(super) async fn metrics(State(state): State<AdminState>) -> Response {
+/// Prometheus text, or OpenMetrics for those who ask for it.
+pub(super) async fn metrics(State(state): State<AdminState>, headers: HeaderMap) -> Response {
+    let asks = |value: &http::HeaderValue| value.to_str().is_ok_and(|value| value.contains(OPENMETRICS));
+    if headers.get_all(header::ACCEPT).iter().any(asks)
+        && let Some(text) = state.0.apm.as_ref().and_then(Apm::openmetrics)
+    {
+        let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        return ([(header::CONTENT_TYPE, content_type)], text).into_response();
+    }
     let text = state.0.apm.as_ref().and_then(Apm::prometheus).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

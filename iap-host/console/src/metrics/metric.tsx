@@ -62,7 +62,7 @@ export function MetricChart({ metric, last_s, turn }: { metric: MetricInfo; last
     const at = Array.from({ length: count }, (_, step) => ((data?.window.from_us ?? 0) + step * (data?.step_us ?? 0)) / 1e6);
     return [at, ...(data?.groups ?? []).slice(0, LINES).map((group) => group.values)];
   }, [data]);
-  const colors = [palette.accent, palette.p50, palette.p95, palette.p99, palette.ok, palette.bad];
+  const colors = [palette.p50, palette.p95, palette.p99, palette.ok, palette.bad, palette.text];
   const lines = groups.map((group, at) => ({
     name: by ? (group.labels[by] ?? t.none) : fn,
     color: colors[at % colors.length]!,
