@@ -39,13 +39,16 @@ pub(super) fn attribute(name: &str, value: &str) -> KeyValue {
     KeyValue { key: name.to_owned(), value: Some(value), ..KeyValue::default() }
 }
 
+/// Labels as they stand in the text.
+type TextLabels = Vec<(String, String)>;
+
 /// What belongs to one metric.
 #[derive(Default)]
 struct Family {
     kind: String,
     help: String,
-    numbers: Vec<(Vec<(String, String)>, f64)>,
-    spread: BTreeMap<Vec<(String, String)>, Spread>,
+    numbers: Vec<(TextLabels, f64)>,
+    spread: BTreeMap<TextLabels, Spread>,
 }
 
 /// A histogram or a summary while it is read.
@@ -84,7 +87,7 @@ pub(super) fn request(text: &str, reporter: &Reporter, now_ns: u64) -> (ExportMe
 }
 
 /// Puts a sample where it belongs: those of histograms and summaries have names of their own.
-fn take(families: &mut BTreeMap<String, Family>, name: &str, mut labels: Vec<(String, String)>, value: f64) {
+fn take(families: &mut BTreeMap<String, Family>, name: &str, mut labels: TextLabels, value: f64) {
     for (suffix, bound) in [("_bucket", Some("le")), ("_sum", None), ("_count", None), ("", Some("quantile"))]
     {
         let Some(base) = name.strip_suffix(suffix) else { continue };
@@ -112,7 +115,7 @@ fn metric(name: String, family: Family, start: u64, now: u64) -> Option<(proto::
         labels.iter().map(|(name, value)| attribute(name, value)).collect()
     };
     let points = (family.numbers.len() + family.spread.len()) as u64;
-    let number = |(labels, value): &(Vec<(String, String)>, f64)| proto::NumberDataPoint {
+    let number = |(labels, value): &(TextLabels, f64)| proto::NumberDataPoint {
         attributes: attributes(labels),
         start_time_unix_nano: start,
         time_unix_nano: now,
@@ -195,7 +198,7 @@ fn summary(attributes: Vec<KeyValue>, spread: &Spread, start: u64, now: u64) -> 
 }
 
 /// `name{label="value",...} value`.
-pub(crate) fn sample(line: &str) -> Option<(String, Vec<(String, String)>, f64)> {
+pub(crate) fn sample(line: &str) -> Option<(String, TextLabels, f64)> {
     if line.is_empty() || line.starts_with('#') {
         return None;
     }
@@ -210,7 +213,7 @@ pub(crate) fn sample(line: &str) -> Option<(String, Vec<(String, String)>, f64)>
 }
 
 /// Labels up to the `}`, and what follows it.
-fn labels(mut rest: &str) -> Option<(Vec<(String, String)>, &str)> {
+fn labels(mut rest: &str) -> Option<(TextLabels, &str)> {
     let mut labels = Vec::new();
     loop {
         rest = rest.trim_start_matches([',', ' ']);
