@@ -84,6 +84,7 @@ fn check_values(host: &Host, service: &str, sent: &Value) {
     assert!((by_country[1]["values"][0].as_f64().unwrap() - 150.0).abs() < 1e-3, "{by_country:?}");
     near("name=temperature&fn=last", 21.5);
     near("name=carts&fn=sum", 14.0);
+    assert_eq!(ask("name=carts").len(), 1, "what is usual can be computed, whatever is counted from");
     near("name=duration&fn=avg", 0.0505);
     let mut sizes: Vec<f64> =
         sent["sizes"].as_array().unwrap().iter().map(|size| size.as_f64().unwrap()).collect();
@@ -147,4 +148,28 @@ fn series_are_limited_by_configuration() {
     assert_eq!(answer.json()["partialSuccess"]["rejectedDataPoints"], "2", "{}", answer.text());
     let text = get(host.admin, "/metrics").text();
     assert!(text.contains(r#"iap_apm_otlp_rejected_total{what="point"} 2"#), "{text}");
+}
+
+#[test]
+fn exemplars_lead_to_transactions() {
+    let routes = "routes: [{name: hello, path: /, respond: {status: 200, body: hello}}]\n";
+    let host = Host::start(&format!("{CONFIG}{routes}"));
+    assert_eq!(get(host.http, "/").status, 200);
+    let text = common::eventually("an exemplar", || {
+        let accept = [("accept", "application/openmetrics-text; version=1.0.0, text/plain; q=0.5")];
+        let answer = send(host.admin, "GET", "/metrics", &accept, b"").unwrap();
+        assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+        Some(answer.text()).filter(|text| text.contains("# {trace_id="))
+    });
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let id = text.split("# {trace_id=\"").nth(1).unwrap().split('"').next().unwrap();
+    let trace = common::eventually("the transaction", || {
+        let answer = get(host.admin, &format!("/api/transactions/{id}"));
+        (answer.status == 200).then(|| answer.json())
+    });
+    assert_eq!(trace["summary"]["route"], "hello");
+    let plain = get(host.admin, "/metrics");
+    assert!(
+        plain.header("content-type").unwrap().starts_with("text/plain") && !plain.text().contains("# EOF")
+    );
 }
