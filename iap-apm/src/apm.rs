@@ -1,16 +1,19 @@
 //! The whole, put together.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::active::ActiveTable;
 use crate::bridge::ApmLayer;
 use crate::collector::{Collector, Command, Settings};
 use crate::error::{Error, ErrorKind};
+use crate::exemplars::Exemplars;
+use crate::export::{ExportSettings, Exporter, Outbox};
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::hooks::ApmHooks;
 use crate::keeping::Keeping;
@@ -36,6 +39,7 @@ pub struct ApmBuilder {
     flush_interval: Duration,
     max_routes: usize,
     keeping: Keeping,
+    max_series: Option<(usize, usize)>,
 }
 
 impl ApmBuilder {
@@ -97,6 +101,14 @@ impl ApmBuilder {
         self
     }
 
+    /// Series of metrics that are received of one service, and of all; see
+    /// [`OtlpService::max_series`].
+    #[must_use]
+    pub fn max_series(mut self, of_one_service: usize, of_all: usize) -> Self {
+        self.max_series = Some((of_one_service, of_all));
+        self
+    }
+
     /// Starts the collector.
     ///
     /// # Errors
@@ -119,6 +131,8 @@ impl ApmBuilder {
             live: LiveState::new(self.recent_points),
             marks: marks.clone(),
             not_kept: AtomicU64::new(0),
+            exemplars: Exemplars::default(),
+            outbox: OnceLock::new(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -135,7 +149,10 @@ impl ApmBuilder {
             .name("iap-apm".into())
             .spawn(move || runtime.block_on(collector.run(inbox)))
             .map_err(|error| Error::with_source(ErrorKind::Thread, error))?;
-        let otlp = OtlpService::new(history.clone()).following(marks, self.keeping.slow);
+        let mut otlp = OtlpService::new(history.clone()).following(marks, self.keeping.slow);
+        if let Some((of_one_service, of_all)) = self.max_series {
+            otlp = otlp.max_series(of_one_service, of_all);
+        }
         Ok(Apm { otlp, history, shared, commands })
     }
 }
@@ -170,6 +187,7 @@ impl Apm {
             flush_interval: Duration::from_millis(200),
             max_routes: 200,
             keeping: Keeping::default(),
+            max_series: None,
         }
     }
 
@@ -218,6 +236,31 @@ impl Apm {
     pub fn prometheus(&self) -> Option<String> {
         crate::metrics::publish(&self.shared);
         crate::metrics::prometheus()
+    }
+
+    /// The same as OpenMetrics 1.0. Each bucket of `iap_http_request_duration_seconds` names the last transaction
+    /// in it that the history keeps.
+    pub fn openmetrics(&self) -> Option<String> {
+        self.prometheus().map(|text| crate::openmetrics::render(&text, &self.shared.exemplars))
+    }
+
+    /// Sends metrics and spans of this process to a collector, on `runtime`, until the exporter is stopped. Once
+    /// for each APM: a second export has no spans.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Export`] when the endpoint cannot be used.
+    pub fn export(&self, settings: ExportSettings, runtime: &Handle) -> Result<Exporter, Error> {
+        let outbox = Arc::new(Outbox::default());
+        let exporter = Exporter::start(self.clone(), settings.clone(), outbox.clone(), runtime)?;
+        if settings.traces {
+            let _ = self.shared.outbox.set(outbox);
+        }
+        Ok(exporter)
+    }
+
+    /// The name of this service.
+    pub(crate) fn service(&self) -> &str {
+        &self.shared.service
     }
 
     /// Waits until all that was recorded before the call can be queried.

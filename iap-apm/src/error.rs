@@ -40,6 +40,11 @@ impl HistoryError {
         self
     }
 
+    /// What it says, without the cause.
+    pub fn message(&self) -> &'static str {
+        self.message
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> HistoryErrorKind {
         self.kind
@@ -66,6 +71,8 @@ pub enum ErrorKind {
     Closed,
     /// Another metrics recorder is installed in this process.
     RecorderTaken,
+    /// The settings of an export cannot be used.
+    Export,
 }
 
 /// An error of the APM.
@@ -102,6 +109,7 @@ impl fmt::Display for Error {
             ErrorKind::History => "the history did not take all data",
             ErrorKind::Closed => "the APM was shut down",
             ErrorKind::RecorderTaken => "another metrics recorder is installed",
+            ErrorKind::Export => "the settings of the export cannot be used",
         })
     }
 }

@@ -61,6 +61,7 @@
 //! | [`bridge`] | `tracing` events and spans, SQL statements |
 //! | [`tower_layer`] | the APM inside an existing tower or axum service |
 //! | [`otlp`] | the OTLP receiver, HTTP and gRPC |
+//! | [`export`] | our own metrics and spans to a collector, by OTLP |
 //! | [`live`] | the last two minutes, running transactions, points of the scatter |
 //! | [`metrics`] | Prometheus text |
 
@@ -69,6 +70,8 @@ mod apm;
 pub mod bridge;
 mod collector;
 mod error;
+mod exemplars;
+pub mod export;
 pub mod history;
 pub mod hooks;
 mod keeping;
@@ -76,6 +79,7 @@ pub mod live;
 mod marks;
 pub mod metrics;
 pub mod model;
+mod openmetrics;
 pub mod otlp;
 mod record;
 mod shared;
@@ -89,16 +93,18 @@ pub mod tower_layer;
 pub use apm::{Apm, ApmBuilder};
 pub use bridge::ApmLayer;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
+pub use export::{ExportProtocol, ExportSettings, Exporter};
 pub use history::{
-    Batch, History, LogQuery, Order, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
+    Batch, History, LogQuery, MetricAnswer, MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery,
+    MetricQuery, Order, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
     TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
 pub use keeping::Keeping;
 pub use live::{ActiveTransaction, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints};
 pub use model::{
-    LogLine, RouteStats, SeriesPoint, Source, Span, SpanKind, SpanNode, SpanStatus, Trace, TraceTree,
-    TransactionSummary, UNROUTED, Window,
+    LogLine, MetricKind, MetricPoint, MetricSeries, MetricValue, RouteStats, SeriesPoint, Source, Span,
+    SpanKind, SpanNode, SpanStatus, Trace, TraceTree, TransactionSummary, UNROUTED, Window,
 };
 pub use otlp::OtlpService;
 pub use record::Dropped;

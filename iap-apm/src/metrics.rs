@@ -1,4 +1,5 @@
-//! Metrics in the Prometheus text format, without a server of their own.
+//! Metrics in the Prometheus text format, without a server of their own; as OpenMetrics, by
+//! [`Apm::openmetrics`](crate::Apm::openmetrics), with a trace id for each bucket of the request durations.
 //!
 //! | metric | labels |
 //! |---|---|
@@ -7,7 +8,8 @@
 //! | `iap_http_requests_active` | |
 //! | `iap_apm_dropped_total` | `what`: see [`Dropped`](crate::Dropped) |
 //! | `iap_apm_not_kept_total`: for which others stand in the history, see [`Keeping`](crate::Keeping) | `what`: `transaction`, received `span`, `log` |
-//! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `request` |
+//! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `point`, `request` |
+//! | `iap_apm_export_records_total`, see [`Ledger`](crate::export::Ledger) | `signal`: `metrics`, `traces`; `result`: `made`, `sent`, `rejected`, `dropped` |
 //! | `iap_apm_history_evicted_total` | `why`: `age`, `size` |
 //! | `iap_apm_history_damaged_total` | |
 
@@ -23,7 +25,7 @@ use crate::shared::Shared;
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
 
 /// Seconds: from a cached answer to a hanging upstream.
-const BUCKETS: [f64; 14] =
+pub(crate) const BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Seconds: the operations of a session store, most of them within a millisecond.

@@ -1,9 +1,11 @@
 //! What the recording side and the collector have in common.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 use crate::active::ActiveTable;
+use crate::exemplars::Exemplars;
+use crate::export::Outbox;
 use crate::live::LiveState;
 use crate::marks::Marks;
 use crate::record::Rings;
@@ -18,4 +20,7 @@ pub(crate) struct Shared {
     pub(crate) marks: Arc<Marks>,
     /// Transactions for which others stand in the history.
     pub(crate) not_kept: AtomicU64,
+    pub(crate) exemplars: Exemplars,
+    /// Where spans go to be exported, too.
+    pub(crate) outbox: OnceLock<Arc<Outbox>>,
 }

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{begin, finish};
 use iap_apm::history::HistoryResult;
 use iap_apm::{
-    Apm, Batch, ErrorKind, History, HistoryError, HistoryErrorKind, LogQuery, RouteStats, SeriesPoint,
-    SeriesQuery, SqliteHistory, SqliteOptions, Trace, TransactionPage, TransactionQuery, Window,
+    Apm, Batch, ErrorKind, History, HistoryError, HistoryErrorKind, LogQuery, MetricAnswer, MetricInfo,
+    MetricNamesQuery, MetricQuery, RouteStats, SeriesPoint, SeriesQuery, SqliteHistory, SqliteOptions, Trace,
+    TransactionPage, TransactionQuery, Window,
 };
 use iap_core::TraceId;
 use iap_core::hooks::Hooks;
@@ -44,6 +45,12 @@ impl History for Failing {
     }
     fn logs<'a>(&'a self, query: &'a LogQuery) -> HistoryResult<'a, Vec<iap_apm::LogLine>> {
         self.inner.logs(query)
+    }
+    fn metric_names<'a>(&'a self, query: &'a MetricNamesQuery) -> HistoryResult<'a, Vec<MetricInfo>> {
+        self.inner.metric_names(query)
+    }
+    fn metric<'a>(&'a self, query: &'a MetricQuery) -> HistoryResult<'a, MetricAnswer> {
+        self.inner.metric(query)
     }
 }
 

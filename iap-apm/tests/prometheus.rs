@@ -36,5 +36,26 @@ async fn requests_are_counted_by_route_and_routes_are_bounded() {
     assert_eq!(value(&text, bucket), Some(2.0));
     assert_eq!(value(&text, "iap_http_requests_active"), Some(1.0));
     assert_eq!(value(&text, r#"iap_apm_dropped_total{what="span"}"#), Some(0.0));
+
+    // OpenMetrics is the same with a trace for each bucket.
+    let open = apm.openmetrics().expect("installed");
+    assert!(open.ends_with("\n# EOF\n") && !open.contains("\n\n"), "{open}");
+    assert!(open.contains("# TYPE iap_http_requests counter\n") && open.contains("iap_http_requests_total{"));
+    let listed = common::listed(&apm).await;
+    let line = |route: &str| {
+        let start = format!("iap_http_request_duration_seconds_bucket{{route=\"{route}\"");
+        let mut lines =
+            open.lines().filter(|line| line.starts_with(&start) && line.contains(" # {trace_id="));
+        let (line, more) = (lines.next().expect("an exemplar"), lines.next());
+        assert_eq!(more, None, "one bucket has it");
+        line.to_owned()
+    };
+    for route in ["a", "b"] {
+        let ids: Vec<_> =
+            listed.iter().filter(|row| row.route == route).map(|row| row.trace_id.to_string()).collect();
+        let line = line(route);
+        assert!(ids.iter().any(|id| line.contains(&format!("# {{trace_id=\"{id}\"}} "))), "{line}");
+    }
+    assert!(line("other").contains("status_class=\"2xx\""), "{open}");
     drop(running);
 }

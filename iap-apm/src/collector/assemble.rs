@@ -61,7 +61,8 @@ impl Pending {
 /// How many records a batch holds.
 pub(super) fn records(batch: &Batch) -> usize {
     let spans: usize = batch.spans.iter().map(|trace| trace.spans.len()).sum();
-    spans + batch.transactions.len() + batch.logs.len()
+    let points: usize = batch.metrics.iter().map(|series| series.points.len()).sum();
+    spans + batch.transactions.len() + batch.logs.len() + points
 }
 
 pub(super) fn summary(

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use metrics::{Counter, Histogram, counter, histogram};
 
 use super::keeper::{ClassId, Keeper, METHODS};
+use crate::exemplars::HttpLabels;
 
 const CLASSES: [&str; 6] = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
 /// The label of routes beyond the limit.
@@ -40,13 +41,25 @@ impl HttpMetrics {
         self.handles[id] = Some(handles);
     }
 
-    fn register(&mut self, route: &str, method: u8, class: u8) -> (Counter, Histogram) {
+    /// The labels of a class.
+    pub(super) fn labels<T>(&mut self, keeper: &Keeper<T>, id: ClassId) -> HttpLabels {
+        let (route, method, class) = keeper.names(id);
+        let (route, method, class) = self.texts(route, method, class);
+        [route, method.to_owned(), class.to_owned()]
+    }
+
+    fn texts(&mut self, route: &str, method: u8, class: u8) -> (String, &'static str, &'static str) {
         if !self.routes.contains(route) && self.routes.len() < self.max_routes {
             self.routes.insert(route.to_owned());
         }
         let route = if self.routes.contains(route) { route } else { OTHER }.to_owned();
         let method = METHODS.get(usize::from(method)).copied().unwrap_or("_OTHER");
         let class = CLASSES.get(usize::from(class)).copied().unwrap_or(OTHER);
+        (route, method, class)
+    }
+
+    fn register(&mut self, route: &str, method: u8, class: u8) -> (Counter, Histogram) {
+        let (route, method, class) = self.texts(route, method, class);
         let requests = counter!(
             "iap_http_requests_total", "route" => route.clone(), "method" => method, "status_class" => class
         );

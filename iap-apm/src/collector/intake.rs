@@ -9,6 +9,7 @@ use iap_core::{Kind, TraceId};
 use super::held::{HELD_FOR, Part};
 use super::keeper::Ended;
 use super::{Collector, ROLL_EVERY, assemble, count};
+use crate::exemplars::Exemplar;
 use crate::hooks::ApmTransaction;
 use crate::marks::{Mark, spread};
 use crate::model::Level;
@@ -73,8 +74,13 @@ impl Collector {
         let trace_id = transaction.context.trace_id;
         let taken = transaction.take();
         self.shared.marks.overrule(trace_id, Mark::Begun);
+        let finish_status = finish.status;
         let row = assemble::summary(&self.shared, &transaction, taken.facts, end, finish, weight);
         self.shared.live.show(&row);
+        let id = self.keeper.class(&row.route, &transaction.method, finish_status);
+        let time_us = row.start_us + row.duration_us;
+        let exemplar = Exemplar { trace_id, seconds: row.duration_us as f64 / 1e6, time_us };
+        self.shared.exemplars.note(self.metrics.labels(&self.keeper, id), exemplar);
         if self.has_room() {
             self.pending.add_transaction(row);
         }

@@ -3,6 +3,8 @@
 //! [`History`] is what an engine implements. The embedded one is [`SqliteHistory`]; others (a
 //! ClickHouse, a Tempo) implement the same trait, and all who read go through it.
 
+mod evaluate;
+mod metric_query;
 mod query;
 mod sqlite;
 
@@ -13,8 +15,15 @@ use std::sync::Arc;
 use iap_core::TraceId;
 
 use crate::error::HistoryError;
-use crate::model::{LogLine, RouteStats, SeriesPoint, Span, Trace, TransactionSummary, Window};
+use crate::model::{
+    LogLine, MetricPoint, MetricSeries, RouteStats, SeriesPoint, Span, Trace, TransactionSummary, Window,
+};
 
+pub use evaluate::Evaluation;
+pub use metric_query::{
+    MAX_GROUPS, MAX_METRICS, MAX_VALUES, MetricAnswer, MetricFunction, MetricGroup, MetricInfo,
+    MetricNamesQuery, MetricQuery,
+};
 pub use query::{
     LogQuery, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter, TransactionPage,
     TransactionQuery,
@@ -36,6 +45,15 @@ pub struct TraceSpans {
     pub spans: Vec<Span>,
 }
 
+/// Points of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesPoints {
+    /// The series.
+    pub series: MetricSeries,
+    /// Some of its points.
+    pub points: Vec<MetricPoint>,
+}
+
 /// What is written at once.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
@@ -45,12 +63,17 @@ pub struct Batch {
     pub spans: Vec<TraceSpans>,
     /// Log lines, with or without a trace.
     pub logs: Vec<LogLine>,
+    /// Points of metrics.
+    pub metrics: Vec<SeriesPoints>,
 }
 
 impl Batch {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.transactions.is_empty() && self.spans.is_empty() && self.logs.is_empty()
+        self.transactions.is_empty()
+            && self.spans.is_empty()
+            && self.logs.is_empty()
+            && self.metrics.is_empty()
     }
 }
 
@@ -60,7 +83,8 @@ impl Batch {
 /// - `append` answers `Ok` only once the batch survives the end of the process (`kill -9`) and is
 ///   seen by every query that begins afterwards. A refused batch has left nothing behind.
 /// - The same batch may come twice (a sender that lost our answer): a transaction is told apart by
-///   trace and span id, a span by its id inside the trace, a log line by all of its content.
+///   trace and span id, a span by its id inside the trace, a log line by all of its content, a point of a metric by its
+///   series and its two times.
 /// - Spans may come before, with or long after their transaction; [`History::trace`] merges them.
 /// - Listings and aggregates agree: of each trace they take the transactions of the first
 ///   [`Source`](crate::model::Source) present.
@@ -86,4 +110,10 @@ pub trait History: Send + Sync + 'static {
 
     /// Log lines by time, the latest `limit` of them.
     fn logs<'a>(&'a self, query: &'a LogQuery) -> HistoryResult<'a, Vec<LogLine>>;
+
+    /// The metrics that were reported in a window, by name; at most [`MAX_METRICS`].
+    fn metric_names<'a>(&'a self, query: &'a MetricNamesQuery) -> HistoryResult<'a, Vec<MetricInfo>>;
+
+    /// What one metric did step by step, computed by an [`Evaluation`].
+    fn metric<'a>(&'a self, query: &'a MetricQuery) -> HistoryResult<'a, MetricAnswer>;
 }

@@ -2,6 +2,7 @@
 //! ids are written as lower-case hexadecimal digits.
 
 pub(crate) mod hex;
+mod metric;
 mod stats;
 mod tree;
 
@@ -11,6 +12,10 @@ use iap_core::{SpanId, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use metric::{
+    Buckets, Distribution, Exponents, Labels, MetricKind, MetricPoint, MetricSeries, MetricValue, Quantiles,
+    Temporality,
+};
 pub use stats::{RouteStats, SeriesPoint, Window};
 pub use tree::{MAX_DEPTH, SpanNode, TraceTree};
 

@@ -12,12 +12,12 @@ use crate::text::{cut, cut_owned};
 
 const MAX_ATTRIBUTES: usize = 128;
 const MAX_EVENTS: usize = 128;
-const MAX_NAME: usize = 256;
+pub(super) const MAX_NAME: usize = 256;
 const MAX_VALUE: usize = 16 * 1_024;
 /// Text in all attributes of a record together.
 const MAX_RECORD: usize = 256 * 1_024;
 /// How far ahead of ours a sender's clock may be; what is later would stay on top of every listing.
-const MAX_AHEAD_US: u64 = 24 * 3_600_000_000;
+pub(super) const MAX_AHEAD_US: u64 = 24 * 3_600_000_000;
 /// Values inside one attribute, and how deep they nest.
 const MAX_VALUES: usize = 256;
 const MAX_DEPTH: usize = 8;
@@ -25,8 +25,11 @@ const MAX_DEPTH: usize = 8;
 /// Who reported: from the resource of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
-    service: String,
+    pub(super) service: String,
+    /// With what is needed to tell it from those of other services.
     instance: Option<String>,
+    /// As it was sent.
+    pub(super) instance_id: Option<String>,
 }
 
 impl Origin {
@@ -41,11 +44,12 @@ impl Origin {
             }
         };
         let service = text("service.name").unwrap_or_else(|| "unknown_service".to_owned());
-        let instance = text("service.instance.id").map(|instance| {
+        let instance_id = text("service.instance.id");
+        let instance = instance_id.clone().map(|instance| {
             let parts = [text("service.namespace"), Some(service.clone()), Some(instance)];
             parts.into_iter().flatten().collect::<Vec<_>>().join("/")
         });
-        Self { service, instance }
+        Self { service, instance, instance_id }
     }
 }
 
@@ -161,7 +165,7 @@ pub(super) fn log(
         id => Some(span_id(id).ok_or("a log record has no valid span id")?),
     };
     let time_us = [record.time_unix_nano, record.observed_time_unix_nano].into_iter().find(|time| *time > 0);
-    let message = match record.body.map(|body| value(body, &mut MAX_VALUES.clone(), 0)) {
+    let message = match record.body.map(value_of) {
         Some(Value::String(text)) => text,
         Some(other) => cut_owned(other.to_string(), MAX_VALUE),
         None => record.event_name,
@@ -226,7 +230,7 @@ fn attributes(list: Vec<KeyValue>, room: &mut usize, dropped: &mut u32) -> Attri
     *dropped = dropped.saturating_add(list.len().saturating_sub(MAX_ATTRIBUTES) as u32);
     let mut kept = Attributes::new();
     for attribute in list.into_iter().take(MAX_ATTRIBUTES) {
-        let value = value(attribute.value.unwrap_or_default(), &mut MAX_VALUES.clone(), 0);
+        let value = value_of(attribute.value.unwrap_or_default());
         let key = cut_owned(attribute.key, MAX_NAME);
         match room.checked_sub(key.len() + size(&value)) {
             Some(left) => {
@@ -249,6 +253,11 @@ fn size(value: &Value) -> usize {
         }
         _ => 8,
     }
+}
+
+/// A value on its own.
+pub(super) fn value_of(any: AnyValue) -> Value {
+    value(any, &mut MAX_VALUES.clone(), 0)
 }
 
 /// A value as JSON; bytes as hexadecimal digits, an empty value as null.

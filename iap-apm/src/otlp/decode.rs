@@ -1,11 +1,13 @@
 //! From bytes to a batch. One bad record never takes the others with it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Read;
 
 use http::StatusCode;
 use iap_core::TraceId;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::{logs::v1 as logs, trace::v1 as trace};
@@ -15,9 +17,14 @@ use serde_json::Value;
 
 use super::Signal;
 use super::convert::{self, Origin};
+use super::points::{self, Sink};
+use super::series::SeriesLimits;
 use super::status::{Encoding, Refusal};
-use crate::history::{Batch, TraceSpans};
-use crate::model::Span;
+use crate::history::{Batch, SeriesPoints, TraceSpans};
+use crate::model::{MetricPoint, MetricSeries, Span};
+
+/// Points of a request, each of which takes some hundred bytes.
+const MAX_POINTS: usize = 200_000;
 
 /// What a request held.
 #[derive(Debug, Default)]
@@ -28,6 +35,49 @@ pub(super) struct Decoded {
     /// Why the first of them was.
     pub(super) reason: Option<&'static str>,
     traces: HashMap<TraceId, usize>,
+    /// Where the points of a series are; `None` when it has no room.
+    series: HashMap<MetricSeries, Result<usize, &'static str>>,
+    points: usize,
+}
+
+/// Takes the points of a request.
+struct Points<'a> {
+    decoded: &'a mut Decoded,
+    limits: &'a SeriesLimits,
+    now_us: u64,
+}
+
+impl Sink for Points<'_> {
+    fn point(&mut self, series: MetricSeries, point: MetricPoint) {
+        let Decoded { batch, series: known, points, .. } = self.decoded;
+        if *points == MAX_POINTS {
+            return self.refuse(1, "a request has too many points");
+        }
+        let place = match known.entry(series) {
+            Entry::Occupied(place) => *place.get(),
+            Entry::Vacant(place) => {
+                let admitted = self.limits.admit(place.key(), self.now_us).map(|()| {
+                    batch.metrics.push(SeriesPoints { series: place.key().clone(), points: Vec::new() });
+                    batch.metrics.len() - 1
+                });
+                *place.insert(admitted)
+            }
+        };
+        match place {
+            Ok(at) => {
+                *points += 1;
+                batch.metrics[at].points.push(point);
+            }
+            Err(reason) => self.refuse(1, reason),
+        }
+    }
+
+    fn refuse(&mut self, points: u64, reason: &'static str) {
+        self.decoded.rejected += points;
+        if points > 0 {
+            self.decoded.reason.get_or_insert(reason);
+        }
+    }
 }
 
 impl Decoded {
@@ -67,6 +117,7 @@ pub(super) fn decode(
     gzip: bool,
     body: &[u8],
     max_bytes: usize,
+    limits: &SeriesLimits,
     now_us: u64,
 ) -> Result<Decoded, Refusal> {
     let inflated = if gzip && !body.is_empty() { Some(inflate(body, max_bytes)?) } else { None };
@@ -75,8 +126,8 @@ pub(super) fn decode(
         return Ok(Decoded::default());
     }
     match encoding {
-        Encoding::Protobuf => protobuf(signal, bytes, now_us),
-        Encoding::Json => json(signal, bytes, now_us),
+        Encoding::Protobuf => protobuf(signal, bytes, limits, now_us),
+        Encoding::Json => json(signal, bytes, limits, now_us),
     }
 }
 
@@ -90,7 +141,7 @@ fn inflate(body: &[u8], max_bytes: usize) -> Result<Vec<u8>, Refusal> {
     if inflated.len() > max_bytes { Err(Refusal::too_large()) } else { Ok(inflated) }
 }
 
-fn protobuf(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusal> {
+fn protobuf(signal: Signal, bytes: &[u8], limits: &SeriesLimits, now_us: u64) -> Result<Decoded, Refusal> {
     let bad = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body is not a valid protobuf request");
     let mut decoded = Decoded::default();
     match signal {
@@ -113,13 +164,25 @@ fn protobuf(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusa
                 }
             }
         }
+        Signal::Metrics => {
+            let mut sink = Points { decoded: &mut decoded, limits, now_us };
+            for group in ExportMetricsServiceRequest::decode(bytes).map_err(bad)?.resource_metrics {
+                let origin = Origin::of(&group.resource.unwrap_or_default().attributes);
+                for scope in group.scope_metrics {
+                    let target = scope.scope.unwrap_or_default().name;
+                    for metric in scope.metrics {
+                        points::take(&origin, &target, metric, now_us, &mut sink);
+                    }
+                }
+            }
+        }
     }
     Ok(decoded)
 }
 
 /// The envelope is walked by hand and each record read on its own, since reading all at once would let
 /// one record with a malformed id refuse the request.
-fn json(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusal> {
+fn json(signal: Signal, bytes: &[u8], limits: &SeriesLimits, now_us: u64) -> Result<Decoded, Refusal> {
     let bad = Refusal::new(StatusCode::BAD_REQUEST, "the body is not a valid JSON request");
     let mut request: Value = serde_json::from_slice(bytes).map_err(|_| bad.clone())?;
     if !request.is_object() {
@@ -130,6 +193,7 @@ fn json(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusal> {
     let (groups, scopes, records) = match signal {
         Signal::Traces => ("resourceSpans", "scopeSpans", "spans"),
         Signal::Logs => ("resourceLogs", "scopeLogs", "logRecords"),
+        Signal::Metrics => ("resourceMetrics", "scopeMetrics", "metrics"),
     };
     let mut decoded = Decoded::default();
     for mut group in take_list(&mut request, groups).ok_or_else(|| bad.clone())? {
@@ -148,6 +212,16 @@ fn json(signal: Signal, bytes: &[u8], now_us: u64) -> Result<Decoded, Refusal> {
                         Ok(record) => decoded.take_log(&origin, &target, record, now_us),
                         Err(_) => decoded.reject(malformed),
                     },
+                    Signal::Metrics => {
+                        let mut sink = Points { decoded: &mut decoded, limits, now_us };
+                        match points::from_json(record) {
+                            Some((metric, unread)) => {
+                                sink.refuse(unread, malformed);
+                                points::take(&origin, &target, metric, now_us, &mut sink);
+                            }
+                            None => sink.refuse(1, malformed),
+                        }
+                    }
                 }
             }
         }

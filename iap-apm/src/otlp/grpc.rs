@@ -83,9 +83,7 @@ impl Call {
         let signal = match path {
             "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Signal::Traces,
             "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Signal::Logs,
-            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => {
-                return Err(unimplemented(status::NO_METRICS));
-            }
+            "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => Signal::Metrics,
             _ => return Err(unimplemented("no such service or method")),
         };
         if !matches!(subtype(headers), Some("" | "+proto")) {

@@ -1,11 +1,11 @@
-//! The OTLP receiver: spans and log lines of applications behind the gateway, or without one.
+//! The OTLP receiver: spans, log lines and metrics of applications behind the gateway, or without one.
 //!
 //! Source: OTLP 1.11, <https://opentelemetry.io/docs/specs/otlp/>. On the same listener, by `Content-Type`:
 //!
-//! - OTLP/HTTP: `POST /v1/traces` and `POST /v1/logs`, protobuf or JSON and answered in the same, `gzip`
+//! - OTLP/HTTP: `POST /v1/traces`, `/v1/logs` and `/v1/metrics`, protobuf or JSON and answered in the same, `gzip`
 //!   or plain. Errors carry a `google.rpc.Status`.
-//! - OTLP/gRPC, over HTTP/2: `Export` of `opentelemetry.proto.collector.trace.v1.TraceService` and
-//!   `…logs.v1.LogsService`, one protobuf message, `gzip` or plain.
+//! - OTLP/gRPC, over HTTP/2: `Export` of `opentelemetry.proto.collector.trace.v1.TraceService`,
+//!   `…logs.v1.LogsService` and `…metrics.v1.MetricsService`, one protobuf message, `gzip` or plain.
 //!
 //! | HTTP | gRPC | when |
 //! |---|---|---|
@@ -18,7 +18,6 @@
 //! | 415 | `UNIMPLEMENTED` | another content type or encoding |
 //! | | `INTERNAL` | the message is not framed as it should be |
 //! | | `UNIMPLEMENTED` | no message, or more than one |
-//! | 501 | `UNIMPLEMENTED` | metrics are not taken in yet |
 //! | 503 with `Retry-After` | `UNAVAILABLE` with `RetryInfo` | too much at once, or the history is full or failing; nothing was kept |
 //! | 505 | | gRPC over HTTP/1.1 |
 //!
@@ -39,7 +38,9 @@ mod convert;
 mod decode;
 mod follow;
 mod grpc;
-mod status;
+mod points;
+mod series;
+pub(crate) mod status;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -57,6 +58,7 @@ use tower::Service;
 
 use self::decode::Decoded;
 use self::follow::Follow;
+use self::series::SeriesLimits;
 use self::status::{Encoding, Refusal};
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{BoxFuture, History};
@@ -70,6 +72,9 @@ const MAX_PENDING_BYTES: usize = 2 * MAX_BYTES;
 const DECODERS: usize = 2;
 /// What bodies are accounted in.
 const UNIT: usize = 1_024;
+/// Series of metrics that are taken of one service, and of all, unless changed.
+const MAX_SERIES_OF_SERVICE: usize = 10_000;
+const MAX_SERIES: usize = 100_000;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a request carries.
@@ -77,6 +82,18 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 enum Signal {
     Traces,
     Logs,
+    Metrics,
+}
+
+impl Signal {
+    /// What its records are called in our own metrics.
+    fn record(self) -> &'static str {
+        match self {
+            Self::Traces => "span",
+            Self::Logs => "log",
+            Self::Metrics => "point",
+        }
+    }
 }
 
 /// The receiver as a service: mount it on a listener that only your applications reach. See the
@@ -90,6 +107,7 @@ pub struct OtlpService {
     decoders: Arc<Semaphore>,
     max_bytes: usize,
     follow: Option<Follow>,
+    series: Arc<SeriesLimits>,
 }
 
 impl OtlpService {
@@ -102,6 +120,7 @@ impl OtlpService {
             decoders: Arc::new(Semaphore::new(DECODERS)),
             max_bytes: MAX_BYTES,
             follow: None,
+            series: Arc::new(SeriesLimits::new(MAX_SERIES_OF_SERVICE, MAX_SERIES)),
         }
     }
 
@@ -123,6 +142,14 @@ impl OtlpService {
     #[must_use]
     pub fn max_pending_bytes(mut self, bytes: usize) -> Self {
         self.room = Arc::new(Semaphore::new(bytes / UNIT));
+        self
+    }
+
+    /// Changes how many series of metrics are taken of one service, and of all together; by default 10,000
+    /// and 100,000. A series that was not reported for an hour does not count. Points of others are refused.
+    #[must_use]
+    pub fn max_series(mut self, of_one_service: usize, of_all: usize) -> Self {
+        self.series = Arc::new(SeriesLimits::new(of_one_service, of_all));
         self
     }
 
@@ -152,9 +179,9 @@ impl OtlpService {
             return Err(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2"));
         }
         let signal = match request.uri().path() {
-            "/v1/traces" => Some(Signal::Traces),
-            "/v1/logs" => Some(Signal::Logs),
-            "/v1/metrics" => None,
+            "/v1/traces" => Signal::Traces,
+            "/v1/logs" => Signal::Logs,
+            "/v1/metrics" => Signal::Metrics,
             _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "no such signal")),
         };
         if request.method() != Method::POST {
@@ -162,9 +189,6 @@ impl OtlpService {
         }
         let unknown_type = "the content type must be application/x-protobuf or application/json";
         let encoding = encoding.ok_or(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, unknown_type))?;
-        let Some(signal) = signal else {
-            return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, status::NO_METRICS));
-        };
         let gzip = is_gzip(request.headers())?;
         let (body, _room) = self.read_in_time(request.into_body(), self.max_bytes, |_| Ok(())).await?;
         Ok((signal, self.keep(signal, encoding, gzip, body).await?))
@@ -183,9 +207,10 @@ impl OtlpService {
         let decoder = decoder.map_err(|_| Refusal::overloaded(broke_off))?;
         let (max_bytes, now_us) = (self.max_bytes, self.clock.now_ms() * 1_000);
         // Decoding megabytes would hold up the other tasks of this thread.
+        let series = self.series.clone();
         let work = move || {
             let _decoder = decoder;
-            decode::decode(signal, encoding, gzip, &body, max_bytes, now_us)
+            decode::decode(signal, encoding, gzip, &body, max_bytes, &series, now_us)
         };
         let worked = tokio::task::spawn_blocking(work).await;
         let mut decoded = worked.map_err(|_| Refusal::overloaded(broke_off))??;
@@ -195,7 +220,7 @@ impl OtlpService {
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         self.history.append(batch).await.map_err(refused)?;
         if decoded.rejected > 0 {
-            let what = if signal == Signal::Traces { "span" } else { "log" };
+            let what = signal.record();
             metrics::counter!("iap_apm_otlp_rejected_total", "what" => what).increment(decoded.rejected);
         }
         Ok(decoded)

@@ -4,6 +4,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use iap_core::Body;
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsPartialSuccess, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
@@ -12,8 +15,6 @@ use serde_json::json;
 
 use super::Signal;
 
-/// What is said to senders of metrics.
-pub(super) const NO_METRICS: &str = "metrics are not taken in yet; send traces and logs only";
 const RETRY_AFTER_SECONDS: u16 = 1;
 
 /// How a body is written.
@@ -53,40 +54,42 @@ impl Encoding {
 
 /// `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Status {
+pub(crate) struct Status {
     #[prost(int32, tag = "1")]
-    pub(super) code: i32,
+    pub(crate) code: i32,
     #[prost(string, tag = "2")]
-    pub(super) message: String,
+    pub(crate) message: String,
     #[prost(message, repeated, tag = "3")]
-    pub(super) details: Vec<Detail>,
+    pub(crate) details: Vec<Detail>,
 }
 
 /// `google.protobuf.Any`.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Detail {
+pub(crate) struct Detail {
     #[prost(string, tag = "1")]
-    pub(super) type_url: String,
+    pub(crate) type_url: String,
     #[prost(bytes = "vec", tag = "2")]
-    pub(super) value: Vec<u8>,
+    pub(crate) value: Vec<u8>,
 }
 
 /// `google.rpc.RetryInfo`: the same request may come again.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct RetryInfo {
+pub(crate) struct RetryInfo {
     #[prost(message, optional, tag = "1")]
-    pub(super) retry_delay: Option<Delay>,
+    pub(crate) retry_delay: Option<Delay>,
 }
 
-/// `google.protobuf.Duration` of whole seconds.
+/// `google.protobuf.Duration`.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub(super) struct Delay {
+pub(crate) struct Delay {
     #[prost(int64, tag = "1")]
-    pub(super) seconds: i64,
+    pub(crate) seconds: i64,
+    #[prost(int32, tag = "2")]
+    pub(crate) nanos: i32,
 }
 
 impl RetryInfo {
-    pub(super) const TYPE_URL: &str = "type.googleapis.com/google.rpc.RetryInfo";
+    pub(crate) const TYPE_URL: &str = "type.googleapis.com/google.rpc.RetryInfo";
 }
 
 /// Why a request was refused as a whole.
@@ -115,7 +118,8 @@ impl Refusal {
         let mut status =
             Status { code: code(self.status), message: self.message.to_owned(), details: Vec::new() };
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            let retry = RetryInfo { retry_delay: Some(Delay { seconds: RETRY_AFTER_SECONDS.into() }) };
+            let retry =
+                RetryInfo { retry_delay: Some(Delay { seconds: RETRY_AFTER_SECONDS.into(), nanos: 0 }) };
             let type_url = RetryInfo::TYPE_URL.to_owned();
             status.details.push(Detail { type_url, value: retry.encode_to_vec() });
         }
@@ -169,7 +173,11 @@ pub(super) fn success(
         Encoding::Protobuf => message(signal, rejected, reason),
         Encoding::Json if rejected == 0 => b"{}".to_vec(),
         Encoding::Json => {
-            let name = if signal == Signal::Traces { "rejectedSpans" } else { "rejectedLogRecords" };
+            let name = match signal {
+                Signal::Traces => "rejectedSpans",
+                Signal::Logs => "rejectedLogRecords",
+                Signal::Metrics => "rejectedDataPoints",
+            };
             // 64-bit integers are strings in protobuf's JSON.
             let partial = json!({ name: rejected.to_string(), "errorMessage": reason });
             json!({ "partialSuccess": partial }).to_string().into()
@@ -192,6 +200,10 @@ pub(super) fn message(signal: Signal, rejected: u64, reason: &str) -> Vec<u8> {
         Signal::Logs => {
             let partial = ExportLogsPartialSuccess { rejected_log_records: count, error_message };
             ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        }
+        Signal::Metrics => {
+            let partial = ExportMetricsPartialSuccess { rejected_data_points: count, error_message };
+            ExportMetricsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::model::{Level, Source, SpanStatus, Trace, Window};
 use crate::testing::{span_id, trace_id};
 
 mod grpc;
+mod metrics;
 mod overload;
 
 const T0: u64 = 1_700_000_000_000_000;
@@ -307,9 +308,7 @@ async fn the_edges_of_the_protocol() {
     let (service, _) = receiver();
     for content_type in [PROTOBUF, JSON] {
         assert_eq!(send(&service, request("/v1/traces", content_type, "")).await.0, StatusCode::OK);
-        let (status, _, body) = send(&service, request("/v1/metrics", content_type, "")).await;
-        assert_eq!(status, StatusCode::NOT_IMPLEMENTED);
-        assert!(String::from_utf8_lossy(&body).contains("metrics are not taken in yet"));
+        assert_eq!(send(&service, request("/v1/metrics", content_type, "")).await.0, StatusCode::OK);
     }
     let unknown = request("/v1/traces", "text/plain", "");
     assert_eq!(send(&service, unknown).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);

@@ -50,6 +50,7 @@ mod tunnel;
 use std::fmt;
 use std::sync::Arc;
 
+use http::{Request, Response};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -67,6 +68,9 @@ pub use settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
 pub use status::{ServerState, ServerStatus, UpstreamStatus};
 pub use sticky::Sticky;
 
+use crate::body::Body;
+use crate::connection::Connection;
+use crate::error::Error;
 use balance::Balancer;
 pub(crate) use forward::forward;
 pub(crate) use health::{is_expected, question};
@@ -161,6 +165,18 @@ impl Upstream {
                 tasks.push(runtime.spawn(refresh).abort_handle());
             }
         }
+    }
+
+    /// Sends a request of our own, with a path as its target and a `Host`, and returns the response with a
+    /// streaming body. It is treated as a client's is: what cannot be connected to leads to the next server, and
+    /// nothing is sent twice unless [`UpstreamSettings::retry`] says so. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As for clients: retryable ones mean that nothing was sent.
+    pub async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Error> {
+        let nobody = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
+        let connection = Arc::new(Connection::new(nobody, nobody, false));
+        forward(self, &(), &(), &connection, Box::new(request), None).await
     }
 
     /// The upstream's name.

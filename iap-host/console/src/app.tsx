@@ -6,6 +6,7 @@ import { Ask } from "./ask";
 import { zone } from "./format";
 import { LANGUAGES, type Language, language, setLanguage, useText } from "./i18n";
 import type { Dictionary } from "./i18n/en";
+import { Metrics } from "./metrics";
 import { Overview } from "./overview";
 import { Link, useLocation } from "./router";
 import { Routes } from "./routes";
@@ -16,12 +17,13 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Segments } from "./ui/parts";
 
-type Section = "overview" | "transactions" | "routes" | "sessions" | "ask";
+type Section = "overview" | "transactions" | "routes" | "metrics" | "sessions" | "ask";
 
 const SECTIONS: { section: Section; to: string; icon: IconName }[] = [
   { section: "overview", to: "/", icon: "pulse" },
   { section: "transactions", to: "/transactions", icon: "list" },
   { section: "routes", to: "/routes", icon: "fork" },
+  { section: "metrics", to: "/metrics-explorer", icon: "chart" },
   { section: "sessions", to: "/sessions", icon: "people" },
   { section: "ask", to: "/ask", icon: "question" },
 ];
@@ -49,6 +51,7 @@ function view(path: string): View {
       return { section: head, title: (t) => t.transaction, show: () => <TransactionView key={key} id={key} /> };
     if (head === "transactions") return { section: head, title: (t) => t.transactions, show: () => <Transactions /> };
     if (head === "routes" && !id) return { section: head, title: (t) => t.routes, show: () => <Routes /> };
+    if (head === "metrics-explorer" && !id) return { section: "metrics", title: (t) => t.metrics, show: () => <Metrics /> };
     if (head === "sessions" && key)
       return { section: head, title: (t) => t.session, show: () => <SessionView key={key} id={key} /> };
     if (head === "sessions") return { section: head, title: (t) => t.sessions, show: () => <Sessions /> };

@@ -9,6 +9,7 @@ import "./styles/parts.css";
 import "./styles/overview.css";
 import "./styles/transaction.css";
 import "./styles/sessions.css";
+import "./styles/metrics.css";
 import "./styles/narrow.css";
 
 document.documentElement.lang = language();

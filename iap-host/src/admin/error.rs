@@ -39,7 +39,7 @@ impl ApiError {
 impl From<HistoryError> for ApiError {
     fn from(error: HistoryError) -> Self {
         match error.kind() {
-            HistoryErrorKind::InvalidQuery => Self::bad_request("the query is not valid"),
+            HistoryErrorKind::InvalidQuery => Self::bad_request(error.message()),
             _ => Error::new(Kind::Unavailable, Origin::Internal, "the history cannot be read now")
                 .with_source(error)
                 .into(),

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod guard;
 mod health;
+mod metrics;
 mod params;
 mod processes;
 mod reload;
@@ -25,7 +26,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Json;
 use axum::routing::{get, post};
-use iap_apm::Apm;
+use iap_apm::{Apm, Exporter};
 use iap_core::Process;
 use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
@@ -59,6 +60,7 @@ struct Inner {
     upstreams: ArcSwap<Vec<Arc<Upstream>>>,
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
+    exporter: ArcSwapOption<Exporter>,
 }
 
 /// What changes with the configuration alone.
@@ -129,6 +131,7 @@ impl AdminState {
             processes: ArcSwap::default(),
             upstreams: ArcSwap::default(),
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
+            exporter: ArcSwapOption::empty(),
         }))
     }
 
@@ -145,6 +148,11 @@ impl AdminState {
     /// Changes which upstreams there are.
     pub(crate) fn set_upstreams(&self, upstreams: Vec<Arc<Upstream>>) {
         self.0.upstreams.store(Arc::new(upstreams));
+    }
+
+    /// Makes what is exported visible.
+    pub(crate) fn set_exporter(&self, exporter: Option<Arc<Exporter>>) {
+        self.0.exporter.store(exporter);
     }
 
     /// Changes the host names that are served.
@@ -166,6 +174,8 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/routes", get(telemetry::routes))
         .route("/api/series", get(telemetry::series))
         .route("/api/logs", get(telemetry::logs))
+        .route("/api/metrics/names", get(metrics::names))
+        .route("/api/metrics/query", get(metrics::query))
         .route("/api/sessions", get(sessions::list))
         .route("/api/sessions/events", get(events::events))
         .route("/api/sessions/revoke", post(sessions::revoke))
@@ -188,6 +198,8 @@ pub(crate) fn router(state: AdminState) -> Router {
 async fn status(State(state): State<AdminState>) -> Json<Value> {
     let facts = state.0.facts.load_full();
     let dropped = state.0.apm.as_ref().map(Apm::dropped);
-    Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "ready": state.0.readiness.get(),
-                 "config": state.0.reloads.state() }))
+    let exporter = state.0.exporter.load_full();
+    let export = exporter.map(|export| json!({ "metrics": export.metrics(), "traces": export.traces() }));
+    Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "export": export,
+                 "ready": state.0.readiness.get(), "config": state.0.reloads.state() }))
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
-use http::header;
+use http::{HeaderMap, header};
 use iap_apm::model::Level;
 use iap_apm::{Apm, LogQuery, Order, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, Window};
 use iap_core::{Clock, SystemClock, TraceId};
@@ -17,21 +17,22 @@ use super::params::Params;
 const DEFAULT_WINDOW_S: u64 = 300;
 /// Steps of a series that names no step.
 const DEFAULT_STEPS: u64 = 60;
+const OPENMETRICS: &str = "application/openmetrics-text";
 
-fn apm(state: &AdminState) -> ApiResult<&Apm> {
+pub(super) fn apm(state: &AdminState) -> ApiResult<&Apm> {
     state.0.apm.as_ref().ok_or_else(|| ApiError::not_found("the APM is switched off"))
 }
 
 /// The time a query covers: `last_s` up to now, or `from_us` to `to_us`.
-#[derive(Debug)]
-struct Range {
-    last_s: Option<u64>,
-    from_us: Option<u64>,
-    to_us: Option<u64>,
+#[derive(Debug, Default)]
+pub(super) struct Range {
+    pub(super) last_s: Option<u64>,
+    pub(super) from_us: Option<u64>,
+    pub(super) to_us: Option<u64>,
 }
 
 impl Range {
-    fn window(&self) -> ApiResult<Window> {
+    pub(super) fn window(&self) -> ApiResult<Window> {
         let now_us = SystemClock.now_ms() * 1000 + 999;
         match (self.last_s, self.from_us, self.to_us) {
             (last, None, None) => {
@@ -46,7 +47,15 @@ impl Range {
     }
 }
 
-pub(super) async fn metrics(State(state): State<AdminState>) -> Response {
+/// Prometheus text, or OpenMetrics for those who ask for it.
+pub(super) async fn metrics(State(state): State<AdminState>, headers: HeaderMap) -> Response {
+    let asks = |value: &http::HeaderValue| value.to_str().is_ok_and(|value| value.contains(OPENMETRICS));
+    if headers.get_all(header::ACCEPT).iter().any(asks)
+        && let Some(text) = state.0.apm.as_ref().and_then(Apm::openmetrics)
+    {
+        let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        return ([(header::CONTENT_TYPE, content_type)], text).into_response();
+    }
     let text = state.0.apm.as_ref().and_then(Apm::prometheus).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

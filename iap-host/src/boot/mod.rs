@@ -3,6 +3,7 @@
 
 mod adopt;
 mod auth;
+mod export;
 mod gateway;
 mod import;
 mod processes;
@@ -18,7 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iap_apm::{Apm, Keeping, SqliteHistory, SqliteOptions};
+use iap_apm::{Apm, Exporter, Keeping, SqliteHistory, SqliteOptions};
 use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
@@ -26,6 +27,7 @@ use iap_session::Events;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use self::export::start_export;
 pub(crate) use self::import::import;
 
 use self::gateway::{Gateway, start_gateway};
@@ -36,6 +38,9 @@ use self::upstreams::Upstreams;
 use crate::admin::{self, AdminState, Facts};
 use crate::config::{ApmConfig, Config, Environment, Rate};
 use crate::handover;
+
+/// How long a collector may take for what is left at the end.
+const EXPORT_AT_END: Duration = Duration::from_secs(5);
 
 /// Why the platform did not start: which setting, what, and how to mend it.
 #[derive(Debug)]
@@ -91,6 +96,7 @@ pub(crate) struct Platform {
     runtime: Handle,
     pub(crate) addresses: Addresses,
     pub(crate) apm: Option<Apm>,
+    exporter: Option<Arc<Exporter>>,
     readiness: admin::Readiness,
 }
 
@@ -139,6 +145,7 @@ pub(crate) fn open_apm(
         Rate::All => Keeping::all(),
     };
     let builder = Apm::builder().history(history).service_name("gateway");
+    let builder = builder.max_series(config.max_series_per_service, config.max_series);
     builder.keeping(keeping.slow(config.slow.0)).build().map(Some).map_err(failed("apm"))
 }
 
@@ -191,6 +198,10 @@ pub(crate) async fn boot(
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
+    let export = apm.as_ref().zip(config.apm.export.as_ref());
+    let exporter =
+        export.map(|(apm, export)| start_export(export, apm, environment, &runtime)).transpose()?;
+    state.set_exporter(exporter.clone());
     readiness.set(true);
     Ok(Platform {
         config: config.clone(),
@@ -207,6 +218,7 @@ pub(crate) async fn boot(
         runtime,
         addresses,
         apm,
+        exporter,
         readiness,
     })
 }
@@ -293,6 +305,11 @@ impl Platform {
         }
         // They may use what is inside until their end.
         self.processes.stop().await;
+        if let (Some(exporter), Some(apm)) = (&self.exporter, &self.apm) {
+            // What was recorded last goes along.
+            let _ = apm.flush().await;
+            exporter.stop(EXPORT_AT_END).await;
+        }
         for server in self.inner {
             server.shutdown(Duration::from_millis(200)).await;
         }

@@ -22,9 +22,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
             "log.level: write off, error, warn, info, debug or trace, or a list like `info,iap_core=debug`",
         );
     }
-    if config.apm.history.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-        return general("apm.history: write a directory, or null to keep the history in memory");
-    }
+    config.apm.check().map_err(|message| Problem { route: None, message })?;
     if config.admin.hosts.iter().any(|host| host.is_empty() || !host.bytes().all(is_host_byte)) {
         return general("admin.hosts: write host names like `ops.example`, without scheme, port or `*`");
     }

@@ -2,6 +2,7 @@
 //! no secrets are read here (an invariant that a test enforces).
 
 mod adopt;
+mod apm;
 mod check;
 mod check_server;
 mod env;
@@ -25,11 +26,11 @@ mod upstream;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use adopt::{AdoptConfig, System};
+pub(crate) use apm::{ApmConfig, ExportConfig};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use files::FilesRef;
@@ -75,37 +76,6 @@ pub(crate) struct AdminConfig {
 impl Default for AdminConfig {
     fn default() -> Self {
         Self { listen: ([127, 0, 0, 1], 9900).into(), hosts: Vec::new() }
-    }
-}
-
-/// Application performance monitoring.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct ApmConfig {
-    pub(crate) enabled: bool,
-    /// The directory of the history; in memory when absent.
-    pub(crate) history: Option<PathBuf>,
-    pub(crate) max_age: Span,
-    pub(crate) max_size: ByteSize,
-    /// Ordinary transactions that are kept whole; beyond, some stand for others.
-    pub(crate) keep: Rate,
-    /// From when on a transaction is slow: those and failed ones are always kept.
-    pub(crate) slow: Span,
-    /// Where applications send their spans and logs, by OTLP/HTTP or OTLP/gRPC.
-    pub(crate) otlp: SocketAddr,
-}
-
-impl Default for ApmConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            history: Some("data/history".into()),
-            max_age: Span::seconds(7 * 24 * 3600),
-            max_size: ByteSize(2 << 30),
-            keep: Rate::PerSecond(200),
-            slow: Span::seconds(1),
-            otlp: ([127, 0, 0, 1], 4318).into(),
-        }
     }
 }
 

@@ -172,6 +172,7 @@ export async function narrow({ page, go, shot }) {
     ["transactions", "/transactions", "main tbody a"],
     ["transaction", transaction, ".statement pre"],
     ["routes", "/routes", ".uplot canvas"],
+    ["metrics", "/metrics-explorer", ".metric .uplot canvas"],
     ["sessions", "/sessions", ".events a"],
     ["session", session, ".facts"],
     ["ask", "/ask?q=what%20is%20wrong%20right%20now%3F", ".answer"],

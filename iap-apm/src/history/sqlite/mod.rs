@@ -9,7 +9,9 @@
 //! Writes go through one thread with a bounded queue; reads run on tokio's blocking threads, a few
 //! at a time.
 
+mod codec;
 mod files;
+mod metrics;
 mod read;
 mod schema;
 mod writer;
@@ -26,7 +28,10 @@ use tokio::sync::{Semaphore, oneshot};
 
 use self::files::Files;
 use self::writer::Job;
-use super::{Batch, History, HistoryResult, LogQuery, SeriesQuery, TransactionPage, TransactionQuery};
+use super::{
+    Batch, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery,
+    SeriesQuery, TransactionPage, TransactionQuery,
+};
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::{LogLine, RouteStats, SeriesPoint, Trace, Window};
 
@@ -249,6 +254,16 @@ impl History for SqliteHistory {
     fn logs<'a>(&'a self, query: &'a LogQuery) -> HistoryResult<'a, Vec<LogLine>> {
         let query = query.clone();
         self.read(move |files| read::logs(files, &query))
+    }
+
+    fn metric_names<'a>(&'a self, query: &'a MetricNamesQuery) -> HistoryResult<'a, Vec<MetricInfo>> {
+        let query = query.clone();
+        self.read(move |files| metrics::names(files, &query))
+    }
+
+    fn metric<'a>(&'a self, query: &'a MetricQuery) -> HistoryResult<'a, MetricAnswer> {
+        let query = query.clone();
+        self.read(move |files| metrics::evaluate(files, &query))
     }
 }
 

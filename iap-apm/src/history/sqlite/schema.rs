@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// The version of the tables, in each file; to be raised with every change of them.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
@@ -46,6 +46,23 @@ CREATE VIEW entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT EXISTS
     SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank);
 ";
 
+/// Series have a row in each file that has points of them, so that a file can be removed alone. Points lie by
+/// series and time. Both of `start_us` and `time_us` tell a point that was sent again from another one.
+const METRICS: &str = "
+CREATE TABLE IF NOT EXISTS metric_series (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL, service TEXT NOT NULL, kind INTEGER NOT NULL,
+    cumulative INTEGER NOT NULL, labels TEXT NOT NULL, unit TEXT NOT NULL, description TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS metric_series_name ON metric_series (name);
+CREATE TABLE IF NOT EXISTS metric_points (
+    series INTEGER NOT NULL, time_us INTEGER NOT NULL, start_us INTEGER NOT NULL, value NOT NULL,
+    PRIMARY KEY (series, time_us, start_us)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS metric_range (
+    only INTEGER PRIMARY KEY CHECK (only = 0), low INTEGER NOT NULL, high INTEGER NOT NULL
+);
+";
+
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
 
@@ -59,18 +76,20 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
     // Traces come in no order of their ids: with the default of 2 MiB most inserts would read a page.
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    let change = match version(&connection)? {
-        0 => Some(TABLES),
-        1 => Some(FROM_1),
-        _ => None,
+    let changes: &[&str] = match version(&connection)? {
+        0 => &[TABLES, METRICS],
+        1 => &[FROM_1, METRICS],
+        // Which had no metrics.
+        2 => &[METRICS],
+        _ => &[],
     };
-    if let Some(change) = change {
+    if !changes.is_empty() {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(change)?;
+        changes.iter().try_for_each(|change| transaction.execute_batch(change))?;
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
-    connection.set_prepared_statement_cache_capacity(16);
+    connection.set_prepared_statement_cache_capacity(24);
     Ok(connection)
 }
 
@@ -97,7 +116,8 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn range(connection: &Connection) -> rusqlite::Result<Option<(u64, u64)>> {
     let sql = "SELECT min(low), max(high) FROM (
         SELECT min(start_us) low, max(start_us) high FROM transactions
-        UNION ALL SELECT min(time_us), max(time_us) FROM logs)";
+        UNION ALL SELECT min(time_us), max(time_us) FROM logs
+        UNION ALL SELECT low, high FROM metric_range)";
     connection.query_row(sql, [], |row| {
         let (low, high): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
         Ok(low.zip(high).map(|(low, high)| (low.max(0) as u64, high.max(0) as u64)))

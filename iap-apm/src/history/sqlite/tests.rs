@@ -1,3 +1,4 @@
+mod metrics;
 mod weights;
 
 use iap_core::ManualClock;

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use zstd::bulk::Compressor;
 
 use super::files::{FileId, Files};
-use super::schema;
+use super::{metrics, schema};
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{Batch, TraceSpans};
 use crate::model::{LogLine, TransactionSummary};
@@ -98,12 +98,14 @@ impl Writer<'_> {
         let mut range: Option<(u64, u64)> = None;
         for batch in batches {
             let times = batch.transactions.iter().map(|row| row.start_us);
-            for time in times.chain(batch.logs.iter().map(|line| line.time_us)) {
+            let points = batch.metrics.iter().flat_map(|series| &series.points).map(|point| point.time_us);
+            for time in times.chain(batch.logs.iter().map(|line| line.time_us)).chain(points) {
                 range = Some(range.map_or((time, time), |(low, high)| (low.min(time), high.max(time))));
             }
             batch.transactions.iter().try_for_each(|row| insert_transaction(&transaction, row))?;
             batch.spans.iter().try_for_each(|trace| insert_spans(&transaction, compressor, trace))?;
             batch.logs.iter().try_for_each(|line| insert_log(&transaction, line))?;
+            metrics::insert(&transaction, &batch.metrics)?;
         }
         transaction.commit()?;
         if let Some((low, high)) = range {
@@ -219,16 +221,16 @@ fn insert_log(connection: &Connection, line: &LogLine) -> rusqlite::Result<()> {
 }
 
 /// Only tells a resent piece from a new one of the same trace and time.
-fn hash_of(bytes: &[u8]) -> i64 {
+pub(super) fn hash_of(bytes: &[u8]) -> i64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish() as i64
 }
 
-fn conversion(error: impl Into<iap_core::BoxError>) -> rusqlite::Error {
+pub(super) fn conversion(error: impl Into<iap_core::BoxError>) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(error.into())
 }
 
-fn clamp(value: u64) -> i64 {
+pub(super) fn clamp(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

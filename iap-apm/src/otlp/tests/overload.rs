@@ -2,7 +2,10 @@
 
 use super::grpc::{call, export, framed};
 use super::*;
-use crate::history::{Batch, HistoryResult, SeriesQuery, TransactionPage};
+use crate::history::{
+    Batch, HistoryResult, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery, SeriesQuery,
+    TransactionPage,
+};
 use crate::model::{LogLine, RouteStats, SeriesPoint};
 
 /// A history that refuses everything.
@@ -25,6 +28,12 @@ impl History for Refusing {
         unreachable!("not asked")
     }
     fn logs<'a>(&'a self, _: &'a LogQuery) -> HistoryResult<'a, Vec<LogLine>> {
+        unreachable!("not asked")
+    }
+    fn metric_names<'a>(&'a self, _: &'a MetricNamesQuery) -> HistoryResult<'a, Vec<MetricInfo>> {
+        unreachable!("not asked")
+    }
+    fn metric<'a>(&'a self, _: &'a MetricQuery) -> HistoryResult<'a, MetricAnswer> {
         unreachable!("not asked")
     }
 }

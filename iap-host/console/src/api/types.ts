@@ -266,3 +266,30 @@ export interface Audience {
   step_s: number;
   kinds: { by: string; now: number; window: number; points: { at_ms: number; users: number }[] }[];
 }
+
+export type MetricKind = "gauge" | "counter" | "up_down_counter" | "histogram" | "exponential_histogram" | "summary";
+
+export interface MetricInfo {
+  name: string;
+  kind: MetricKind;
+  unit: string;
+  description: string;
+  services: string[];
+  labels: string[];
+  series: number;
+}
+
+export interface MetricNames {
+  window: TimeWindow;
+  metrics: MetricInfo[];
+}
+
+export interface MetricAnswer {
+  kind: MetricKind | null;
+  unit: string;
+  function: string | null;
+  window: TimeWindow;
+  step_us: number;
+  groups: { labels: Record<string, string>; values: (number | null)[] }[];
+  left_out: number;
+}

@@ -22,6 +22,8 @@ interface Props {
   /** Powers of ten on the value axis, so that small values show beside large ones. */
   log?: boolean;
   height?: number;
+  /** Draws on over steps without a value. */
+  gaps?: boolean;
   /** Charts of one group show the same moment. */
   group: string;
 }
@@ -47,7 +49,7 @@ function options(props: Props, width: number, point: (index: number | null) => v
       x: { time: true },
       y: props.log
         ? { distr: 3, range: (_, low, high) => decades(low, high) }
-        : { range: (_, __, high) => [0, high > 0 ? high * 1.1 : 1] },
+        : { range: (_, low, high) => [low < 0 ? low * 1.1 : 0, high > 0 ? high * 1.1 : low < 0 ? 0 : 1] },
     },
     axes: [
       { ...axis, size: 26, space: 80, values: (_, splits) => splits.map((at) => clock(at * 1e6)) },
@@ -59,6 +61,7 @@ function options(props: Props, width: number, point: (index: number | null) => v
         label: line.name,
         stroke: line.color,
         width: 1.5,
+        spanGaps: props.gaps ?? false,
         ...(line.dash ? { dash: line.dash } : {}),
         ...(line.fill ? { fill: `${line.color}29` } : {}),
         points: { show: true, size: 4, fill: line.color, filter: lonely },

@@ -10,7 +10,10 @@ use iap_core::upstream::{
 };
 
 use super::policy::{HashConfig, HedgeConfig};
-use super::{BalanceConfig, HealthConfig, ProtocolConfig, RetryConfig, StickyConfig, TextOr, UpstreamConfig};
+use super::{
+    BalanceConfig, HealthConfig, ProtocolConfig, RetryConfig, StickyConfig, TextOr, UpstreamConfig,
+    UpstreamTlsConfig,
+};
 use crate::config::{Config, Span};
 
 /// Checks all upstreams; an error comes with the name of one that has one.
@@ -29,6 +32,27 @@ pub(in crate::config) fn check(config: &Config) -> Result<(), (String, String)> 
     Ok(())
 }
 
+impl UpstreamTlsConfig {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err("tls.certificate and tls.key belong together".to_owned());
+        }
+        if self.insecure_skip_verify && self.ca.is_some() {
+            return Err("tls.insecure_skip_verify believes anybody: remove it, or tls.ca".to_owned());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn settings(self) -> UpstreamTlsSettings {
+        UpstreamTlsSettings {
+            ca: self.ca,
+            server_name: self.server_name,
+            client: self.certificate.zip(self.key),
+            insecure_skip_verify: self.insecure_skip_verify,
+        }
+    }
+}
+
 impl UpstreamConfig {
     /// Everything that can be checked without files and sockets.
     pub(crate) fn check(&self) -> Result<(), String> {
@@ -38,13 +62,8 @@ impl UpstreamConfig {
             Some(_) if !servers.iter().any(ServerSettings::is_tls) => {
                 return Err("`tls` is set, but no server is written with https://".to_owned());
             }
-            Some(tls) if tls.certificate.is_some() != tls.key.is_some() => {
-                return Err("tls.certificate and tls.key belong together".to_owned());
-            }
-            Some(tls) if tls.insecure_skip_verify && tls.ca.is_some() => {
-                return Err("tls.insecure_skip_verify believes anybody: remove it, or tls.ca".to_owned());
-            }
-            _ => {}
+            Some(tls) => tls.check()?,
+            None => {}
         }
         if matches!(self.sticky, Some(StickyConfig::Route(_)))
             && self.servers.iter().any(|server| !is_named(server))
@@ -79,15 +98,7 @@ impl UpstreamConfig {
     /// What TLS needs, where a server is reached over it.
     pub(crate) fn tls(&self) -> Option<UpstreamTlsSettings> {
         let servers = self.servers().ok()?;
-        servers.iter().any(ServerSettings::is_tls).then(|| {
-            let tls = self.tls.clone().unwrap_or_default();
-            UpstreamTlsSettings {
-                ca: tls.ca,
-                server_name: tls.server_name,
-                client: tls.certificate.zip(tls.key),
-                insecure_skip_verify: tls.insecure_skip_verify,
-            }
-        })
+        servers.iter().any(ServerSettings::is_tls).then(|| self.tls.clone().unwrap_or_default().settings())
     }
 
     /// All but TLS.

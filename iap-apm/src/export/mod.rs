@@ -1,0 +1,178 @@
+//! Our own metrics and spans to a collector, by OTLP. What was received is never sent on, so a collector
+//! may be behind us, in front of us, or ourselves.
+//!
+//! Source: OTLP 1.11, <https://opentelemetry.io/docs/specs/otlp/>, on what may be sent again and when.
+//!
+//! Every interval the metrics of the process, all that [`metrics::prometheus`](crate::metrics::prometheus)
+//! shows, are taken as one request; spans follow as the history gets them, so of transactions that are not
+//! [kept](crate::Keeping) there are none. Requests wait in a queue of a bounded length and are sent one after
+//! the other. While the collector is away the first one is tried again with growing pauses, and the oldest are
+//! dropped for new ones. Nothing of this is on the way of a request.
+//!
+//! Each record (a point, a span) is counted once in the end, see [`Ledger`]; as
+//! `iap_apm_export_records_total{signal,result}` it is in the metrics, too.
+
+mod answer;
+mod ledger;
+mod outbox;
+mod own;
+mod queue;
+mod spans;
+mod task;
+mod transport;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use iap_core::upstream::UpstreamTls;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use self::ledger::Books;
+use self::task::Task;
+use self::transport::Transport;
+use crate::apm::Apm;
+use crate::error::Error;
+
+pub use ledger::Ledger;
+pub(crate) use outbox::Outbox;
+pub(crate) use own::sample;
+pub use transport::check_endpoint;
+
+/// How requests are sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExportProtocol {
+    /// OTLP/HTTP: `POST` of protobuf to `/v1/metrics` and `/v1/traces` below the endpoint.
+    #[default]
+    Http,
+    /// OTLP/gRPC, over HTTP/2 with TLS or without.
+    Grpc,
+}
+
+/// Where to, what and how often.
+#[derive(Clone)]
+pub struct ExportSettings {
+    /// `http://` or `https://`, a host, perhaps a port (4318 for HTTP, 4317 for gRPC unless given), and for HTTP
+    /// perhaps a path.
+    pub endpoint: String,
+    /// How requests are sent.
+    pub protocol: ExportProtocol,
+    /// Fields of each request, such as a token. They are never shown.
+    pub headers: HeaderMap,
+    /// How often metrics are taken; at least a second.
+    pub interval: Duration,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// Whether metrics are sent.
+    pub metrics: bool,
+    /// Whether spans are sent.
+    pub traces: bool,
+    /// For an `https://` endpoint.
+    pub tls: Option<UpstreamTls>,
+}
+
+impl ExportSettings {
+    /// Metrics each minute by HTTP, 10 s an attempt.
+    pub fn new(endpoint: impl Into<String>) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            protocol: ExportProtocol::Http,
+            headers: HeaderMap::new(),
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(10),
+            metrics: true,
+            traces: false,
+            tls: None,
+        }
+    }
+}
+
+impl fmt::Debug for ExportSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExportSettings")
+            .field("endpoint", &self.endpoint)
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    Metrics,
+    Traces,
+}
+
+impl Signal {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Traces => "traces",
+        }
+    }
+}
+
+/// A running export. Dropping it ends it without a last attempt.
+pub struct Exporter {
+    books: Arc<Books>,
+    stop: Mutex<Option<oneshot::Sender<Duration>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Exporter {
+    pub(crate) fn start(
+        apm: Apm,
+        settings: ExportSettings,
+        outbox: Arc<Outbox>,
+        runtime: &Handle,
+    ) -> Result<Self, Error> {
+        let transport = Transport::new(&settings)?;
+        let books = outbox.books.clone();
+        let (stop, stopped) = oneshot::channel();
+        let task = runtime.spawn(Task::new(apm, settings, transport, outbox).run(stopped));
+        Ok(Self { books, stop: Mutex::new(Some(stop)), task: Mutex::new(Some(task)) })
+    }
+
+    /// What became of all metrics points until now.
+    pub fn metrics(&self) -> Ledger {
+        self.books.metrics.read()
+    }
+
+    /// What became of all spans until now.
+    pub fn traces(&self) -> Ledger {
+        self.books.traces.read()
+    }
+
+    /// Takes the metrics once more, sends what waits as long as that works and there is time, and ends. What is
+    /// left is counted as dropped.
+    pub async fn stop(&self, at_most: Duration) {
+        if let Some(stop) = self.stop.lock().take() {
+            let _ = stop.send(at_most);
+        }
+        let task = self.task.lock().take();
+        if let Some(task) = task {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get_mut() {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Exporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporter").field("metrics", &self.metrics()).field("traces", &self.traces()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

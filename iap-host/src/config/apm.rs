@@ -1,0 +1,143 @@
+//! Application performance monitoring.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use iap_apm::ExportProtocol;
+use iap_apm::export::check_endpoint;
+use serde::{Deserialize, Serialize};
+
+use super::units::one_minute;
+use super::upstream::UpstreamTlsConfig;
+use super::{ByteSize, Rate, SecretRef, Span};
+
+/// Application performance monitoring.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ApmConfig {
+    pub(crate) enabled: bool,
+    /// The directory of the history; in memory when absent.
+    pub(crate) history: Option<PathBuf>,
+    pub(crate) max_age: Span,
+    pub(crate) max_size: ByteSize,
+    /// Ordinary transactions that are kept whole; beyond, some stand for others.
+    pub(crate) keep: Rate,
+    /// From when on a transaction is slow: those and failed ones are always kept.
+    pub(crate) slow: Span,
+    /// Where applications send their spans, logs and metrics, by OTLP/HTTP or OTLP/gRPC.
+    pub(crate) otlp: SocketAddr,
+    /// Series of metrics that are taken of all services together.
+    pub(crate) max_series: usize,
+    /// The same of one service.
+    pub(crate) max_series_per_service: usize,
+    /// Sends our own metrics and spans to a collector.
+    pub(crate) export: Option<ExportConfig>,
+}
+
+impl Default for ApmConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            history: Some("data/history".into()),
+            max_age: Span::seconds(7 * 24 * 3600),
+            max_size: ByteSize(2 << 30),
+            keep: Rate::PerSecond(200),
+            slow: Span::seconds(1),
+            otlp: ([127, 0, 0, 1], 4318).into(),
+            max_series: 100_000,
+            max_series_per_service: 10_000,
+            export: None,
+        }
+    }
+}
+
+impl ApmConfig {
+    /// What is wrong with it, if anything.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.history.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Err("apm.history: write a directory, or null to keep the history in memory".to_owned());
+        }
+        if self.max_series == 0 || self.max_series_per_service == 0 {
+            return Err("apm.max_series and apm.max_series_per_service must be larger than zero".to_owned());
+        }
+        match &self.export {
+            Some(_) if !self.enabled => Err("apm.export needs apm.enabled".to_owned()),
+            Some(export) => export.check().map_err(|message| format!("apm.export.{message}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Our own metrics and spans, to a collector by OTLP.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExportConfig {
+    pub(crate) endpoint: String,
+    #[serde(default)]
+    pub(crate) protocol: OtlpProtocol,
+    /// Fields of each request; their values are secrets.
+    #[serde(default)]
+    pub(crate) headers: BTreeMap<String, SecretRef>,
+    /// How often metrics are sent.
+    #[serde(default = "one_minute")]
+    pub(crate) interval: Span,
+    /// How long one attempt may take.
+    #[serde(default = "ten_seconds")]
+    pub(crate) timeout: Span,
+    #[serde(default = "yes")]
+    pub(crate) metrics: bool,
+    #[serde(default)]
+    pub(crate) traces: bool,
+    #[serde(default)]
+    pub(crate) tls: Option<UpstreamTlsConfig>,
+}
+
+/// As OpenTelemetry writes them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum OtlpProtocol {
+    #[default]
+    #[serde(rename = "http/protobuf")]
+    Http,
+    #[serde(rename = "grpc")]
+    Grpc,
+}
+
+impl From<OtlpProtocol> for ExportProtocol {
+    fn from(protocol: OtlpProtocol) -> Self {
+        match protocol {
+            OtlpProtocol::Http => Self::Http,
+            OtlpProtocol::Grpc => Self::Grpc,
+        }
+    }
+}
+
+impl ExportConfig {
+    fn check(&self) -> Result<(), String> {
+        check_endpoint(&self.endpoint, self.protocol.into()).map_err(|why| format!("endpoint: {why}"))?;
+        if let Some(name) = self.headers.keys().find(|name| name.parse::<http::HeaderName>().is_err()) {
+            return Err(format!("headers: `{name}` is no name of a header"));
+        }
+        if self.interval < Span::seconds(1) || self.timeout.0.is_zero() {
+            return Err("interval must be at least `1s`, and timeout longer than zero".to_owned());
+        }
+        if !self.metrics && !self.traces {
+            return Err("metrics and traces are both off: remove apm.export".to_owned());
+        }
+        if self.tls.is_some() && !self.endpoint.starts_with("https://") {
+            return Err("tls is set, but the endpoint is not written with https://".to_owned());
+        }
+        self.tls.as_ref().map_or(Ok(()), UpstreamTlsConfig::check)
+    }
+}
+
+fn ten_seconds() -> Span {
+    Span::seconds(10)
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+use super::*;
+use crate::config::{Environment, parse};
+
+fn export(text: &str) -> Result<ExportConfig, String> {
+    let text = format!("apm:\n  export: {{{text}}}\n");
+    let config = parse("iap.yaml", &text, &Environment::new()).map_err(|error| error.to_string())?;
+    Ok(config.apm.export.expect("an export"))
+}
+
+#[test]
+fn an_export_needs_its_endpoint_only() {
+    let least = export("endpoint: 'http://collector:4318'").unwrap();
+    assert_eq!((least.protocol, least.metrics, least.traces), (OtlpProtocol::Http, true, false));
+    assert_eq!((least.interval, least.timeout), (Span::seconds(60), Span::seconds(10)));
+    let all = export(
+        "endpoint: 'https://collector', protocol: grpc, headers: {authorization: {env: TOKEN}}, interval: 10s, \
+         timeout: 2s, metrics: false, traces: true, tls: {ca: ca.pem}",
+    );
+    let all = all.unwrap();
+    assert_eq!(all.headers["authorization"], SecretRef::Env("TOKEN".into()));
+    let json = serde_json::to_value(&all).unwrap();
+    assert_eq!(serde_json::from_value::<ExportConfig>(json).unwrap(), all);
+}
+
+#[test]
+fn what_is_wrong_with_an_export_is_named() {
+    let cases = [
+        ("protocol: grpc", "missing field `endpoint`"),
+        ("endpoint: collector", "apm.export.endpoint: "),
+        ("endpoint: 'http://me:word@collector'", "send tokens as headers"),
+        ("endpoint: 'http://c/path', protocol: grpc", "has no path"),
+        ("endpoint: 'http://c', protocol: http/json", "http/protobuf"),
+        ("endpoint: 'http://c', headers: {'a b': {env: T}}", "is no name of a header"),
+        ("endpoint: 'http://c', headers: {authorization: token}", "given by reference"),
+        ("endpoint: 'http://c', interval: 10ms", "interval must be at least"),
+        ("endpoint: 'http://c', timeout: 0s", "timeout longer than zero"),
+        ("endpoint: 'http://c', metrics: false", "both off"),
+        ("endpoint: 'http://c', tls: {ca: a.pem}", "https://"),
+        ("endpoint: 'https://c', tls: {key: a.pem}", "belong together"),
+        ("endpoint: 'http://c', gzip: true", "unknown field"),
+    ];
+    for (text, part) in cases {
+        let message = export(text).unwrap_err();
+        assert!(message.contains(part) && !message.contains("word"), "{text}: {message}");
+    }
+    for (text, part) in [
+        ("apm: {enabled: false, export: {endpoint: 'http://c'}}", "needs apm.enabled"),
+        ("apm: {max_series: 0}", "larger than zero"),
+        ("apm: {max_series_per_service: 0}", "larger than zero"),
+    ] {
+        let message = parse("iap.yaml", text, &Environment::new()).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}
