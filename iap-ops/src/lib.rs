@@ -40,5 +40,5 @@ pub mod telemetry;
 pub use assistant::{Answer, AnswerWindow, Assistant, Outcome};
 pub use blame::{Blame, BlameKind};
 pub use findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers, Scope};
-pub use question::{AskedTime, Intent, Language, Question};
+pub use question::{AskedTime, Intent, Language, Named, Question};
 pub use telemetry::{Live, SessionSource, SessionStats, Telemetry, TelemetryError};

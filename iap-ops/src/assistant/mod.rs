@@ -162,7 +162,7 @@ impl Assistant {
                 let from_us = midnight_us(now.yesterday().ok()?)?;
                 Some((Window::new(from_us, midnight_us(now)?), false))
             }
-            AskedTime::NotUnderstood => None,
+            _ => None,
         }
     }
 
