@@ -136,12 +136,6 @@ impl Question {
         };
         Self { intent, language, time, timed: !times.is_empty(), other_time, named }
     }
-
-    /// The same question about another time.
-    #[must_use]
-    pub(crate) fn at(self, time: AskedTime, other_time: Option<AskedTime>) -> Self {
-        Self { time, timed: true, other_time, ..self }
-    }
 }
 
 fn is_hangul(c: char) -> bool {

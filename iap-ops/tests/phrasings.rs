@@ -23,7 +23,11 @@ fn pairs(file: &'static str) -> Vec<(&'static str, &'static str)> {
 }
 
 fn understood(text: &str) -> String {
-    serde_json::to_value(Question::read(text).intent).expect("serializable").as_str().expect("a name").to_owned()
+    serde_json::to_value(Question::read(text).intent)
+        .expect("serializable")
+        .as_str()
+        .expect("a name")
+        .to_owned()
 }
 
 fn wrong(pairs: &[(&str, &str)]) -> Vec<String> {

@@ -31,7 +31,9 @@ pub(super) fn contains(letters: &str, stem: &str) -> bool {
     chars.windows(count).any(|window| {
         let window: String = window.iter().collect();
         let typed = jamo(&window);
-        typed.len().abs_diff(stem_jamo.len()) <= 1 && typed[0] == stem_jamo[0] && distance_is_one(&typed, &stem_jamo)
+        typed.len().abs_diff(stem_jamo.len()) <= 1
+            && typed[0] == stem_jamo[0]
+            && distance_is_one(&typed, &stem_jamo)
     })
 }
 
@@ -73,10 +75,17 @@ mod tests {
 
     #[test]
     fn one_mistake_is_forgiven_and_two_are_not() {
-        for (word, wanted) in [("slowset", "slowest"), ("capasity", "capacity"), ("forcast", "forecast"), ("botleneck", "bottleneck")] {
+        for (word, wanted) in [
+            ("slowset", "slowest"),
+            ("capasity", "capacity"),
+            ("forcast", "forecast"),
+            ("botleneck", "bottleneck"),
+        ] {
             assert!(nearly(word, wanted), "{word}");
         }
-        for (word, wanted) in [("slow", "slaw"), ("fowest", "lowest"), ("rooted", "routes"), ("performs", "performance")] {
+        for (word, wanted) in
+            [("slow", "slaw"), ("fowest", "lowest"), ("rooted", "routes"), ("performs", "performance")]
+        {
             assert!(!nearly(word, wanted), "{word}");
         }
         assert!(contains("용랑예측", "용량") && contains("병먹원인", "병목"));

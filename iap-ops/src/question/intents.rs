@@ -101,7 +101,8 @@ fn estate(n: Notions, _: Hints<'_>) -> Option<Intent> {
         return Some(Intent::SessionStatus);
     }
     let server = n.any(SERVER) && !n.any(SLOW | CAUSE | BOTTLENECK | RECORD | KIND);
-    (server && (n.any(STATE | HOW_MANY | FAIL | ACUTE | WHICH | CHANGE | ASK) || n.has(SERVER))).then_some(Intent::Health)
+    (server && (n.any(STATE | HOW_MANY | FAIL | ACUTE | WHICH | CHANGE | ASK) || n.has(SERVER)))
+        .then_some(Intent::Health)
 }
 
 /// About what was measured.
@@ -134,10 +135,16 @@ fn measured(n: Notions, hints: Hints<'_>) -> Option<Intent> {
     if n.any(TRACE) || (n.any(REQUEST) && n.any(SLOW_ONES | SINGLE) && !n.any(KIND) && !ranked(n)) {
         return Some(Intent::Transaction);
     }
-    if n.any(SLOW) && n.any(ROUTE | REQUEST) && (n.any(TOP | WHICH | KIND | RECORD) || n.any(SLOW_ONES)) && !n.any(CAUSE) {
+    if n.any(SLOW)
+        && n.any(ROUTE | REQUEST)
+        && (n.any(TOP | WHICH | KIND | RECORD) || n.any(SLOW_ONES))
+        && !n.any(CAUSE)
+    {
         return (!definite(n)).then_some(Intent::SlowestRoutes);
     }
-    if ((n.any(SLOW_ONES) && n.any(TOP)) || (n.has(ROUTE | RANK) && n.any(SLOW | PERFORMANCE))) && !n.any(CAUSE) {
+    if ((n.any(SLOW_ONES) && n.any(TOP)) || (n.has(ROUTE | RANK) && n.any(SLOW | PERFORMANCE)))
+        && !n.any(CAUSE)
+    {
         return Some(Intent::SlowestRoutes);
     }
     report(n, hints)
@@ -147,8 +154,11 @@ fn report(n: Notions, hints: Hints<'_>) -> Option<Intent> {
     if n.any(CAUSE | ACUTE | COMPLAINT) {
         return None;
     }
-    let about = n.any(PERFORMANCE | TRAFFIC | SLOW) || (!hints.times.is_empty() && !n.any(STATE)) || (n.any(ASK) && !n.any(STATE));
-    (n.any(PERFORMANCE) || n.has(SLOW | REPORT) || (n.any(REPORT) && about)).then_some(Intent::PerformanceReport)
+    let about = n.any(PERFORMANCE | TRAFFIC | SLOW)
+        || (!hints.times.is_empty() && !n.any(STATE))
+        || (n.any(ASK) && !n.any(STATE));
+    (n.any(PERFORMANCE) || n.has(SLOW | REPORT) || (n.any(REPORT) && about))
+        .then_some(Intent::PerformanceReport)
 }
 
 /// About what is wrong.

@@ -25,9 +25,40 @@ pub struct Named {
 
 /// Words after `user` that name nobody.
 const NOBODY: [&str; 34] = [
-    "activity", "activities", "count", "counts", "requests", "by", "is", "are", "with", "send", "sends", "now", "right", "online",
-    "at", "in", "on", "the", "today", "yesterday", "numbers", "session", "sessions", "activty", "did", "who", "and", "or", "were",
-    "there", "have", "has", "visits", "concurrency",
+    "activity",
+    "activities",
+    "count",
+    "counts",
+    "requests",
+    "by",
+    "is",
+    "are",
+    "with",
+    "send",
+    "sends",
+    "now",
+    "right",
+    "online",
+    "at",
+    "in",
+    "on",
+    "the",
+    "today",
+    "yesterday",
+    "numbers",
+    "session",
+    "sessions",
+    "activty",
+    "did",
+    "who",
+    "and",
+    "or",
+    "were",
+    "there",
+    "have",
+    "has",
+    "visits",
+    "concurrency",
 ];
 
 /// What stands for a user in Korean, before or after the name.
@@ -98,12 +129,33 @@ fn user(words: &[String], lower: &[String]) -> Option<String> {
         let found = match word.as_str() {
             "user" => name(at + 1),
             _ if korean => name(at + 1).or_else(|| at.checked_sub(1).and_then(name)),
-            _ if word.starts_with('님') || KOREAN_USER.iter().any(|user| word.starts_with(user) && before_name(word, user)) => {
+            _ if word.starts_with('님')
+                || KOREAN_USER.iter().any(|user| word.starts_with(user) && before_name(word, user)) =>
+            {
                 at.checked_sub(1).and_then(name)
             }
             // `what did alice do`
-            "did" | "has" | "is" if lower.get(at + 2).is_some_and(|verb| matches!(verb.as_str(), "do" | "doing" | "done" | "been")) => {
-                name(at + 1).filter(|name| !matches!(name.to_lowercase().as_str(), "it" | "everything" | "we" | "you" | "everyone" | "system" | "performance" | "user" | "this" | "that" | "what" | "who"))
+            "did" | "has" | "is"
+                if lower
+                    .get(at + 2)
+                    .is_some_and(|verb| matches!(verb.as_str(), "do" | "doing" | "done" | "been")) =>
+            {
+                name(at + 1).filter(|name| {
+                    !matches!(
+                        name.to_lowercase().as_str(),
+                        "it" | "everything"
+                            | "we"
+                            | "you"
+                            | "everyone"
+                            | "system"
+                            | "performance"
+                            | "user"
+                            | "this"
+                            | "that"
+                            | "what"
+                            | "who"
+                    )
+                })
             }
             _ => None,
         };
@@ -122,7 +174,8 @@ fn before_name(word: &str, user: &str) -> bool {
 /// `1000 rps`, `초당 500건`, `800 requests per second`.
 fn limit(words: &[String]) -> Option<f64> {
     let number = |word: &str| {
-        let digits: String = word.chars().take_while(|c| c.is_ascii_digit() || matches!(c, ',' | '.')).collect();
+        let digits: String =
+            word.chars().take_while(|c| c.is_ascii_digit() || matches!(c, ',' | '.')).collect();
         let rest = word[digits.len()..].to_owned();
         let value: f64 = digits.replace(',', "").parse().ok()?;
         (value.is_finite() && value > 0.0 && value < 1e9).then_some((value, rest))
@@ -134,7 +187,9 @@ fn limit(words: &[String]) -> Option<f64> {
         let unit = if rest.is_empty() { next } else { &rest };
         let per_second = matches!(unit, "rps" | "tps" | "qps" | "req/s" | "rps를" | "tps를")
             || (matches!(unit, "requests" | "transactions") && after == "per");
-        let korean = at > 0 && words[at - 1] == "초당" && (next.starts_with('건') || next.starts_with("요청") || next.starts_with('회'));
+        let korean = at > 0
+            && words[at - 1] == "초당"
+            && (next.starts_with('건') || next.starts_with("요청") || next.starts_with('회'));
         if per_second || korean {
             return Some(value);
         }
@@ -153,7 +208,13 @@ mod tests {
         assert_eq!(user("alice님 활동"), Some("alice".to_owned()));
         assert_eq!(user("what did bob do"), Some("bob".to_owned()));
         assert_eq!(user("a.b@example.com 이 뭐 했어"), Some("a.b@example.com".to_owned()));
-        for nobody in ["user activity", "most active users", "사용자 활동", "how many users are online", "what is it doing"] {
+        for nobody in [
+            "user activity",
+            "most active users",
+            "사용자 활동",
+            "how many users are online",
+            "what is it doing",
+        ] {
             assert_eq!(user(nobody), None, "{nobody}");
         }
         assert_eq!(read("session 0123456789ABCDEF").session.as_deref(), Some("0123456789abcdef"));

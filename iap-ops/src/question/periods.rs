@@ -17,7 +17,8 @@ const ENGLISH_DAYS: [&[&str]; 7] = [
 const KOREAN_DAYS: [&str; 7] = ["월요일", "화요일", "수요일", "목요일", "금요일", "토요일", "일요일"];
 
 /// Words that begin with `주` or `달` and are no week or month.
-const OTHER: [&str; 12] = ["주문", "주소", "주세", "주는", "주고", "주의", "주요", "주식", "주기", "달라", "달러", "달성"];
+const OTHER: [&str; 12] =
+    ["주문", "주소", "주세", "주는", "주고", "주의", "주요", "주식", "주기", "달라", "달러", "달성"];
 
 /// What begins at a word, and how many words it takes; an empty word is a number.
 pub(super) fn read(words: &[&str], at: usize) -> Option<(AskedTime, usize)> {
@@ -30,7 +31,8 @@ pub(super) fn read(words: &[&str], at: usize) -> Option<(AskedTime, usize)> {
 }
 
 fn english(words: [&str; 3]) -> Option<(AskedTime, usize)> {
-    let day = |word: &str| ENGLISH_DAYS.iter().position(|names| names.contains(&word)).map(|day| day as u8 + 1);
+    let day =
+        |word: &str| ENGLISH_DAYS.iter().position(|names| names.contains(&word)).map(|day| day as u8 + 1);
     let weekday = |weekday, weeks_back| AskedTime::Weekday { weekday, weeks_back };
     Some(match words {
         ["last" | "previous", "week", third] => match day(third) {

@@ -194,7 +194,8 @@ fn weeks_months_and_days_of_the_week_are_read() {
     for (text, expected) in cases {
         assert_eq!(Question::read(text).time, expected, "{text}");
     }
-    for text in ["since last week", "지난주부터", "지난 주문이 느려요", "엊그제", "지난주와 지난달 장애"] {
+    for text in ["since last week", "지난주부터", "지난 주문이 느려요", "엊그제", "지난주와 지난달 장애"]
+    {
         let time = Question::read(text).time;
         assert!(!matches!(time, AskedTime::LastWeek | AskedTime::LastMonth), "{text}: {time:?}");
     }
