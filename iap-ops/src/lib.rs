@@ -28,6 +28,7 @@
 //! | [`question`] | from a text to an intent and a window |
 //! | [`findings`] | what is wrong, in types |
 //! | [`facts`] | what any other answer knows, in types |
+//! | [`report`] | answers to several questions as Markdown or HTML |
 //! | [`forecast`] | the load to come |
 //! | [`estate`] | users, servers, processes, changes |
 //! | [`blame`] | which span of a trace the time or the failure is due to |
@@ -41,6 +42,7 @@ pub mod facts;
 pub mod findings;
 pub mod forecast;
 pub mod question;
+pub mod report;
 mod sql;
 pub mod telemetry;
 mod zone;
@@ -51,5 +53,6 @@ pub use estate::{AudienceKind, Change, ChangeKind, Estate, InstanceState, Server
 pub use facts::Facts;
 pub use findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers, Scope};
 pub use question::{AskedTime, Intent, Language, Named, Question};
+pub use report::{Report, ReportKind};
 pub use telemetry::{Live, SessionSource, SessionStats, StoreNumbers, Telemetry, TelemetryError};
 pub use zone::Zone;

@@ -136,6 +136,12 @@ impl Question {
         };
         Self { intent, language, time, timed: !times.is_empty(), other_time, named }
     }
+
+    /// A question that nobody has worded.
+    pub(crate) fn about(intent: Intent, language: Language, length_us: u64) -> Self {
+        let time = AskedTime::Last { length_us };
+        Self { intent, language, time, timed: true, other_time: None, named: Named::default() }
+    }
 }
 
 fn is_hangul(c: char) -> bool {

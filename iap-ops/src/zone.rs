@@ -46,6 +46,15 @@ impl Zone {
         self.zoned(us).strftime("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// A date (its beginning) or a time with an offset, as Unix microseconds.
+    pub(crate) fn parse(&self, text: &str) -> Option<u64> {
+        let us = match text.parse::<jiff::civil::Date>() {
+            Ok(date) if !text.contains([':', 'T']) => date.to_zoned(self.zone.clone()).ok()?.timestamp(),
+            _ => text.parse::<Timestamp>().ok()?,
+        };
+        u64::try_from(us.as_microsecond()).ok()
+    }
+
     fn zoned(&self, us: u64) -> Zoned {
         let second = Timestamp::from_second((us / 1_000_000) as i64).unwrap_or(Timestamp::MAX);
         second.to_zoned(self.zone.clone())

@@ -16,6 +16,7 @@ use crate::answers::{self, Asked};
 use crate::facts::{self, Facts};
 use crate::findings::{Findings, Scope, look_into};
 use crate::question::{AskedTime, Intent, Language, Question};
+use crate::report::{Report, ReportKind, Section};
 use crate::telemetry::{Telemetry, TelemetryError};
 use crate::zone::Zone;
 
@@ -233,6 +234,48 @@ impl Assistant {
             text,
             ..Answer::without_findings(question.clone(), Outcome::Answered)
         })
+    }
+
+    /// Makes a report about a window; what is told of this moment is so by its heading.
+    ///
+    /// # Errors
+    /// When telemetry cannot be read.
+    pub async fn report(
+        &self,
+        kind: ReportKind,
+        window: Window,
+        language: Language,
+    ) -> Result<Report, TelemetryError> {
+        let now_ms = self.clock.now_ms();
+        let now_us = (now_ms + 1) * 1_000;
+        let mut sections = Vec::new();
+        for intent in kind.sections().iter().copied() {
+            let mut question = Question::about(intent, language, window.length_us());
+            let mut asked = window;
+            let mut other = None;
+            match intent {
+                Intent::Capacity => {
+                    question.time = AskedTime::NextMonth;
+                    asked = self.zone.window(AskedTime::NextMonth, now_ms).map_or(window, |(window, _)| window);
+                }
+                Intent::Compare => other = Some(Window::last(window.length_us(), window.from_us)),
+                _ => {}
+            }
+            let telemetry = &*self.telemetry;
+            let asked = Asked { telemetry, window: asked, other, now_us, question: &question, subject: &[] };
+            let facts = answers::facts(asked).await?.labelled(language);
+            sections.push(Section { intent, facts });
+        }
+        Ok(Report { kind, language, window, made_us: now_us, zone: self.zone.clone(), sections })
+    }
+
+    /// The window from one time to another, each a date (`2026-11-01`, its beginning) or a time with an offset;
+    /// `None` for what is neither, or no window.
+    pub fn between(&self, from: &str, to: Option<&str>) -> Option<Window> {
+        let now_us = (self.clock.now_ms() + 1) * 1_000;
+        let to_us = to.map_or(Some(now_us), |to| self.zone.parse(to))?;
+        let window = Window::new(self.zone.parse(from)?, to_us);
+        (window.length_us() > 0).then_some(window)
     }
 
     /// The window, whether it ends now, and what is compared with; `None` for a time that is not understood,

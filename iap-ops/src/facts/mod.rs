@@ -8,8 +8,7 @@ mod terms;
 
 use serde::Serialize;
 
-#[cfg(test)]
-use self::render::sentence;
+pub(crate) use self::render::{advice as advice_text, sentence as sentence_text};
 pub use self::render::text;
 pub use self::show::show;
 use self::terms::label;

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{Sentence, Unit, figure, sentence, templates, terms};
+use super::{Sentence, Unit, figure, sentence_text, templates, terms};
 use crate::question::Language;
 use crate::zone::Zone;
 
@@ -33,6 +33,6 @@ fn a_value_with_braces_stays_as_it_is() {
             figure("error", "x}{y", Unit::Text),
         ],
     };
-    let text = sentence(&said, Language::English, &Zone::default());
+    let text = sentence_text(&said, Language::English, &Zone::default());
     assert_eq!(text, "It failed first in `{service}` (a): \"x}{y\".");
 }
