@@ -54,7 +54,8 @@ pub(crate) fn ask(args: &AskArgs) -> Result<ExitCode, BoxError> {
 #[allow(clippy::print_stdout)] // The answer of the command.
 pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, BoxError> {
     let (lang, format) = (name(args.lang), name(args.format));
-    let mut path = format!("/api/reports/{}?lang={lang}&format={format}&base={}", name(args.kind), encode(&args.url));
+    let mut path =
+        format!("/api/reports/{}?lang={lang}&format={format}&base={}", name(args.kind), encode(&args.url));
     for (key, value) in [("from", &args.from), ("to", &args.to)] {
         if let Some(value) = value {
             let _ = write!(path, "&{key}={}", encode(value));
@@ -62,7 +63,9 @@ pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, BoxError> {
     }
     Ok(or_no_answer(get(&args.url, &path).and_then(|body| {
         match &args.output {
-            Some(file) => std::fs::write(file, &body).map_err(|error| format!("{}: {error}", file.display()))?,
+            Some(file) => {
+                std::fs::write(file, &body).map_err(|error| format!("{}: {error}", file.display()))?
+            }
             None => print!("{}", String::from_utf8_lossy(&body)),
         }
         Ok(ExitCode::SUCCESS)
@@ -91,7 +94,8 @@ fn get(url: &str, path: &str) -> Result<Bytes, BoxError> {
 async fn fetch(url: &str, path: &str) -> Result<Bytes, BoxError> {
     let known: Uri = url.parse().map_err(|_| format!("{url}: not an address"))?;
     let authority = known.authority().filter(|_| known.scheme_str() == Some("http"));
-    let authority = authority.ok_or_else(|| format!("{url}: an address such as http://127.0.0.1:9900 is needed"))?;
+    let authority =
+        authority.ok_or_else(|| format!("{url}: an address such as http://127.0.0.1:9900 is needed"))?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80)));
     let stream = stream.await.map_err(|error| format!("{url}: {error}: is the host running?"))?;

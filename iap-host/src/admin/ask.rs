@@ -54,10 +54,8 @@ pub(super) async fn ask(
     if query.conversation.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_CONVERSATION) {
         return Err(ApiError::bad_request("the name of a conversation has 1 to 64 bytes"));
     }
-    let options = AskOptions {
-        conversation: query.conversation.as_deref(),
-        language: query.lang.map(Language::from),
-    };
+    let options =
+        AskOptions { conversation: query.conversation.as_deref(), language: query.lang.map(Language::from) };
     let answer = assistant(&state)?.ask_with(&query.q, options).await.map_err(unreadable)?;
     Ok(Json(answer))
 }

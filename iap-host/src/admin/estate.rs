@@ -29,8 +29,11 @@ pub(crate) struct Journal(Arc<Mutex<VecDeque<Change>>>);
 impl Journal {
     /// Begins with the start of this process.
     pub(super) fn new() -> Self {
-        let started =
-            Change { at_ms: SystemClock.now_ms(), kind: ChangeKind::Started, what: env!("CARGO_PKG_VERSION").to_owned() };
+        let started = Change {
+            at_ms: SystemClock.now_ms(),
+            kind: ChangeKind::Started,
+            what: env!("CARGO_PKG_VERSION").to_owned(),
+        };
         Self(Arc::new(Mutex::new(VecDeque::from([started]))))
     }
 

@@ -76,7 +76,10 @@ pub(super) async fn report(
     };
     let headers: [(HeaderName, &str); 3] = [
         (header::CONTENT_TYPE, content),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
         (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, text).into_response())

@@ -35,11 +35,12 @@ pub(super) fn index(seen: &Seen, total_us: u64) -> Option<Advice> {
         figure("examined_time", total_us, Unit::Us),
     ];
     Some(Advice {
-        sentence: Sentence { says: "advise_index", figures },
+        sentence: Sentence::new("advise_index", figures),
         formula: "share = sql_time / examined_time",
         inputs,
         config_key: None,
         evidence: seen.ids(),
+        text: String::new(),
     })
 }
 
@@ -108,7 +109,14 @@ pub(super) fn code(blame: &Blame, seen: &Seen, total_us: u64) -> Advice {
 }
 
 fn advice(says: &'static str, figures: Vec<Figure>, formula: &'static str, inputs: Vec<Figure>) -> Advice {
-    Advice { sentence: Sentence { says, figures }, formula, inputs, config_key: None, evidence: Vec::new() }
+    Advice {
+        sentence: Sentence::new(says, figures),
+        formula,
+        inputs,
+        config_key: None,
+        evidence: Vec::new(),
+        text: String::new(),
+    }
 }
 
 impl Advice {

@@ -97,7 +97,7 @@ fn first(says: &'static str, blame: &Blame, seen: &Seen, total_us: u64) -> crate
         figure("traces", seen.traces, Unit::Count),
         figure("route", seen.route(), Unit::Route),
     ];
-    crate::facts::Sentence { says, figures }
+    crate::facts::Sentence::new(says, figures)
 }
 
 fn row(blame: &Blame, seen: &Seen, total_us: u64) -> Vec<Value> {

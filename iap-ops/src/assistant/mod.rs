@@ -212,7 +212,7 @@ impl Assistant {
         let telemetry = &*self.telemetry;
         let facts =
             answers::facts(Asked { telemetry, window, other, now_us, question, subject: texts }).await?;
-        let facts = facts.labelled(question.language);
+        let facts = facts.worded(question.language, &self.zone);
         let about = self.answer_window(window);
         let said = facts::text(&facts, question.language, &self.zone);
         let first = wording::window(question.language, &about);
@@ -256,14 +256,15 @@ impl Assistant {
             match intent {
                 Intent::Capacity => {
                     question.time = AskedTime::NextMonth;
-                    asked = self.zone.window(AskedTime::NextMonth, now_ms).map_or(window, |(window, _)| window);
+                    asked =
+                        self.zone.window(AskedTime::NextMonth, now_ms).map_or(window, |(window, _)| window);
                 }
                 Intent::Compare => other = Some(Window::last(window.length_us(), window.from_us)),
                 _ => {}
             }
             let telemetry = &*self.telemetry;
             let asked = Asked { telemetry, window: asked, other, now_us, question: &question, subject: &[] };
-            let facts = answers::facts(asked).await?.labelled(language);
+            let facts = answers::facts(asked).await?.worded(language, &self.zone);
             sections.push(Section { intent, facts });
         }
         Ok(Report { kind, language, window, made_us: now_us, zone: self.zone.clone(), sections })

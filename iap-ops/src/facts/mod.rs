@@ -8,11 +8,12 @@ mod terms;
 
 use serde::Serialize;
 
-pub(crate) use self::render::{advice as advice_text, sentence as sentence_text};
 pub use self::render::text;
+use self::render::{advice as advice_text, sentence as sentence_text};
 pub use self::show::show;
 use self::terms::label;
 use crate::question::Language;
+use crate::zone::Zone;
 
 /// Rows of a table.
 pub const MAX_ROWS: usize = 15;
@@ -111,6 +112,14 @@ pub struct Sentence {
     pub says: &'static str,
     /// Its values.
     pub figures: Vec<Figure>,
+    /// The sentence in the language of the answer.
+    pub text: String,
+}
+
+impl Sentence {
+    pub(crate) fn new(says: &'static str, figures: impl Into<Vec<Figure>>) -> Self {
+        Self { says, figures: figures.into(), text: String::new() }
+    }
 }
 
 /// A column of a [`Table`].
@@ -188,6 +197,8 @@ pub struct Advice {
     pub config_key: Option<&'static str>,
     /// Traces that show why.
     pub evidence: Vec<String>,
+    /// All of it in the language of the answer.
+    pub text: String,
 }
 
 /// All that an answer knows.
@@ -209,7 +220,7 @@ pub struct Facts {
 
 impl Facts {
     pub(crate) fn say(&mut self, says: &'static str, figures: impl Into<Vec<Figure>>) {
-        self.sentences.push(Sentence { says, figures: figures.into() });
+        self.sentences.push(Sentence::new(says, figures));
     }
 
     /// The trace ids in it, in order, each once.
@@ -235,8 +246,14 @@ impl Facts {
         ids
     }
 
-    /// Fills in the labels.
-    pub(crate) fn labelled(mut self, language: Language) -> Self {
+    /// Fills in the labels and texts.
+    pub(crate) fn worded(mut self, language: Language, zone: &Zone) -> Self {
+        for said in &mut self.sentences {
+            said.text = sentence_text(said, language, zone);
+        }
+        for given in &mut self.advice {
+            given.text = advice_text(given, language, zone);
+        }
         for table in &mut self.tables {
             label(language, table.name).clone_into(&mut table.label);
             for column in &mut table.columns {

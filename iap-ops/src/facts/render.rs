@@ -6,11 +6,11 @@ use crate::zone::Zone;
 
 /// The sentences, tables and recommendations, one a line.
 pub fn text(facts: &Facts, language: Language, zone: &Zone) -> String {
-    let mut lines: Vec<String> = facts.sentences.iter().map(|said| sentence(said, language, zone)).collect();
+    let mut lines: Vec<String> = facts.sentences.iter().map(|said| said.text.clone()).collect();
     for table in facts.tables.iter().filter(|table| !table.rows.is_empty()) {
         lines.extend(rows(table, language, zone));
     }
-    lines.extend(facts.advice.iter().map(|given| advice(given, language, zone)));
+    lines.extend(facts.advice.iter().map(|given| given.text.clone()));
     lines.join("\n")
 }
 
@@ -62,7 +62,7 @@ fn rows(table: &Table, language: Language, zone: &Zone) -> Vec<String> {
     }
     if table.more > 0 {
         let figures = vec![super::figure("more", table.more, super::Unit::Count)];
-        lines.push(sentence(&Sentence { says: "more_rows", figures }, language, zone));
+        lines.push(sentence(&Sentence::new("more_rows", figures), language, zone));
     }
     lines
 }

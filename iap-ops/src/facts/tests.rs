@@ -25,14 +25,12 @@ fn every_term_is_known_and_once() {
 
 #[test]
 fn a_value_with_braces_stays_as_it_is() {
-    let said = Sentence {
-        says: "failed_span",
-        figures: vec![
-            figure("span", "{service}", Unit::Code),
-            figure("service", "a", Unit::Text),
-            figure("error", "x}{y", Unit::Text),
-        ],
-    };
+    let figures = [
+        figure("span", "{service}", Unit::Code),
+        figure("service", "a", Unit::Text),
+        figure("error", "x}{y", Unit::Text),
+    ];
+    let said = Sentence::new("failed_span", figures);
     let text = sentence_text(&said, Language::English, &Zone::default());
     assert_eq!(text, "It failed first in `{service}` (a): \"x}{y\".");
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::markdown::is_number;
 use super::svg::{escape, svg};
 use super::{Report, Section};
-use crate::facts::{Table, Unit, Value, advice_text, sentence_text, show};
+use crate::facts::{Table, Unit, Value, show};
 use crate::question::Language;
 
 const STYLE: &str = "
@@ -63,21 +63,25 @@ fn section(out: &mut String, report: &Report, section: &Section, base: &str) {
     } else {
         let _ = writeln!(out, "<ul{}>", if facts.problem { " class=\"bad\"" } else { "" });
         for said in &facts.sentences {
-            let _ = writeln!(out, "<li>{}</li>", code(&sentence_text(said, report.language, &report.zone)));
+            let _ = writeln!(out, "<li>{}</li>", code(&said.text));
         }
         out.push_str("</ul>\n");
     }
     if !facts.advice.is_empty() {
         out.push_str("<ul class=\"advice\">\n");
         for given in &facts.advice {
-            let _ = writeln!(out, "<li>{}</li>", code(&advice_text(given, report.language, &report.zone)));
+            let _ = writeln!(out, "<li>{}</li>", code(&given.text));
         }
         out.push_str("</ul>\n");
     }
     let query = report.word("조회", "query");
     for chart in facts.charts.iter().filter(|chart| !chart.points.is_empty()) {
         let (label, source) = (escape(&chart.label), escape(&chart.source));
-        let _ = writeln!(out, "<h3>{label} <a class=\"query\" href=\"{base}{source}\">{query}</a></h3>{}", svg(chart, &report.zone));
+        let _ = writeln!(
+            out,
+            "<h3>{label} <a class=\"query\" href=\"{base}{source}\">{query}</a></h3>{}",
+            svg(chart, &report.zone)
+        );
     }
     for rows in facts.tables.iter().filter(|table| !table.rows.is_empty()) {
         let (label, source) = (escape(&rows.label), escape(&rows.source));

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Report;
-use crate::facts::{Table, Unit, Value, advice_text, sentence_text, show};
+use crate::facts::{Table, Unit, Value, show};
 
 /// CommonMark with tables. `base` comes before the addresses of queries, such as `http://127.0.0.1:9900`.
 pub fn markdown(report: &Report, base: &str) -> String {
@@ -17,16 +17,22 @@ pub fn markdown(report: &Report, base: &str) -> String {
             let _ = writeln!(out, "{}", report.word("기록이 없습니다.", "Nothing was recorded."));
         }
         for said in &section.facts.sentences {
-            let _ = writeln!(out, "- {}", plain(&sentence_text(said, report.language, &report.zone)));
+            let _ = writeln!(out, "- {}", plain(&said.text));
         }
         for given in &section.facts.advice {
-            let _ = writeln!(out, "- {}", plain(&advice_text(given, report.language, &report.zone)));
+            let _ = writeln!(out, "- {}", plain(&given.text));
         }
         for rows in section.facts.tables.iter().filter(|table| !table.rows.is_empty()) {
             table(&mut out, report, rows, base);
         }
         for chart in section.facts.charts.iter().filter(|chart| !chart.points.is_empty()) {
-            let _ = writeln!(out, "\n{} ([{}]({base}{}))", chart.label, report.word("조회", "query"), chart.source);
+            let _ = writeln!(
+                out,
+                "\n{} ([{}]({base}{}))",
+                chart.label,
+                report.word("조회", "query"),
+                chart.source
+            );
         }
     }
     out
@@ -52,13 +58,19 @@ fn table(out: &mut String, report: &Report, table: &Table, base: &str) {
     }
     if table.more > 0 {
         let more = table.more;
-        let _ = writeln!(out, "\n{}", super::pick(report.language, format!("그 밖에 {more}개."), format!("and {more} more.")));
+        let _ = writeln!(
+            out,
+            "\n{}",
+            super::pick(report.language, format!("그 밖에 {more}개."), format!("and {more} more."))
+        );
     }
 }
 
 fn cell(value: &Value, unit: Unit, report: &Report, base: &str) -> String {
     match (value, unit) {
-        (Value::Text(id), Unit::Trace) => format!("[{}…]({base}/transactions/{id})", id.get(..8).unwrap_or(id)),
+        (Value::Text(id), Unit::Trace) => {
+            format!("[{}…]({base}/transactions/{id})", id.get(..8).unwrap_or(id))
+        }
         (Value::Text(code), Unit::Code) => {
             format!("`{}`", code.replace('`', "'").replace('|', "\\|"))
         }

@@ -57,9 +57,14 @@ impl ReportKind {
     pub(crate) fn sections(self) -> &'static [Intent] {
         use Intent as I;
         match self {
-            Self::Executive => {
-                &[I::PerformanceReport, I::Compare, I::PastFailures, I::SlowestRoutes, I::ConcurrentUsers, I::Capacity]
-            }
+            Self::Executive => &[
+                I::PerformanceReport,
+                I::Compare,
+                I::PastFailures,
+                I::SlowestRoutes,
+                I::ConcurrentUsers,
+                I::Capacity,
+            ],
             Self::Incident => &[I::PastFailures, I::ErrorsByKind, I::Bottleneck, I::Changes, I::Health],
             Self::Capacity => {
                 &[I::Capacity, I::PerformanceReport, I::Bottleneck, I::ConcurrentUsers, I::SessionStatus]
@@ -128,7 +133,11 @@ impl Report {
         let (from, to) = (self.zone.print(self.window.from_us), self.zone.print(self.window.to_us));
         let (tz, made) = (self.zone.name(), self.zone.print(self.made_us));
         [
-            pick(self.language, format!("구간: {from} ~ {to} ({tz})"), format!("Window: {from} to {to} ({tz})")),
+            pick(
+                self.language,
+                format!("구간: {from} ~ {to} ({tz})"),
+                format!("Window: {from} to {to} ({tz})"),
+            ),
             pick(self.language, format!("작성: {made}"), format!("Made: {made}")),
         ]
     }
@@ -147,8 +156,12 @@ impl Report {
             Intent::Compare => ("직전 같은 길이의 구간과 비교", "Compared with as long a time before"),
             Intent::Transaction => ("트랜잭션", "Transaction"),
             Intent::Activity => ("사용자 활동", "Activity"),
-            Intent::ConcurrentUsers => ("동시 사용자 (작성 시각까지)", "Users at once, up to the time of writing"),
-            Intent::Health => ("업스트림과 프로세스 (작성 시각 기준)", "Upstreams and processes, at the time of writing"),
+            Intent::ConcurrentUsers => {
+                ("동시 사용자 (작성 시각까지)", "Users at once, up to the time of writing")
+            }
+            Intent::Health => {
+                ("업스트림과 프로세스 (작성 시각 기준)", "Upstreams and processes, at the time of writing")
+            }
             Intent::Changes => ("변경", "Changes"),
         };
         pick(self.language, korean, english)

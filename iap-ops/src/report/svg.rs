@@ -23,7 +23,10 @@ pub(super) fn svg(chart: &Chart, zone: &Zone) -> String {
     let span = (last.0.saturating_sub(first.0)).max(1) as f64;
     let x = |at: u64| LEFT + (WIDTH - LEFT - RIGHT) * at.saturating_sub(first.0) as f64 / span;
     let y = |value: f64| TOP + (HEIGHT - TOP - BOTTOM) * (1.0 - (value / top).clamp(0.0, 1.0));
-    let mut out = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">", escape(&chart.label));
+    let mut out = format!(
+        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+        escape(&chart.label)
+    );
     for part in [0.0, 0.5, 1.0] {
         let (line, label) = (y(top * part), show(&Value::Number(top * part), chart.unit, zone));
         let _ = write!(
@@ -50,7 +53,8 @@ pub(super) fn svg(chart: &Chart, zone: &Zone) -> String {
         let lower = chart.band.iter().rev().map(|(at, low, _)| (*at, *low));
         let _ = write!(out, "<polygon class=\"band\" points=\"{}\"/>", path(upper.chain(lower), &x, &y));
     }
-    let _ = write!(out, "<polyline class=\"line\" points=\"{}\"/></svg>", path(points.iter().copied(), &x, &y));
+    let _ =
+        write!(out, "<polyline class=\"line\" points=\"{}\"/></svg>", path(points.iter().copied(), &x, &y));
     out
 }
 

@@ -68,7 +68,13 @@ fn names(text: &str) -> String {
 
 fn unknown(answer: &Answer) -> Vec<String> {
     let mut have = BTreeSet::new();
-    let whole = serde_json::to_value(answer).expect("serializable");
+    let mut whole = serde_json::to_value(answer).expect("serializable");
+    // The wording itself proves nothing.
+    for part in ["sentences", "advice"] {
+        for said in whole["facts"][part].as_array_mut().into_iter().flatten() {
+            said["text"] = Value::Null;
+        }
+    }
     for part in ["findings", "facts", "window"] {
         known(&whole[part], &mut have);
     }
@@ -111,12 +117,10 @@ async fn every_number_of_every_intent_is_in_its_facts_in_both_languages() {
         }
         assert_eq!(korean.evidence, english.evidence, "{intent:?}");
         let numbers = |answer: &Answer| {
-            let facts = answer.facts.as_ref();
-            facts.map(|facts| {
-                (
-                    facts.sentences.clone(),
-                    facts.tables.iter().map(|table| table.rows.clone()).collect::<Vec<_>>(),
-                )
+            answer.facts.as_ref().map(|facts| {
+                let said = facts.sentences.iter().map(|sentence| (sentence.says, sentence.figures.clone()));
+                let rows = facts.tables.iter().map(|table| table.rows.clone());
+                (said.collect::<Vec<_>>(), rows.collect::<Vec<_>>())
             })
         };
         assert_eq!(numbers(&korean), numbers(&english), "{intent:?}");

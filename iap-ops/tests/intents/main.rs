@@ -3,8 +3,8 @@
 mod answers;
 mod conversation;
 mod grounded;
-mod reports;
 #[path = "../what_is_wrong/load.rs"]
 #[expect(dead_code, reason = "shared with the other test")]
 mod load;
+mod reports;
 mod shop;

@@ -16,7 +16,8 @@ async fn every_kind_is_one_file_in_both_languages() {
     let shop = shop().await;
     let window = shop.between("2026-11-20", None).expect("a window");
     for kind in ReportKind::ALL {
-        for (language, tag, word) in [(Language::Korean, "ko", "구간"), (Language::English, "en", "Window")] {
+        for (language, tag, word) in [(Language::Korean, "ko", "구간"), (Language::English, "en", "Window")]
+        {
             let report = shop.report(kind, window, language).await.expect("a report");
             let page = html(&report, BASE);
             assert!(page.contains(&format!("<html lang=\"{tag}\">")) && page.contains(word), "{kind}");
@@ -71,7 +72,9 @@ async fn windows_are_dates_or_times() {
     let window = shop.between("2026-11-01", Some("2026-11-02")).expect("a day");
     assert_eq!(window.length_us(), 24 * 60 * MINUTE);
     assert_eq!(shop.between("2026-11-01T00:00:00+09:00", Some("2026-11-02")), Some(window));
-    for (from, to) in [("2026-11-02", "2026-11-01"), ("yesterday", "2026-11-01"), ("2026-11-01", "2026-13-01"), ("", "")] {
+    for (from, to) in
+        [("2026-11-02", "2026-11-01"), ("yesterday", "2026-11-01"), ("2026-11-01", "2026-13-01"), ("", "")]
+    {
         assert_eq!(shop.between(from, Some(to)), None, "{from} {to}");
     }
 }
