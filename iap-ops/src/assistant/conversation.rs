@@ -105,7 +105,10 @@ fn merged(question: Question, before: Question, text: &str) -> Question {
     named.session = named.session.or(before.named.session);
     named.user = named.user.or(before.named.user);
     named.limit_per_second = named.limit_per_second.or(before.named.limit_per_second);
+    // `and for broken?` names something, whatever the word means elsewhere.
+    let names = lower.trim_start().starts_with("and for ");
     let intent = match question.intent {
+        _ if names => before.intent,
         // Why something is slow, or has become worse, is what it waits for.
         Intent::Unknown | Intent::WhatIsWrong if why => match before.intent {
             Intent::SlowestRoutes | Intent::SlowestSql | Intent::PerformanceReport | Intent::Compare => {
