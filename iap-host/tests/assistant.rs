@@ -81,7 +81,7 @@ fn a_conversation_goes_on() {
     let host = busy_host();
     let ask = |question: &str, more: &str| host.admin(&format!("/api/ask?q={}{more}", encode(question)));
     ask("performance report of the last 2 hours", "&conversation=c1");
-    let next = ask("and for broken?", "&conversation=c1");
+    let next = ask("and for /broken?", "&conversation=c1");
     assert_eq!(next["question"]["intent"], "performance_report");
     assert_eq!(next["facts"]["tables"][0]["rows"].as_array().unwrap().len(), 1, "{next:#}");
     let output = run(&host, &["ask", "yesterday?", "--conversation", "c1"]);

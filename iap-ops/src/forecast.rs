@@ -1,16 +1,19 @@
 //! The load to come: seasonal-naive with a trend, and intervals from how wrong it was on the history that is
 //! there.
 //!
-//! The value of an hour is that of the same hour one season before, plus the trend where the trend has made the
-//! back-test better. Intervals are quantiles of the back-test's errors at the same distance; beyond the greatest
-//! distance that the history could test they widen with the square root of it.
+//! The value of an hour is that of the same hour one season before, plus the trend. Which season, and whether with
+//! a trend, is what had the smaller error in the back-test. Intervals are quantiles of the back-test's errors at the
+//! same distance, wide enough that those of its earlier half hold its later half; beyond the greatest distance that
+//! the history could test they widen with the square root of it.
 
 use serde::Serialize;
 
-/// Steps of a season: a week of hours, or a day of hours where there are no two weeks.
+/// Steps of a season: a week of hours, a day of hours.
 const SEASONS: [usize; 2] = [168, 24];
 /// Origins of the back-test in each season.
 const ORIGINS: usize = 4;
+/// Steps of the back-test by which seasons, and with or without a trend, are compared.
+const NEAR: usize = 48;
 /// Paths that are drawn for a probability.
 const PATHS: usize = 2_000;
 
@@ -54,18 +57,27 @@ struct Errors {
 /// Forecasts `length` steps, of which the first is `from` steps after the last value; `None` with less than two
 /// seasons.
 pub fn forecast(values: &[f64], from: usize, length: usize) -> Option<Forecast> {
-    let season = *SEASONS.iter().find(|season| values.len() >= **season * 2)?;
-    let plain = back_test(values, season, false);
-    let with_trend = back_test(values, season, true);
-    // Two seasons do not test a trend: it needs both to be estimated.
-    let helps = values.len() >= season * 3 && with_trend.mean() < plain.mean();
-    let errors = if helps { with_trend } else { plain };
-    let trend = if helps { trend(values, season) } else { 0.0 };
+    let seasons: Vec<usize> = SEASONS.into_iter().filter(|season| values.len() >= season * 2).collect();
+    // The same origins for all, so that their errors can be compared.
+    let first = *seasons.first()?;
+    let candidates = seasons.iter().flat_map(|season| {
+        // Two seasons do not test a trend: it needs both to be estimated.
+        let trended = values.len() >= season * 3;
+        [Some((*season, false)), trended.then_some((*season, true))].into_iter().flatten()
+    });
+    let tested = candidates.map(|(season, trended)| {
+        let errors = back_test(values, season, trended, first);
+        (errors.near(season), season, trended, errors)
+    });
+    let (_, season, trended, errors) = tested.min_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
+    let trend = if trended { trend(values, season) } else { 0.0 };
+    let widening = errors.widening();
     let quantiles = errors.quantiles();
     let points = (from..from + length).map(|step| {
         let value = predict(values, season, step, trend);
         let at = |low: usize| {
             let (distance, scale) = distance(step / season, quantiles.len());
+            let scale = scale * widening;
             let [a, b] = [quantiles[distance][low], quantiles[distance][3 - low]];
             // A rate is never below nothing.
             ((value + a * scale).max(0.0), (value + b * scale).max(0.0))
@@ -77,8 +89,8 @@ pub fn forecast(values: &[f64], from: usize, length: usize) -> Option<Forecast> 
         season,
         trend,
         mean_error: errors.mean(),
-        tested: values.len() - season,
-        coverage_80: errors.coverage(),
+        tested: values.len() - first,
+        coverage_80: errors.coverage(widening),
         blocks: errors.blocks,
         from,
     })
@@ -130,9 +142,9 @@ fn trend(values: &[f64], season: usize) -> f64 {
     changes.get(changes.len() / 2).copied().unwrap_or(0.0)
 }
 
-fn back_test(values: &[f64], season: usize, with_trend: bool) -> Errors {
+fn back_test(values: &[f64], season: usize, with_trend: bool, first: usize) -> Errors {
     let mut blocks: Vec<Vec<Vec<f64>>> = Vec::new();
-    for origin in (season..values.len()).step_by((season / ORIGINS).max(1)) {
+    for origin in (first..values.len()).step_by((first / ORIGINS).max(1)) {
         let (known, later) = values.split_at(origin);
         let trend = if with_trend { trend(known, season) } else { 0.0 };
         for (distance, actual) in later.chunks(season).enumerate() {
@@ -167,7 +179,21 @@ impl Errors {
         self.blocks.iter().map(of).collect()
     }
 
-    fn coverage(&self) -> Option<f64> {
+    /// The mean error of the first days, by which candidates are compared.
+    fn near(&self, season: usize) -> f64 {
+        let blocks = self.blocks.iter().take(NEAR.div_ceil(season));
+        let errors = blocks.flatten().flat_map(|block| block.iter().take(NEAR));
+        let (sum, count) = errors.fold((0.0, 0_usize), |(sum, count), error| (sum + error.abs(), count + 1));
+        sum / count.max(1) as f64
+    }
+
+    /// The factor with which the 80 % interval of the earlier half holds 80 % of the later one.
+    fn widening(&self) -> f64 {
+        let holds = |factor: &f64| self.coverage(*factor).is_none_or(|coverage| coverage >= 80.0);
+        (0..=20).map(|step| 1.0 + f64::from(step) / 10.0).find(holds).unwrap_or(3.0)
+    }
+
+    fn coverage(&self, widening: f64) -> Option<f64> {
         let first = self.blocks.first()?;
         let (early, late) = first.split_at(first.len() / 2);
         let early: Vec<f64> = early.iter().flatten().copied().collect();
@@ -176,7 +202,7 @@ impl Errors {
             return None;
         }
         let [_, low, high, _] = quantiles(early);
-        let inside = late.iter().filter(|error| (low..=high).contains(*error)).count();
+        let inside = late.iter().filter(|error| (low * widening..=high * widening).contains(*error)).count();
         Some(inside as f64 * 100.0 / late.len() as f64)
     }
 }

@@ -52,7 +52,8 @@ fn placeholder(out: &mut String) {
 }
 
 /// The table that a statement reads and the columns that it looks for, of those an index could serve:
-/// equalities first, then ranges. `None` for one that looks for nothing, or that joins.
+/// equalities first, then ranges. `None` for one that looks for nothing, or in more
+/// than one table.
 pub(crate) fn looked_for(statement: &str) -> Option<(String, Vec<String>)> {
     const COLUMNS: usize = 3;
     let shape = fingerprint(statement);
@@ -62,11 +63,18 @@ pub(crate) fn looked_for(statement: &str) -> Option<(String, Vec<String>)> {
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let lower: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
     let at = |wanted: &str| lower.iter().position(|word| word == wanted);
-    if lower.iter().any(|word| word == "join") {
+    // Of several tables, a query in a query or a common table, the text does not tell whose a column is.
+    let count = |wanted: &str| lower.iter().filter(|word| *word == wanted).count();
+    if lower.first().is_some_and(|word| word == "with") || count("join") > 0 || count("select") > 1 {
         return None;
     }
     let table = at("from").or_else(|| at("update")).and_then(|at| words.get(at + 1))?;
     let from = at("where")? + 1;
+    let listed =
+        at("from").is_some_and(|at| words.get(at + 2..from).is_some_and(|words| words.contains(&",")));
+    if listed {
+        return None;
+    }
     let end = lower
         .iter()
         .position(|word| matches!(word.as_str(), "group" | "order" | "limit"))
@@ -113,6 +121,9 @@ mod tests {
             ("select a from t1 where t1.b>=3 and \"c\" in (1,2) order by d", Some(("t1", vec!["c", "b"]))),
             ("UPDATE stock SET left = left - 1 WHERE id=$1", Some(("stock", vec!["id"]))),
             ("SELECT * FROM a JOIN b ON a.id = b.id WHERE a.x = 1", None),
+            ("SELECT * FROM a, b WHERE a.id = b.id", None),
+            ("WITH c AS (SELECT 1) SELECT * FROM c WHERE n = 1", None),
+            ("SELECT * FROM a WHERE id IN (SELECT b FROM c WHERE d = 1)", None),
             ("SELECT 1", None),
             ("SELECT * FROM t WHERE lower(name) LIKE 'a%'", None),
         ] {

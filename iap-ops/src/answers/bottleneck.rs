@@ -14,13 +14,13 @@ const WORTH_PERCENT: f64 = 10.0;
 
 const COLUMNS: [(&str, Unit); 8] = [
     ("thing", Unit::Code),
-    ("kind", Unit::Text),
-    ("service", Unit::Text),
     ("time_percent", Unit::Percent),
     ("mean", Unit::Us),
     ("max", Unit::Us),
     ("traces", Unit::Count),
     ("trace", Unit::Trace),
+    ("kind", Unit::Text),
+    ("service", Unit::Text),
 ];
 
 /// The things that the slowest transactions of the busiest routes waited for.
@@ -108,13 +108,13 @@ fn row(blame: &Blame, seen: &Seen, total_us: u64) -> Vec<Value> {
     };
     vec![
         blame.name.as_str().into(),
-        kind.into(),
-        blame.service.as_str().into(),
         percent(seen.time_us, total_us).into(),
         (seen.time_us / seen.traces.max(1)).into(),
         seen.max_us.into(),
         seen.traces.into(),
         seen.ids().first().map(String::as_str).into(),
+        kind.into(),
+        blame.service.as_str().into(),
     ]
 }
 

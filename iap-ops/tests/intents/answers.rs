@@ -48,7 +48,7 @@ async fn a_forecast_needs_two_seasons() {
     let answer = ask(&shop().await, "capacity next month").await;
     assert_eq!(answer.outcome, Outcome::Answered);
     assert!(answer.text.contains("2026-12-01 00:00 to 2027-01-01 00:00"), "{}", answer.text);
-    assert!(answer.text.contains("A season is 168 hours"), "{}", answer.text);
+    assert!(answer.text.contains("A season is 24 hours"), "{}", answer.text);
     let mut short = Load::new();
     for n in 0..40 {
         short.add("home", NOW_US - n * HOUR, MS, 200, &[]);
