@@ -80,8 +80,8 @@ pub(crate) fn looked_for(statement: &str) -> Option<(String, Vec<String>)> {
         .position(|word| matches!(word.as_str(), "group" | "order" | "limit"))
         .unwrap_or(words.len());
     let (mut equal, mut ranged) = (Vec::new(), Vec::new());
-    for at in from..end.max(from) {
-        let name = words[at].rsplit('.').next().unwrap_or("").trim_matches(['"', '`', '[', ']']);
+    for (at, word) in words.iter().enumerate().take(end).skip(from) {
+        let name = word.rsplit('.').next().unwrap_or("").trim_matches(['"', '`', '[', ']']);
         let plain = !name.is_empty()
             && name.chars().all(|c| c.is_alphanumeric() || c == '_')
             && !name.starts_with(|c: char| c.is_ascii_digit());

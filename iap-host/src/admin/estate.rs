@@ -113,7 +113,7 @@ impl Estate for Known {
                 number: instance.number as u64,
                 state: instance.state.as_str().to_owned(),
                 since_ms: milliseconds(instance.since),
-                restarts: u64::from(instance.restarts),
+                restarts: instance.restarts,
                 last_exit: instance.last_exit.as_ref().map(ToString::to_string),
             }));
         }

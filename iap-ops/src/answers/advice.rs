@@ -1,9 +1,9 @@
 //! Recommendations, each with its formula and the numbers in it.
 
-use iap_apm::{Order, RouteStats, TransactionQuery, Window};
+use iap_apm::{Order, RouteStats, TransactionQuery};
 
 use super::sampled::Seen;
-use super::{Asked, per_second, percent};
+use super::{Asked, percent};
 use crate::blame::Blame;
 use crate::facts::{Advice, Figure, Sentence, Unit, figure};
 use crate::sql;
@@ -44,9 +44,8 @@ pub(super) fn index(seen: &Seen, total_us: u64) -> Option<Advice> {
     })
 }
 
-/// Requests that are at the upstream at once: Little's law, L = λ·W, with W at p99 so that slow times fit.
-pub(super) fn pool(stats: &RouteStats, seen: &Seen, window: Window) -> Advice {
-    let rate = per_second(stats.count, window.length_us());
+/// Requests that are at the upstream at once: Little's law, L = λ·W, with λ at its busiest and W at p99.
+pub(super) fn pool(stats: &RouteStats, seen: &Seen, rate: f64) -> Advice {
     let hold_us = stats.p99_us as f64;
     let busy = rate * hold_us / 1e6;
     let size = (busy / HEADROOM).ceil().max(1.0);
@@ -58,7 +57,7 @@ pub(super) fn pool(stats: &RouteStats, seen: &Seen, window: Window) -> Advice {
         figure("headroom", HEADROOM, Unit::Count),
         figure("limit", size, Unit::Count),
     ];
-    advice("advise_pool", said, "L = λ·W(p99), limit = ⌈L / headroom⌉", inputs)
+    advice("advise_pool", said, "L = λ(max)·W(p99), limit = ⌈L / headroom⌉", inputs)
         .with("upstreams.<name>.limits.total", seen)
 }
 

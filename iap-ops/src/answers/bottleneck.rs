@@ -129,7 +129,10 @@ async fn advise(
         BlameKind::Sql => facts.advice.extend(advice::index(seen, total_us)),
         BlameKind::Upstream => {
             if let Some(stats) = stats {
-                facts.advice.push(advice::pool(stats, seen, asked.window));
+                let step_us = super::chart_step(asked.window);
+                let points = asked.series(asked.window, step_us, Some(stats.route.clone())).await?;
+                let busiest = points.iter().map(|point| point.count).max().unwrap_or(0);
+                facts.advice.push(advice::pool(stats, seen, super::per_second(busiest, step_us)));
                 facts.advice.extend(advice::time_out(asked, stats, seen).await?);
             }
         }

@@ -10,6 +10,8 @@ use crate::telemetry::{Telemetry, TelemetryError};
 
 /// Traces that are read for each finding.
 const EXAMINED: usize = 20;
+/// The same where many incidents of a long time are looked into: old traces are far down in the history.
+const EXAMINED_OF_MANY: usize = 5;
 /// Trace ids that are given as evidence.
 const EVIDENCE: usize = 3;
 
@@ -19,7 +21,8 @@ pub(super) async fn examine(
     window: Window,
     finding: &mut Finding,
 ) -> Result<(), TelemetryError> {
-    let (rows, culprit, evidence) = worst_of(telemetry, window, &finding.route, finding.problem).await?;
+    let (rows, culprit, evidence) =
+        worst_of(telemetry, window, (&finding.route, finding.problem), EXAMINED).await?;
     finding.sessions = rows.iter().filter_map(|row| row.session.as_deref()).collect::<BTreeSet<_>>().len();
     finding.culprit = culprit;
     finding.evidence = evidence;
@@ -32,7 +35,8 @@ pub(crate) async fn culprit_of(
     window: Window,
     route: &str,
 ) -> Result<(Option<Culprit>, Vec<String>), TelemetryError> {
-    let (_, culprit, evidence) = worst_of(telemetry, window, route, Problem::Failing).await?;
+    let (_, culprit, evidence) =
+        worst_of(telemetry, window, (route, Problem::Failing), EXAMINED_OF_MANY).await?;
     Ok((culprit, evidence))
 }
 
@@ -40,15 +44,15 @@ pub(crate) async fn culprit_of(
 async fn worst_of(
     telemetry: &dyn Telemetry,
     window: Window,
-    route: &str,
-    problem: Problem,
+    (route, problem): (&str, Problem),
+    limit: usize,
 ) -> Result<(Vec<TransactionSummary>, Option<Culprit>, Vec<String>), TelemetryError> {
     let failing = problem == Problem::Failing;
     let query = TransactionQuery {
         route: Some(route.to_owned()),
         errors_only: failing,
         order: if failing { Order::Newest } else { Order::Slowest },
-        limit: EXAMINED,
+        limit,
         ..TransactionQuery::new(window)
     };
     let rows = telemetry.transactions(&query).await?.items;

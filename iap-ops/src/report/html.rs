@@ -21,15 +21,15 @@ ul{margin:8px 0;padding-left:20px}li{overflow-wrap:anywhere}.advice{list-style:n
 .scroll{overflow-x:auto}table{width:100%;border-collapse:collapse;font-size:13px}
 th,td{padding:4px 8px;border-bottom:1px solid #d8dee4;text-align:left;vertical-align:top}
 th{color:#57606a;font-weight:600;white-space:nowrap}.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-td.code{min-width:220px;overflow-wrap:anywhere}
+td.t{white-space:nowrap}td.code{min-width:220px;overflow-wrap:anywhere}
 code{font-family:ui-monospace,'D2Coding',monospace;font-size:12px}
 a{color:#0a58ca}.query{font-weight:400;font-size:12px}
-svg{display:block;width:100%;height:auto}svg text{font-size:11px;fill:#57606a}.grid{stroke:#d8dee4;stroke-width:1}
+svg{display:block;width:100%;min-width:520px;height:auto}svg text{font-size:11px;fill:#57606a}.grid{stroke:#d8dee4;stroke-width:1}
 .line{fill:none;stroke:#1f6feb;stroke-width:1.5}.band{fill:#1f6feb;opacity:.16}
 @page{size:A4;margin:14mm}
 @media print{body{max-width:none;padding:0;font-size:11px}h2{break-after:avoid}h3{break-after:avoid}
 tr,svg,.advice li{break-inside:avoid}thead{display:table-header-group}.scroll{overflow:visible}table{font-size:9.5px}
-th,td{padding:2px 4px}td.code{min-width:0}th{white-space:normal}a{color:inherit;text-decoration:none}}
+th,td{padding:2px 4px}td.code,svg{min-width:0}th{white-space:normal}a{color:inherit;text-decoration:none}}
 ";
 
 /// One file. `base` comes before the addresses of queries, such as `http://127.0.0.1:9900`.
@@ -79,7 +79,7 @@ fn section(out: &mut String, report: &Report, section: &Section, base: &str) {
         let (label, source) = (escape(&chart.label), escape(&chart.source));
         let _ = writeln!(
             out,
-            "<h3>{label} <a class=\"query\" href=\"{base}{source}\">{query}</a></h3>{}",
+            "<h3>{label} <a class=\"query\" href=\"{base}{source}\">{query}</a></h3><div class=\"scroll\">{}</div>",
             svg(chart, &report.zone)
         );
     }
@@ -103,6 +103,7 @@ fn table(out: &mut String, report: &Report, table: &Table, base: &str) {
         for (value, column) in row.iter().zip(&table.columns) {
             let class = match column.unit {
                 Unit::Code => " class=\"code\"",
+                Unit::Time => " class=\"t\"",
                 unit if is_number(unit) => " class=\"n\"",
                 _ => "",
             };

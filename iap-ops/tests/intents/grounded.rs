@@ -124,7 +124,6 @@ async fn every_number_of_every_intent_is_in_its_facts_in_both_languages() {
             })
         };
         assert_eq!(numbers(&korean), numbers(&english), "{intent:?}");
-        println!("{}\n{}\n", korean.text, english.text);
     }
 }
 
