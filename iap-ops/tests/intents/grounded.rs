@@ -116,6 +116,19 @@ async fn every_number_of_every_intent_is_in_its_facts_in_both_languages() {
             assert!(numbers(&answer.text).len() > 8, "there are numbers in it: {}", answer.text);
         }
         assert_eq!(korean.evidence, english.evidence, "{intent:?}");
+        for facts in &korean.facts {
+            let columns = facts.tables.iter().flat_map(|table| &table.columns);
+            let names = columns.map(|column| (column.name, column.label.as_str()));
+            let names = names.chain(facts.tables.iter().map(|table| (table.name, table.label.as_str())));
+            for (name, label) in
+                names.chain(facts.charts.iter().map(|chart| (chart.name, chart.label.as_str())))
+            {
+                assert!(
+                    name != label || ["p50", "p95", "p99"].contains(&name),
+                    "{name} has a name in Korean"
+                );
+            }
+        }
         let numbers = |answer: &Answer| {
             answer.facts.as_ref().map(|facts| {
                 let said = facts.sentences.iter().map(|sentence| (sentence.says, sentence.figures.clone()));
