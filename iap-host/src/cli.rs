@@ -22,6 +22,10 @@ Examples:
   iap-host run -c iap.yaml             run it
   iap-host session import -c iap.yaml --from spring --source redis://10.0.0.5:6379
                                        take over the sessions of another system
+  iap-host ask \"지금 문제의 원인을 알려줘\"
+                                       ask a running host, in Korean or English
+  iap-host report --kind executive --from 2026-11-01 -o november.html
+                                       a report of a running host, for the browser or paper
   IAP_SERVER__LISTEN=0.0.0.0:80 iap-host run -c iap.yaml
                                        the same, with one setting from the environment
 
@@ -50,6 +54,78 @@ pub(crate) enum Command {
     },
     /// Run a demo shop with a gentle load, all in memory.
     Demo(DemoArgs),
+    /// Ask a running host, in Korean or English. Exit status 0: answered, nothing is wrong; 1: answered, there are
+    /// problems; 2: no answer (not understood, no host there, or it cannot read its telemetry).
+    Ask(AskArgs),
+    /// Write a report of a running host. Exit status 2 when there is none.
+    Report(ReportArgs),
+}
+
+/// The admin API of a running host.
+const ADMIN: &str = "http://127.0.0.1:9900";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AskArgs {
+    /// The question.
+    #[arg(required = true)]
+    pub(crate) question: Vec<String>,
+    /// The admin API of the host.
+    #[arg(long, default_value = ADMIN)]
+    pub(crate) url: String,
+    /// The whole answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The language of the answer; by default that of the question.
+    #[arg(long)]
+    pub(crate) lang: Option<Lang>,
+    /// A name for the conversation, so that the next question may go on from this one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) conversation: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReportArgs {
+    /// What it is for.
+    #[arg(long, value_enum, default_value = "executive")]
+    pub(crate) kind: Kind,
+    /// Where it begins: a date, or a time with an offset. Default: seven days before now.
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<String>,
+    /// Where it ends. Default: now.
+    #[arg(long, value_name = "DATE", requires = "from")]
+    pub(crate) to: Option<String>,
+    /// Its language.
+    #[arg(long, default_value = "ko")]
+    pub(crate) lang: Lang,
+    /// Its form.
+    #[arg(long, value_enum, default_value = "html")]
+    pub(crate) format: Format,
+    /// The file; standard output if not given.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// The admin API of the host.
+    #[arg(long, default_value = ADMIN)]
+    pub(crate) url: String,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Lang {
+    Ko,
+    En,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Kind {
+    Executive,
+    Incident,
+    Capacity,
+    Inspection,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Format {
+    Md,
+    Html,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! The iap host: the thin binary around the library crates. This file only wires.
 
 mod admin;
+mod ask;
 mod boot;
 mod cli;
 mod config;
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         cli::Command::Validate { config } => run::validate(&config),
         cli::Command::Demo(args) => run::demo(&args),
         cli::Command::Session { command: cli::SessionCommand::Import(args) } => run::import(&args),
+        cli::Command::Ask(args) => ask::ask(&args),
+        cli::Command::Report(args) => ask::report(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("iap-host: {error}");

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use iap_apm::{RouteStats, Window};
 use serde::Serialize;
 
+pub(crate) use self::examine::culprit_of;
 use self::examine::examine;
 pub use self::recent::Recent;
 use self::recent::Tails;
@@ -112,8 +113,8 @@ pub struct Scope<'a> {
     pub baseline: Window,
     /// Whether the window ends now: its last minute tells then what is failing at this moment.
     pub until_now: bool,
-    /// The question: routes that it names are the only ones looked at.
-    pub question: &'a str,
+    /// The question and those before it: the routes that the first of them names are the only ones looked at.
+    pub subject: &'a [String],
 }
 
 /// All that was found in a window.
@@ -143,7 +144,8 @@ pub async fn look_into(telemetry: &dyn Telemetry, scope: Scope<'_>) -> Result<Fi
     let mut now = telemetry.route_stats(scope.window).await?;
     let before = telemetry.route_stats(scope.baseline).await?;
     let known: BTreeSet<&str> = now.iter().chain(&before).map(|route| route.route.as_str()).collect();
-    let named = named_routes(scope.question, &known);
+    let named = scope.subject.iter().map(|text| named_routes(text, &known));
+    let named = named.into_iter().find(|named| !named.is_empty()).unwrap_or_default();
     let subjects: Vec<_> = named.iter().map(|route| numbers(route, &now)).collect();
     if !named.is_empty() {
         now.retain(|route| named.contains(&route.route));
@@ -181,6 +183,19 @@ pub async fn look_into(telemetry: &dyn Telemetry, scope: Scope<'_>) -> Result<Fi
         findings.problems.push(finding);
     }
     Ok(findings)
+}
+
+/// The route with most failures.
+pub(crate) async fn worst_route(
+    telemetry: &dyn Telemetry,
+    window: Window,
+) -> Result<Option<String>, TelemetryError> {
+    let routes = telemetry.route_stats(window).await?;
+    Ok(routes
+        .into_iter()
+        .filter(|route| route.errors > 0)
+        .max_by_key(|route| route.errors)
+        .map(|route| route.route))
 }
 
 fn numbers(route: &str, now: &[RouteStats]) -> RouteNumbers {

@@ -27,18 +27,32 @@
 //! | [`telemetry`] | what can be read: sessions and history, never written |
 //! | [`question`] | from a text to an intent and a window |
 //! | [`findings`] | what is wrong, in types |
+//! | [`facts`] | what any other answer knows, in types |
+//! | [`report`] | answers to several questions as Markdown or HTML |
+//! | [`forecast`] | the load to come |
+//! | [`estate`] | users, servers, processes, changes |
 //! | [`blame`] | which span of a trace the time or the failure is due to |
 //! | [`assistant`] | plan, queries, findings, wording |
 
+mod answers;
 pub mod assistant;
 pub mod blame;
+pub mod estate;
+pub mod facts;
 pub mod findings;
+pub mod forecast;
 pub mod question;
+pub mod report;
 mod sql;
 pub mod telemetry;
+mod zone;
 
-pub use assistant::{Answer, AnswerWindow, Assistant, Outcome};
+pub use assistant::{Answer, AnswerWindow, AskOptions, Assistant, Outcome};
 pub use blame::{Blame, BlameKind};
+pub use estate::{AudienceKind, Change, ChangeKind, Estate, InstanceState, ServerState};
+pub use facts::Facts;
 pub use findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers, Scope};
-pub use question::{AskedTime, Intent, Language, Question};
-pub use telemetry::{Live, SessionSource, SessionStats, Telemetry, TelemetryError};
+pub use question::{AskedTime, Intent, Language, Named, Question};
+pub use report::{Report, ReportKind};
+pub use telemetry::{Live, SessionSource, SessionStats, StoreNumbers, Telemetry, TelemetryError};
+pub use zone::Zone;

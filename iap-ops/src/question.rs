@@ -1,12 +1,17 @@
-//! From a text to what is asked. Tolerant of spaces, punctuation and case; knows a handful of phrasings.
+//! From a text to what is asked. Tolerant of spaces, punctuation, case, word order and single typing mistakes.
 
 mod calendar;
-mod phrases;
+mod concepts;
+mod fuzzy;
+mod intents;
+mod named;
+mod periods;
 mod subject;
 mod time;
 
 use serde::Serialize;
 
+pub use self::named::Named;
 pub(crate) use self::subject::named_routes;
 pub use self::time::AskedTime;
 
@@ -31,12 +36,74 @@ pub enum Language {
 pub enum Intent {
     /// What is wrong, and because of what.
     WhatIsWrong,
+    /// How the platform has performed.
+    PerformanceReport,
+    /// The sessions and their store.
+    SessionStatus,
+    /// The failures of a period.
+    PastFailures,
+    /// Where the time goes, and what to do about it.
+    Bottleneck,
+    /// The traffic to come.
+    Capacity,
+    /// The routes by their p95.
+    SlowestRoutes,
+    /// The SQL statements by their time.
+    SlowestSql,
+    /// The failures by what they are.
+    ErrorsByKind,
+    /// Two periods beside each other.
+    Compare,
+    /// One transaction.
+    Transaction,
+    /// What a user or a session did.
+    Activity,
+    /// How many users there are at once.
+    ConcurrentUsers,
+    /// The upstreams and the processes.
+    Health,
+    /// What has changed.
+    Changes,
     /// Nothing that is known.
     Unknown,
 }
 
+impl Intent {
+    /// All that can be answered, in the order of the documentation.
+    pub const ALL: [Self; 15] = [
+        Self::WhatIsWrong,
+        Self::PerformanceReport,
+        Self::SessionStatus,
+        Self::PastFailures,
+        Self::Bottleneck,
+        Self::Capacity,
+        Self::SlowestRoutes,
+        Self::SlowestSql,
+        Self::ErrorsByKind,
+        Self::Compare,
+        Self::Transaction,
+        Self::Activity,
+        Self::ConcurrentUsers,
+        Self::Health,
+        Self::Changes,
+    ];
+
+    /// The time that a question is about when it names none.
+    fn usual_time(self) -> AskedTime {
+        let minutes = match self {
+            Self::WhatIsWrong | Self::Health | Self::Unknown => 5,
+            Self::PerformanceReport | Self::Changes | Self::Activity => 24 * 60,
+            Self::PastFailures => 7 * 24 * 60,
+            Self::Compare => return AskedTime::Today,
+            Self::Capacity => return AskedTime::NextMonth,
+            _ => 60,
+        };
+        AskedTime::Last { length_us: minutes * 60_000_000 }
+    }
+}
+
 /// A question, understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Question {
     /// What is asked.
     pub intent: Intent,
@@ -44,15 +111,36 @@ pub struct Question {
     pub language: Language,
     /// Which time it is about.
     pub time: AskedTime,
+    /// Whether the question says so itself.
+    pub timed: bool,
+    /// The other time, where two are compared.
+    pub other_time: Option<AskedTime>,
+    /// What it names besides routes.
+    pub named: Named,
 }
 
 impl Question {
     /// Reads a question. Never fails: what is not understood is [`Intent::Unknown`].
     pub fn read(text: &str) -> Self {
-        let text: String = text.chars().take(MAX_CHARS).collect::<String>().to_lowercase();
+        let text: String = text.chars().take(MAX_CHARS).collect();
+        let named = named::read(&text);
+        let text = text.to_lowercase();
         let language = if text.chars().any(is_hangul) { Language::Korean } else { Language::English };
-        let intent = if phrases::ask_what_is_wrong(&text) { Intent::WhatIsWrong } else { Intent::Unknown };
-        Self { intent, language, time: time::read(&text) }
+        let times = time::read(&text);
+        let intent = intents::read(&text, intents::Hints { named: &named, times: &times });
+        let (time, other_time) = match (times.as_slice(), intent) {
+            ([], _) => (intent.usual_time(), None),
+            ([time], _) => (*time, None),
+            ([time, other], Intent::Compare) => (*time, Some(*other)),
+            _ => (AskedTime::NotUnderstood, None),
+        };
+        Self { intent, language, time, timed: !times.is_empty(), other_time, named }
+    }
+
+    /// A question that nobody has worded.
+    pub(crate) fn about(intent: Intent, language: Language, length_us: u64) -> Self {
+        let time = AskedTime::Last { length_us };
+        Self { intent, language, time, timed: true, other_time: None, named: Named::default() }
     }
 }
 
@@ -61,177 +149,4 @@ fn is_hangul(c: char) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn phrasings_are_recognised() {
-        let known = [
-            "지금 문제의 원인을 알려줘",
-            "지금 뭐가 문제야?",
-            "왜 느린 거야",
-            "최근 10분 동안 장애 원인이 뭐야?",
-            "What is wrong right now?",
-            "what's wrong",
-            "WHAT IS   THE PROBLEM",
-            "find the root cause, please",
-            "is everything fine",
-            "Is everything OK?",
-            "status",
-            "show me the status",
-            "any errors?",
-            "search is slow, why?",
-            "anything wrong with search?",
-            "why did checkout fail",
-            "why is checkout failing?",
-            "is there an outage",
-            "search가 왜 느려요",
-            "checkout 에러 알려줘",
-            "checkout 오류 보여줘",
-            "느려요",
-            "느린 경로",
-            "장애",
-            "상태 알려줘",
-            "결제가 실패해요",
-            "괜찮아?",
-        ];
-        for text in known {
-            assert_eq!(Question::read(text).intent, Intent::WhatIsWrong, "{text}");
-        }
-        for text in [
-            "",
-            "안녕하세요",
-            "hello",
-            "how many sessions are there?",
-            "drop table transactions",
-            "statusquo",
-            "slowly",
-            "order status report",
-            "find downtown",
-        ] {
-            assert_eq!(Question::read(text).intent, Intent::Unknown, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_language_is_that_of_the_question() {
-        assert_eq!(Question::read("문제 있어?").language, Language::Korean);
-        assert_eq!(Question::read("what's wrong").language, Language::English);
-    }
-
-    #[test]
-    fn the_time_is_read() {
-        let minute = 60_000_000;
-        let last = |length_us: u64| AskedTime::Last { length_us };
-        let (hour, day) = (60 * minute, 24 * 60 * minute);
-        let cases = [
-            ("뭐가 문제야", last(5 * minute)),
-            ("최근 10분 문제 원인", last(10 * minute)),
-            ("최근10분동안뭐가문제야", last(10 * minute)),
-            ("지난 2 시간 동안 뭐가 문제야", last(2 * hour)),
-            ("1시간 30분 동안", last(90 * minute)),
-            ("한 시간 동안", last(hour)),
-            ("최근 두시간", last(2 * hour)),
-            ("30초", last(minute / 2)),
-            ("최근 30초 동안 뭐가 문제야", last(minute / 2)),
-            ("2일 동안", last(2 * day)),
-            ("이틀 동안 무슨 문제가 있었어", last(2 * day)),
-            ("하루 동안", last(day)),
-            ("지난 1주", last(7 * day)),
-            ("최근 일주일 동안", last(7 * day)),
-            ("2주간", last(14 * day)),
-            ("10분 전부터", last(10 * minute)),
-            ("what went wrong in the last 30 minutes", last(30 * minute)),
-            ("the last 30 seconds", last(minute / 2)),
-            ("last 45s", last(45_000_000)),
-            ("last 1h30m", last(90 * minute)),
-            ("1 hour and 30 minutes", last(90 * minute)),
-            ("in the last hour", last(hour)),
-            ("an hour", last(hour)),
-            ("last 2 days", last(2 * day)),
-            ("two weeks", last(14 * day)),
-            ("since 10 minutes ago", last(10 * minute)),
-            ("status 503 in the last 1 hour", last(hour)),
-            ("is /v2/minutes slow, p95 minutes", last(5 * minute)),
-            ("past week", last(7 * day)),
-            ("a 30-minute window", last(30 * minute)),
-            ("today-deals is slow", last(5 * minute)),
-            ("/last/hour is slow", last(5 * minute)),
-            ("monday_report is slow today", AskedTime::Today),
-            ("세 시간 동안", last(3 * hour)),
-            ("두 주 동안", last(14 * day)),
-            ("세일 페이지가 느려요", last(5 * minute)),
-            ("일시적인 장애", last(5 * minute)),
-            ("일시 장애", last(5 * minute)),
-            ("네 주세요", last(5 * minute)),
-            ("장애 원인을 알려 주세요", last(5 * minute)),
-            ("3분기 보고서가 느려요", last(5 * minute)),
-            ("give me a second: what is wrong", last(5 * minute)),
-            ("it may be slow", last(5 * minute)),
-            ("10.0.0.9:8443 is failing", last(5 * minute)),
-            ("what's wrong today?", AskedTime::Today),
-            ("오늘 뭐가 문제야", AskedTime::Today),
-            ("오늘은?", AskedTime::Today),
-            ("what was wrong yesterday", AskedTime::Yesterday),
-            ("어제 장애 원인", AskedTime::Yesterday),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(Question::read(text).time, expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_time_that_is_not_understood_is_known_to_be_one() {
-        let unknown = [
-            "last Tuesday",
-            "last tue",
-            "on sat",
-            "last week",
-            "Nov 24",
-            "24 Nov",
-            "3 o'clock",
-            "두 시에",
-            "13시 30분",
-            "1초 이상 걸리는 요청",
-            "slower than 2 seconds",
-            "지난주 화요일",
-            "지난 주",
-            "last week's monday",
-            "this week",
-            "at 3pm",
-            "at 13:00",
-            "2026-11-24",
-            "11/24",
-            "11월 24일",
-            "24일에",
-            "3시에",
-            "오후 3시",
-            "어젯밤",
-            "어제부터",
-            "오늘 아침",
-            "yesterday morning",
-            "since the deploy",
-            "since yesterday",
-            "the day before yesterday",
-            "10 minutes ago",
-            "10분 전에",
-            "10분전",
-            "2 months",
-            "3개월",
-            "몇 분 동안",
-            "a few minutes",
-            "couple of hours",
-            "half an hour",
-            "2.5 hours",
-            "last 0 minutes",
-            "last 32 days",
-            "last 999999999999999999 hours",
-            "last 99999999999999999999999 hours",
-            "today and yesterday",
-            "over 10 seconds in the last 5 minutes",
-        ];
-        for text in unknown {
-            assert_eq!(Question::read(text).time, AskedTime::NotUnderstood, "{text}");
-        }
-    }
-}
+mod tests;

@@ -4,15 +4,38 @@ use std::fmt;
 use std::sync::Arc;
 
 use iap_apm::history::BoxFuture;
-use iap_apm::{History, HistoryError, RouteStats, Trace, TransactionPage, TransactionQuery, Window};
+use iap_apm::{
+    History, HistoryError, RouteStats, SeriesPoint, SeriesQuery, Trace, TransactionPage, TransactionQuery,
+    Window,
+};
 use iap_core::{BoxError, TraceId};
 use serde::Serialize;
+
+use crate::estate::Estate;
 
 /// The sessions at this moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SessionStats {
     /// Sessions that have not expired.
     pub active: u64,
+    /// Their store, as far as it tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreNumbers>,
+}
+
+/// What a session store tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StoreNumbers {
+    /// The kind of store: `memory`, `redis`.
+    pub backend: &'static str,
+    /// Whether sessions were counted, not estimated.
+    pub exact: bool,
+    /// Bytes in use, if known.
+    pub bytes: Option<u64>,
+    /// Sessions that expired since the start, as far as the store knows.
+    pub expired: u64,
+    /// Sessions that were dropped for want of room since the start.
+    pub evicted: u64,
 }
 
 /// Where the numbers of sessions come from; the host implements it over its session store.
@@ -62,6 +85,10 @@ pub trait Telemetry: Send + Sync + 'static {
     fn transactions<'a>(&'a self, query: &'a TransactionQuery) -> Reading<'a, TransactionPage>;
     /// All of one trace.
     fn trace(&self, trace_id: TraceId) -> Reading<'_, Option<Trace>>;
+    /// What happened step by step.
+    fn series<'a>(&'a self, query: &'a SeriesQuery) -> Reading<'a, Vec<SeriesPoint>>;
+    /// Users, servers, processes and changes; `None` where nobody tells of them.
+    fn estate(&self) -> Option<&dyn Estate>;
 }
 
 /// [`Telemetry`] of this process: its history and, if there is one, its session store.
@@ -69,18 +96,26 @@ pub trait Telemetry: Send + Sync + 'static {
 pub struct Live {
     history: Arc<dyn History>,
     sessions: Option<Arc<dyn SessionSource>>,
+    estate: Option<Arc<dyn Estate>>,
 }
 
 impl Live {
     /// Reads a history.
     pub fn new(history: Arc<dyn History>) -> Self {
-        Self { history, sessions: None }
+        Self { history, sessions: None, estate: None }
     }
 
     /// Reads the sessions too.
     #[must_use]
     pub fn with_sessions(mut self, sessions: Arc<dyn SessionSource>) -> Self {
         self.sessions = Some(sessions);
+        self
+    }
+
+    /// Knows of users, servers, processes and changes too.
+    #[must_use]
+    pub fn with_estate(mut self, estate: Arc<dyn Estate>) -> Self {
+        self.estate = Some(estate);
         self
     }
 }
@@ -105,6 +140,14 @@ impl Telemetry for Live {
 
     fn trace(&self, trace_id: TraceId) -> Reading<'_, Option<Trace>> {
         Box::pin(async move { Ok(self.history.trace(trace_id).await?) })
+    }
+
+    fn series<'a>(&'a self, query: &'a SeriesQuery) -> Reading<'a, Vec<SeriesPoint>> {
+        Box::pin(async move { Ok(self.history.series(query).await?) })
+    }
+
+    fn estate(&self) -> Option<&dyn Estate> {
+        self.estate.as_deref()
     }
 }
 

@@ -6,6 +6,7 @@ import "uplot/dist/uPlot.min.css";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/parts.css";
+import "./styles/ask.css";
 import "./styles/overview.css";
 import "./styles/transaction.css";
 import "./styles/sessions.css";

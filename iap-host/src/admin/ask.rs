@@ -4,7 +4,9 @@ use axum::extract::State;
 use axum::response::Json;
 use iap_apm::history::BoxFuture;
 use iap_core::{BoxError, Error, Kind, Origin};
-use iap_ops::{Answer, Assistant, SessionSource, SessionStats};
+use iap_ops::{
+    Answer, AskOptions, Assistant, Language, SessionSource, SessionStats, StoreNumbers, TelemetryError,
+};
 use iap_session::Sessions;
 use serde::Deserialize;
 
@@ -14,11 +16,32 @@ use super::params::Params;
 
 /// The longest question, in bytes.
 const MAX_QUESTION: usize = 1_000;
+/// The longest name of a conversation, in bytes.
+const MAX_CONVERSATION: usize = 64;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskQuery {
     q: String,
+    conversation: Option<String>,
+    lang: Option<Lang>,
+}
+
+/// The language of an answer or a report.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Lang {
+    Ko,
+    En,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::Ko => Self::Korean,
+            Lang::En => Self::English,
+        }
+    }
 }
 
 pub(super) async fn ask(
@@ -28,12 +51,21 @@ pub(super) async fn ask(
     if query.q.trim().is_empty() || query.q.len() > MAX_QUESTION {
         return Err(ApiError::bad_request("a question has 1 to 1000 bytes"));
     }
-    let assistant: &Assistant =
-        state.0.assistant.as_ref().ok_or_else(|| ApiError::not_found("the APM is switched off"))?;
-    let answer = assistant.ask(&query.q).await.map_err(|error| {
-        Error::new(Kind::Unavailable, Origin::Internal, "telemetry cannot be read now").with_source(error)
-    })?;
+    if query.conversation.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_CONVERSATION) {
+        return Err(ApiError::bad_request("the name of a conversation has 1 to 64 bytes"));
+    }
+    let options =
+        AskOptions { conversation: query.conversation.as_deref(), language: query.lang.map(Language::from) };
+    let answer = assistant(&state)?.ask_with(&query.q, options).await.map_err(unreadable)?;
     Ok(Json(answer))
+}
+
+pub(super) fn assistant(state: &AdminState) -> ApiResult<&Assistant> {
+    state.0.assistant.as_ref().ok_or_else(|| ApiError::not_found("the APM is switched off"))
+}
+
+pub(super) fn unreadable(error: TelemetryError) -> Error {
+    Error::new(Kind::Unavailable, Origin::Internal, "telemetry cannot be read now").with_source(error)
 }
 
 /// The session store as the assistant sees it.
@@ -43,7 +75,14 @@ impl SessionSource for StoreSource {
     fn stats(&self) -> BoxFuture<'_, Result<SessionStats, BoxError>> {
         Box::pin(async {
             let stats = self.0.stats().await?;
-            Ok(SessionStats { active: stats.live })
+            let store = StoreNumbers {
+                backend: stats.backend,
+                exact: stats.exact,
+                bytes: stats.bytes,
+                expired: stats.expired,
+                evicted: stats.evicted,
+            };
+            Ok(SessionStats { active: stats.live, store: Some(store) })
         })
     }
 }

@@ -7,6 +7,7 @@ mod ask;
 mod audience;
 mod console;
 mod error;
+mod estate;
 mod events;
 mod guard;
 mod health;
@@ -14,6 +15,7 @@ mod metrics;
 mod params;
 mod processes;
 mod reload;
+mod report;
 mod sessions;
 mod telemetry;
 mod upstreams;
@@ -56,8 +58,8 @@ struct Inner {
     hosts: ArcSwap<Vec<String>>,
     facts: ArcSwapOption<Facts>,
     reloads: Reloads,
-    processes: ArcSwap<Vec<Arc<Process>>>,
-    upstreams: ArcSwap<Vec<Arc<Upstream>>>,
+    processes: Arc<ArcSwap<Vec<Arc<Process>>>>,
+    upstreams: Arc<ArcSwap<Vec<Arc<Upstream>>>>,
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
     exporter: ArcSwapOption<Exporter>,
@@ -111,8 +113,15 @@ impl AdminState {
         hosts: Vec<String>,
         reloads: Reloads,
     ) -> Self {
+        let (processes, upstreams) = (Arc::<ArcSwap<_>>::default(), Arc::<ArcSwap<_>>::default());
+        let known = estate::Known {
+            audience: audience.clone(),
+            processes: processes.clone(),
+            upstreams: upstreams.clone(),
+            reloads: reloads.clone(),
+        };
         let assistant = apm.as_ref().map(|apm| {
-            let telemetry = Live::new(apm.history().clone());
+            let telemetry = Live::new(apm.history().clone()).with_estate(Arc::new(known));
             Assistant::new(Arc::new(match sessions.clone() {
                 Some(sessions) => telemetry.with_sessions(Arc::new(ask::StoreSource(sessions))),
                 None => telemetry,
@@ -128,8 +137,8 @@ impl AdminState {
             hosts,
             facts: ArcSwapOption::empty(),
             reloads,
-            processes: ArcSwap::default(),
-            upstreams: ArcSwap::default(),
+            processes,
+            upstreams,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             exporter: ArcSwapOption::empty(),
         }))
@@ -184,6 +193,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/processes", get(processes::list))
         .route("/api/processes/{name}/restart", post(processes::restart))
         .route("/api/ask", get(ask::ask))
+        .route("/api/reports/{kind}", get(report::report))
         .route("/api/config/reload", post(reload::reload))
         .route("/api/upstreams", get(upstreams::list))
         .route(

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
 use super::AdminState;
+use super::estate::Journal;
 
 /// What a reload has changed, or why nothing has.
 pub(crate) type ReloadResult = Result<Vec<&'static str>, String>;
@@ -24,6 +25,7 @@ pub(crate) struct ReloadRequest(pub(crate) oneshot::Sender<ReloadResult>);
 pub(crate) struct Reloads {
     requests: mpsc::Sender<ReloadRequest>,
     state: Arc<Mutex<ReloadState>>,
+    journal: Journal,
 }
 
 /// The configuration's state.
@@ -42,15 +44,21 @@ impl Reloads {
     pub(crate) fn new() -> (Self, mpsc::Receiver<ReloadRequest>) {
         let (requests, receiver) = mpsc::channel(4);
         let state = ReloadState { generation: 1, since_ms: now_ms(), last_error: None };
-        (Self { requests, state: Arc::new(Mutex::new(state)) }, receiver)
+        (Self { requests, state: Arc::new(Mutex::new(state)), journal: Journal::new() }, receiver)
     }
 
     pub(crate) fn state(&self) -> ReloadState {
         self.state.lock().clone()
     }
 
+    /// The latest changes.
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// Notes how an attempt went.
     pub(crate) fn note(&self, result: &ReloadResult) {
+        self.journal.note(result);
         let mut state = self.state.lock();
         match result {
             Ok(changed) => {

@@ -54,6 +54,7 @@ export async function pages({ page, go, shot, forgive }) {
   await page.goBack();
   await page.getByRole("button", { name: "지금 문제의 원인을 알려줘" }).click();
   await page.locator(".answer[lang=ko]").waitFor();
+  await assistant({ page, go, shot });
 
   await go(`/transactions/${"a".repeat(32)}`);
   await page.getByText("This transaction is not kept").waitFor();
@@ -145,6 +146,30 @@ export async function found({ page, go, shot, forgive }) {
   await dialog.getByRole("button", { name: "Cancel" }).click();
 }
 
+/** Tables, charts and links of answers, and a question that goes on from the one before. */
+async function assistant({ page, go, shot }) {
+  const answered = page.locator(".ask [aria-busy=false] .answer");
+  await page.getByRole("button", { name: "slowest routes" }).click();
+  await page.waitForURL(/slowest/);
+  await answered.getByText(/The slowest route is/).waitFor();
+  const rows = page.locator(".fact-table tbody tr");
+  assert.ok((await rows.count()) > 1);
+  assert.match(await rows.first().getByRole("link").first().getAttribute("href"), /^\/transactions\?route=/);
+  await page.getByText("Asked before").waitFor();
+  await page.getByLabel("Question", { exact: true }).fill("and for search?");
+  await page.getByRole("button", { name: "Ask", exact: true }).click();
+  await page.waitForURL(/search/);
+  await answered.getByText(/The slowest route is search/).waitFor();
+  assert.equal(await rows.count(), 1);
+  await go(`/ask?q=${encodeURIComponent("최근 1시간 병목 원인과 해결 방안")}`);
+  await answered.getByText(/가장 큰 병목/).waitFor();
+  await page.locator(".advice").first().waitFor();
+  await shot("ask-bottleneck-1280");
+  await go(`/ask?q=${encodeURIComponent("performance report of the last hour")}`);
+  await page.locator(".ask .uplot canvas").nth(2).waitFor();
+  await shot("ask-performance-1280");
+}
+
 export async function language({ page, go, shot }) {
   await go("/");
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
@@ -176,6 +201,8 @@ export async function narrow({ page, go, shot }) {
     ["sessions", "/sessions", ".events a"],
     ["session", session, ".facts"],
     ["ask", "/ask?q=what%20is%20wrong%20right%20now%3F", ".answer"],
+    ["ask-performance", "/ask?q=performance%20report", ".ask .uplot canvas"],
+    ["ask-bottleneck-ko", `/ask?q=${encodeURIComponent("최근 1시간 병목과 해결 방안")}`, ".fact-table"],
   ];
   for (const [name, path, ready] of views) {
     await go(path);

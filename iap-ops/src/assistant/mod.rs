@@ -1,5 +1,7 @@
 //! From a question to an answer.
 
+mod conversation;
+mod suggestions;
 mod wording;
 
 use std::fmt;
@@ -7,16 +9,17 @@ use std::sync::Arc;
 
 use iap_apm::Window;
 use iap_core::{Clock, SystemClock};
-use jiff::tz::{Offset, TimeZone};
-use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 
+use self::conversation::Conversations;
+use crate::answers::{self, Asked};
+use crate::facts::{self, Facts};
 use crate::findings::{Findings, Scope, look_into};
 use crate::question::{AskedTime, Intent, Language, Question};
+use crate::report::{Report, ReportKind, Section};
 use crate::telemetry::{Telemetry, TelemetryError};
+use crate::zone::Zone;
 
-/// The zone that windows are printed in unless another one is set.
-const SEOUL: &str = "Asia/Seoul";
 const HOUR_US: u64 = 3_600_000_000;
 
 /// How the answer came out.
@@ -28,6 +31,8 @@ pub enum Outcome {
     Problems,
     /// There was traffic, and nothing is wrong with it.
     Healthy,
+    /// A question that is not about what is wrong is answered, and nothing in the answer is.
+    Answered,
     /// No problem is known, but there are [`Findings::unjudged`] routes.
     TooFew,
     /// Nothing was recorded in the window.
@@ -74,11 +79,15 @@ pub struct Answer {
     pub outcome: Outcome,
     /// What it is about; `None` for a question, or a time, that was not understood.
     pub window: Option<AnswerWindow>,
-    /// What was found.
+    /// What is wrong, of a question about that.
     pub findings: Option<Findings>,
+    /// What was found, of any other question.
+    pub facts: Option<Facts>,
     /// The trace ids of all findings.
     pub evidence: Vec<String>,
-    /// The wording, in the question's language. Every number in it is in the findings.
+    /// Questions that may come next, in the language of this one.
+    pub suggestions: Vec<&'static str>,
+    /// The wording, in the question's language. Every number in it is in the findings or facts.
     pub text: String,
 }
 
@@ -88,8 +97,28 @@ impl Answer {
             Outcome::TimeNotUnderstood => wording::times(question.language),
             _ => wording::help(question.language),
         };
-        Self { question, outcome, window: None, findings: None, evidence: Vec::new(), text }
+        let suggestions = suggestions::after(question.intent, question.language);
+        Self {
+            question,
+            outcome,
+            window: None,
+            findings: None,
+            facts: None,
+            evidence: Vec::new(),
+            suggestions,
+            text,
+        }
     }
+}
+
+/// What an answer depends on besides the question.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AskOptions<'a> {
+    /// The conversation that the question belongs to: at most 64 bytes, chosen by whoever asks. The latest
+    /// question of the latest 1,000 conversations is remembered for 30 minutes.
+    pub conversation: Option<&'a str>,
+    /// The language of the answer; that of the question by default.
+    pub language: Option<Language>,
 }
 
 /// Answers questions.
@@ -97,16 +126,14 @@ impl Answer {
 pub struct Assistant {
     telemetry: Arc<dyn Telemetry>,
     clock: Arc<dyn Clock>,
-    zone: TimeZone,
-    zone_name: String,
+    zone: Zone,
+    conversations: Arc<Conversations>,
 }
 
 impl Assistant {
     /// An assistant that reads `telemetry`; with the system's clock, in Korean time.
     pub fn new(telemetry: Arc<dyn Telemetry>) -> Self {
-        // Korea has had no summer time since 1988, so the offset serves where no zone data is installed.
-        let zone = TimeZone::get(SEOUL).unwrap_or_else(|_| TimeZone::fixed(Offset::constant(9)));
-        Self { telemetry, clock: Arc::new(SystemClock), zone, zone_name: SEOUL.to_owned() }
+        Self { telemetry, clock: Arc::new(SystemClock), zone: Zone::default(), conversations: Arc::default() }
     }
 
     /// Takes the time from another clock.
@@ -118,8 +145,7 @@ impl Assistant {
 
     /// Prints windows in another zone of the IANA database; `None` when the name is not in it.
     pub fn with_zone(mut self, name: &str) -> Option<Self> {
-        self.zone = TimeZone::get(name).ok()?;
-        self.zone_name = name.to_owned();
+        self.zone = Zone::named(name)?;
         Some(self)
     }
 
@@ -128,57 +154,158 @@ impl Assistant {
     /// # Errors
     /// When telemetry cannot be read.
     pub async fn ask(&self, text: &str) -> Result<Answer, TelemetryError> {
-        let question = Question::read(text);
+        self.ask_with(text, AskOptions::default()).await
+    }
+
+    /// The same, as a part of a conversation or in another language.
+    ///
+    /// # Errors
+    /// When telemetry cannot be read.
+    pub async fn ask_with(&self, text: &str, options: AskOptions<'_>) -> Result<Answer, TelemetryError> {
+        let now_ms = self.clock.now_ms();
+        let (mut question, texts) = self.conversations.follow(options.conversation, text, now_ms);
+        question.language = options.language.unwrap_or(question.language);
         if question.intent == Intent::Unknown {
             return Ok(Answer::without_findings(question, Outcome::NotUnderstood));
         }
-        let Some((window, until_now)) = self.window(question.time) else {
+        let Some(windows) = self.windows(&question, now_ms) else {
             return Ok(Answer::without_findings(question, Outcome::TimeNotUnderstood));
         };
-        let baseline = Window::last(HOUR_US, window.from_us);
-        let scope = Scope { window, baseline, until_now, question: text };
-        let findings = look_into(&*self.telemetry, scope).await?;
-        let outcome = Outcome::of(&findings);
-        let window = self.answer_window(window);
-        let text = wording::answer(question.language, &window, &findings);
-        let evidence = findings.problems.iter().flat_map(|finding| finding.evidence.clone()).collect();
-        Ok(Answer { question, outcome, window: Some(window), findings: Some(findings), evidence, text })
+        let answer = match question.intent {
+            Intent::WhatIsWrong => self.what_is_wrong(&question, windows, &texts).await?,
+            _ => self.by_facts(&question, windows, &texts, now_ms).await?,
+        };
+        self.conversations.keep(options.conversation, &question, texts, now_ms);
+        Ok(answer)
     }
 
-    /// The window, and whether it ends now; `None` for a time that is not understood.
-    fn window(&self, time: AskedTime) -> Option<(Window, bool)> {
-        let now_ms = self.clock.now_ms();
-        // One more millisecond, so that what just began is in it.
-        let end_us = (now_ms + 1) * 1_000;
-        let now = Timestamp::from_millisecond(i64::try_from(now_ms).ok()?).ok()?.to_zoned(self.zone.clone());
-        let midnight_us = |day: Zoned| {
-            let midnight = day.start_of_day().ok()?.timestamp().as_microsecond();
-            Some(u64::try_from(midnight).unwrap_or(0))
+    async fn what_is_wrong(
+        &self,
+        question: &Question,
+        (window, until_now, _): Windows,
+        texts: &[String],
+    ) -> Result<Answer, TelemetryError> {
+        let baseline = Window::last(HOUR_US, window.from_us);
+        let scope = Scope { window, baseline, until_now, subject: texts };
+        let findings = look_into(&*self.telemetry, scope).await?;
+        let about = self.answer_window(window);
+        let text = wording::answer(question.language, &about, &findings);
+        let evidence = findings.problems.iter().flat_map(|finding| finding.evidence.clone()).collect();
+        Ok(Answer {
+            outcome: Outcome::of(&findings),
+            window: Some(about),
+            findings: Some(findings),
+            evidence,
+            text,
+            ..Answer::without_findings(question.clone(), Outcome::Answered)
+        })
+    }
+
+    async fn by_facts(
+        &self,
+        question: &Question,
+        (window, _, other): Windows,
+        texts: &[String],
+        now_ms: u64,
+    ) -> Result<Answer, TelemetryError> {
+        let now_us = (now_ms + 1) * 1_000;
+        let telemetry = &*self.telemetry;
+        let facts =
+            answers::facts(Asked { telemetry, window, other, now_us, question, subject: texts }).await?;
+        let facts = facts.worded(question.language, &self.zone);
+        let about = self.answer_window(window);
+        let said = facts::text(&facts, question.language, &self.zone);
+        let first = wording::window(question.language, &about);
+        let text = match said.is_empty() {
+            true => format!("{first}\n{}", wording::no_data(question.language)),
+            false => format!("{first}\n{said}"),
         };
-        match time {
-            AskedTime::Last { length_us } => Some((Window::last(length_us, end_us), true)),
-            AskedTime::Today => Some((Window::new(midnight_us(now)?, end_us), true)),
-            AskedTime::Yesterday => {
-                let from_us = midnight_us(now.yesterday().ok()?)?;
-                Some((Window::new(from_us, midnight_us(now)?), false))
+        let outcome = match (facts.problem, facts.empty) {
+            (true, _) => Outcome::Problems,
+            (_, true) => Outcome::NoData,
+            _ => Outcome::Answered,
+        };
+        let evidence = facts.evidence();
+        Ok(Answer {
+            outcome,
+            window: Some(about),
+            facts: Some(facts),
+            evidence,
+            text,
+            ..Answer::without_findings(question.clone(), Outcome::Answered)
+        })
+    }
+
+    /// Makes a report about a window; what is told of this moment is so by its heading.
+    ///
+    /// # Errors
+    /// When telemetry cannot be read.
+    pub async fn report(
+        &self,
+        kind: ReportKind,
+        window: Window,
+        language: Language,
+    ) -> Result<Report, TelemetryError> {
+        let now_ms = self.clock.now_ms();
+        let now_us = (now_ms + 1) * 1_000;
+        let mut sections = Vec::new();
+        for intent in kind.sections().iter().copied() {
+            let mut question = Question::about(intent, language, window.length_us());
+            let mut asked = window;
+            let mut other = None;
+            match intent {
+                Intent::Capacity => {
+                    question.time = AskedTime::NextMonth;
+                    asked =
+                        self.zone.window(AskedTime::NextMonth, now_ms).map_or(window, |(window, _)| window);
+                }
+                Intent::Compare => other = Some(Window::last(window.length_us(), window.from_us)),
+                _ => {}
             }
-            AskedTime::NotUnderstood => None,
+            let telemetry = &*self.telemetry;
+            let asked = Asked { telemetry, window: asked, other, now_us, question: &question, subject: &[] };
+            let facts = answers::facts(asked).await?.worded(language, &self.zone);
+            sections.push(Section { intent, facts });
         }
+        Ok(Report { kind, language, window, made_us: now_us, zone: self.zone.clone(), sections })
+    }
+
+    /// The window from one time to another, each a date (`2026-11-01`, its beginning) or a time with an offset;
+    /// `None` for what is neither, or no window.
+    pub fn between(&self, from: &str, to: Option<&str>) -> Option<Window> {
+        let now_us = (self.clock.now_ms() + 1) * 1_000;
+        let to_us = to.map_or(Some(now_us), |to| self.zone.parse(to))?;
+        let window = Window::new(self.zone.parse(from)?, to_us);
+        (window.length_us() > 0).then_some(window)
+    }
+
+    /// The window, whether it ends now, and what is compared with; `None` for a time that is not understood,
+    /// and for one to come unless it is to be forecast.
+    fn windows(&self, question: &Question, now_ms: u64) -> Option<Windows> {
+        if question.intent == Intent::Compare {
+            let (later, earlier) = self.zone.two(question.time, question.other_time, now_ms)?;
+            return Some((later, false, Some(earlier)));
+        }
+        let ahead = matches!(question.time, AskedTime::NextMonth | AskedTime::NextWeek);
+        if ahead && question.intent != Intent::Capacity {
+            return None;
+        }
+        let (window, until_now) = self.zone.window(question.time, now_ms)?;
+        Some((window, until_now, None))
     }
 
     fn answer_window(&self, window: Window) -> AnswerWindow {
-        let print = |us: u64| {
-            let second = Timestamp::from_second((us / 1_000_000) as i64).unwrap_or(Timestamp::MAX);
-            second.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
-        };
-        let (start, end) = (print(window.from_us), print(window.to_us));
-        AnswerWindow { window, start, end, tz: self.zone_name.clone() }
+        let (start, end) = (self.zone.print(window.from_us), self.zone.print(window.to_us));
+        AnswerWindow { window, start, end, tz: self.zone.name().to_owned() }
     }
 }
 
+/// The window, whether it ends now, and what is compared with.
+type Windows = (Window, bool, Option<Window>);
+
 impl fmt::Debug for Assistant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Assistant").field("zone", &self.zone_name).finish_non_exhaustive()
+        f.debug_struct("Assistant").field("zone", &self.zone.name()).finish_non_exhaustive()
     }
 }
 

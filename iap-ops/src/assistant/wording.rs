@@ -1,34 +1,38 @@
 //! The templates, in Korean and English. Each fact has one sentence in both.
 
-use super::{AnswerWindow, pick};
+use super::{AnswerWindow, pick, suggestions};
 use crate::blame::BlameKind;
 use crate::findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers};
-use crate::question::Language;
+use crate::question::{Intent, Language};
 
 /// Routes that are named of those with too few requests.
 const MAX_UNJUDGED: usize = 3;
 
 pub(super) fn help(language: Language) -> String {
+    let known = suggestions::after(Intent::Unknown, language);
+    let known: Vec<String> = known.iter().map(|question| format!("\"{question}\"")).collect();
+    let known = known.join(", ");
     pick(
         language,
-        "이 질문은 아직 답할 수 없습니다. 이렇게 물어보세요: \"지금 문제의 원인을 알려줘\", \
-         \"최근 30분 동안 뭐가 문제야?\", \"어제 장애 있었어?\", \"왜 느려?\". 경로 이름을 넣으면 그 경로만 봅니다.",
-        "I cannot answer this yet. You can ask: \"what is wrong right now?\", \
-         \"what is the problem in the last 30 minutes?\", \"what was wrong yesterday?\", \"why is it slow?\". \
-         With the name of a route in it, the answer is about that route.",
+        format!(
+            "이 질문에는 답할 수 없습니다. 이런 질문에 답할 수 있습니다: {known}. 경로 이름을 넣으면 그 경로만 봅니다."
+        ),
+        format!(
+            "I cannot answer that; I can answer these: {known}. With the name of a route in it, the answer is about that route."
+        ),
     )
-    .to_owned()
 }
 
 pub(super) fn times(language: Language) -> String {
     pick(
         language,
         "질문의 시간을 이해하지 못해서 답하지 않았습니다. 이렇게 쓸 수 있습니다: \"최근 30초\", \"최근 10분\", \
-         \"1시간 30분 동안\", \"2일\", \"이틀\", \"1주\"(최대 31일), \"오늘\", \"어제\". \
-         시간이 없으면 최근 5분을 봅니다.",
+         \"1시간 30분 동안\", \"2일\", \"이틀\", \"1주\"(최대 31일), \"오늘\", \"어제\", \"그저께\", \"이번 주\", \"지난주\", \
+         \"지난달\", \"이번 주 월요일\", \"지난 영업일\". 시간이 없으면 질문에 맞는 구간을 봅니다.",
         "I did not understand the time in this question, so it is not answered. These are understood: \
          \"last 30 seconds\", \"last 10 minutes\", \"1 hour 30 minutes\", \"2 days\", \"1 week\" (at most 31 \
-         days), \"today\", \"yesterday\". Without a time it is the last 5 minutes.",
+         days), \"today\", \"yesterday\", \"the day before yesterday\", \"this week\", \"last week\", \"last month\", \
+         \"last monday\", \"last business day\". Without a time it is what fits the question.",
     )
     .to_owned()
 }
@@ -78,12 +82,12 @@ fn sessions(language: Language, findings: &Findings) -> Option<String> {
     ))
 }
 
-fn window(language: Language, about: &AnswerWindow) -> String {
+pub(super) fn window(language: Language, about: &AnswerWindow) -> String {
     let AnswerWindow { start, end, tz, .. } = about;
     pick(language, format!("조회 구간: {start} ~ {end} ({tz})"), format!("Window: {start} to {end} ({tz})"))
 }
 
-fn no_data(language: Language) -> String {
+pub(super) fn no_data(language: Language) -> String {
     pick(
         language,
         "이 구간에 기록된 요청이 없습니다. 트래픽이 게이트웨이를 지나는지 확인하거나, \

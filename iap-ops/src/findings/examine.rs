@@ -10,6 +10,8 @@ use crate::telemetry::{Telemetry, TelemetryError};
 
 /// Traces that are read for each finding.
 const EXAMINED: usize = 20;
+/// The same where many incidents of a long time are looked into: old traces are far down in the history.
+const EXAMINED_OF_MANY: usize = 5;
 /// Trace ids that are given as evidence.
 const EVIDENCE: usize = 3;
 
@@ -19,23 +21,48 @@ pub(super) async fn examine(
     window: Window,
     finding: &mut Finding,
 ) -> Result<(), TelemetryError> {
-    let failing = finding.problem == Problem::Failing;
+    let (rows, culprit, evidence) =
+        worst_of(telemetry, window, (&finding.route, finding.problem), EXAMINED).await?;
+    finding.sessions = rows.iter().filter_map(|row| row.session.as_deref()).collect::<BTreeSet<_>>().len();
+    finding.culprit = culprit;
+    finding.evidence = evidence;
+    Ok(())
+}
+
+/// The cause of the failures of a route, and traces that show it.
+pub(crate) async fn culprit_of(
+    telemetry: &dyn Telemetry,
+    window: Window,
+    route: &str,
+) -> Result<(Option<Culprit>, Vec<String>), TelemetryError> {
+    let (_, culprit, evidence) =
+        worst_of(telemetry, window, (route, Problem::Failing), EXAMINED_OF_MANY).await?;
+    Ok((culprit, evidence))
+}
+
+/// The worst transactions, what they have in common, and those of them that show it best.
+async fn worst_of(
+    telemetry: &dyn Telemetry,
+    window: Window,
+    (route, problem): (&str, Problem),
+    limit: usize,
+) -> Result<(Vec<TransactionSummary>, Option<Culprit>, Vec<String>), TelemetryError> {
+    let failing = problem == Problem::Failing;
     let query = TransactionQuery {
-        route: Some(finding.route.clone()),
+        route: Some(route.to_owned()),
         errors_only: failing,
         order: if failing { Order::Newest } else { Order::Slowest },
-        limit: EXAMINED,
+        limit,
         ..TransactionQuery::new(window)
     };
     let rows = telemetry.transactions(&query).await?.items;
-    finding.sessions = rows.iter().filter_map(|row| row.session.as_deref()).collect::<BTreeSet<_>>().len();
     let mut tally = Tally::default();
     for row in &rows {
         if let Some(trace) = telemetry.trace(row.trace_id).await? {
-            tally.add(finding.problem, row, &trace);
+            tally.add(problem, row, &trace);
         }
     }
-    let worst = tally.worst(finding.problem);
+    let worst = tally.worst(problem);
     // Traces that show the cause come first.
     let shows = |row: &&TransactionSummary| {
         let hit = worst.as_ref().is_some_and(|culprit| {
@@ -45,9 +72,8 @@ pub(super) async fn examine(
     };
     let mut evidence: Vec<&TransactionSummary> = rows.iter().collect();
     evidence.sort_by_key(shows);
-    finding.evidence = evidence.iter().take(EVIDENCE).map(|row| row.trace_id.to_string()).collect();
-    finding.culprit = worst;
-    Ok(())
+    let evidence = evidence.iter().take(EVIDENCE).map(|row| row.trace_id.to_string()).collect();
+    Ok((rows, worst, evidence))
 }
 
 /// What was seen in the traces of one finding.

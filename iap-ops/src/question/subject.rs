@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{MAX_CHARS, is_hangul};
 
 /// Words of the questions themselves: a route of such a name is meant only as `/status` or in quotes.
-const VOCABULARY: [&str; 47] = [
+const VOCABULARY: &[&str] = &[
     "broken",
     "failed",
     "fails",
@@ -51,8 +51,62 @@ const VOCABULARY: [&str; 47] = [
     "with",
     "wrong",
     "yesterday",
+    "active",
+    "activity",
+    "backend",
+    "by",
+    "capacity",
+    "change",
+    "changes",
+    "compare",
+    "db",
+    "detail",
+    "history",
+    "hour",
+    "kind",
+    "load",
+    "month",
+    "online",
+    "page",
+    "pages",
+    "path",
+    "performance",
+    "process",
+    "processes",
+    "queries",
+    "query",
+    "report",
+    "request",
+    "requests",
+    "route",
+    "routes",
+    "server",
+    "servers",
+    "session",
+    "sessions",
+    "show",
+    "slowest",
+    "sql",
+    "trace",
+    "traffic",
+    "transaction",
+    "transactions",
+    "upstream",
+    "upstreams",
+    "user",
+    "users",
+    "week",
     "문제",
     "장애",
+    "경로",
+    "사용자",
+    "성능",
+    "세션",
+    "에러",
+    "오류",
+    "용량",
+    "쿼리",
+    "트랜잭션",
 ];
 
 /// What may follow a Korean route name in the same word.
@@ -159,9 +213,17 @@ mod tests {
 
     #[test]
     fn routes_are_whole_words() {
-        let known =
-            BTreeSet::from(["search", "shop-search", "검색", "/api/v2/orders", "orders", "status", "Pay"]);
-        let cases: [(&str, &[&str]); 14] = [
+        let known = BTreeSet::from([
+            "search",
+            "shop-search",
+            "검색",
+            "/api/v2/orders",
+            "orders",
+            "status",
+            "users",
+            "Pay",
+        ]);
+        let cases: [(&str, &[&str]); 16] = [
             ("anything wrong with search?", &["search"]),
             ("search가 왜 느려요", &["search"]),
             ("왜search가느려요", &["search"]),
@@ -176,6 +238,8 @@ mod tests {
             ("is /status slow", &["status"]),
             ("pay is slow", &["Pay"]),
             ("", &[]),
+            ("how many users are online", &[]),
+            ("is /users slow", &["users"]),
         ];
         for (text, expected) in cases {
             assert_eq!(named_routes(text, &known), expected, "{text}");

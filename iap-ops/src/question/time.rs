@@ -9,8 +9,6 @@ const MINUTE_US: u64 = 60 * SECOND_US;
 const HOUR_US: u64 = 60 * MINUTE_US;
 const DAY_US: u64 = 24 * HOUR_US;
 const WEEK_US: u64 = 7 * DAY_US;
-/// Without another one in the question.
-const DEFAULT: AskedTime = AskedTime::Last { length_us: 5 * MINUTE_US };
 /// The longest time that is answered about.
 const MAX_US: u64 = 31 * DAY_US;
 
@@ -28,8 +26,47 @@ pub enum AskedTime {
     Today,
     /// The day before today.
     Yesterday,
+    /// The day before that.
+    DayBeforeYesterday,
+    /// Since Monday.
+    ThisWeek,
+    /// From Monday to Sunday.
+    LastWeek,
+    /// Since the first of the month.
+    ThisMonth,
+    /// The month before this one.
+    LastMonth,
+    /// A day of the week.
+    Weekday {
+        /// 1 is Monday, 7 is Sunday.
+        weekday: u8,
+        /// Of this week (0) or the one before (1); `None`: the latest that is over.
+        weeks_back: Option<u8>,
+    },
+    /// The latest day from Monday to Friday that is over. Holidays are not known.
+    LastBusinessDay,
+    /// The seven days from next Monday: only for forecasts.
+    NextWeek,
+    /// The month after this one: only for forecasts.
+    NextMonth,
     /// There is a time in the question, but not one that is understood.
     NotUnderstood,
+}
+
+impl AskedTime {
+    /// Whether it is a day, week or month of the calendar.
+    pub(super) fn is_calendar(self) -> bool {
+        !matches!(self, Self::Last { .. } | Self::NotUnderstood)
+    }
+
+    /// Whether it is over, or as long as a week.
+    pub(super) fn is_long(self) -> bool {
+        match self {
+            Self::Last { length_us } => length_us >= WEEK_US,
+            Self::Today | Self::Yesterday | Self::NextWeek | Self::NextMonth | Self::NotUnderstood => false,
+            _ => true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +79,8 @@ enum Token {
     Hangul(String),
 }
 
-/// Reads lower-case text.
-pub(super) fn read(text: &str) -> AskedTime {
+/// The times in lower-case text, in order; the same one once.
+pub(super) fn read(text: &str) -> Vec<AskedTime> {
     let tokens = tokens(text);
     let mut found: Vec<AskedTime> = Vec::new();
     let mut at = 0;
@@ -55,17 +92,16 @@ pub(super) fn read(text: &str) -> AskedTime {
         }
         at += used.max(1);
     }
-    match found.as_slice() {
-        [] => DEFAULT,
-        [time] => *time,
-        _ => AskedTime::NotUnderstood,
-    }
+    found
 }
 
 /// What begins at a token, and how many tokens it takes.
 fn one(tokens: &[Token], at: usize) -> (Option<AskedTime>, usize) {
     if tokens[at] == Token::Clock {
         return (Some(AskedTime::NotUnderstood), 1);
+    }
+    if let Some((time, used)) = super::periods::read(&words(tokens), at) {
+        return (Some(time), used);
     }
     let (mut sum, mut used) = (Some(0_u64), 0);
     // `1 hour and 30 minutes` is one time.

@@ -116,7 +116,7 @@ async fn the_first_of_many_rare_routes_are_named() {
 
 #[tokio::test]
 async fn sessions_are_told_and_a_store_that_is_down_is_a_problem() {
-    let stats = SessionStats { active: 12 };
+    let stats = SessionStats { active: 12, ..SessionStats::default() };
     for (question, source, outcome, part) in [
         ("what's wrong?", Ok(stats), Outcome::Healthy, "There are 12 sessions now."),
         ("what's wrong?", Err("down"), Outcome::Problems, "The session store does not answer."),

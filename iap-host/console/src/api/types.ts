@@ -252,10 +252,60 @@ export interface SessionEventPage {
   next: string;
 }
 
+export type Unit =
+  | "count"
+  | "us"
+  | "percent"
+  | "per_second"
+  | "times"
+  | "bytes"
+  | "time"
+  | "text"
+  | "route"
+  | "trace"
+  | "code";
+
+/** A number in the unit of its column, a text, or nothing. */
+export type Cell = number | string | null;
+
+export interface FactColumn {
+  name: string;
+  label: string;
+  unit: Unit;
+}
+
+export interface FactTable {
+  name: string;
+  label: string;
+  columns: FactColumn[];
+  rows: Cell[][];
+  more: number;
+  source: string;
+}
+
+export interface FactChart {
+  name: string;
+  label: string;
+  unit: Unit;
+  points: [number, number][];
+  band: [number, number, number][];
+  source: string;
+}
+
+export interface Facts {
+  sentences: { text: string }[];
+  tables: FactTable[];
+  charts: FactChart[];
+  advice: { text: string }[];
+}
+
 export interface Answer {
   question: { intent: string; language: string };
   outcome: string;
+  window: { start: string; end: string; tz: string } | null;
+  facts: Facts | null;
   evidence: string[];
+  suggestions: string[];
   text: string;
 }
 

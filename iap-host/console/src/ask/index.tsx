@@ -1,4 +1,5 @@
 import type { TargetedSubmitEvent } from "preact";
+import { useEffect } from "preact/hooks";
 
 import { queryString } from "../api/client";
 import { useGet } from "../api/hooks";
@@ -6,6 +7,8 @@ import type { Answer } from "../api/types";
 import { useText } from "../i18n";
 import { Link, navigate, useLocation } from "../router";
 import { Failure, Panel } from "../ui/parts";
+import { begin, conversation, keep, useTurns } from "./conversation";
+import { FactLine, FactRows } from "./facts";
 
 const EXAMPLES = ["지금 문제의 원인을 알려줘", "what is wrong right now?"];
 const TRACE_ID = /\b[0-9a-f]{32}\b/;
@@ -14,30 +17,27 @@ const TRACE_ID = /\b[0-9a-f]{32}\b/;
 export function Ask() {
   const t = useText();
   const question = useLocation().query.get("q") ?? "";
-  const { data, error, loading, reload } = useGet<Answer>(question ? `/api/ask${queryString({ q: question })}` : null);
+  const path = question ? `/api/ask${queryString({ q: question, conversation: conversation() })}` : null;
+  const { data, error, loading, reload } = useGet<Answer>(path);
   const put = (text: string) => (text === question ? reload() : navigate(`/ask${queryString({ q: text })}`));
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
     const text = String(new FormData(event.currentTarget).get("q") ?? "").trim();
     if (text) put(text);
   };
+  useEffect(() => {
+    if (question && data && !loading) keep(question, data);
+  }, [data]);
   return (
     <div class="ask">
       <p class="dim">{t.askIntro}</p>
       <form class="ask-form" onSubmit={submit} key={question}>
-        <input name="q" aria-label={t.question} placeholder={t.question} defaultValue={question} maxLength={500} autoComplete="off" />
+        <input name="q" aria-label={t.question} placeholder={t.question} defaultValue={question} maxLength={300} autoComplete="off" />
         <button type="submit" class="primary">
           {t.ask}
         </button>
       </form>
-      <div class="examples" role="group" aria-label={t.examples}>
-        <span>{t.examples}</span>
-        {EXAMPLES.map((example) => (
-          <button key={example} type="button" onClick={() => put(example)}>
-            {example}
-          </button>
-        ))}
-      </div>
+      <Suggestions title={t.examples} texts={[...EXAMPLES, ...t.askExamples]} put={put} />
       {question && (
         <div aria-live="polite" aria-busy={loading}>
           {loading ? (
@@ -45,33 +45,95 @@ export function Ask() {
           ) : error ? (
             <Failure error={error} retry={reload} />
           ) : (
-            data && <AnswerView answer={data} />
+            data && <AnswerView answer={data} put={put} />
           )}
         </div>
       )}
+      <Before put={put} />
     </div>
   );
 }
 
-function AnswerView({ answer }: { answer: Answer }) {
+function Suggestions({ title, texts, put }: { title: string; texts: string[]; put: (text: string) => void }) {
+  return (
+    <div class="examples" role="group" aria-label={title}>
+      <span>{title}</span>
+      {texts.map((text) => (
+        <button key={text} type="button" onClick={() => put(text)}>
+          {text}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** What was asked before, the latest first. */
+function Before({ put }: { put: (text: string) => void }) {
   const t = useText();
-  const { outcome } = answer;
+  const turns = useTurns().slice(0, -1).reverse();
+  if (turns.length === 0) return null;
+  const anew = () => {
+    begin();
+    navigate("/ask");
+  };
+  return (
+    <Panel
+      title={t.askedBefore}
+      side={
+        <button type="button" onClick={anew}>
+          {t.newConversation}
+        </button>
+      }
+    >
+      <ol class="turns">
+        {turns.map((turn, index) => (
+          <li key={index}>
+            <details>
+              <summary>{turn.question}</summary>
+              <pre>{turn.text}</pre>
+              <button type="button" onClick={() => put(turn.question)}>
+                {t.askAgain}
+              </button>
+            </details>
+          </li>
+        ))}
+      </ol>
+    </Panel>
+  );
+}
+
+function AnswerView({ answer, put }: { answer: Answer; put: (text: string) => void }) {
+  const t = useText();
+  const { facts, outcome, window } = answer;
   const known = outcome in t.outcome ? t.outcome[outcome as keyof typeof t.outcome] : outcome;
+  const kind = outcome === "problems" ? "bad" : outcome === "healthy" || outcome === "answered" ? "ok" : "warn";
+  // Tables are shown as such.
+  const lines = facts?.sentences.length ? facts.sentences.map((sentence) => sentence.text) : answer.text.split("\n");
   return (
     <>
-      <Panel
-        title={t.answer}
-        side={<span class={`badge badge-${outcome === "problems" ? "bad" : outcome === "healthy" ? "ok" : "warn"}`}>{known}</span>}
-      >
+      <Panel title={t.answer} side={<span class={`badge badge-${kind}`}>{known}</span>}>
         <div class="answer" lang={answer.question.language === "korean" ? "ko" : "en"}>
-          {answer.text.split("\n").map((line, index) => (
+          {facts && window && (
+            <p class="dim">
+              {window.start} – {window.end} ({window.tz})
+            </p>
+          )}
+          {lines.map((line, index) => (
             <p key={index}>
               <Linked text={line} evidence={answer.evidence} />
             </p>
           ))}
+          {facts?.advice.map((advice, index) => (
+            <p key={index} class="advice">
+              <Linked text={advice.text} evidence={answer.evidence} />
+            </p>
+          ))}
         </div>
+        <Suggestions title={t.askNext} texts={answer.suggestions} put={put} />
       </Panel>
-      {answer.evidence.length > 0 && (
+      {facts?.charts.map((chart, index) => <FactLine key={`${chart.name} ${index}`} chart={chart} group="answer" />)}
+      {facts?.tables.map((table) => <FactRows key={table.name} table={table} />)}
+      {!facts && answer.evidence.length > 0 && (
         <Panel title={t.evidence} side={t.evidenceHint}>
           <ul class="evidence">
             {answer.evidence.map((id) => (

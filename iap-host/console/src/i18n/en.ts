@@ -208,7 +208,16 @@ export const en = {
 
   ...sessionsEn,
 
-  askIntro: "Answers come from the recorded transactions of the last minutes, with the traces that prove them.",
+  askIntro: "Answers come from what was recorded, with the traces and queries that prove them.",
+  askExamples: ["slowest routes", "bottleneck of the last hour and how to fix it", "compare with yesterday", "capacity next month"],
+  askNext: "Next",
+  askedBefore: "Asked before",
+  askAgain: "Ask again",
+  newConversation: "New conversation",
+  query: "Query",
+  moreRows: (more: number) => `and ${more} more`,
+  lowerBound: "80 % interval, lower",
+  upperBound: "80 % interval, upper",
   question: "Question",
   examples: "Examples",
   answer: "Answer",
@@ -218,6 +227,7 @@ export const en = {
   outcome: {
     problems: "Problems found",
     healthy: "Nothing is wrong",
+    answered: "Answered",
     no_data: "No data in this window",
     too_few: "Too few requests to judge",
     not_understood: "Not understood",

@@ -204,7 +204,16 @@ export const ko: Dictionary = {
 
   ...sessionsKo,
 
-  askIntro: "최근 몇 분간 기록된 트랜잭션에서 답을 찾고, 근거가 되는 트레이스를 함께 보여 줍니다.",
+  askIntro: "기록된 데이터에서 답을 찾고, 근거가 되는 트레이스와 조회를 함께 보여 줍니다.",
+  askExamples: ["가장 느린 경로", "최근 1시간 병목 원인과 해결 방안", "어제와 비교해줘", "다음 달 용량"],
+  askNext: "다음 질문",
+  askedBefore: "이전 질문",
+  askAgain: "다시 묻기",
+  newConversation: "새 대화",
+  query: "조회",
+  moreRows: (more) => `그 밖에 ${more}개`,
+  lowerBound: "80% 구간 하한",
+  upperBound: "80% 구간 상한",
   question: "질문",
   examples: "예시",
   answer: "답변",
@@ -214,6 +223,7 @@ export const ko: Dictionary = {
   outcome: {
     problems: "문제 발견",
     healthy: "문제 없음",
+    answered: "답변함",
     no_data: "이 기간에 데이터가 없음",
     too_few: "요청이 적어 판단할 수 없음",
     not_understood: "이해하지 못함",

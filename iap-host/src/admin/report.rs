@@ -1,0 +1,86 @@
+//! Reports of the assistant.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, header};
+use iap_apm::Window;
+use iap_core::{Clock, SystemClock};
+use iap_ops::report::{html, markdown};
+use iap_ops::{Language, ReportKind};
+use serde::Deserialize;
+
+use super::AdminState;
+use super::ask::{Lang, assistant, unreadable};
+use super::error::{ApiError, ApiResult};
+use super::params::Params;
+
+/// The time of a report that names none, in seconds: a week.
+const DEFAULT_WINDOW_S: u64 = 7 * 24 * 3_600;
+/// The longest time that is reported on, in seconds: what a quarter has.
+const MAX_WINDOW_S: u64 = 92 * 24 * 3_600;
+/// The longest address that links may begin with.
+const MAX_BASE: usize = 300;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReportQuery {
+    from: Option<String>,
+    to: Option<String>,
+    last_s: Option<u64>,
+    lang: Option<Lang>,
+    #[serde(default)]
+    format: Format,
+    base: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    Md,
+    #[default]
+    Html,
+}
+
+/// A report about a window, in one file.
+pub(super) async fn report(
+    State(state): State<AdminState>,
+    Path(kind): Path<String>,
+    Params(query): Params<ReportQuery>,
+) -> ApiResult<Response> {
+    let kind: ReportKind = kind.parse().map_err(ApiError::not_found)?;
+    let base = query.base.as_deref().unwrap_or("").trim_end_matches('/');
+    let web = base.starts_with("http://") || base.starts_with("https://");
+    if base.len() > MAX_BASE || !(base.is_empty() || web) {
+        return Err(ApiError::bad_request("`base` is an address with http:// or https://"));
+    }
+    let assistant = assistant(&state)?;
+    let window = match (&query.from, &query.to, query.last_s) {
+        (Some(from), to, None) => assistant.between(from, to.as_deref()),
+        (None, None, last_s) => {
+            let length_us = last_s.unwrap_or(DEFAULT_WINDOW_S).saturating_mul(1_000_000);
+            Some(Window::last(length_us, (SystemClock.now_ms() + 1) * 1_000))
+        }
+        _ => None,
+    };
+    let bounds = 1..=MAX_WINDOW_S.saturating_mul(1_000_000);
+    let window = window.filter(|window| bounds.contains(&window.length_us())).ok_or_else(|| {
+        ApiError::bad_request(
+            "give `last_s`, or `from` and a later `to`: dates such as 2026-11-01, or times with an offset; at most 92 days",
+        )
+    })?;
+    let language = query.lang.map_or(Language::Korean, Language::from);
+    let report = assistant.report(kind, window, language).await.map_err(unreadable)?;
+    let (content, text) = match query.format {
+        Format::Md => ("text/markdown; charset=utf-8", markdown(&report, base)),
+        Format::Html => ("text/html; charset=utf-8", html(&report, base)),
+    };
+    let headers: [(HeaderName, &str); 3] = [
+        (header::CONTENT_TYPE, content),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+        ),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, text).into_response())
+}

@@ -1,0 +1,140 @@
+//! `ask` and `report`: the assistant of a running host, over its admin API.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::ValueEnum;
+use http::{Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_util::rt::TokioIo;
+use iap_core::BoxError;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+
+use crate::cli::{AskArgs, ReportArgs};
+
+/// There are problems.
+const PROBLEMS: u8 = 1;
+/// There is no answer.
+const NO_ANSWER: u8 = 2;
+/// The longest wait for an answer: a report reads much history.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The largest answer.
+const MAX_ANSWER: usize = 32 << 20;
+
+/// Prints an answer; what went wrong goes to standard error.
+#[allow(clippy::print_stdout)] // The answer of the command.
+pub(crate) fn ask(args: &AskArgs) -> Result<ExitCode, BoxError> {
+    let mut path = format!("/api/ask?q={}", encode(&args.question.join(" ")));
+    if let Some(conversation) = &args.conversation {
+        let _ = write!(path, "&conversation={}", encode(conversation));
+    }
+    if let Some(lang) = args.lang {
+        let _ = write!(path, "&lang={}", name(lang));
+    }
+    Ok(or_no_answer(get(&args.url, &path).and_then(|body| {
+        let answer: Value = serde_json::from_slice(&body)?;
+        if args.json {
+            println!("{}", serde_json::to_string_pretty(&answer)?);
+        } else {
+            println!("{}", printable(answer["text"].as_str().unwrap_or_default()));
+        }
+        Ok(match answer["outcome"].as_str() {
+            Some("problems") => ExitCode::from(PROBLEMS),
+            Some("not_understood" | "time_not_understood") | None => ExitCode::from(NO_ANSWER),
+            Some(_) => ExitCode::SUCCESS,
+        })
+    })))
+}
+
+/// Writes a report.
+#[allow(clippy::print_stdout)] // The answer of the command.
+pub(crate) fn report(args: &ReportArgs) -> Result<ExitCode, BoxError> {
+    let (lang, format) = (name(args.lang), name(args.format));
+    let mut path =
+        format!("/api/reports/{}?lang={lang}&format={format}&base={}", name(args.kind), encode(&args.url));
+    for (key, value) in [("from", &args.from), ("to", &args.to)] {
+        if let Some(value) = value {
+            let _ = write!(path, "&{key}={}", encode(value));
+        }
+    }
+    Ok(or_no_answer(get(&args.url, &path).and_then(|body| {
+        match &args.output {
+            Some(file) => {
+                std::fs::write(file, &body).map_err(|error| format!("{}: {error}", file.display()))?
+            }
+            None => print!("{}", String::from_utf8_lossy(&body)),
+        }
+        Ok(ExitCode::SUCCESS)
+    })))
+}
+
+#[allow(clippy::print_stderr)] // Errors of the command line.
+fn or_no_answer(result: Result<ExitCode, BoxError>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        eprintln!("iap-host: {error}");
+        ExitCode::from(NO_ANSWER)
+    })
+}
+
+/// Asks the admin API; the text of a problem is the error.
+fn get(url: &str, path: &str) -> Result<Bytes, BoxError> {
+    let runtime = Runtime::new()?;
+    let result = runtime.block_on(async {
+        let late = |_| format!("{url}: no answer within {} seconds", PATIENCE.as_secs());
+        tokio::time::timeout(PATIENCE, fetch(url, path)).await.map_err(late)?
+    });
+    runtime.shutdown_background();
+    result
+}
+
+async fn fetch(url: &str, path: &str) -> Result<Bytes, BoxError> {
+    let known: Uri = url.parse().map_err(|_| format!("{url}: not an address"))?;
+    let authority = known.authority().filter(|_| known.scheme_str() == Some("http"));
+    let authority =
+        authority.ok_or_else(|| format!("{url}: an address such as http://127.0.0.1:9900 is needed"))?;
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80)));
+    let stream = stream.await.map_err(|error| format!("{url}: {error}: is the host running?"))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let target = format!("{}{path}", known.path().trim_end_matches('/'));
+    let request = Request::get(target).header(header::HOST, authority.as_str()).body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+    match status {
+        StatusCode::OK => Ok(body),
+        _ => {
+            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no answer");
+            Err(format!("{url}: {}: {}", status.as_u16(), printable(detail)).into())
+        }
+    }
+}
+
+/// Names of routes and texts of errors come from outside: no control sequence reaches the terminal.
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+}
+
+fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+fn encode(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+    let mut out = String::new();
+    for b in text.bytes() {
+        match plain(b) {
+            true => out.push(b.into()),
+            false => {
+                let _ = write!(out, "%{b:02X}");
+            }
+        }
+    }
+    out
+}
