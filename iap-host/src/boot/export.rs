@@ -8,18 +8,19 @@ use tokio::runtime::Handle;
 
 use super::secret::read_secret;
 use super::{BootError, chain, failed};
-use crate::config::{Environment, ExportConfig};
+use crate::config::{ApmConfig, Environment, ExportConfig};
 
-/// Starts what the settings say.
+/// Starts what the settings say, if they say anything.
 pub(super) fn start_export(
-    config: &ExportConfig,
-    apm: &Apm,
+    config: &ApmConfig,
+    apm: Option<&Apm>,
     environment: &Environment,
     runtime: &Handle,
-) -> Result<Arc<Exporter>, BootError> {
-    let settings = settings(config, environment).map_err(failed("apm.export"))?;
+) -> Result<Option<Arc<Exporter>>, BootError> {
+    let (Some(apm), Some(export)) = (apm, &config.export) else { return Ok(None) };
+    let settings = settings(export, environment).map_err(failed("apm.export"))?;
     let exporter = apm.export(settings, runtime).map_err(|error| failed("apm.export")(chain(&error)))?;
-    Ok(Arc::new(exporter))
+    Ok(Some(Arc::new(exporter)))
 }
 
 fn settings(config: &ExportConfig, environment: &Environment) -> Result<ExportSettings, String> {

@@ -198,9 +198,7 @@ pub(crate) async fn boot(
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
-    let export = apm.as_ref().zip(config.apm.export.as_ref());
-    let exporter =
-        export.map(|(apm, export)| start_export(export, apm, environment, &runtime)).transpose()?;
+    let exporter = start_export(&config.apm, apm.as_ref(), environment, &runtime)?;
     state.set_exporter(exporter.clone());
     readiness.set(true);
     Ok(Platform {
