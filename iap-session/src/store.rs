@@ -1,6 +1,6 @@
 //! The contract of a session store.
 //!
-//! A store of your own is one `impl` over [`Record`](crate::Record), which knows all rules for a single session:
+//! A store of your own is one `impl` over [`Record`], which knows all rules for a single session:
 //!
 //! ```
 //! use std::collections::HashMap;
