@@ -135,7 +135,7 @@ pub struct Error {
     kind: Kind,
     origin: Origin,
     retryable: bool,
-    message: &'static str,
+    message: Cow<'static, str>,
     allow: Option<Cow<'static, str>>,
     reason: Option<&'static str>,
     /// One more field of the answer, such as a challenge.
@@ -146,18 +146,25 @@ pub struct Error {
 
 impl Error {
     /// An error with a message that clients may read.
-    pub fn new(kind: Kind, origin: Origin, message: &'static str) -> Self {
+    pub fn new(kind: Kind, origin: Origin, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             origin,
             retryable: false,
-            message,
+            message: message.into(),
             allow: None,
             reason: None,
             field: None,
             retry_after: None,
             source: None,
         }
+    }
+
+    /// Another text for the client, where it may be told more than others.
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.message = message.into();
+        self
     }
 
     /// Attaches the cause, for logs and telemetry.
@@ -233,8 +240,8 @@ impl Error {
     }
 
     /// The text for clients.
-    pub fn message(&self) -> &'static str {
-        self.message
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// The status code that [`Error::into_response`] answers with.
@@ -258,11 +265,12 @@ impl Error {
     pub fn into_response(self, trace_id: Option<TraceId>) -> Response<Body> {
         let status = self.status();
         let trace = trace_id.map(|id| format!(r#","trace_id":"{id}""#)).unwrap_or_default();
+        // A message may hold what a client has sent.
+        let detail = serde_json::Value::from(self.message);
         let body = format!(
-            r#"{{"type":"about:blank","title":"{}","status":{},"detail":"{}","kind":"{}"{trace}}}"#,
+            r#"{{"type":"about:blank","title":"{}","status":{},"detail":{detail},"kind":"{}"{trace}}}"#,
             status.canonical_reason().unwrap_or("Error"),
             status.as_u16(),
-            self.message,
             self.kind.as_str(),
         );
         let mut response = Response::new(Body::from(Bytes::from(body)));
@@ -292,7 +300,7 @@ pub(crate) fn count_refused(reason: &'static str) {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.message)?;
+        f.write_str(&self.message)?;
         let mut cause = self.source.as_deref().map(|source| source as &dyn std::error::Error);
         while let Some(error) = cause {
             write!(f, ": {error}")?;

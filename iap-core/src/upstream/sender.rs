@@ -93,7 +93,7 @@ impl SendFailure {
 fn describe(error: BoxError, is_unsent: bool) -> Error {
     // A body that the client broke off, or that grew too large, is not the upstream's fault.
     if let Some(own) = own_error(&*error) {
-        return Error::new(own.kind(), own.origin(), own.message());
+        return Error::new(own.kind(), own.origin(), own.message().to_owned());
     }
     let because = |message| Error::new(Kind::BadGateway, Origin::Upstream, message).with_source(error);
     match is_unsent {

@@ -1,24 +1,21 @@
 //! Errors of the admin API, as problem documents.
 
+use std::borrow::Cow;
+
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
 use iap_apm::{HistoryError, HistoryErrorKind};
 use iap_core::{Error, Kind, Origin};
 use iap_session::StoreError;
-use serde_json::json;
 
 /// An error of a handler.
 #[derive(Debug)]
-pub(super) enum ApiError {
-    Plain(Error),
-    /// What is wrong with this very request.
-    Invalid(String),
-}
+pub(super) struct ApiError(Error);
 
 pub(super) type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
-    pub(super) fn bad_request(message: &'static str) -> Self {
+    /// A request that says something impossible, and what.
+    pub(super) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Error::new(Kind::BadRequest, Origin::Client, message).into()
     }
 
@@ -28,11 +25,6 @@ impl ApiError {
 
     pub(super) fn forbidden(message: &'static str) -> Self {
         Error::new(Kind::Forbidden, Origin::Client, message).into()
-    }
-
-    /// A request that says something impossible, and what.
-    pub(super) fn invalid(detail: impl Into<String>) -> Self {
-        Self::Invalid(detail.into())
     }
 }
 
@@ -49,7 +41,7 @@ impl From<HistoryError> for ApiError {
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        Self::Plain(error)
+        Self(error)
     }
 }
 
@@ -61,21 +53,10 @@ impl From<StoreError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let error = match self {
-            Self::Plain(error) => error,
-            Self::Invalid(detail) => return problem(&detail),
-        };
+        let Self(error) = self;
         if error.origin() != Origin::Client {
             tracing::warn!(%error, "an admin request failed");
         }
         error.into_response(None).map(axum::body::Body::new)
     }
-}
-
-fn problem(detail: &str) -> Response {
-    let body = json!({
-        "type": "about:blank", "title": "Bad Request", "status": 400, "detail": detail, "kind": "bad_request",
-    });
-    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    (StatusCode::BAD_REQUEST, kind, body.to_string()).into_response()
 }

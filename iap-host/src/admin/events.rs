@@ -45,7 +45,7 @@ pub(super) async fn events(
         let last = last
             .map(str::parse)
             .transpose()
-            .map_err(|error| ApiError::invalid(format!("Last-Event-ID: {error}")))?;
+            .map_err(|error| ApiError::bad_request(format!("Last-Event-ID: {error}")))?;
         let after = last.or(since).unwrap_or_else(|| events.latest());
         return Ok(stream_after(&state.0.streams, events, after)?.into_response());
     }

@@ -43,7 +43,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 /// The outermost error says that something cannot be read, the next one which parameter, and why.
 fn refused(place: &str, error: &dyn Error) -> ApiError {
     let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    ApiError::invalid(format!("{place}: {cause} (docs/admin-api.md has what there is)"))
+    ApiError::bad_request(format!("{place}: {cause} (docs/admin-api.md has what there is)"))
 }
 
 /// Parameters by name: taken one after the other, and none may be left.
@@ -80,14 +80,14 @@ impl Named {
         if text.is_empty() {
             return Ok(None);
         }
-        text.parse().map(Some).map_err(|error| ApiError::invalid(format!("{name}: {error}")))
+        text.parse().map(Some).map_err(|error| ApiError::bad_request(format!("{name}: {error}")))
     }
 
     /// Refuses what was not taken.
     pub(super) fn finish(self) -> ApiResult<()> {
         match self.0.into_keys().next() {
             None => Ok(()),
-            Some(name) => Err(ApiError::invalid(format!("`{name}`: there is no such parameter"))),
+            Some(name) => Err(ApiError::bad_request(format!("`{name}`: there is no such parameter"))),
         }
     }
 }

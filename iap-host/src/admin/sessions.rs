@@ -31,7 +31,7 @@ fn parse_key(key: &str) -> ApiResult<SessionKey> {
 
 fn note(reason: Option<&str>) -> ApiResult<Option<Note>> {
     let given = reason.filter(|reason| !reason.is_empty());
-    given.map(Note::new).transpose().map_err(|error| ApiError::invalid(format!("reason: {error}")))
+    given.map(Note::new).transpose().map_err(|error| ApiError::bad_request(format!("reason: {error}")))
 }
 
 fn filter(named: &mut Named) -> ApiResult<Filter> {
@@ -128,14 +128,14 @@ pub(super) async fn revoke(
             let filter = filter(&mut named)?;
             named.finish()?;
             if filter.is_empty() {
-                return Err(ApiError::invalid(
+                return Err(ApiError::bad_request(
                     "filter: it has no condition; to end all sessions write `all: true`",
                 ));
             }
             matching(sessions, filter, note, body.cursor, dry_run).await?
         }
         (None, None, true) => matching(sessions, Filter::default(), note, body.cursor, dry_run).await?,
-        _ => return Err(ApiError::invalid("give one of `keys`, `filter` and `all: true`")),
+        _ => return Err(ApiError::bad_request("give one of `keys`, `filter` and `all: true`")),
     };
     let mut answer = serde_json::to_value(&revoked).unwrap_or_default();
     answer["dry_run"] = json!(dry_run);
@@ -160,10 +160,10 @@ async fn of_keys(
     dry_run: bool,
 ) -> ApiResult<Revoked> {
     if keys.len() > MAX_KEYS {
-        return Err(ApiError::invalid(format!("keys: at most {MAX_KEYS} at a time")));
+        return Err(ApiError::bad_request(format!("keys: at most {MAX_KEYS} at a time")));
     }
     let keys = keys.iter().map(|key| SessionKey::from_hex(key)).collect::<Option<Vec<_>>>();
-    let keys = keys.ok_or_else(|| ApiError::invalid("keys: not all of them are keys of sessions"))?;
+    let keys = keys.ok_or_else(|| ApiError::bad_request("keys: not all of them are keys of sessions"))?;
     if !dry_run {
         return Ok(sessions.revoke_keys(&keys, note.as_ref()).await);
     }

@@ -188,7 +188,7 @@ impl Service<Request<Body>> for SessionApi {
             let answer = api.answer(request).await;
             Ok(answer.unwrap_or_else(|error| {
                 let error = if is_sealed(&error) { over() } else { error };
-                let mut response = problem(error);
+                let mut response = for_applications(error).into_response(None);
                 if response.status() == StatusCode::UNAUTHORIZED {
                     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 }
@@ -244,29 +244,16 @@ fn is_sealed(error: &Error) -> bool {
     store_error(error).is_some_and(|error| error.kind() == StoreErrorKind::Sealed)
 }
 
-/// The answer to an application, which is told more than a client on the Web: which limit, which name.
-fn problem(error: Error) -> Response<Body> {
-    let detail = store_error(&error).and_then(|cause| match cause.kind() {
-        StoreErrorKind::TooLarge
-        | StoreErrorKind::Invalid
-        | StoreErrorKind::Refused
-        | StoreErrorKind::Conflict => Some(format!("{}: {cause}", error.message())),
-        _ => None,
+/// What an application is told, which is more than a client on the Web learns: which limit, which name.
+fn for_applications(error: Error) -> Error {
+    let told = store_error(&error).filter(|cause| {
+        use StoreErrorKind::{Conflict, Invalid, Refused, TooLarge};
+        matches!(cause.kind(), TooLarge | Invalid | Refused | Conflict)
     });
-    let kind = error.kind().as_str();
-    let mut response = error.into_response(None);
-    if let Some(detail) = detail {
-        let status = response.status();
-        let problem = serde_json::json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": detail,
-            "kind": kind,
-        });
-        *response.body_mut() = problem.to_string().into();
+    match told.map(|cause| format!("{}: {cause}", error.message())) {
+        Some(message) => error.with_message(message),
+        None => error,
     }
-    response
 }
 
 /// The token, as `Authorization: Bearer` (RFC 6750) or in the header it came in.
