@@ -32,7 +32,7 @@
 //! | [`hooks`] | what an observer is told, at no cost without one |
 //! | [`trace_context`] | W3C `traceparent` |
 //! | [`error`] | one error type, one mapping to HTTP |
-//! | [`body`], [`connection`], [`networks`], [`clock`] | shared vocabulary |
+//! | [`body`], [`connection`], [`networks`], [`clock`], [`html`] | shared vocabulary |
 //!
 //! # Layers
 //!
@@ -52,6 +52,7 @@ pub mod fuzzing;
 pub mod gate;
 mod headers;
 pub mod hooks;
+pub mod html;
 mod idle;
 pub mod networks;
 pub mod pipeline;

@@ -23,7 +23,7 @@
 //! | `iap_session_events_dropped_total` | counter | what it could not tell: there was no room, or no log |
 //! | `iap_session_commit_errors_total` | counter | failed commits and touches |
 //! | `iap_session_near_reads_total` | counter | reads of a near cache, by `result`: `hit`, `unchanged`, `miss` |
-//! | `iap_session_near_flushes_total` | counter | how often a near cache was emptied |
+//! | `iap_session_near_flushes_total` | counter | how often a near cache has stopped believing all it has |
 //! | `iap_session_near_entries`, `iap_session_near_bytes` | gauge | its size, with each `stats` |
 //! | `iap_session_adoptions_total` | counter | old cookies the old store was asked about, by `result`: `taken`, `before`, `expired`, `too_large`, `refused`, `invalid`, `unreadable`, `unknown`, `error` |
 //! | `iap_session_tokens_refused_total` | counter | forwarded requests without a token: the registry was full |
@@ -58,7 +58,10 @@ pub fn describe_metrics() {
     describe_counter!("iap_session_refused_total", "Logins refused by the policy");
     describe_counter!("iap_session_commit_errors_total", "Failed commits and touches");
     describe_counter!("iap_session_near_reads_total", "Reads of the near cache by result");
-    describe_counter!("iap_session_near_flushes_total", "How often the near cache was emptied");
+    describe_counter!(
+        "iap_session_near_flushes_total",
+        "How often the near cache stopped believing all it has"
+    );
     describe_gauge!("iap_session_near_entries", "Sessions in the near cache");
     describe_gauge!("iap_session_near_bytes", "Bytes in the near cache");
     describe_counter!("iap_session_adoptions_total", "Old cookies asked about by result");

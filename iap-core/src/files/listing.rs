@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::beneath::{Root, Type};
 use super::path::is_hidden;
 use crate::gate::percent_encode;
+use crate::html::escape;
 
 /// Entries that are looked at; a page of more helps nobody and costs time.
 const MAX_ENTRIES: usize = 5_000;
@@ -73,19 +74,4 @@ fn rows(root: &Root, directory: &OwnedFd, path: &str, dotfiles: bool) -> io::Res
         rows.push(Row { name: name.to_owned(), kind, bytes: metadata.len(), modified });
     }
     Ok((rows, false))
-}
-
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http::StatusCode;
 use iap_core::Target;
+use iap_core::html::escape;
 use iap_session::{Session, StoreError};
 use serde::Deserialize;
 use serde_json::json;
@@ -143,10 +144,6 @@ async fn home(Extension(session): Extension<Session>) -> Result<Html<String>, Sh
          <h1>Demo shop</h1>{greeting}<ul>{products}</ul><p><a href=/cart>Cart</a> \
          <form method=post action=/checkout><button>Check out</button></form>"
     )))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 async fn products(State(shop): State<Shop>) -> Result<Response, ShopError> {

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use iap_core::html::escape;
+
 use super::markdown::is_number;
-use super::svg::{escape, svg};
+use super::svg::svg;
 use super::{Report, Section};
 use crate::facts::{Table, Unit, Value, show};
 use crate::question::Language;

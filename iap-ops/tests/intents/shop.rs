@@ -9,9 +9,8 @@ use iap_ops::{
     Answer, Assistant, AudienceKind, Change, ChangeKind, Estate, InstanceState, Live, ServerState,
     SessionStats, StoreNumbers,
 };
-use serde_json::json;
 
-use crate::load::{Child, Load, MINUTE, MS, NOW_MS, NOW_US, Sessions, assistant, query};
+use crate::load::{Load, MINUTE, MS, NOW_MS, NOW_US, Sessions, assistant, payment, query};
 
 pub(crate) const HOUR: u64 = 60 * MINUTE;
 pub(crate) const DAY: u64 = 24 * HOUR;
@@ -78,14 +77,7 @@ pub(crate) fn month() -> Load {
     for day in [30, 40] {
         for n in 0..20 {
             let start = NOW_US - day * DAY + n * 10_000 * MS;
-            let child = Child {
-                name: "upstream",
-                kind: "client",
-                at_us: MS,
-                duration_us: 20 * MS,
-                attributes: json!({ "server.address": "10.0.0.9:8443" }),
-                error: (n % 2 == 0).then_some("connection refused"),
-            };
+            let child = payment(20 * MS, n % 2 == 0);
             load.add("pay", start, 25 * MS, if n % 2 == 0 { 502 } else { 200 }, &[child]);
         }
     }
@@ -96,14 +88,7 @@ pub(crate) fn month() -> Load {
 pub(crate) fn hour(load: &mut Load) {
     for n in 0..1_200 {
         let start = NOW_US - 50 * MINUTE + n * 2_000 * MS;
-        let child = Child {
-            name: "upstream",
-            kind: "client",
-            at_us: MS,
-            duration_us: 200 * MS,
-            attributes: json!({ "server.address": "10.0.0.9:8443" }),
-            error: (n % 100 == 0).then_some("connection refused"),
-        };
+        let child = payment(200 * MS, n % 100 == 0);
         load.add("pay", start, (210 + n % 90) * MS, if n % 100 == 0 { 502 } else { 200 }, &[child]);
     }
     for n in 0..60 {

@@ -125,6 +125,18 @@ pub(crate) fn query(sql: &str, at_us: u64, duration_us: u64) -> Child<'static> {
     Child { name: "query", kind: "client", at_us, duration_us, attributes, error: None }
 }
 
+/// A call of the payment service, which is refused where it fails.
+pub(crate) fn payment(duration_us: u64, fails: bool) -> Child<'static> {
+    Child {
+        name: "upstream",
+        kind: "client",
+        at_us: MS,
+        duration_us,
+        attributes: json!({ "server.address": "10.0.0.9:8443" }),
+        error: fails.then_some("connection refused"),
+    }
+}
+
 /// An hour of normal traffic on three routes, then five minutes in which `orders` waits for one statement
 /// and `pay` gets errors from an upstream.
 pub(crate) fn incident() -> (Load, Vec<String>) {
@@ -146,14 +158,7 @@ pub(crate) fn incident() -> (Load, Vec<String>) {
     for n in 0..20 {
         let start = NOW_US - 3 * MINUTE + n * 1_000 * MS;
         let bad = n % 4 == 0;
-        let child = Child {
-            name: "upstream",
-            kind: "client",
-            at_us: MS,
-            duration_us: 20 * MS,
-            attributes: json!({ "server.address": "10.0.0.9:8443" }),
-            error: bad.then_some("connection refused"),
-        };
+        let child = payment(20 * MS, bad);
         let id = load.add("pay", start, 25 * MS, if bad { 502 } else { 200 }, &[child]);
         failed.extend(bad.then_some(id));
     }

@@ -153,7 +153,8 @@ impl Session {
 
     /// Whether the session belongs to a client with other traits.
     fn is_bound_elsewhere(&self, record: &Record) -> bool {
-        let (Some(bound), Some(ours)) = (&record.binding, self.binding()) else { return false };
+        let Some(bound) = &record.binding else { return false };
+        let Some(ours) = self.binding() else { return false };
         let elsewhere = *bound != ours;
         if elsewhere {
             self.inner.shared.metrics.bound_elsewhere.increment(1);

@@ -159,9 +159,10 @@ async fn look(
     candidate: &Candidate,
     now_ms: u64,
 ) -> Result<Outcome, StoreError> {
-    let Ok(session) = &candidate.session else { return Ok(Outcome::Unreadable) };
-    let Some(imported) = takeover.imported(session, now_ms) else { return Ok(Outcome::Expired) };
-    let key = store.ids().foreign(system, &candidate.id).key();
+    let (key, imported) = match takeover.prepare(store, system, candidate, now_ms) {
+        Ok(prepared) => prepared,
+        Err(outcome) => return Ok(outcome),
+    };
     let checked = Record::imported(key, &imported, store.limits(), now_ms)
         .and_then(|record| record.user.as_deref().map_or(Ok(()), check_user));
     if let Err(error) = checked {

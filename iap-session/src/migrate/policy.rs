@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{StoreError, StoreErrorKind};
-use crate::id::OpId;
+use crate::id::{OpId, SessionKey};
 use crate::store::SessionStore;
 use crate::write::{Expiry, Imported, Login, LoginPolicy};
 
@@ -106,14 +106,28 @@ impl Takeover {
         candidate: &Candidate,
         now_ms: u64,
     ) -> Result<Outcome, StoreError> {
-        let Ok(session) = &candidate.session else { return Ok(Outcome::Unreadable) };
-        let Some(imported) = self.imported(session, now_ms) else { return Ok(Outcome::Expired) };
-        let key = store.ids().foreign(system, &candidate.id).key();
+        let (key, imported) = match self.prepare(store, system, candidate, now_ms) {
+            Ok(prepared) => prepared,
+            Err(outcome) => return Ok(outcome),
+        };
         match store.import(key, imported).await {
             Ok(true) => Ok(Outcome::Taken),
             Ok(false) => Ok(Outcome::Before),
             Err(error) => outcome_of(error),
         }
+    }
+
+    /// What the store is asked to take over, and under which key; or why nothing.
+    pub(super) fn prepare(
+        &self,
+        store: &dyn SessionStore,
+        system: &str,
+        candidate: &Candidate,
+        now_ms: u64,
+    ) -> Result<(SessionKey, Imported), Outcome> {
+        let session = candidate.session.as_ref().map_err(|_| Outcome::Unreadable)?;
+        let imported = self.imported(session, now_ms).ok_or(Outcome::Expired)?;
+        Ok((store.ids().foreign(system, &candidate.id).key(), imported))
     }
 }
 

@@ -31,7 +31,7 @@ use super::durable::exchange;
 use super::failure::not_connected;
 use super::pool::{Lease, Pool};
 
-/// Changes that may wait to be passed on. With more the cache is emptied.
+/// Changes that may wait to be passed on. With more nothing in the cache is believed.
 const QUEUE: usize = 4096;
 
 /// The connection of tracked reads.
