@@ -20,28 +20,30 @@ const P999_MIN_COUNT: u64 = 1_000;
 /// The most rows that are read for it.
 const P999_MAX_ROWS: u64 = 1_000;
 
-/// An index on the columns that a statement looks for, by its text alone.
-pub(super) fn index(seen: &Seen, total_us: u64) -> Option<Advice> {
-    let (table, columns) = sql::looked_for(seen.statement.as_deref()?)?;
-    let figures = vec![
-        figure("table", table.as_str(), Unit::Code),
-        figure("columns", columns.join(", ").as_str(), Unit::Code),
+/// An index on the columns that a statement looks for, by its text alone; where the text does not tell
+/// (several tables, a query in a query, no condition), its query plan.
+pub(super) fn statement(blame: &Blame, seen: &Seen, total_us: u64) -> Advice {
+    let mut figures = vec![
         figure("time_percent", percent(seen.time_us, total_us), Unit::Percent),
         figure("mean", seen.time_us / seen.traces.max(1), Unit::Us),
     ];
+    let says = match seen.statement.as_deref().and_then(sql::looked_for) {
+        Some((table, columns)) => {
+            figures.push(figure("table", table.as_str(), Unit::Code));
+            figures.push(figure("columns", columns.join(", ").as_str(), Unit::Code));
+            "advise_index"
+        }
+        None => {
+            figures.push(figure("thing", blame.name.as_str(), Unit::Code));
+            "advise_plan"
+        }
+    };
     let inputs = vec![
         figure("share", percent(seen.time_us, total_us), Unit::Percent),
         figure("sql_time", seen.time_us, Unit::Us),
         figure("examined_time", total_us, Unit::Us),
     ];
-    Some(Advice {
-        sentence: Sentence::new("advise_index", figures),
-        formula: "share = sql_time / examined_time",
-        inputs,
-        config_key: None,
-        evidence: seen.ids(),
-        text: String::new(),
-    })
+    Advice { evidence: seen.ids(), ..advice(says, figures, "share = sql_time / examined_time", inputs) }
 }
 
 /// Requests that are at the upstream at once: Little's law, L = λ·W, with λ at its busiest and W at p99.

@@ -70,8 +70,8 @@ pub(super) async fn slowest_sql(asked: Asked<'_>) -> Found {
         table.push(row(blame, seen, sample.time_us));
     }
     facts.tables.push(table);
-    for (_, seen) in sample.things.iter().take(ADVISED) {
-        facts.advice.extend(advice::index(seen, sample.time_us));
+    for (blame, seen) in sample.things.iter().take(ADVISED) {
+        facts.advice.push(advice::statement(blame, seen, sample.time_us));
     }
     Ok(facts)
 }
@@ -126,7 +126,7 @@ async fn advise(
     (stats, total_us): (Option<&RouteStats>, u64),
 ) -> Result<(), crate::TelemetryError> {
     match blame.kind {
-        BlameKind::Sql => facts.advice.extend(advice::index(seen, total_us)),
+        BlameKind::Sql => facts.advice.push(advice::statement(blame, seen, total_us)),
         BlameKind::Upstream => {
             if let Some(stats) = stats {
                 let step_us = super::chart_step(asked.window);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use iap_apm::{History, SqliteHistory, SqliteOptions};
 use iap_ops::{Live, Outcome};
 
-use crate::load::{Load, MINUTE, MS, NOW_US, assistant};
+use crate::load::{Load, MINUTE, MS, NOW_US, assistant, query};
 use crate::shop::{HOUR, ask, shop};
 
 #[tokio::test]
@@ -26,6 +26,36 @@ async fn the_bottleneck_comes_with_advice_and_its_formula() {
     assert!((input("limit") - (input("L") / 0.7).ceil()).abs() < 1e-9);
     assert_eq!(pool.config_key, Some("upstreams.<name>.limits.total"));
     assert_eq!(advice("advise_time_out").config_key, Some("routes[].limits.response"));
+}
+
+#[tokio::test]
+async fn a_statement_without_columns_to_look_for_comes_with_advice_too() {
+    let statements = [
+        "WITH RECURSIVE n(i) AS (SELECT 1) SELECT name FROM product, n",
+        "SELECT p.name FROM product p JOIN stock s ON s.product = p.id WHERE s.count = 0",
+        "SELECT name FROM product",
+        "INSERT INTO orders (user) VALUES (?)",
+    ];
+    for sql in statements {
+        let mut load = Load::new();
+        for n in 0..30 {
+            let child = query(sql, MS, 90 * MS);
+            load.add("search", NOW_US - 10 * MINUTE + n * 100 * MS, 100 * MS, 200, &[child]);
+        }
+        let history = SqliteHistory::temporary(SqliteOptions::default()).expect("a history");
+        history.append(Arc::new(load.batch)).await.expect("kept");
+        let assistant = assistant(Live::new(Arc::new(history)));
+        for question in ["bottleneck of the last hour and how to fix it", "slowest sql of the last hour"] {
+            let facts = ask(&assistant, question).await.facts;
+            let given = facts.expect("facts").advice;
+            assert_eq!(
+                given.first().map(|advice| advice.sentence.says),
+                Some("advise_plan"),
+                "{sql}: {question}"
+            );
+            assert_eq!(given[0].evidence.len(), 3, "{sql}");
+        }
+    }
 }
 
 #[tokio::test]
