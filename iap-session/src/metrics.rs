@@ -25,6 +25,8 @@
 //! | `iap_session_near_reads_total` | counter | reads of a near cache, by `result`: `hit`, `unchanged`, `miss` |
 //! | `iap_session_near_flushes_total` | counter | how often a near cache has stopped believing all it has |
 //! | `iap_session_near_entries`, `iap_session_near_bytes` | gauge | its size, with each `stats` |
+//! | `iap_session_replicas` | gauge | replicas that may be read from |
+//! | `iap_session_replica_reads_total` | counter | sessions asked of replicas, by `result`: `answered`, `behind` (then the primary was asked) |
 //! | `iap_session_adoptions_total` | counter | old cookies the old store was asked about, by `result`: `taken`, `before`, `expired`, `too_large`, `refused`, `invalid`, `unreadable`, `unknown`, `error` |
 //! | `iap_session_tokens_refused_total` | counter | forwarded requests without a token: the registry was full |
 //!
@@ -62,6 +64,8 @@ pub fn describe_metrics() {
         "iap_session_near_flushes_total",
         "How often the near cache stopped believing all it has"
     );
+    describe_gauge!("iap_session_replicas", "Replicas that may be read from");
+    describe_counter!("iap_session_replica_reads_total", "Sessions asked of replicas by result");
     describe_gauge!("iap_session_near_entries", "Sessions in the near cache");
     describe_gauge!("iap_session_near_bytes", "Bytes in the near cache");
     describe_counter!("iap_session_adoptions_total", "Old cookies asked about by result");

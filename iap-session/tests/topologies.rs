@@ -12,8 +12,8 @@ use iap_session::audience::{AudienceStore, By, Seen, Sketch};
 use iap_session::events::{self, EventId, EventKind, EventLog, Events, EventsConfig};
 use iap_session::testing::{Fixture, RedisCluster, RedisSentinel, RedisServer, conformance, patient};
 use iap_session::{
-    Consistency, Credentials, Expiry, NewSession, RedisConfig, RedisStore, RedisTls, Session, SessionConfig,
-    SessionIds, SessionLayer, SessionStore, StoreErrorKind,
+    Consistency, Credentials, Expiry, NewSession, RedisConfig, RedisStore, RedisTls, ReplicaReads, Session,
+    SessionConfig, SessionIds, SessionLayer, SessionStore, StoreErrorKind,
 };
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -94,6 +94,13 @@ async fn events_are_told(config: RedisConfig) {
 async fn a_primary_behind_sentinel_conforms() {
     let redis = RedisSentinel::start(1);
     conforms(patient(redis.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_of_replicas_conform() {
+    let redis = RedisSentinel::start(2);
+    let replica_reads = Some(ReplicaReads::default());
+    conforms(RedisConfig { replica_reads, ..patient(redis.url()) }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,6 +221,34 @@ async fn a_cluster_over_tls_conforms() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let redis = RedisCluster::start_tls(3, &args);
     conforms(RedisConfig { tls: Some(certificates.tls()), ..patient(redis.url()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_behind_sentinels_over_tls_conforms() {
+    let certificates = Certificates::new();
+    let args = certificates.server_args();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let redis = RedisSentinel::start_tls(1, &args);
+    let replica_reads = Some(ReplicaReads::default());
+    let config = RedisConfig { tls: Some(certificates.tls()), replica_reads, ..patient(redis.url()) };
+    conforms(config.clone()).await;
+
+    let before = redis.primary();
+    let store = connect(config).await;
+    let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
+    redis.failover();
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while redis.primary() == before || !matches!(store.load(key, None).await, Ok(Some(_))) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .expect("the session is there after a failover");
+    let others = Certificates::new();
+    let stranger = RedisTls { ca: Some(others.path("ca.pem")), ..certificates.tls() };
+    let config = RedisConfig { tls: Some(stranger), ..patient(redis.url()) };
+    let error = RedisStore::connect(SessionIds::ephemeral(), config).await.err();
+    assert_eq!(error.expect("an authority that is not trusted").kind(), StoreErrorKind::Unavailable);
 }
 
 /// The commands that the store needs, no more: what docs/sessions.md tells operators to allow.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use iap_session::{Consistency, RedisTls};
+use iap_session::{Consistency, RedisTls, ReplicaReads};
 use serde::{Deserialize, Serialize};
 
 use super::{ByteSize, SecretRef, Span};
@@ -43,6 +43,9 @@ pub(crate) struct RedisConfig {
     /// Reads in the process.
     #[serde(default)]
     pub(crate) near_cache: NearCacheConfig,
+    /// Reads that replicas answer.
+    #[serde(default)]
+    pub(crate) replica_reads: ReplicaReadsConfig,
     /// When requests stop asking a store that is away.
     #[serde(default)]
     pub(crate) breaker: BreakerConfig,
@@ -93,6 +96,21 @@ impl Default for NearCacheConfig {
             max_memory: ByteSize(64 << 20),
             max_staleness: Span::seconds(2),
         }
+    }
+}
+
+/// Reads that go to the replicas of one server or behind Sentinel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ReplicaReadsConfig {
+    pub(crate) enabled: bool,
+    /// How old the data of a replica may be.
+    pub(crate) max_lag: Span,
+}
+
+impl Default for ReplicaReadsConfig {
+    fn default() -> Self {
+        Self { enabled: false, max_lag: Span(ReplicaReads::default().max_lag) }
     }
 }
 
@@ -149,6 +167,7 @@ impl RedisConfig {
     /// The settings of the store, without secrets.
     pub(crate) fn store(&self) -> iap_session::RedisConfig {
         let tls = self.tls.as_ref().map(RedisTlsConfig::settings);
+        let reads = &self.replica_reads;
         iap_session::RedisConfig {
             tls,
             prefix: self.prefix.clone(),
@@ -163,6 +182,7 @@ impl RedisConfig {
                 },
             },
             tracking: self.near_cache.enabled,
+            replica_reads: reads.enabled.then_some(ReplicaReads { max_lag: reads.max_lag.0 }),
             ..iap_session::RedisConfig::new(&self.url)
         }
     }
@@ -211,7 +231,9 @@ impl RedisConfig {
         if self.breaker.failures == 0 {
             return Err("breaker.failures: at least 1; `enabled: false` takes the breaker away".to_owned());
         }
-        self.store().check().map_err(|error| format!("url: {error}"))
+        let plain = iap_session::RedisConfig { replica_reads: None, ..self.store() };
+        plain.check().map_err(|error| format!("url: {error}"))?;
+        self.store().check().map_err(|error| format!("replica_reads: {error}"))
     }
 }
 

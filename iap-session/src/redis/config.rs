@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use fred::error::{Error, ErrorKind};
 use fred::types::Builder;
 use fred::types::config::{
     ConnectionConfig, PerformanceConfig, ReconnectError, ReconnectPolicy, TcpConfig, UnresponsiveConfig,
@@ -62,11 +63,17 @@ pub struct RedisConfig {
     /// Lets the server remember what was read and tell of changes, for a
     /// [`NearCache`](crate::NearCache): one more connection. Default off.
     pub tracking: bool,
+    /// Lets replicas answer reads, if given. Not together with `tracking`, whose reads cost less still, with
+    /// strong consistency, or in a cluster, whose masters share the reads anyway. Default `None`.
+    pub replica_reads: Option<ReplicaReads>,
     /// Tells those who listen which sessions give way to newer logins, if anybody does.
     pub events: Option<Emitter>,
 }
 
-/// When a write counts as done. Reads go to primaries either way.
+/// A lag below it is lost in the time that asking takes.
+const SHORTEST_LAG: Duration = Duration::from_millis(50);
+
+/// When a write counts as done. Reads go to primaries either way, but for [`ReplicaReads`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Consistency {
     /// When the primary has it. A failover loses what was not replicated yet.
@@ -91,6 +98,21 @@ pub enum Consistency {
 impl Consistency {
     /// One replica within 500 milliseconds, 8 connections.
     pub const STRONG: Self = Self::Strong { replicas: 1, wait: Duration::from_millis(500), connections: 8 };
+}
+
+/// Reads that replicas answer. The primary is asked for sessions that this process has not met yet, and
+/// wherever a replica has less than this process knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplicaReads {
+    /// How old the data of a replica may be. What other processes have written, and whom they have logged
+    /// out, is seen this much later at most; what this process has written is seen at once. Default two seconds.
+    pub max_lag: Duration,
+}
+
+impl Default for ReplicaReads {
+    fn default() -> Self {
+        Self { max_lag: Duration::from_secs(2) }
+    }
 }
 
 /// A name and a password.
@@ -137,6 +159,7 @@ impl RedisConfig {
             unresponsive_after: Duration::from_secs(3),
             consistency: Consistency::Eventual,
             tracking: false,
+            replica_reads: None,
             events: None,
         }
     }
@@ -169,6 +192,23 @@ impl RedisConfig {
         }
         if matches!(self.consistency, Consistency::Strong { replicas: 0, .. }) {
             return Err(invalid("strong consistency needs at least one replica"));
+        }
+        if let Some(reads) = self.replica_reads {
+            let conflict = [
+                (reads.max_lag < SHORTEST_LAG, "a lag of less than 50 milliseconds cannot be measured"),
+                (self.tracking, "reads of replicas and of a near cache exclude each other"),
+                (
+                    self.consistency != Consistency::Eventual,
+                    "reads of replicas do not go with strong consistency",
+                ),
+                (
+                    place.config.server.is_clustered(),
+                    "a cluster has no reads of replicas: its masters share the reads",
+                ),
+            ];
+            if let Some((_, text)) = conflict.into_iter().find(|(is, _)| *is) {
+                return Err(invalid(text));
+            }
         }
         Ok(())
     }
@@ -211,6 +251,11 @@ impl RedisConfig {
         });
         builder.set_connection_config(self.connection());
         Ok(builder)
+    }
+
+    /// The same, for those that fail as connecting fails.
+    pub(super) fn connector(&self) -> Result<Builder, Error> {
+        self.builder().map_err(|error| Error::new(ErrorKind::Config, error.to_string()))
     }
 
     fn connection(&self) -> ConnectionConfig {

@@ -20,6 +20,7 @@ use super::durable::Durable;
 use super::failure::{self, Effect, not_connected};
 use super::measure::Traffic;
 use super::pool::Pool;
+use super::replicas::{Replica, Replicas};
 use super::tracking::Tracking;
 
 pub(super) struct Connection {
@@ -27,6 +28,7 @@ pub(super) struct Connection {
     pub(super) asking: Asking,
     pub(super) durable: Option<Durable>,
     pub(super) tracking: Option<Tracking>,
+    pub(super) replicas: Option<Replicas>,
     pub(super) command_timeout: Duration,
     traffic: Traffic,
     address: Arc<str>,
@@ -36,25 +38,37 @@ pub(super) struct Connection {
     began_ms: AtomicU64,
 }
 
-/// The reads of one load, and whether the server tells of changes to all they have seen.
-pub(super) struct Reads(AtomicBool);
+/// The reads of one load: whom they ask, and whether the server tells of changes to all they have seen.
+pub(super) struct Reads {
+    watched: AtomicBool,
+    replica: Option<Arc<Replica>>,
+}
 
 impl Reads {
     /// Reads whose answers are not kept.
     pub(super) fn plain() -> Self {
-        Self(AtomicBool::new(false))
+        Self { watched: false.into(), replica: None }
     }
 
     pub(super) fn watched() -> Self {
-        Self(AtomicBool::new(true))
+        Self { watched: true.into(), replica: None }
+    }
+
+    /// Reads of a replica: what they do not find may be there.
+    pub(super) fn of(replica: Arc<Replica>) -> Self {
+        Self { watched: false.into(), replica: Some(replica) }
     }
 
     pub(super) fn are_watched(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.watched.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn are_of_primary(&self) -> bool {
+        self.replica.is_none()
     }
 
     fn lose(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.watched.store(false, Ordering::Relaxed);
     }
 }
 
@@ -86,11 +100,13 @@ impl Connection {
         let pool = Pool::open(config.builder()?, size, waits, Box::new(|_| None)).await.map_err(failed)?;
         let durable = Durable::open(config).await.map_err(failed)?;
         let tracking = Tracking::open(config).await.map_err(failed)?;
+        let replicas = Replicas::open(config).await.map_err(failed)?;
         let connection = Self {
             pool,
             asking: Asking::default(),
             durable,
             tracking,
+            replicas,
             command_timeout: config.command_timeout,
             traffic: Traffic::new(),
             address,
@@ -182,6 +198,12 @@ impl Connection {
     ) -> Result<T, StoreError> {
         let request = Request::new(name, args, None);
         let request = Request { slot: ClusterHash::FirstKey.hash(&request.args), ..request };
+        if let Some(replica) = &reads.replica {
+            self.traffic.sent(&request.args);
+            let reply = replica.read(&request).await;
+            self.traffic.received(&reply);
+            return reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read));
+        }
         if let (Some(tracking), true) = (&self.tracking, reads.are_watched()) {
             self.traffic.sent(&request.args);
             match tracking.read(&request).await {
@@ -275,6 +297,9 @@ impl Connection {
         }
         if let Some(tracking) = &self.tracking {
             tracking.close().await;
+        }
+        if let Some(replicas) = &self.replicas {
+            replicas.close().await;
         }
     }
 

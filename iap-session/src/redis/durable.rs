@@ -59,11 +59,10 @@ impl Durable {
             unresponsive_after: config.unresponsive_after + wait,
             ..config.clone()
         };
-        let builder = patient.builder().map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
         let waits = (config.connect_timeout, patient.unresponsive_after);
         Ok(Some(Self {
             quorum: Quorum { replicas, wait },
-            pool: Pool::open(builder, size, waits, Box::new(|_| None)).await?,
+            pool: Pool::open(patient.connector()?, size, waits, Box::new(|_| None)).await?,
             places: Semaphore::new(size),
             free: Mutex::new((0..size).collect()),
             command_timeout: config.command_timeout,

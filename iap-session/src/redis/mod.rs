@@ -15,7 +15,8 @@
 //! A session of another system is taken over by one script on one key, which keeps until long after the
 //! session that it was: there is no step at which a gateway could die and lose it, or another one take it again.
 //!
-//! Reads go to primaries. A lost reply to a write is followed by one repetition with the same
+//! Reads go to primaries, but for those of sessions that this process knows where replicas may answer them
+//! ([`ReplicaReads`]). A lost reply to a write is followed by one repetition with the same
 //! operation id, then by [`Ambiguous`](crate::StoreErrorKind::Ambiguous). Redis replicates
 //! asynchronously: a failover may lose the last acknowledged writes, unless [`Consistency`] is strong.
 
@@ -34,6 +35,7 @@ mod login;
 mod measure;
 mod pool;
 pub(crate) mod reader;
+mod replicas;
 mod rotate;
 mod scan;
 mod scripts;
@@ -59,7 +61,7 @@ use codec::{Stored, corrupt, encode_value};
 use connection::{Connection, Reads};
 use measure::{Op as Timed, RedisMetrics};
 
-pub use config::{Consistency, Credentials, RedisConfig, RedisTls};
+pub use config::{Consistency, Credentials, RedisConfig, RedisTls, ReplicaReads};
 
 /// A store in Redis. See the [module page](self).
 pub struct RedisStore {
@@ -119,7 +121,9 @@ impl RedisStore {
         match codec::decode(key, &hash, now_ms)? {
             Stored::Taken => Ok(None),
             Stored::Live(record) if record.is_expired(now_ms) => {
-                self.clear(&record).await;
+                if reads.are_of_primary() {
+                    self.clear(&record).await;
+                }
                 Ok(None)
             }
             stored => Ok(Some(stored)),
@@ -192,6 +196,7 @@ impl RedisStore {
             }
             Err(error) => return Err(error),
         };
+        self.ended(key);
         if reply[0] == "ended" {
             return Ok(false);
         }
@@ -261,11 +266,15 @@ impl SessionStore for RedisStore {
     }
 
     fn create(&self, new: NewSession) -> BoxFuture<'_, Result<Created, StoreError>> {
-        Box::pin(self.metrics.timed(Timed::Create, self.create_now(new)))
+        Box::pin(async move {
+            let created = self.metrics.timed(Timed::Create, self.create_now(new)).await?;
+            self.seen(created.record.key, created.record.version);
+            Ok(created)
+        })
     }
 
     fn load(&self, key: SessionKey, known: Option<u64>) -> BoxFuture<'_, Result<Option<Loaded>, StoreError>> {
-        let load = async move { self.load_now(&Reads::plain(), key, known).await };
+        let load = async move { self.load_anywhere(key, known).await };
         Box::pin(self.metrics.timed(Timed::Load, load))
     }
 
@@ -290,7 +299,14 @@ impl SessionStore for RedisStore {
     }
 
     fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {
-        Box::pin(self.metrics.timed(Timed::Commit, self.commit_now(key, commit)))
+        Box::pin(async move {
+            let committed = self.metrics.timed(Timed::Commit, self.commit_now(key, commit)).await;
+            match &committed {
+                Ok(version) => self.seen(key, *version),
+                Err(_) => self.unseen(&key),
+            }
+            committed
+        })
     }
 
     fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -303,7 +319,12 @@ impl SessionStore for RedisStore {
     }
 
     fn rotate(&self, key: SessionKey, rotation: Rotation) -> BoxFuture<'_, Result<Created, StoreError>> {
-        Box::pin(self.metrics.timed(Timed::Rotate, self.rotate_now(key, rotation)))
+        Box::pin(async move {
+            let rotated = self.metrics.timed(Timed::Rotate, self.rotate_now(key, rotation)).await?;
+            self.ended(key);
+            self.seen(rotated.record.key, rotated.record.version);
+            Ok(rotated)
+        })
     }
 
     fn revoke(&self, key: SessionKey, reason: Reason) -> BoxFuture<'_, Result<bool, StoreError>> {

@@ -122,7 +122,7 @@ impl Pool {
     pub(super) fn lease_at(&self, index: usize) -> Option<Lease<'_>> {
         let slot = &self.slots[index];
         let live = slot.live.read().clone()?;
-        if live.router.is_finished() {
+        if live.has_ended() {
             self.replace(slot);
             return None;
         }
@@ -232,6 +232,11 @@ fn abort(live: Option<Arc<Live>>) {
 impl Live {
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Whether it will never come back.
+    pub(super) fn has_ended(&self) -> bool {
+        self.router.is_finished()
     }
 }
 

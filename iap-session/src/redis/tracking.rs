@@ -53,9 +53,7 @@ impl Tracking {
         if !config.tracking {
             return Ok(None);
         }
-        let builder = config.builder();
-        let mut builder =
-            builder.map_err(|error| Error::new(fred::error::ErrorKind::Config, error.to_string()))?;
+        let mut builder = config.connector()?;
         builder.with_config(|config| config.version = RespVersion::RESP3);
         builder.with_performance_config(|performance| performance.broadcast_channel_capacity = QUEUE);
         let listeners = Arc::new(Listeners { prefix: config.prefix.clone(), all: RwLock::default() });

@@ -6,6 +6,7 @@ mod cluster;
 mod imports;
 mod ledger;
 mod network;
+mod replicas;
 mod rights;
 mod sentinel;
 mod server;

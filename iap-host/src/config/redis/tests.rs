@@ -28,8 +28,13 @@ fn all_settings_of_redis_reach_the_store() {
     assert_eq!(config.unwrap().sessions.redis.unwrap().store().consistency, strong);
     let near = redis("url: 'redis://h:1', near_cache: {enabled: true}").unwrap().sessions.redis.unwrap();
     assert!(near.store().tracking && near.store().consistency == Consistency::Eventual);
+    let reads = redis("url: 'redis://h:1', replica_reads: {enabled: true, max_lag: 700ms}").unwrap();
+    let max_lag = Duration::from_millis(700);
+    let reads = reads.sessions.redis.unwrap().store().replica_reads;
+    assert_eq!(reads, Some(iap_session::ReplicaReads { max_lag }));
     let plain = redis("url: 'unix:///run/redis.sock'").unwrap().sessions.redis.unwrap().store();
     assert_eq!((plain.address().as_str(), plain.connections), ("/run/redis.sock", 4));
+    assert_eq!(plain.replica_reads, None);
 }
 
 /// The defaults here are those of the library.
@@ -67,6 +72,7 @@ fn settings_that_do_not_fit_are_named() {
         ("url: 'redis://h:1', consistency: strong, near_cache: {enabled: true}", "sessions.redis.near_cache"),
         ("url: 'redis://h:1', near_cache: {max_staleness: 0s}", "enabled: false"),
         ("url: 'redis://h:1', strong: {replicas: 0}", "sessions.redis.strong"),
+        ("url: 'redis-cluster://h:1', replica_reads: {enabled: true}", "sessions.redis.replica_reads"),
         ("url: 'redis://h:1', strong: {connections: 0}", "sessions.redis.strong.connections"),
         ("url: 'redis://h:1', breaker: {failures: 0}", "sessions.redis.breaker"),
         ("url: 'redis://h:1', prefix: 'a b'", "prefix"),

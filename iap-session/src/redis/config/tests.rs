@@ -72,6 +72,22 @@ fn settings_must_fit_the_url() {
 }
 
 #[test]
+fn reads_of_replicas_must_fit_the_other_settings() {
+    let config =
+        |url: &str| RedisConfig { replica_reads: Some(ReplicaReads::default()), ..RedisConfig::new(url) };
+    config("redis-sentinel://one:1?sentinelServiceName=m").check().expect("replicas of a primary");
+    let max_lag = Duration::from_millis(49);
+    for wrong in [
+        config("redis-cluster://one"),
+        RedisConfig { tracking: true, ..config("redis://one") },
+        RedisConfig { consistency: Consistency::STRONG, ..config("redis://one") },
+        RedisConfig { replica_reads: Some(ReplicaReads { max_lag }), ..config("redis://one") },
+    ] {
+        assert_eq!(kind(&wrong), StoreErrorKind::Invalid);
+    }
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let config = RedisConfig {
         username: Some("alice".into()),
