@@ -98,8 +98,16 @@ impl Session {
             expected: None,
             logout: false,
         };
-        match self.inner.shared.store.commit(key, commit).await {
-            Ok(version) => {
+        let write = self.inner.shared.store.commit(key, commit);
+        // That another request was first is an answer, not a failure.
+        let written = self.observed(async {
+            match write.await {
+                Err(error) if error.kind() == StoreErrorKind::Conflict => Ok(None),
+                other => other.map(Some),
+            }
+        });
+        match written.await? {
+            Some(version) => {
                 self.rebase(|record| {
                     record.version = version;
                     for op in ops {
@@ -112,13 +120,9 @@ impl Session {
                 });
                 Ok(true)
             }
-            Err(error) if error.kind() == StoreErrorKind::Conflict => {
+            None => {
                 self.reload(key).await?;
                 Ok(false)
-            }
-            Err(error) => {
-                self.inner.shared.metrics.commit_errors.increment(1);
-                Err(error)
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::limits::attribute_bytes;
 use crate::record::Op;
 
 use super::Session;
-use super::state::{Changes, State};
+use super::state::{Base, Changes, State};
 
 impl Session {
     /// Applies all changes or none.
@@ -51,6 +51,14 @@ impl Session {
     /// From now on nothing can be changed.
     pub(crate) fn seal(&self) {
         self.inner.state.lock().sealed = true;
+    }
+
+    /// Seals the handle if nobody has asked it for anything, and says so: there is nothing to commit then.
+    pub(crate) fn seal_unused(&self) -> bool {
+        let mut state = self.inner.state.lock();
+        let unused = matches!(state.base, Base::NotLoaded) && !state.changes.any();
+        state.sealed |= unused;
+        unused
     }
 
     pub(super) fn with_changes(&self, change: impl FnOnce(&mut Changes)) -> Result<(), StoreError> {

@@ -13,12 +13,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Extensions;
-use iap_core::{Connection, MatchedRoute, Transaction};
+use iap_core::{Connection, MatchedRoute, TraceId, Transaction};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::carrier::Channel;
 use crate::carrier::token::Presented;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionKey;
@@ -131,6 +132,22 @@ impl Session {
     /// The id that the client has sent, whether or not there is such a session.
     pub(crate) fn presented(&self) -> Option<[u8; 32]> {
         self.inner.visit.presented.first().map(|presented| presented.id.secret())
+    }
+
+    /// The policy of the request's route.
+    pub(crate) fn policy(&self) -> &SessionPolicy {
+        &self.inner.visit.policy
+    }
+
+    /// How the client is told its id.
+    pub(crate) fn channel(&self) -> Channel<'_> {
+        let visit = &self.inner.visit;
+        self.inner.shared.config.channel(visit.policy.carrier, visit.connection.as_deref())
+    }
+
+    /// The trace of the request, if it is watched.
+    pub(crate) fn trace_id(&self) -> Option<TraceId> {
+        self.inner.transaction.as_ref().map(|transaction| transaction.context().trace_id)
     }
 
     /// Reads an attribute. Loads the session at first use.

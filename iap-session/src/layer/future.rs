@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use http::Response;
 use iap_core::{Body, BoxError, Error, Origin};
@@ -10,9 +10,11 @@ use pin_project_lite::pin_project;
 
 use crate::store::BoxFuture;
 
+use super::Visit;
+
 pin_project! {
     /// The future of [`SessionService`](super::SessionService). On a route without sessions it is the inner
-    /// service's own; nothing is allocated for it.
+    /// service's own; where the session was not used it is little more. Only what waits for the store is boxed.
     pub struct SessionFuture<F> {
         #[pin]
         kind: Kind<F>,
@@ -22,8 +24,12 @@ pin_project! {
 pin_project! {
     #[project = KindProjected]
     enum Kind<F> {
+        /// The route has no sessions.
         Without { #[pin] inner: F },
-        With { inner: BoxFuture<'static, Result<Response<Body>, Error>> },
+        /// The inner service has the request.
+        Within { #[pin] inner: F, visit: Option<Visit> },
+        /// The store is asked.
+        Asking { asks: BoxFuture<'static, Result<Response<Body>, Error>> },
     }
 }
 
@@ -32,8 +38,14 @@ impl<F> SessionFuture<F> {
         Self { kind: Kind::Without { inner } }
     }
 
-    pub(super) fn with(inner: impl Future<Output = Result<Response<Body>, Error>> + Send + 'static) -> Self {
-        Self { kind: Kind::With { inner: Box::pin(inner) } }
+    /// A request that the inner service has; what is to be committed is seen after it.
+    pub(super) fn within(inner: F, visit: Visit) -> Self {
+        Self { kind: Kind::Within { inner, visit: Some(visit) } }
+    }
+
+    /// A request that comes to the inner service after the store was asked.
+    pub(super) fn after(asks: impl Future<Output = Result<Response<Body>, Error>> + Send + 'static) -> Self {
+        Self { kind: Kind::Asking { asks: Box::pin(asks) } }
     }
 }
 
@@ -44,12 +56,23 @@ where
 {
     type Output = Result<Response<Body>, Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProjected::Without { inner } => {
-                inner.poll(cx).map_err(|error| Error::from_boxed(error.into(), Origin::App))
-            }
-            KindProjected::With { inner } => inner.as_mut().poll(cx),
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let of_app = |error: E| Error::from_boxed(error.into(), Origin::App);
+            let asks = match self.as_mut().project().kind.project() {
+                KindProjected::Without { inner } => return inner.poll(cx).map_err(of_app),
+                KindProjected::Asking { asks } => return asks.as_mut().poll(cx),
+                KindProjected::Within { inner, visit } => {
+                    let result = ready!(inner.poll(cx));
+                    let visit = visit.take().expect("a future is not polled after its end");
+                    let response = result.map_err(of_app)?;
+                    if visit.session.0.seal_unused() {
+                        return Poll::Ready(Ok(response));
+                    }
+                    Box::pin(visit.leave(response))
+                }
+            };
+            self.as_mut().project().kind.set(Kind::Asking { asks });
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The tower layer: cookie in, commit out. [`SessionService::call`](Service::call) shows the order.
+//! The tower layer: cookie in, commit out. [`SessionService::call`](Service::call) shows the order, and
+//! [`SessionFuture`] what follows.
 
 use std::mem;
 use std::sync::Arc;
@@ -123,41 +124,89 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let Some(mut visit) = self.layer.enter(&mut request) else {
+        let Some(visit) = self.layer.enter(&mut request) else {
             return SessionFuture::without(self.inner.call(request));
         };
+        if !visit.asks_first() {
+            let token = self.layer.hand_on(&visit, &mut request);
+            return SessionFuture::within(self.inner.call(request), Visit { token, ..visit });
+        }
         // The clone that was polled ready is the one to call; the fresh one stays for later.
         let fresh = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, fresh);
         let layer = self.layer.clone();
-        SessionFuture::with(async move {
-            layer.identify(&visit, &mut request).await?;
-            layer.forward(&mut visit, &mut request).await?;
+        SessionFuture::after(async move {
+            visit.introduce(&mut request).await?;
+            let token = layer.hand_on(&visit, &mut request);
+            let visit = Visit { token, ..visit };
             let response = inner.call(request).await;
-            let response = response.map_err(|error| Error::from_boxed(error.into(), Origin::App))?;
-            layer.leave(visit, response).await
+            visit.leave(response.map_err(|error| Error::from_boxed(error.into(), Origin::App))?).await
         })
     }
 }
 
 /// What the layer remembers of a request while the inner service has it.
 struct Visit {
-    session: Session,
+    session: Seal,
     token: Option<TokenGuard>,
-    policy: SessionPolicy,
     /// Whether the client has sent an id.
     has_id: bool,
     /// Whether the route's rules want to know who asks.
     asks_identity: bool,
-    connection: Option<Arc<Connection>>,
-    transaction: Option<Transaction>,
 }
 
-/// Also when the client leaves or the inner service fails: what is written then has no effect, and
-/// is told so.
-impl Drop for Visit {
+/// Seals the session also when the client leaves or the inner service fails: what is written then has no effect,
+/// and is told so.
+struct Seal(Session);
+
+impl Drop for Seal {
     fn drop(&mut self) {
-        self.session.seal();
+        self.0.seal();
+    }
+}
+
+impl Visit {
+    /// Whether the store is asked before the inner service.
+    fn asks_first(&self) -> bool {
+        self.has_id && (self.asks_identity || self.session.0.policy().forward)
+    }
+
+    /// Tells the route's rules, where they want to know, and an upstream who asks. It costs the session's load.
+    async fn introduce(&self, request: &mut Request<Body>) -> Result<(), Error> {
+        let session = &self.session.0;
+        if self.asks_identity
+            && let Some((key, user)) = session.identity().await?
+        {
+            let identity = request.extensions_mut().get_or_insert_default::<Identity>();
+            identity.session = Some(key.to_string().into());
+            // Who has logged in to the route itself stays its user.
+            identity.user = identity.user.take().or(user);
+        }
+        if session.policy().forward
+            && let Some(user) = session.user().await?
+            && let Ok(name) = HeaderValue::from_bytes(user.as_bytes())
+        {
+            request.headers_mut().insert(USER_HEADER, name);
+        }
+        Ok(())
+    }
+
+    /// Commits, and tells the client its id.
+    async fn leave(mut self, mut response: Response<Body>) -> Result<Response<Body>, Error> {
+        let session = &self.session.0;
+        let outcome = session.commit().await;
+        // From here on the token is useless: the response head is on its way.
+        drop(self.token.take());
+        let channel = session.channel();
+        match outcome {
+            Ok(change) => channel.answer(&change, response.headers_mut()),
+            Err(Failure { error, leave: false }) => return Err(error.into()),
+            Err(Failure { error, leave: true }) => {
+                response = Error::from(error).into_response(session.trace_id());
+                channel.answer(&Change::Remove, response.headers_mut());
+            }
+        }
+        Ok(response)
     }
 }
 
@@ -183,71 +232,25 @@ impl SessionLayer {
         let presented = config.channel(policy.carrier, connection.as_deref()).presented(request.headers());
         let foreign = self.adoption.as_ref().map(|adoption| adoption.presented(request.headers()));
         let has_id = !presented.is_empty() || foreign.as_ref().is_some_and(|old| !old.is_empty());
-        let brought = Brought {
-            policy,
-            presented,
-            foreign,
-            visitor: Visitor::new(request),
-            connection: connection.clone(),
-            route,
-        };
-        let session = Session::new(self.shared.clone(), brought, transaction.clone());
+        let brought =
+            Brought { policy, presented, foreign, visitor: Visitor::new(request), connection, route };
+        let session = Session::new(self.shared.clone(), brought, transaction);
         request.extensions_mut().insert(session.clone());
-        Some(Visit { session, token: None, policy, has_id, asks_identity, connection, transaction })
+        Some(Visit { session: Seal(session), token: None, has_id, asks_identity })
     }
 
-    /// Tells the route's rules who asks, where they want to know. Only then it costs the session's load.
-    async fn identify(&self, visit: &Visit, request: &mut Request<Body>) -> Result<(), Error> {
-        if !(visit.asks_identity && visit.has_id) {
-            return Ok(());
-        }
-        if let Some((key, user)) = visit.session.identity().await? {
-            let identity = request.extensions_mut().get_or_insert_default::<Identity>();
-            identity.session = Some(key.to_string().into());
-            // Who has logged in to the route itself stays its user.
-            identity.user = identity.user.take().or(user);
-        }
-        Ok(())
-    }
-
-    /// Prepares a request for an upstream: no id of ours, but a token and the user's name.
-    async fn forward(&self, visit: &mut Visit, request: &mut Request<Body>) -> Result<(), Error> {
-        if !visit.policy.forward {
-            return Ok(());
+    /// Prepares a request for an upstream, where one is behind: no id of ours, but a token.
+    fn hand_on(&self, visit: &Visit, request: &mut Request<Body>) -> Option<TokenGuard> {
+        let session = &visit.session.0;
+        if !session.policy().forward {
+            return None;
         }
         self.shared.config.strip(request.headers_mut());
-        if visit.has_id
-            && let Some(user) = visit.session.user().await?
-            && let Ok(name) = HeaderValue::from_bytes(user.as_bytes())
-        {
-            request.headers_mut().insert(USER_HEADER, name);
-        }
-        if let Some(forwarding) = &self.forwarding {
-            visit.token = forwarding.registry.register(visit.session.clone());
-            if let Some(token) = &visit.token {
-                request.headers_mut().insert(TOKEN_HEADER, token.header());
-                request.headers_mut().insert(URL_HEADER, forwarding.url.clone());
-            }
-        }
-        Ok(())
-    }
-
-    /// Commits, and tells the client its id.
-    async fn leave(&self, mut visit: Visit, mut response: Response<Body>) -> Result<Response<Body>, Error> {
-        let outcome = visit.session.commit().await;
-        // From here on the token is useless: the response head is on its way.
-        drop(visit.token.take());
-        let channel = self.shared.config.channel(visit.policy.carrier, visit.connection.as_deref());
-        match outcome {
-            Ok(change) => channel.answer(&change, response.headers_mut()),
-            Err(Failure { error, leave: false }) => return Err(error.into()),
-            Err(Failure { error, leave: true }) => {
-                let trace_id = visit.transaction.as_ref().map(|transaction| transaction.context().trace_id);
-                response = Error::from(error).into_response(trace_id);
-                channel.answer(&Change::Remove, response.headers_mut());
-            }
-        }
-        Ok(response)
+        let forwarding = self.forwarding.as_ref()?;
+        let token = forwarding.registry.register(session.clone())?;
+        request.headers_mut().insert(TOKEN_HEADER, token.header());
+        request.headers_mut().insert(URL_HEADER, forwarding.url.clone());
+        Some(token)
     }
 }
 

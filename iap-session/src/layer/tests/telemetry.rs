@@ -42,13 +42,17 @@ async fn loads_and_commits_are_spans_of_the_transaction() {
         request
     };
     send(&bench.writer(), traced(&cookie)).await.unwrap();
+    // What is written at once has its span, too.
+    let counter = bench.app(async |session| session.increment("count", 1).await.map(|_| ()));
+    send(&counter, traced(&cookie)).await.unwrap();
     bench.store.fail_reads(true);
     send(&bench.reader(), traced(&cookie)).await.expect_err("no store");
     let unavailable = Some("unavailable".to_owned());
-    let wanted = [("session.load", None), ("session.commit", None), ("session.load", unavailable)];
+    let (load, commit) = (("session.load", None), ("session.commit", None));
+    let wanted = [load.clone(), commit.clone(), load, commit, ("session.load", unavailable)];
     assert_eq!(*notes.spans.lock(), wanted.map(|(name, error)| (name.to_owned(), error)));
     let wanted = [(Field::Session, key.short()), (Field::User, "alice".to_owned())];
-    assert_eq!(*notes.fields.lock(), wanted);
+    assert_eq!(*notes.fields.lock(), [wanted.clone(), wanted].concat());
 }
 
 #[tokio::test]
