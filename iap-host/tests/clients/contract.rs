@@ -44,6 +44,7 @@ impl<'a> Visitor<'a> {
 pub(crate) fn holds(host: &Host, name: &str) {
     attributes_are_kept(host, name);
     requests_at_the_same_time_all_count(host, name);
+    what_is_stored_at_once_happens_once(host, name);
     users_come_and_go(host, name);
     what_fails_is_not_a_success(host, name);
     errors_are_logged_without_values(host);
@@ -89,6 +90,46 @@ fn requests_at_the_same_time_all_count(host: &Host, name: &str) {
     });
     let all = json!({"first": 0, "a": TURNS, "b": TURNS, "c": TURNS, "d": TURNS});
     assert_eq!(visitor.state()["attributes"], all);
+}
+
+/// Increments, and changes that expect a value: at the same time, in a session that exists, and in one that does not.
+fn what_is_stored_at_once_happens_once(host: &Host, name: &str) {
+    const TURNS: i64 = 10;
+    let mut visitor = Visitor::new(host, name);
+    assert_eq!(visitor.done("increment?name=new&by=5"), 5, "it begins with the response");
+    visitor.done("set?name=text&value=%22no%20number%22");
+    let (mut sums, mut won) = (Vec::new(), 0);
+    std::thread::scope(|scope| {
+        let turns = ["a", "b", "c", "d"].map(|who| {
+            let mut visitor = Visitor { browser: visitor.browser.clone(), ..visitor };
+            scope.spawn(move || {
+                let mut sums = Vec::new();
+                for _ in 0..TURNS {
+                    sums.push(visitor.done("increment?name=a%2Fb%20c&by=-2").as_i64().unwrap());
+                }
+                let seat = format!("exchange?name=seat&expected=null&value=%22{who}%22");
+                (sums, visitor.done(&seat) == true)
+            })
+        });
+        for turn in turns {
+            let (own, has_won) = turn.join().unwrap();
+            sums.extend(own);
+            won += i32::from(has_won);
+        }
+    });
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=4 * TURNS).rev().map(|n| n * -2).collect::<Vec<_>>(), "each sum once");
+    assert_eq!(won, 1, "one seat, one winner");
+    assert_eq!(visitor.state()["attributes"]["a/b c"], -8 * TURNS);
+    let owner = visitor.state()["attributes"]["seat"].clone();
+    assert_eq!(visitor.done("exchange?name=seat&expected=%22nobody%22&value=1"), false);
+    let value = percent_encoded(&json!({"b": [1], "a": true}));
+    let exchange = format!("exchange?name=seat&expected={}&value={value}", percent_encoded(&owner));
+    assert_eq!(visitor.done(&exchange), true);
+    let reordered = percent_encoded(&json!({"a": true, "b": [1]}));
+    assert_eq!(visitor.done(&format!("exchange?name=seat&expected={reordered}&value=null")), true);
+    assert_eq!(visitor.state()["attributes"].get("seat"), None);
+    assert_eq!(visitor.post("increment?name=text&by=1").status, 500, "that is no number");
 }
 
 fn users_come_and_go(host: &Host, name: &str) {

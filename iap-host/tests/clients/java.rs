@@ -93,10 +93,15 @@ fn tomcat_has_its_session_in_the_gateway() {
     }
     assert_eq!(visitor.post("login?user=").json(), json!({"status": 400, "kind": "bad_request"}));
 
+    assert_eq!(visitor.post("handle").text(), "null", "nothing is stored");
     let id = visitor.post("id").text();
+    let handle = visitor.post("handle").text();
+    assert!(handle.len() == 16 && handle.bytes().all(|b| b.is_ascii_hexdigit()), "{handle}");
+    assert_eq!(visitor.post("handle").text(), handle);
     assert_eq!(visitor.post("id").text(), id);
     visitor.post("rotate");
     assert_ne!(visitor.post("id").text(), id);
+    assert_ne!(visitor.post("handle").text(), handle);
 
     what_may_commit_the_response_saves_first(&host);
     what_python_writes_at_another_gateway_is_read_here(&redis, &host);

@@ -28,6 +28,13 @@ export interface Session {
   rotate(): Promise<void>;
   /** Ends the session. What is set afterwards begins a new one. */
   destroy(): Promise<void>;
+  /** Adds to a whole number and returns the sum; stored at once. No two requests get the same sum. */
+  increment(name: string, by?: number): Promise<number>;
+  /**
+   * Sets an attribute if it has the expected value, and says whether it did; `undefined` stands for no attribute.
+   * Stored at once: of requests that expect the same, one gets `true`.
+   */
+  compareAndSet(name: string, expected: Json | undefined, value: Json | undefined): Promise<boolean>;
   /** Sends what has changed so far; done before the response head in any case. */
   save(): Promise<void>;
 }

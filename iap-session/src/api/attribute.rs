@@ -18,7 +18,7 @@ struct Increment {
     by: i64,
 }
 
-fn one() -> i64 {
+pub(super) fn one() -> i64 {
     1
 }
 
@@ -57,9 +57,8 @@ impl SessionApi {
                 Ok(respond(StatusCode::NO_CONTENT, Body::empty()))
             }
             (Some("increment"), &Method::POST) => {
-                let increment: Increment = self.json(request).await?;
-                let value = session.increment(&name, increment.by).await?;
-                Ok(json(&serde_json::json!({ "value": value })))
+                let Increment { by } = self.json(request).await?;
+                increment(session, &name, by).await
             }
             (None, _) => Err(wrong_method("GET, PUT, DELETE")),
             (Some("increment"), _) => Err(wrong_method("POST")),
@@ -72,6 +71,12 @@ impl SessionApi {
 pub(super) fn version(value: &Value) -> String {
     let hash = blake3::hash(value.to_string().as_bytes());
     crate::id::hex(&hash.as_bytes()[..8])
+}
+
+/// Adds to a whole number and answers with the sum.
+pub(super) async fn increment(session: &Session, name: &str, by: i64) -> Result<Response<Body>, Error> {
+    let value = session.increment(name, by).await?;
+    Ok(json(&serde_json::json!({ "value": value })))
 }
 
 async fn read(session: &Session, name: &str) -> Result<Response<Body>, Error> {

@@ -17,6 +17,7 @@
 //! | `DELETE /session` | 204; the session ends with the response |
 //! | `GET /session/attributes/{name}` | the attribute as JSON with its `ETag`, or 404 |
 //! | `PUT`, `DELETE /session/attributes/{name}` | 204; with `If-Match` or `If-None-Match: *` decided at once, or 412 |
+//! | `POST /session/increment` `{"name": "count", "by": 1}` | the same as the next one, for any name |
 //! | `POST /session/attributes/{name}/increment` `{"by": 1}` | `{"value": ..}`, decided at once |
 //! | `POST /session/login` `{"user": "..", "group": ".."}` | the new state; the id changes with the response |
 //! | `POST /session/logout` | the new state |
@@ -67,6 +68,14 @@ struct Patch {
     /// The versions that attributes must have; `null`: none, it is absent.
     #[serde(default)]
     r#if: BTreeMap<String, Option<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedIncrement {
+    name: String,
+    #[serde(default = "attribute::one")]
+    by: i64,
 }
 
 #[derive(Deserialize)]
@@ -131,6 +140,10 @@ impl SessionApi {
                 Login { user, group: None } => session.login(&user).await?,
                 Login { user, group: Some(group) } => session.login_as(&user, &group).await?,
             },
+            "/session/increment" if post => {
+                let NamedIncrement { name, by } = self.json(request).await?;
+                return attribute::increment(&session, &name, by).await;
+            }
             "/session/logout" if post => session.logout()?,
             "/session/rotate" if post => session.rotate()?,
             path => {
@@ -206,7 +219,7 @@ fn over() -> Error {
 fn not_served(path: &str) -> Error {
     let served = match path {
         "/session" => "GET, PATCH, DELETE",
-        "/session/login" | "/session/logout" | "/session/rotate" => "POST",
+        "/session/login" | "/session/increment" | "/session/logout" | "/session/rotate" => "POST",
         _ => return Error::new(Kind::NotFound, Origin::Client, "the session API has no such resource"),
     };
     attribute::wrong_method(served)

@@ -191,6 +191,9 @@ async fn wrong_requests_are_told_what_is_wrong_and_change_nothing() {
                 ("GET", "/session/login", None, 405),
                 ("PATCH", "/session/attributes/a", None, 405),
                 ("GET", "/session/attributes/a/increment", None, 405),
+                ("GET", "/session/increment", None, 405),
+                ("POST", "/session/increment", Some(json!({"by": 1})), 400),
+                ("POST", "/session/increment", Some(json!({"name": ""})), 400),
                 ("PUT", "/session/attributes/a", None, 415),
                 ("PUT", "/session/attributes/%01", Some(json!(1)), 400),
                 ("POST", "/session/attributes/a/increment", Some(json!({"by": 0.5})), 400),
@@ -320,6 +323,14 @@ async fn an_attribute_has_a_version_and_conditions_are_decided_at_once() {
             assert_eq!(caller.call("POST", path, Some(json!({}))).await, (200, json!({"value": 1})));
             assert_eq!(caller.call("POST", path, Some(json!({"by": -3}))).await, (200, json!({"value": -2})));
             assert_eq!(stored("count").await, Some(json!(-2)));
+            let path = "/session/increment";
+            let slashes = |by: i64| json!({"name": "../a\\b", "by": by});
+            assert_eq!(caller.call("POST", path, Some(slashes(5))).await, (200, json!({"value": 5})));
+            assert_eq!(
+                caller.call("POST", path, Some(json!({"name": "count"}))).await.1,
+                json!({"value": -1})
+            );
+            assert_eq!(stored("../a\\b").await, Some(json!(5)));
         })
         .await;
 }

@@ -37,6 +37,11 @@ async def asgi(scope, receive, send):
         session[query["name"]].append(json.loads(query["value"]))
     elif action == "remove":
         del session[query["name"]]
+    elif action == "increment":
+        return await answer(send, json.dumps(await session.increment(query["name"], int(query["by"]))))
+    elif action == "exchange":
+        expected, value = json.loads(query["expected"]), json.loads(query["value"])
+        return await answer(send, json.dumps(await session.compare_and_set(query["name"], expected, value)))
     elif action == "login":
         await session.login(query["user"])
     elif action in ("logout", "rotate"):
@@ -113,6 +118,11 @@ def wsgi(environ, start_response):
         session[query["name"]].append(json.loads(query["value"]))
     elif action == "remove":
         del session[query["name"]]
+    elif action == "increment":
+        return [json.dumps(session.increment(query["name"], int(query["by"]))).encode()]
+    elif action == "exchange":
+        expected, value = json.loads(query["expected"]), json.loads(query["value"])
+        return [json.dumps(session.compare_and_set(query["name"], expected, value)).encode()]
     elif action == "login":
         session.login(query["user"])
     elif action in ("logout", "rotate"):

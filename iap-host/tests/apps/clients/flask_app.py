@@ -52,6 +52,17 @@ def remove():
     return state()
 
 
+@app.post("/flask/increment")
+def increment():
+    return jsonify(session.increment(request.args["name"], int(request.args["by"])))
+
+
+@app.post("/flask/exchange")
+def exchange():
+    expected = json.loads(request.args["expected"])
+    return jsonify(session.compare_and_set(request.args["name"], expected, value()))
+
+
 @app.post("/flask/login")
 def login():
     try:

@@ -27,11 +27,14 @@ export class Client {
     }
   }
 
-  /** One call; the answer's JSON, or null if it has none. */
-  async call(endpoint, method, path, body) {
+  /**
+   * One call; the answer's JSON, or null if it has none. One that may be made only once goes by a connection of
+   * its own: on a kept one nobody could tell whether it has arrived.
+   */
+  async call(endpoint, method, path, body, { once = false } = {}) {
     let answer;
     do {
-      answer = await this.exchange(endpoint, method, path, body);
+      answer = await this.exchange(endpoint, method, path, body, once ? false : this.agent);
     } while (answer.stale);
     const { status, retryAfter, text } = answer;
     if (status === 204) return null;
@@ -45,7 +48,7 @@ export class Client {
     throw refusal(status, retryAfter, value ?? {});
   }
 
-  exchange({ token, url }, method, path, body) {
+  exchange({ token, url }, method, path, body, agent) {
     return new Promise((resolve, reject) => {
       const headers = { Authorization: `Bearer ${token}` };
       if (body !== undefined) {
@@ -55,7 +58,7 @@ export class Client {
       const { hostname, port } = url;
       const fail = (reason) => reject(new SessionUnavailable(`the session API does not answer: ${reason}`));
       const call = http.request({
-        agent: this.agent,
+        agent,
         hostname: hostname.replace(/^\[|\]$/g, ""),
         port: port || 80,
         method,
@@ -65,7 +68,7 @@ export class Client {
       });
       call.on("timeout", () => call.destroy(Object.assign(new Error(), { code: "ETIMEDOUT" })));
       call.on("error", (error) => {
-        // The server has closed a kept connection meanwhile. All calls may be made twice.
+        // The server has closed a kept connection meanwhile.
         if (call.reusedSocket && ["ECONNRESET", "EPIPE"].includes(error.code)) resolve({ stale: true });
         else fail(error.code ?? error.name);
       });

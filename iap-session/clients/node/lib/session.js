@@ -1,5 +1,6 @@
 // The session of one request. Its attributes are a plain object, compared with what was loaded.
 
+import { isDeepStrictEqual } from "node:util";
 import { SessionClosed, SessionUnavailable } from "./errors.js";
 import { encode } from "./values.js";
 
@@ -105,6 +106,47 @@ export class Session {
     return { body: `{"set":{${members}},"remove":${JSON.stringify(remove)}}`, now };
   }
 
+  /** Adds to a whole number, at once; no two requests get the same sum. */
+  async increment(name, by = 1) {
+    await this.save();
+    const body = JSON.stringify({ name, by });
+    const { value } = await this.#call("POST", "/session/increment", body, { once: true });
+    this.#keep(name, value);
+    return value;
+  }
+
+  /** Sets an attribute if it has the expected value, at once; `undefined` stands for no attribute. */
+  async compareAndSet(name, expected, value) {
+    if (value !== undefined) encode(name, value);
+    await this.save();
+    const { attributes, versions } = await this.#call("GET", "/session?versions");
+    this.#keep(name, attributes[name]);
+    const wanted = expected === undefined ? undefined : JSON.parse(encode(name, expected));
+    if (!isDeepStrictEqual(attributes[name], wanted)) return false;
+    const change = value === undefined ? { remove: [name] } : { set: { [name]: value } };
+    const body = JSON.stringify({ ...change, if: { [name]: versions[name] ?? null } });
+    try {
+      await this.#call("PATCH", "/session", body, { once: true });
+    } catch (error) {
+      if (error.apiStatus !== 412) throw error;
+      this.#keep(name, (await this.#call("GET", "/session")).attributes[name]);
+      return false;
+    }
+    this.#keep(name, value);
+    return true;
+  }
+
+  /** Takes over what is stored. */
+  #keep(name, value) {
+    if (value === undefined) {
+      delete this.#target[name];
+      this.#stored.delete(name);
+    } else {
+      this.#target[name] = value;
+      this.#stored.set(name, encode(name, value));
+    }
+  }
+
   /** Gives up what is not saved, so that an error handler's answer does not fail for it again. */
   reset() {
     for (const name of Object.keys(this.#target)) delete this.#target[name];
@@ -115,7 +157,7 @@ export class Session {
     this.#closed = true;
   }
 
-  async #call(method, path, body) {
+  async #call(method, path, body, options) {
     if (!this.#endpoint) {
       throw new SessionUnavailable(
         "the request has no session: it did not come through the gateway, " +
@@ -123,7 +165,7 @@ export class Session {
       );
     }
     this.#open();
-    return this.#client.call(this.#endpoint, method, path, body);
+    return this.#client.call(this.#endpoint, method, path, body, options);
   }
 
   #open() {

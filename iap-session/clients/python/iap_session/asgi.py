@@ -3,8 +3,9 @@
 import asyncio
 
 from .client import Client
-from .errors import SessionNotLoaded, SessionUnavailable
+from .errors import SessionError, SessionNotLoaded, SessionUnavailable
 from .session import Session
+from .values import encode
 
 HEADS = ("http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start")
 
@@ -42,9 +43,31 @@ class AsyncSession(Session):
             await self._call("PATCH", "/session", changes[0])
             self._stored = changes[1]
 
-    async def _call(self, method, path, body=None):
+    async def increment(self, name, by=1):
+        """Adds to a whole number and returns the sum; stored at once."""
+        await self.save()
+        return self._counted(name, await self._call(*self._increment(name, by), once=True))
+
+    async def compare_and_set(self, name, expected, value):
+        """Sets an attribute if it has the expected value (None: is absent), at once, and says whether it did."""
+        encode(name, value)
+        await self.save()
+        body = self._exchange(await self._call("GET", "/session?versions"), name, expected, value)
+        if body is None:
+            return False
+        try:
+            await self._call("PATCH", "/session", body, once=True)
+        except SessionError as error:
+            if error.status != 412:
+                raise
+            self._keep(name, (await self._call("GET", "/session"))["attributes"].get(name))
+            return False
+        self._keep(name, value)
+        return True
+
+    async def _call(self, method, path, body=None, once=False):
         # The calls are short, and to this machine; a thread keeps the loop free meanwhile.
-        return await asyncio.to_thread(super()._call, method, path, body)
+        return await asyncio.to_thread(super()._call, method, path, body, once)
 
     def _data(self):
         if self._attributes is None:

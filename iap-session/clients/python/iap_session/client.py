@@ -43,15 +43,16 @@ class Client:
             return None
         return host, port, token
 
-    def call(self, endpoint, method, path, body=None):
-        """One call; the answer's JSON, or None if it has none."""
+    def call(self, endpoint, method, path, body=None, once=False):
+        """One call; the answer's JSON, or None if it has none. One that may be made only ``once`` goes by a
+        connection of its own: on a kept one nobody could tell whether it has arrived."""
         host, port, token = endpoint
         headers = {"Authorization": "Bearer " + token}
         if body is not None:
             headers["Content-Type"] = "application/json"
             body = body.encode()
         try:
-            status, retry_after, data = self._exchange((host, port), method, path, body, headers)
+            status, retry_after, data = self._exchange((host, port), method, path, body, headers, once)
         except (OSError, http.client.HTTPException) as error:
             raise SessionUnavailable(f"the session API does not answer: {type(error).__name__}") from None
         if status == 204:
@@ -64,9 +65,9 @@ class Client:
             return answer
         raise _refusal(status, retry_after, answer if isinstance(answer, dict) else {})
 
-    def _exchange(self, address, method, path, body, headers):
+    def _exchange(self, address, method, path, body, headers, once):
         while True:
-            connection = self._take(address)
+            connection = self._connection(address) if once else self._take(address)
             kept = connection.sock is not None
             try:
                 connection.request(method, path, body, headers)
@@ -74,7 +75,7 @@ class Client:
                 data = response.read(MAX_ANSWER + 1)
             except (ConnectionError, http.client.RemoteDisconnected):
                 connection.close()
-                # The server has closed it meanwhile. All calls may be made twice.
+                # The server has closed it meanwhile.
                 if kept:
                     continue
                 raise
@@ -95,6 +96,9 @@ class Client:
             for index in range(len(self._idle) - 1, -1, -1):
                 if self._idle[index][0] == address:
                     return self._idle.pop(index)[1]
+        return self._connection(address)
+
+    def _connection(self, address):
         return http.client.HTTPConnection(*address, timeout=self._timeout)
 
     def _give(self, address, connection):

@@ -4,7 +4,7 @@ from collections.abc import MutableMapping
 
 import json
 
-from .errors import SessionClosed, SessionUnavailable
+from .errors import SessionClosed, SessionError, SessionUnavailable
 from .values import encode
 
 
@@ -99,6 +99,30 @@ class Session(MutableMapping):
             self._call("PATCH", "/session", changes[0])
             self._stored = changes[1]
 
+    def increment(self, name, by=1):
+        """Adds to a whole number and returns the sum; no attribute counts as 0. Stored at once: no two
+        requests get the same sum."""
+        self.save()
+        return self._counted(name, self._call(*self._increment(name, by), once=True))
+
+    def compare_and_set(self, name, expected, value):
+        """Sets an attribute if it has the expected value, and says whether it did; None stands for no
+        attribute. Stored at once: of requests that expect the same, one succeeds."""
+        encode(name, value)
+        self.save()
+        body = self._exchange(self._call("GET", "/session?versions"), name, expected, value)
+        if body is None:
+            return False
+        try:
+            self._call("PATCH", "/session", body, once=True)
+        except SessionError as error:
+            if error.status != 412:
+                raise
+            self._keep(name, self._call("GET", "/session")["attributes"].get(name))
+            return False
+        self._keep(name, value)
+        return True
+
     def close(self):
         """The response head goes out: further changes raise SessionClosed."""
         self._closed = True
@@ -131,12 +155,12 @@ class Session(MutableMapping):
 
     # Within.
 
-    def _call(self, method, path, body=None):
+    def _call(self, method, path, body=None, once=False):
         if self._endpoint is None:
             raise SessionUnavailable("the request has no session: it did not come through the gateway, "
                                      "or the gateway has too many requests in flight")
         self._open()
-        return self._client.call(self._endpoint, method, path, body)
+        return self._client.call(self._endpoint, method, path, body, once)
 
     def _open(self):
         if self._closed:
@@ -147,6 +171,33 @@ class Session(MutableMapping):
         if not isinstance(user, str):
             raise TypeError(f"the name of a user is a str, not {type(user).__name__}")
         return "POST", "/session/login", json.dumps({"user": user})
+
+    @staticmethod
+    def _increment(name, by):
+        return "POST", "/session/increment", json.dumps({"name": name, "by": by})
+
+    def _counted(self, name, answer):
+        if self._attributes is not None:
+            self._keep(name, answer["value"])
+        return answer["value"]
+
+    def _exchange(self, state, name, expected, value):
+        """The body of a PATCH that is done if nothing has changed since this state; None for another value."""
+        self._accept(state)
+        now = state["attributes"].get(name)
+        self._keep(name, now)
+        if json.dumps(now, sort_keys=True) != json.dumps(expected, sort_keys=True):
+            return None
+        change = {"remove": [name]} if value is None else {"set": {name: value}}
+        return json.dumps({**change, "if": {name: state["versions"].get(name)}})
+
+    def _keep(self, name, value):
+        """Takes over what is stored."""
+        if value is None:
+            self._attributes.pop(name, None)
+            self._stored.pop(name, None)
+        else:
+            self._attributes[name], self._stored[name] = value, encode(name, value)
 
     def _accept(self, state):
         self._state, self._user = state, state["user"]

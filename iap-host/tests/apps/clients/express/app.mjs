@@ -33,6 +33,18 @@ app.post("/express/remove", (request, response) => {
   response.json(state(request));
 });
 
+app.post("/express/increment", async (request, response) => {
+  response.json(await request.iap.increment(request.query.name, Number(request.query.by)));
+});
+
+// JSON has no undefined.
+const absent = (value) => value ?? undefined;
+
+app.post("/express/exchange", async (request, response) => {
+  const expected = absent(JSON.parse(request.query.expected));
+  response.json(await request.iap.compareAndSet(request.query.name, expected, absent(value(request))));
+});
+
 app.post("/express/replace", (request, response) => {
   request.session = { only: 1, none: undefined };
   response.json(state(request));

@@ -73,6 +73,21 @@ public final class App extends HttpServlet {
                 list.add(TestJson.parse(request.getParameter("value")));
             }
             case "/remove" -> session.removeAttribute(name);
+            case "/increment" -> {
+                long by = Long.parseLong(request.getParameter("by"));
+                response.getWriter().print(((GatewaySession) session).increment(name, by));
+                return;
+            }
+            case "/exchange" -> {
+                Object expected = TestJson.parse(request.getParameter("expected"));
+                Object value = TestJson.parse(request.getParameter("value"));
+                response.getWriter().print(((GatewaySession) session).compareAndSet(name, expected, value));
+                return;
+            }
+            case "/handle" -> {
+                response.getWriter().print(((GatewaySession) session).getHandle());
+                return;
+            }
             case "/login" -> {
                 try {
                     ((GatewaySession) session).login(request.getParameter("user"));

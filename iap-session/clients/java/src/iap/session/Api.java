@@ -60,8 +60,13 @@ final class Api {
         }
     }
 
-    /** One call; the answer's JSON, or null if it has none. */
+    /** One call, which may be made twice; the answer's JSON, or null if it has none. */
     Map<?, ?> call(Endpoint endpoint, String method, String path, String body) {
+        return call(endpoint, method, path, body, 2);
+    }
+
+    /** One call, made so often at most. */
+    Map<?, ?> call(Endpoint endpoint, String method, String path, String body, int attempts) {
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(endpoint.url() + path))
                 .timeout(timeout)
                 .header("Authorization", "Bearer " + endpoint.token());
@@ -73,7 +78,7 @@ final class Api {
         HttpResponse<InputStream> response;
         String text;
         try {
-            response = send(request.build());
+            response = send(request.build(), attempts);
             try (InputStream in = response.body()) {
                 byte[] bytes = in.readNBytes(MAX_ANSWER + 1);
                 if (bytes.length > MAX_ANSWER) {
@@ -103,13 +108,17 @@ final class Api {
         throw refusal(response, answer);
     }
 
-    private HttpResponse<InputStream> send(HttpRequest request) throws IOException, InterruptedException {
+    private HttpResponse<InputStream> send(HttpRequest request, int attempts)
+            throws IOException, InterruptedException {
         try {
             return client.send(request, BodyHandlers.ofInputStream());
         } catch (HttpTimeoutException error) {
             throw error;
         } catch (IOException closed) {
-            // A kept connection may have been closed meanwhile. All calls may be made twice.
+            if (attempts < 2) {
+                throw closed;
+            }
+            // A kept connection may have been closed meanwhile.
             return client.send(request, BodyHandlers.ofInputStream());
         }
     }

@@ -56,6 +56,35 @@ public final class GatewaySession implements HttpSession {
         }
     }
 
+    /**
+     * What may be told of the session: {@code /revocations} names it by this. It changes with the id; null while
+     * nothing is stored.
+     */
+    public String getHandle() {
+        return valid().handle();
+    }
+
+    /**
+     * Adds to a whole number and returns the sum; no attribute counts as 0. Stored at once, not with the response: no
+     * two requests get the same sum.
+     *
+     * @throws SessionUnavailableException also if the gateway goes away meanwhile; it may have taken effect then
+     */
+    public long increment(String name, long by) {
+        return valid().increment(name, by);
+    }
+
+    /**
+     * Sets an attribute if it has the expected value, and says whether it did; null stands for no attribute. Stored
+     * at once, not with the response: of requests that expect the same, one gets true.
+     *
+     * @throws IllegalArgumentException if a value is none of those that an attribute can have
+     * @throws SessionUnavailableException also if the gateway goes away meanwhile; it may have taken effect then
+     */
+    public boolean compareAndSet(String name, Object expected, Object value) {
+        return valid().compareAndSet(name, expected, value);
+    }
+
     /** An id for the application, made at the first call and kept as an attribute; not the gateway's. */
     @Override
     public String getId() {

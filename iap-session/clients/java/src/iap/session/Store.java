@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.BooleanSupplier;
 
 /** The stored session of one request, with the changes that are not sent yet. */
@@ -15,6 +16,7 @@ final class Store {
     private Map<String, Object> attributes;
     private Map<String, String> stored = Map.of();
     private String user;
+    private String handle;
     private boolean isNew = true;
     private boolean closed;
     /** What applications hold; null before the first, and after one was invalidated. */
@@ -72,8 +74,71 @@ final class Store {
         attributes = new LinkedHashMap<>();
         stored = Map.of();
         user = null;
+        handle = null;
         isNew = true;
         facade = null;
+    }
+
+    /** What may be told of the stored session; null while it is new. */
+    String handle() {
+        load();
+        return handle;
+    }
+
+    long increment(String name, long by) {
+        open();
+        save();
+        StringBuilder body = new StringBuilder("{\"name\":");
+        Json.quote("name", name, body);
+        body.append(",\"by\":").append(by).append('}');
+        Number sum = (Number) once("POST", "/session/increment", body.toString()).get("value");
+        if (attributes != null) {
+            keep(name, sum);
+        }
+        return sum.longValue();
+    }
+
+    boolean compareAndSet(String name, Object expected, Object value) {
+        String text = Json.write(name, value);
+        String wanted = Json.write(name, expected);
+        open();
+        save();
+        Map<?, ?> state = call("GET", "/session?versions", null);
+        accept(state);
+        Object now = ((Map<?, ?>) state.get("attributes")).get(name);
+        keep(name, now);
+        if (!Objects.equals(now, Json.parse(wanted))) {
+            return false;
+        }
+        StringBuilder body = new StringBuilder(value == null ? "{\"remove\":[" : "{\"set\":{");
+        Json.quote(name, name, body);
+        body.append(value == null ? "]" : ":" + text + "}").append(",\"if\":{");
+        Json.quote(name, name, body);
+        body.append(':').append(Json.write(name, ((Map<?, ?>) state.get("versions")).get(name))).append("}}");
+        try {
+            once("PATCH", "/session", body.toString());
+        } catch (SessionException error) {
+            if (error.getStatus() != 412) {
+                throw error;
+            }
+            keep(name, ((Map<?, ?>) call("GET", "/session", null).get("attributes")).get(name));
+            return false;
+        }
+        keep(name, value);
+        return true;
+    }
+
+    /** Takes over what is stored. */
+    private void keep(String name, Object value) {
+        Map<String, String> texts = new LinkedHashMap<>(stored);
+        if (value == null) {
+            attributes.remove(name);
+            texts.remove(name);
+        } else {
+            attributes.put(name, value);
+            texts.put(name, Json.write(name, value));
+        }
+        stored = texts;
     }
 
     /** Sends what has changed, in one call. */
@@ -121,16 +186,26 @@ final class Store {
     }
 
     private Map<?, ?> call(String method, String path, String body) {
+        return api.call(here(), method, path, body);
+    }
+
+    /** A call whose effect cannot be had twice. */
+    private Map<?, ?> once(String method, String path, String body) {
+        return api.call(here(), method, path, body, 1);
+    }
+
+    private Api.Endpoint here() {
         if (endpoint == null) {
             throw new SessionUnavailableException("the request has no session: it did not come through the gateway, "
                     + "or the gateway has too many requests in flight", 0, null, null);
         }
-        return api.call(endpoint, method, path, body);
+        return endpoint;
     }
 
     private void accept(Map<?, ?> state) {
         user = (String) state.get("user");
         isNew = Boolean.TRUE.equals(state.get("new"));
+        handle = (String) state.get("handle");
         if (attributes == null) {
             attributes = new LinkedHashMap<>();
             ((Map<?, ?>) state.get("attributes")).forEach((name, value) -> attributes.put((String) name, value));
