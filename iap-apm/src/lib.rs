@@ -103,8 +103,9 @@ pub use hooks::{ApmHooks, ApmTransaction};
 pub use keeping::Keeping;
 pub use live::{ActiveTransaction, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints};
 pub use model::{
-    LogLine, MetricKind, MetricPoint, MetricSeries, MetricValue, RouteStats, SeriesPoint, Source, Span,
-    SpanKind, SpanNode, SpanStatus, Trace, TraceTree, TransactionSummary, UNROUTED, Window,
+    LogLine, MetricKind, MetricPoint, MetricSeries, MetricValue, RouteCounts, RouteStats, SeriesPoint,
+    Source, Span, SpanKind, SpanNode, SpanStatus, Temporality, Trace, TraceTree, TransactionSummary,
+    UNROUTED, Window,
 };
 pub use otlp::OtlpService;
 pub use record::Dropped;

@@ -40,6 +40,13 @@ impl History for Failing {
     fn route_stats(&self, window: Window) -> HistoryResult<'_, Vec<RouteStats>> {
         self.inner.route_stats(window)
     }
+    fn route_counts<'a>(
+        &'a self,
+        window: Window,
+        limits_us: &'a [u64],
+    ) -> HistoryResult<'a, Vec<iap_apm::RouteCounts>> {
+        self.inner.route_counts(window, limits_us)
+    }
     fn series<'a>(&'a self, query: &'a SeriesQuery) -> HistoryResult<'a, Vec<SeriesPoint>> {
         self.inner.series(query)
     }

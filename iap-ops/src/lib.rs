@@ -34,6 +34,7 @@
 //! | [`blame`] | which span of a trace the time or the failure is due to |
 //! | [`assistant`] | plan, queries, findings, wording |
 
+pub mod alerts;
 mod answers;
 pub mod assistant;
 pub mod blame;
@@ -41,6 +42,7 @@ pub mod estate;
 pub mod facts;
 pub mod findings;
 pub mod forecast;
+pub mod notify;
 pub mod question;
 pub mod report;
 mod sql;

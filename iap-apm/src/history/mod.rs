@@ -16,7 +16,8 @@ use iap_core::TraceId;
 
 use crate::error::HistoryError;
 use crate::model::{
-    LogLine, MetricPoint, MetricSeries, RouteStats, SeriesPoint, Span, Trace, TransactionSummary, Window,
+    LogLine, MetricPoint, MetricSeries, RouteCounts, RouteStats, SeriesPoint, Span, Trace,
+    TransactionSummary, Window,
 };
 
 pub use evaluate::Evaluation;
@@ -104,6 +105,14 @@ pub trait History: Send + Sync + 'static {
 
     /// What each route did in the window, by falling total time.
     fn route_stats(&self, window: Window) -> HistoryResult<'_, Vec<RouteStats>>;
+
+    /// How many transactions of each route failed, and how many of the others took no longer than each of
+    /// `limits_us`; by name.
+    fn route_counts<'a>(
+        &'a self,
+        window: Window,
+        limits_us: &'a [u64],
+    ) -> HistoryResult<'a, Vec<RouteCounts>>;
 
     /// What happened step by step, steps without transactions included.
     fn series<'a>(&'a self, query: &'a SeriesQuery) -> HistoryResult<'a, Vec<SeriesPoint>>;

@@ -16,7 +16,7 @@ pub use metric::{
     Buckets, Distribution, Exponents, Labels, MetricKind, MetricPoint, MetricSeries, MetricValue, Quantiles,
     Temporality,
 };
-pub use stats::{RouteStats, SeriesPoint, Window};
+pub use stats::{RouteCounts, RouteStats, SeriesPoint, Window};
 pub use tree::{MAX_DEPTH, SpanNode, TraceTree};
 
 /// The route name of requests that matched none.

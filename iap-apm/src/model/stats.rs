@@ -60,6 +60,19 @@ pub struct RouteStats {
     pub max_us: u64,
 }
 
+/// How many transactions of a route in a window were fast enough, for several ideas of that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RouteCounts {
+    /// The route; `other` collects those beyond the reader's limit.
+    pub route: String,
+    /// Transactions.
+    pub count: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// Of each limit asked for, those that did not fail and took no longer.
+    pub within: Vec<u64>,
+}
+
 /// One step of a series. Percentiles are 0 where nothing happened; see [`RouteStats`] for precision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SeriesPoint {

@@ -10,6 +10,7 @@
 //! at a time.
 
 mod codec;
+mod counts;
 mod files;
 mod metrics;
 mod read;
@@ -33,7 +34,7 @@ use super::{
     SeriesQuery, TransactionPage, TransactionQuery,
 };
 use crate::error::{HistoryError, HistoryErrorKind};
-use crate::model::{LogLine, RouteStats, SeriesPoint, Trace, Window};
+use crate::model::{LogLine, RouteCounts, RouteStats, SeriesPoint, Trace, Window};
 
 pub use self::files::Evicted;
 
@@ -244,6 +245,15 @@ impl History for SqliteHistory {
 
     fn route_stats(&self, window: Window) -> HistoryResult<'_, Vec<RouteStats>> {
         self.read(move |files| read::route_stats(files, window))
+    }
+
+    fn route_counts<'a>(
+        &'a self,
+        window: Window,
+        limits_us: &'a [u64],
+    ) -> HistoryResult<'a, Vec<RouteCounts>> {
+        let limits_us = limits_us.to_vec();
+        self.read(move |files| counts::route_counts(files, window, &limits_us))
     }
 
     fn series<'a>(&'a self, query: &'a SeriesQuery) -> HistoryResult<'a, Vec<SeriesPoint>> {

@@ -23,7 +23,7 @@ const MAX_LINES: usize = 5_000;
 /// Uncompressed bytes of a trace that are read.
 const MAX_TRACE_BYTES: usize = 64 << 20;
 /// Routes that are told apart; the rest is `other`.
-const MAX_ROUTES: usize = 1_000;
+pub(super) const MAX_ROUTES: usize = 1_000;
 /// Files without a hit after which a trace is taken to be complete.
 const QUIET_FILES: usize = 3;
 
@@ -222,16 +222,16 @@ fn lines_of(connection: &Connection, id: TraceId) -> rusqlite::Result<Vec<LogLin
 }
 
 /// What aggregates need of an entry.
-struct Counted<'a> {
-    route: &'a str,
+pub(super) struct Counted<'a> {
+    pub(super) route: &'a str,
     start_us: u64,
-    duration_us: u64,
-    failed: bool,
-    weight: u64,
+    pub(super) duration_us: u64,
+    pub(super) failed: bool,
+    pub(super) weight: u64,
 }
 
 /// Calls `each` with every entry in the window.
-fn scan(
+pub(super) fn scan(
     files: &Files,
     window: Window,
     route: Option<&str>,

@@ -24,6 +24,13 @@ impl History for Refusing {
     fn route_stats(&self, _: Window) -> HistoryResult<'_, Vec<RouteStats>> {
         unreachable!("not asked")
     }
+    fn route_counts<'a>(
+        &'a self,
+        _: Window,
+        _: &'a [u64],
+    ) -> HistoryResult<'a, Vec<crate::model::RouteCounts>> {
+        unreachable!("not asked")
+    }
     fn series<'a>(&'a self, _: &'a SeriesQuery) -> HistoryResult<'a, Vec<SeriesPoint>> {
         unreachable!("not asked")
     }
