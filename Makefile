@@ -3,7 +3,7 @@ CARGO ?= cargo
 VENV := target/test-venv
 DEBIAN := redis-server faketime valgrind tomcat10 tomcat10-examples default-jdk-headless chromium python3 python3-venv nodejs npm varnish
 PYTHON := flask opentelemetry-sdk opentelemetry-instrumentation-flask opentelemetry-instrumentation-sqlite3 \
-          opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc
+          opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc aiosmtpd
 
 .PHONY: demo build test test-tools lint docs examples bench cost drills
 

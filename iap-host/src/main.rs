@@ -1,6 +1,7 @@
 //! The iap host: the thin binary around the library crates. This file only wires.
 
 mod admin;
+mod alerts;
 mod ask;
 mod boot;
 mod cli;

@@ -3,6 +3,7 @@
 //! `docs/admin-api.md` is its contract. Without accounts yet, it is protected by where it
 //! listens: loopback by default, and [`guard`] keeps web pages of other origins out.
 
+mod alerts;
 mod ask;
 mod audience;
 mod console;
@@ -27,7 +28,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Json;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use iap_apm::{Apm, Exporter};
 use iap_core::Process;
 use iap_ops::{Assistant, Live};
@@ -39,6 +40,7 @@ use tokio::sync::Semaphore;
 
 use iap_core::Upstream;
 
+use crate::alerts::{Desk, RunningDesk};
 use crate::boot::Addresses;
 use crate::config::Config;
 
@@ -63,6 +65,7 @@ struct Inner {
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
     exporter: ArcSwapOption<Exporter>,
+    desk: ArcSwapOption<Desk>,
 }
 
 /// What changes with the configuration alone.
@@ -141,6 +144,7 @@ impl AdminState {
             upstreams,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             exporter: ArcSwapOption::empty(),
+            desk: ArcSwapOption::empty(),
         }))
     }
 
@@ -162,6 +166,11 @@ impl AdminState {
     /// Makes what is exported visible.
     pub(crate) fn set_exporter(&self, exporter: Option<Arc<Exporter>>) {
         self.0.exporter.store(exporter);
+    }
+
+    /// Makes the alerts visible.
+    pub(crate) fn set_desk(&self, desk: Option<&RunningDesk>) {
+        self.0.desk.store(desk.map(|running| running.desk.clone()));
     }
 
     /// Changes the host names that are served.
@@ -192,6 +201,11 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/audience", get(audience::audience))
         .route("/api/processes", get(processes::list))
         .route("/api/processes/{name}/restart", post(processes::restart))
+        .route("/api/alerts", get(alerts::list))
+        .route("/api/alerts/events", get(alerts::events))
+        .route("/api/alerts/silences", post(alerts::silence))
+        .route("/api/alerts/silences/{id}", delete(alerts::unsilence))
+        .route("/api/alerts/channels/{name}/test", post(alerts::test))
         .route("/api/ask", get(ask::ask))
         .route("/api/reports/{kind}", get(report::report))
         .route("/api/config/reload", post(reload::reload))

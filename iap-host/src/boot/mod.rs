@@ -3,6 +3,7 @@
 
 mod adopt;
 mod auth;
+mod desk;
 mod export;
 mod gateway;
 mod import;
@@ -27,8 +28,10 @@ use iap_session::Events;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use self::desk::start_desk;
 use self::export::start_export;
 pub(crate) use self::import::import;
+pub(crate) use self::secret::read_secret;
 
 use self::gateway::{Gateway, start_gateway};
 use self::processes::Processes;
@@ -36,6 +39,7 @@ use self::routes::build_routes;
 use self::sessions::{SessionCore, start_sessions};
 use self::upstreams::Upstreams;
 use crate::admin::{self, AdminState, Facts};
+use crate::alerts::RunningDesk;
 use crate::config::{ApmConfig, Config, Environment, Rate};
 use crate::handover;
 
@@ -97,6 +101,7 @@ pub(crate) struct Platform {
     pub(crate) addresses: Addresses,
     pub(crate) apm: Option<Apm>,
     exporter: Option<Arc<Exporter>>,
+    desk: Option<RunningDesk>,
     readiness: admin::Readiness,
 }
 
@@ -200,6 +205,8 @@ pub(crate) async fn boot(
     state.publish(Facts::new(config, addresses));
     let exporter = start_export(&config.apm, apm.as_ref(), environment, &runtime)?;
     state.set_exporter(exporter.clone());
+    let desk = start_desk(config, environment, apm.as_ref(), core.as_ref(), (None, &runtime))?;
+    state.set_desk(desk.as_ref());
     readiness.set(true);
     Ok(Platform {
         config: config.clone(),
@@ -217,6 +224,7 @@ pub(crate) async fn boot(
         addresses,
         apm,
         exporter,
+        desk,
         readiness,
     })
 }

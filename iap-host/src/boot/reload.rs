@@ -7,11 +7,13 @@
 //! | the rest of a route with `rate_limits` | limits that are the same go on, by the route's name |
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
 //! | `admin.hosts`, `log.level` | swapped |
+//! | `alerts` | the new rules go on with what the old ones have found |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
 
 use iap_core::RouteTable;
 
 use super::auth;
+use super::desk::start_desk;
 use super::gateway::start_gateway;
 use super::processes::Processes;
 use super::routes::build_routes;
@@ -58,6 +60,14 @@ impl Platform {
             build_routes(&new, &before, environment, &upstreams, &processes, &mut self.shop).await?;
         drop(before);
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
+        let desk = match has("alerts") {
+            true => {
+                let before = self.desk.as_ref().map(|running| &*running.desk);
+                let (apm, sessions) = (self.apm.as_ref(), self.sessions.as_ref());
+                Some(start_desk(&new, environment, apm, sessions, (before, &self.runtime))?)
+            }
+            false => None,
+        };
         if has("server") || has("sessions") {
             self.replace_gateway(&new, routes, environment)?;
         } else {
@@ -65,6 +75,10 @@ impl Platform {
         }
 
         // From here on nothing can fail.
+        if let Some(desk) = desk {
+            self.admin.set_desk(desk.as_ref());
+            self.desk = desk;
+        }
         self.auth = auth;
         self.upstreams = upstreams;
         self.admin.set_upstreams([self.upstreams.list(), processes.upstreams()].concat());
@@ -138,6 +152,7 @@ fn changes(old: &Config, new: &Config) -> Vec<&'static str> {
         ("sessions", old.sessions != new.sessions),
         ("admin", old.admin != new.admin),
         ("log", old.log != new.log),
+        ("alerts", old.alerts != new.alerts),
         ("upstreams", old.upstreams != new.upstreams),
         ("routes", old.routes != new.routes),
     ];

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::{Environment, SecretRef};
 
 /// Reads a secret where its reference leads. Errors name the place, never the value.
-pub(super) fn read_secret(reference: &SecretRef, environment: &Environment) -> Result<String, String> {
+pub(crate) fn read_secret(reference: &SecretRef, environment: &Environment) -> Result<String, String> {
     let value = match reference {
         SecretRef::Env(name) => environment
             .get(name)

@@ -45,6 +45,8 @@ pub(super) struct SessionLayers {
 pub(super) struct SessionCore {
     pub(super) snapshot: Option<Snapshot>,
     pub(super) audience: Option<AudienceView>,
+    /// What all gateways share, if they share anything.
+    pub(super) redis: Option<Arc<RedisStore>>,
     store: Arc<dyn SessionStore>,
     emitter: Option<Emitter>,
     registry: Arc<TokenRegistry>,
@@ -122,12 +124,13 @@ pub(super) async fn start_sessions(
     };
     let audience = audience(config, &ids);
     let (emitter, queue) = telling(config);
-    let (mut shared, mut log, mut snapshot) = (None, None, None);
+    let (mut shared, mut log, mut snapshot, mut common) = (None, None, None, None);
     let store: Arc<dyn SessionStore> = match (config.store, &config.redis) {
         (StoreKind::Redis, Some(redis)) => {
             let store = Arc::new(connect_redis(redis, ids, environment, emitter.clone()).await?);
             shared = Some(store.clone() as Arc<dyn AudienceStore>);
             log = Some(store.clone() as Arc<dyn EventLog>);
+            common = Some(store.clone());
             guarded(redis, store)
         }
         _ => {
@@ -161,7 +164,7 @@ pub(super) async fn start_sessions(
     if let Some(events) = events {
         facade = facade.with_events(events);
     }
-    let core = SessionCore { snapshot, audience, store, registry, url, emitter };
+    let core = SessionCore { snapshot, audience, redis: common, store, registry, url, emitter };
     Ok(SessionParts { facade, api, core })
 }
 

@@ -23,6 +23,11 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         );
     }
     config.apm.check().map_err(|message| Problem { route: None, message })?;
+    let routes = config.routes.iter().map(|route| route.name.as_str()).collect();
+    config.alerts.check(&routes).map_err(|message| Problem { route: None, message })?;
+    if !config.alerts.rules.is_empty() && !config.apm.enabled {
+        return general("alerts.rules: they are judged by what apm records, which is switched off");
+    }
     if config.admin.hosts.iter().any(|host| host.is_empty() || !host.bytes().all(is_host_byte)) {
         return general("admin.hosts: write host names like `ops.example`, without scheme, port or `*`");
     }

@@ -2,6 +2,7 @@
 //! no secrets are read here (an invariant that a test enforces).
 
 mod adopt;
+mod alerts;
 mod apm;
 mod check;
 mod check_server;
@@ -30,6 +31,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use adopt::{AdoptConfig, System};
+pub(crate) use alerts::{AlertsConfig, ChannelConfig, MailConfig, MessageLanguage, Security};
 pub(crate) use apm::{ApmConfig, ExportConfig};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
@@ -48,7 +50,7 @@ pub(crate) use session_policy::{
 };
 pub(crate) use sessions::{OnLimit, SessionsConfig, StoreKind};
 pub(crate) use units::{ByteSize, Rate, Span};
-pub(crate) use upstream::{TextOr, UpstreamConfig, UpstreamRef};
+pub(crate) use upstream::{TextOr, UpstreamConfig, UpstreamRef, UpstreamTlsConfig};
 
 /// A whole configuration. Unknown keys are errors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -58,6 +60,7 @@ pub(crate) struct Config {
     pub(crate) admin: AdminConfig,
     pub(crate) sessions: SessionsConfig,
     pub(crate) apm: ApmConfig,
+    pub(crate) alerts: AlertsConfig,
     pub(crate) log: LogConfig,
     /// Upstreams that routes refer to by name.
     pub(crate) upstreams: BTreeMap<String, UpstreamConfig>,

@@ -166,7 +166,8 @@ pub struct ChannelStatus {
 
 struct Lane {
     way: Arc<Way>,
-    queue: mpsc::Sender<Arc<Message>>,
+    /// `None` once it takes nothing any more.
+    queue: Mutex<Option<mpsc::Sender<Arc<Message>>>>,
     status: Arc<Mutex<ChannelStatus>>,
     task: JoinHandle<()>,
 }
@@ -197,7 +198,7 @@ impl Outbox {
             let (queue, messages) = mpsc::channel(QUEUE);
             let status = Arc::new(Mutex::new(ChannelStatus::default()));
             let task = runtime.spawn(deliver(name.clone(), way.clone(), messages, status.clone()));
-            Ok((name, Lane { way, queue, status, task }))
+            Ok((name, Lane { way, queue: Mutex::new(Some(queue)), status, task }))
         };
         Ok(Self { lanes: channels.into_iter().map(lane).collect::<Result<_, _>>()? })
     }
@@ -211,9 +212,10 @@ impl Outbox {
     pub fn send(&self, channels: &[String], message: Message) {
         let message = Arc::new(message);
         for lane in channels.iter().filter_map(|name| self.lanes.get(name)) {
-            match lane.queue.try_send(message.clone()) {
-                Ok(()) => lane.status.lock().waiting += 1,
-                Err(_) => lane.status.lock().dropped += 1,
+            let mut status = lane.status.lock();
+            match lane.queue.lock().as_ref().map(|queue| queue.try_send(message.clone())) {
+                Some(Ok(())) => status.waiting += 1,
+                _ => status.dropped += 1,
             }
         }
     }
@@ -222,6 +224,19 @@ impl Outbox {
     pub async fn try_now(&self, channel: &str, message: &Message) -> Option<Result<(), String>> {
         let way = self.lanes.get(channel)?.way.clone();
         Some(way.send(message).await.map_err(|failure| failure.why))
+    }
+
+    /// Takes no more messages, and waits a while for those that are queued to go out.
+    pub async fn finish(&self, limit: Duration) {
+        for lane in self.lanes.values() {
+            lane.queue.lock().take();
+        }
+        let all = async {
+            while self.lanes.values().any(|lane| !lane.task.is_finished()) {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let _ = timeout(limit, all).await;
     }
 
     /// What became of the messages of each channel.

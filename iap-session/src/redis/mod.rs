@@ -22,6 +22,7 @@
 
 mod asking;
 mod audience;
+mod claim;
 mod codec;
 mod config;
 mod connection;

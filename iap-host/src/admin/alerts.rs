@@ -1,0 +1,113 @@
+//! Alerts: what the rules have found, who was told, who is not to be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::response::Json;
+use http::StatusCode;
+use iap_core::SpanId;
+use iap_ops::alerts::{Group, MAX_EVENTS, Silence};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::error::{ApiError, ApiResult};
+use super::params::{Body, Named};
+use crate::alerts::{Desk, now_us};
+use crate::config::Span;
+
+/// The longest silence.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+fn desk(state: &AdminState) -> ApiResult<Arc<Desk>> {
+    state.0.desk.load_full().ok_or_else(|| ApiError::not_found("alerts need apm, which is switched off"))
+}
+
+/// The rules with what they have found, the silences, and the channels.
+pub(super) async fn list(State(state): State<AdminState>) -> ApiResult<Json<Value>> {
+    let desk = desk(&state)?;
+    Ok(Json(json!({
+        "rules": desk.alerts.states(),
+        "silences": desk.alerts.book().silences,
+        "channels": desk.outbox.status(),
+    })))
+}
+
+/// What has begun and ended, the latest first.
+pub(super) async fn events(State(state): State<AdminState>, mut named: Named) -> ApiResult<Json<Value>> {
+    let limit = named.take::<usize>("limit")?.unwrap_or(100).clamp(1, MAX_EVENTS);
+    let rule = named.take::<String>("rule")?;
+    named.finish()?;
+    let events = desk(&state)?.alerts.book().events.into_iter().rev();
+    let wanted = events.filter(|event| rule.as_ref().is_none_or(|rule| *rule == event.rule));
+    Ok(Json(json!({ "events": wanted.take(limit).collect::<Vec<_>>() })))
+}
+
+/// Who is not to be told of what.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Quiet {
+    rule: Option<String>,
+    #[serde(default)]
+    group: Group,
+    /// For how long.
+    #[serde(rename = "for")]
+    lasts: Span,
+    by: String,
+    reason: String,
+}
+
+pub(super) async fn silence(
+    State(state): State<AdminState>,
+    Body(quiet): Body<Quiet>,
+) -> ApiResult<(StatusCode, Json<Value>)> {
+    let desk = desk(&state)?;
+    if quiet.lasts.0.is_zero() || quiet.lasts.0 > LONGEST {
+        return Err(ApiError::bad_request("for: more than nothing, and 30d at most"));
+    }
+    if let Some(rule) = &quiet.rule
+        && !desk.alerts.rules().iter().any(|known| known.name == *rule)
+    {
+        return Err(ApiError::bad_request("rule: there is no such rule"));
+    }
+    if [&quiet.by, &quiet.reason].into_iter().any(|text| text.len() > 500) {
+        return Err(ApiError::bad_request("by, reason: at most 500 bytes"));
+    }
+    let silence = Silence {
+        id: SpanId::random().to_string(),
+        rule: quiet.rule,
+        group: quiet.group,
+        until_us: now_us().saturating_add(quiet.lasts.0.as_micros() as u64),
+        by: quiet.by,
+        reason: quiet.reason,
+    };
+    desk.alerts.silence(silence.clone()).map_err(ApiError::bad_request)?;
+    tracing::info!(by = silence.by, rule = silence.rule, "alerts are silenced");
+    desk.keep().await;
+    Ok((StatusCode::CREATED, Json(json!(silence))))
+}
+
+pub(super) async fn unsilence(
+    State(state): State<AdminState>,
+    Path(id): Path<String>,
+) -> ApiResult<StatusCode> {
+    let desk = desk(&state)?;
+    if !desk.alerts.unsilence(&id) {
+        return Err(ApiError::not_found("there is no such silence"));
+    }
+    desk.keep().await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends one message, to see whether a channel works.
+pub(super) async fn test(
+    State(state): State<AdminState>,
+    Path(name): Path<String>,
+) -> ApiResult<Json<Value>> {
+    let sent = desk(&state)?.try_channel(&name).await;
+    match sent.ok_or_else(|| ApiError::not_found("there is no such channel"))? {
+        Ok(()) => Ok(Json(json!({ "sent": true }))),
+        Err(error) => Ok(Json(json!({ "sent": false, "error": error }))),
+    }
+}
