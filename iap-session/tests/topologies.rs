@@ -273,6 +273,8 @@ async fn an_acl_user_with_the_documented_rights_conforms() {
     conforms(config.clone()).await;
     an_audience_is_counted(&connect(RedisConfig { prefix: "part".into(), ..config.clone() }).await).await;
     events_are_told(RedisConfig { prefix: "part".into(), ..config.clone() }).await;
+    let store = connect(RedisConfig { prefix: "part".into(), ..config.clone() }).await;
+    assert!(store.is_first("alert", "a", Duration::from_secs(60)).await.unwrap());
     for (username, password) in [("clerk", "wrong-pass"), ("nobody", "p@ss/word")] {
         let config = RedisConfig {
             username: Some(username.into()),

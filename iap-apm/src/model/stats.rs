@@ -73,6 +73,17 @@ pub struct RouteCounts {
     pub within: Vec<u64>,
 }
 
+impl RouteCounts {
+    /// Apdex, 0 to 1, of those within a threshold and those within four times of it: the satisfied, and half of the
+    /// others who still tolerate it, of all. 1 without transactions. See <https://www.apdex.org/>.
+    pub fn apdex(&self, satisfied: u64, tolerated: u64) -> f64 {
+        if self.count == 0 {
+            return 1.0;
+        }
+        (satisfied as f64 + tolerated.saturating_sub(satisfied) as f64 / 2.0) / self.count as f64
+    }
+}
+
 /// One step of a series. Percentiles are 0 where nothing happened; see [`RouteStats`] for precision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SeriesPoint {

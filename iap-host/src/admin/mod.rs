@@ -22,7 +22,7 @@ mod telemetry;
 mod upstreams;
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
@@ -78,6 +78,9 @@ pub(crate) struct Facts {
     sessions: Option<Value>,
     apm: Option<Value>,
     routes: Vec<Value>,
+    /// Within this time a request satisfies.
+    #[serde(skip)]
+    apdex: Duration,
 }
 
 impl Facts {
@@ -103,6 +106,7 @@ impl Facts {
             sessions,
             apm,
             routes: routes.collect(),
+            apdex: config.apm.apdex.0,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! Live figures and history.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderMap, header};
@@ -167,8 +170,22 @@ pub(super) async fn routes(
     Params(query): Params<WindowQuery>,
 ) -> ApiResult<Json<Value>> {
     let window = query.window()?;
-    let routes = apm(&state)?.history().route_stats(window).await?;
-    Ok(Json(json!({ "window": window, "routes": routes })))
+    let history = apm(&state)?.history();
+    let routes = history.route_stats(window).await?;
+    let fast = state.0.facts.load().as_ref().map_or(Duration::from_millis(500), |facts| facts.apdex);
+    let fast_us = fast.as_micros() as u64;
+    let counts = history.route_counts(window, &[fast_us, fast_us.saturating_mul(4)]).await?;
+    let apdex: BTreeMap<&str, f64> = counts
+        .iter()
+        .map(|counts| (counts.route.as_str(), counts.apdex(counts.within[0], counts.within[1])))
+        .collect();
+    let routes = routes.iter().map(|stats| {
+        let mut row = json!(stats);
+        row["apdex"] = json!(apdex.get(stats.route.as_str()));
+        row
+    });
+    let routes: Vec<Value> = routes.collect();
+    Ok(Json(json!({ "window": window, "routes": routes, "apdex_us": fast_us })))
 }
 
 pub(super) async fn series(

@@ -25,6 +25,8 @@ pub(crate) struct ApmConfig {
     pub(crate) keep: Rate,
     /// From when on a transaction is slow: those and failed ones are always kept.
     pub(crate) slow: Span,
+    /// Within this time a request satisfies: the threshold of Apdex.
+    pub(crate) apdex: Span,
     /// Where applications send their spans, logs and metrics, by OTLP/HTTP or OTLP/gRPC.
     pub(crate) otlp: SocketAddr,
     /// Series of metrics that are taken of all services together.
@@ -44,6 +46,7 @@ impl Default for ApmConfig {
             max_size: ByteSize(2 << 30),
             keep: Rate::PerSecond(200),
             slow: Span::seconds(1),
+            apdex: Span(std::time::Duration::from_millis(500)),
             otlp: ([127, 0, 0, 1], 4318).into(),
             max_series: 100_000,
             max_series_per_service: 10_000,

@@ -65,6 +65,7 @@ fn check_durations(config: &Config) -> Result<(), Problem> {
         ("sessions.absolute", config.sessions.absolute),
         ("apm.max_age", config.apm.max_age),
         ("apm.slow", config.apm.slow),
+        ("apm.apdex", config.apm.apdex),
     ];
     match settings.iter().find(|(_, span)| span.0.is_zero()) {
         None => Ok(()),

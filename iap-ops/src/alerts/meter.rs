@@ -202,8 +202,7 @@ impl Meter {
     }
 
     fn apdex(&self, counts: &RouteCounts, fast: Duration) -> f64 {
-        let (satisfied, tolerated) = (self.within(counts, fast), self.within(counts, fast * 4));
-        (satisfied as f64 + tolerated.saturating_sub(satisfied) as f64 / 2.0) / counts.count as f64
+        counts.apdex(self.within(counts, fast), self.within(counts, fast * 4))
     }
 }
 

@@ -53,6 +53,26 @@ async fn it_conforms() {
 }
 
 #[tokio::test]
+async fn of_all_who_claim_something_one_is_first_for_a_while() {
+    let server = RedisServer::start();
+    let (first, second) = (connect(&server).await, connect(&server).await);
+    let hour = Duration::from_secs(3600);
+    let claims = [first.is_first("alert", "a\nb", hour), second.is_first("alert", "a\nb", hour)];
+    let won = futures_util::future::join_all(claims).await.into_iter().map(Result::unwrap);
+    assert_eq!(won.filter(|won| *won).count(), 1);
+    assert!(!first.is_first("alert", "a\nb", hour).await.unwrap(), "nor a second time");
+    assert!(first.is_first("alert", "another", hour).await.unwrap());
+    assert!(first.is_first("report", "a\nb", Duration::from_millis(1)).await.unwrap());
+    while !second.is_first("report", "a\nb", hour).await.unwrap() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for key in server.ask(&["KEYS", "*"]).unwrap().lines() {
+        assert_ne!(server.ask(&["PTTL", key]).unwrap(), "-1", "{key}");
+        assert!(!key.contains("a\nb"), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn sessions_outlive_a_gateway() {
     let server = RedisServer::start();
     let first = connect(&server).await;
