@@ -1,10 +1,12 @@
 //! The whole, put together.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,8 +18,9 @@ use crate::exemplars::Exemplars;
 use crate::export::{ExportSettings, Exporter, Outbox};
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::hooks::ApmHooks;
+use crate::in_flight::{Found, Interrupted, Notes};
 use crate::keeping::Keeping;
-use crate::live::{self, LiveSnapshot, LiveState, RecentPoints};
+use crate::live::{self, ActiveView, LiveSnapshot, LiveState, RecentPoints};
 use crate::marks::Marks;
 use crate::otlp::OtlpService;
 use crate::record::{Dropped, Rings};
@@ -40,6 +43,7 @@ pub struct ApmBuilder {
     max_routes: usize,
     keeping: Keeping,
     max_series: Option<(usize, usize)>,
+    in_flight: Option<PathBuf>,
 }
 
 impl ApmBuilder {
@@ -109,6 +113,14 @@ impl ApmBuilder {
         self
     }
 
+    /// Writes requests in flight down in this directory, which must be there, and brings those into the history
+    /// that a process has left which ended without notice: see [`Apm::interrupted`]. By default they are lost.
+    #[must_use]
+    pub fn in_flight(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.in_flight = Some(directory.into());
+        self
+    }
+
     /// Starts the collector.
     ///
     /// # Errors
@@ -122,6 +134,15 @@ impl ApmBuilder {
                 Arc::new(history.map_err(|error| Error::with_source(ErrorKind::History, error))?)
             }
         };
+        let (notes, found) = match self.in_flight.map(|directory| Notes::open(&directory)).transpose() {
+            Ok(opened) => opened.unzip(),
+            Err(error) => {
+                tracing::warn!(%error, "requests in flight are not written down");
+                (None, None)
+            }
+        };
+        let found = found.unwrap_or_default();
+        let interrupted = found.iter().flat_map(|found: &Found| found.requests.clone()).collect();
         let marks = Arc::new(Marks::new());
         let shared = Arc::new(Shared {
             service: self.service,
@@ -133,6 +154,8 @@ impl ApmBuilder {
             not_kept: AtomicU64::new(0),
             exemplars: Exemplars::default(),
             outbox: OnceLock::new(),
+            noted_us: AtomicU64::new(0),
+            interrupted: Mutex::new(interrupted),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -143,6 +166,8 @@ impl ApmBuilder {
             flush_interval: self.flush_interval,
             max_routes: self.max_routes,
             keeping: self.keeping,
+            notes,
+            found,
         };
         let collector = Collector::new(shared.clone(), history.clone(), settings);
         std::thread::Builder::new()
@@ -188,6 +213,7 @@ impl Apm {
             max_routes: 200,
             keeping: Keeping::default(),
             max_series: None,
+            in_flight: None,
         }
     }
 
@@ -219,6 +245,18 @@ impl Apm {
     /// The last two minutes and what runs now.
     pub fn live(&self) -> LiveSnapshot {
         live::snapshot(&self.shared)
+    }
+
+    /// The requests that run now, and how long those of each route have been running.
+    pub fn active(&self, limit: usize) -> ActiveView {
+        live::view(&self.shared, limit)
+    }
+
+    /// The requests that were in flight when the process before this one ended without notice, with
+    /// [`ApmBuilder::in_flight`]. In the history they are failed transactions with the error
+    /// [`IN_FLIGHT_AT_CRASH`](crate::in_flight::IN_FLIGHT_AT_CRASH).
+    pub fn interrupted(&self) -> Vec<Interrupted> {
+        self.shared.interrupted.lock().clone()
     }
 
     /// Finished transactions from a sequence number on; begin with 0, go on with `next_seq`.

@@ -63,6 +63,7 @@
 //! | [`otlp`] | the OTLP receiver, HTTP and gRPC |
 //! | [`export`] | our own metrics and spans to a collector, by OTLP |
 //! | [`live`] | the last two minutes, running transactions, points of the scatter |
+//! | [`in_flight`] | requests that were in flight at a crash |
 //! | [`metrics`] | Prometheus text |
 
 mod active;
@@ -74,6 +75,7 @@ mod exemplars;
 pub mod export;
 pub mod history;
 pub mod hooks;
+pub mod in_flight;
 mod keeping;
 pub mod live;
 mod marks;
@@ -100,8 +102,11 @@ pub use history::{
     TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
+pub use in_flight::Interrupted;
 pub use keeping::Keeping;
-pub use live::{ActiveTransaction, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints};
+pub use live::{
+    ActiveRoute, ActiveTransaction, ActiveView, BANDS_US, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints,
+};
 pub use model::{
     LogLine, MetricKind, MetricPoint, MetricSeries, MetricValue, RouteStats, SeriesPoint, Source, Span,
     SpanKind, SpanNode, SpanStatus, Trace, TraceTree, TransactionSummary, UNROUTED, Window,

@@ -3,9 +3,12 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use crate::active::ActiveTable;
 use crate::exemplars::Exemplars;
 use crate::export::Outbox;
+use crate::in_flight::Interrupted;
 use crate::live::LiveState;
 use crate::marks::Marks;
 use crate::record::Rings;
@@ -23,4 +26,8 @@ pub(crate) struct Shared {
     pub(crate) exemplars: Exemplars,
     /// Where spans go to be exported, too.
     pub(crate) outbox: OnceLock<Arc<Outbox>>,
+    /// When the requests in flight were last written down; 0 for never.
+    pub(crate) noted_us: AtomicU64,
+    /// Requests that were in flight when the process before this one crashed.
+    pub(crate) interrupted: Mutex<Vec<Interrupted>>,
 }

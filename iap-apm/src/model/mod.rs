@@ -3,6 +3,7 @@
 
 pub(crate) mod hex;
 mod metric;
+mod root;
 mod stats;
 mod tree;
 
@@ -16,6 +17,7 @@ pub use metric::{
     Buckets, Distribution, Exponents, Labels, MetricKind, MetricPoint, MetricSeries, MetricValue, Quantiles,
     Temporality,
 };
+pub(crate) use root::root_span;
 pub use stats::{RouteStats, SeriesPoint, Window};
 pub use tree::{MAX_DEPTH, SpanNode, TraceTree};
 

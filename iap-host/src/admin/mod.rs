@@ -3,6 +3,7 @@
 //! `docs/admin-api.md` is its contract. Without accounts yet, it is protected by where it
 //! listens: loopback by default, and [`guard`] keeps web pages of other origins out.
 
+mod active;
 mod ask;
 mod audience;
 mod console;
@@ -178,6 +179,8 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/metrics", get(telemetry::metrics))
         .route("/api/status", get(status))
         .route("/api/live", get(telemetry::live))
+        .route("/api/requests/active", get(active::active))
+        .route("/api/requests/interrupted", get(active::interrupted))
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
         .route("/api/routes", get(telemetry::routes))

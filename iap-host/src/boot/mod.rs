@@ -145,7 +145,10 @@ pub(crate) fn open_apm(
         Rate::All => Keeping::all(),
     };
     let builder = Apm::builder().history(history).service_name("gateway");
-    let builder = builder.max_series(config.max_series_per_service, config.max_series);
+    let mut builder = builder.max_series(config.max_series_per_service, config.max_series);
+    if let Some(directory) = &config.history {
+        builder = builder.in_flight(directory);
+    }
     builder.keeping(keeping.slow(config.slow.0)).build().map(Some).map_err(failed("apm"))
 }
 
