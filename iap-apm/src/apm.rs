@@ -22,8 +22,12 @@ use crate::in_flight::{Found, Interrupted, Notes};
 use crate::keeping::Keeping;
 use crate::live::{self, ActiveView, LiveSnapshot, LiveState, RecentPoints};
 use crate::marks::Marks;
+use crate::model::TimelineEvent;
 use crate::otlp::OtlpService;
 use crate::record::{Dropped, Rings};
+use crate::runtime::{
+    AttachError, Board, JvmAnswer, JvmCommand, RuntimeSampler, RuntimeSettings, RuntimeView, Watched,
+};
 use crate::shared::Shared;
 use crate::ticks::Ticks;
 use crate::tower_layer::ApmTowerLayer;
@@ -44,6 +48,7 @@ pub struct ApmBuilder {
     keeping: Keeping,
     max_series: Option<(usize, usize)>,
     in_flight: Option<PathBuf>,
+    node: String,
 }
 
 impl ApmBuilder {
@@ -58,6 +63,13 @@ impl ApmBuilder {
     #[must_use]
     pub fn service_name(mut self, name: impl Into<String>) -> Self {
         self.service = name.into();
+        self
+    }
+
+    /// The name of this node on the time line; by default `node`.
+    #[must_use]
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = name.into();
         self
     }
 
@@ -146,6 +158,7 @@ impl ApmBuilder {
         let marks = Arc::new(Marks::new());
         let shared = Arc::new(Shared {
             service: self.service,
+            node: self.node,
             ticks: Ticks::new(),
             rings: Rings::new(self.ring_capacity),
             active: ActiveTable::new(self.active_slots),
@@ -155,6 +168,8 @@ impl ApmBuilder {
             exemplars: Exemplars::default(),
             outbox: OnceLock::new(),
             noted_us: AtomicU64::new(0),
+            timeline: Arc::default(),
+            runtime: Board::default(),
             interrupted: Mutex::new(interrupted),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -214,6 +229,7 @@ impl Apm {
             keeping: Keeping::default(),
             max_series: None,
             in_flight: None,
+            node: "node".into(),
         }
     }
 
@@ -273,7 +289,8 @@ impl Apm {
     /// [`metrics::install`](crate::metrics::install) has succeeded.
     pub fn prometheus(&self) -> Option<String> {
         crate::metrics::publish(&self.shared);
-        crate::metrics::prometheus()
+        let readings = self.shared.runtime.last();
+        crate::metrics::prometheus().map(|text| text + &crate::runtime::prometheus(&readings.view.readings))
     }
 
     /// The same as OpenMetrics 1.0. Each bucket of `iap_http_request_duration_seconds` names the last transaction
@@ -294,6 +311,34 @@ impl Apm {
             let _ = self.shared.outbox.set(outbox);
         }
         Ok(exporter)
+    }
+
+    /// Puts an event on the time line.
+    pub fn event(&self, event: TimelineEvent) {
+        self.shared.event(event);
+    }
+
+    /// Samples the runtime until the sampler is dropped. `watched` says before each sample what there is.
+    pub fn sample_runtime(
+        &self,
+        settings: RuntimeSettings,
+        watched: impl Fn() -> Watched + Send + 'static,
+        runtime: &Handle,
+    ) -> RuntimeSampler {
+        RuntimeSampler::start(self.shared.clone(), self.history.clone(), settings, watched, runtime)
+    }
+
+    /// The last sample of the runtime.
+    pub fn runtime(&self) -> RuntimeView {
+        self.shared.runtime.last().view.clone()
+    }
+
+    /// Asks a JVM of the last sample.
+    ///
+    /// # Errors
+    /// [`AttachError`]: it is not known, not ours, does not answer or refuses.
+    pub async fn ask_jvm(&self, pid: u32, command: JvmCommand) -> Result<JvmAnswer, AttachError> {
+        self.shared.runtime.ask(pid, command).await
     }
 
     /// The name of this service.

@@ -79,6 +79,7 @@ pub(crate) fn publish(shared: &Shared) {
         ("unfinished", dropped.unfinished),
         ("history", dropped.history),
         ("important", dropped.important),
+        ("event", dropped.events),
     ];
     for (what, number) in counts {
         counter!("iap_apm_dropped_total", "what" => what).absolute(number);

@@ -8,7 +8,9 @@ use iap_core::{Kind, TraceId};
 
 use crate::history::{Batch, TraceSpans};
 use crate::hooks::{ApmTransaction, Facts};
-use crate::model::{Attributes, LogLine, Source, Span, SpanKind, SpanStatus, TransactionSummary, root_span};
+use crate::model::{
+    Attributes, LogLine, Source, Span, SpanKind, SpanStatus, TimelineEvent, TransactionSummary, root_span,
+};
 use crate::record::StageRecord;
 use crate::shared::Shared;
 use crate::text::{cut, cut_owned};
@@ -50,6 +52,11 @@ impl Pending {
         self.records += 1;
     }
 
+    pub(super) fn add_event(&mut self, event: TimelineEvent) {
+        self.batch.events.push(event);
+        self.records += 1;
+    }
+
     pub(super) fn take(&mut self) -> Option<Batch> {
         self.traces.clear();
         self.records = 0;
@@ -61,7 +68,7 @@ impl Pending {
 pub(super) fn records(batch: &Batch) -> usize {
     let spans: usize = batch.spans.iter().map(|trace| trace.spans.len()).sum();
     let points: usize = batch.metrics.iter().map(|series| series.points.len()).sum();
-    spans + batch.transactions.len() + batch.logs.len() + points
+    spans + batch.transactions.len() + batch.logs.len() + points + batch.events.len()
 }
 
 pub(super) fn summary(

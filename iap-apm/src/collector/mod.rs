@@ -190,6 +190,7 @@ impl Collector {
             !abandoned
         });
         self.rings = rings;
+        self.events();
         count(&self.shared.not_kept, std::mem::take(&mut self.not_kept));
         count(&self.shared.rings.dropped.important, std::mem::take(&mut self.keeper.refused));
     }

@@ -8,7 +8,9 @@ use iap_core::SpanId;
 use super::{Found, IN_FLIGHT_AT_CRASH, Interrupted};
 use crate::error::HistoryError;
 use crate::history::{Batch, History, TraceSpans};
-use crate::model::{Attributes, Source, Span, SpanKind, SpanStatus, TransactionSummary, root_span};
+use crate::model::{
+    Attributes, EventKind, Source, Span, SpanKind, SpanStatus, TimelineEvent, TransactionSummary, root_span,
+};
 use crate::shared::Shared;
 
 /// How long it is waited before the history is asked again.
@@ -47,6 +49,15 @@ async fn bring_in(
         let spans = [Some(root_span(&row)), stage_span(&shared.service, interrupted)];
         batch.spans.push(TraceSpans { trace_id, spans: spans.into_iter().flatten().collect() });
         batch.transactions.push(row);
+    }
+    if let Some(seen_us) = requests.iter().map(|interrupted| interrupted.seen_us).max() {
+        batch.events.push(TimelineEvent {
+            time_us: seen_us,
+            duration_us: 0,
+            kind: EventKind::Crashed,
+            node: shared.node.clone(),
+            text: format!("requests in flight: {}", batch.transactions.len()),
+        });
     }
     history.append(Arc::new(batch)).await
 }

@@ -1,6 +1,7 @@
 //! What the APM stores and answers with. Times are Unix microseconds, durations microseconds;
 //! ids are written as lower-case hexadecimal digits.
 
+mod event;
 pub(crate) mod hex;
 mod metric;
 mod root;
@@ -13,6 +14,7 @@ use iap_core::{SpanId, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use event::{EventKind, TimelineEvent};
 pub use metric::{
     Buckets, Distribution, Exponents, Labels, MetricKind, MetricPoint, MetricSeries, MetricValue, Quantiles,
     Temporality,
