@@ -22,7 +22,7 @@ use crate::in_flight::{Found, Interrupted, Notes};
 use crate::keeping::Keeping;
 use crate::live::{self, ActiveView, LiveSnapshot, LiveState, RecentPoints};
 use crate::marks::Marks;
-use crate::model::TimelineEvent;
+use crate::model::{EventKind, TimelineEvent};
 use crate::otlp::OtlpService;
 use crate::record::{Dropped, Rings};
 use crate::runtime::{
@@ -313,9 +313,11 @@ impl Apm {
         Ok(exporter)
     }
 
-    /// Puts an event on the time line.
-    pub fn event(&self, event: TimelineEvent) {
-        self.shared.event(event);
+    /// Puts an event on the time line that has lasted until now.
+    pub fn event(&self, kind: EventKind, lasted: Duration, text: &str) {
+        let duration_us = lasted.as_micros() as u64;
+        let (time_us, node) = (self.shared.now_us().saturating_sub(duration_us), self.shared.node.clone());
+        self.shared.event(TimelineEvent { time_us, duration_us, kind, node, text: text.to_owned() });
     }
 
     /// Samples the runtime until the sampler is dropped. `watched` says before each sample what there is.

@@ -17,8 +17,10 @@ mod params;
 mod processes;
 mod reload;
 mod report;
+mod runtime;
 mod sessions;
 mod telemetry;
+mod timeline;
 mod upstreams;
 
 use std::sync::Arc;
@@ -36,12 +38,13 @@ use iap_session::Sessions;
 use iap_session::audience::AudienceView;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use iap_core::Upstream;
 
 use crate::boot::Addresses;
-use crate::config::Config;
+use crate::config::{Config, RuntimeConfig};
 
 pub(crate) use health::Readiness;
 pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
@@ -64,6 +67,12 @@ struct Inner {
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
     exporter: ArcSwapOption<Exporter>,
+    /// Event loops that are sampled, by name.
+    runtimes: ArcSwap<Vec<(String, Handle)>>,
+    /// What may be looked at of the runtime.
+    runtime: RuntimeConfig,
+    /// The turn of those who ask a JVM.
+    questions: Semaphore,
 }
 
 /// What changes with the configuration alone.
@@ -111,9 +120,10 @@ impl AdminState {
         sessions: Option<Sessions>,
         audience: Option<AudienceView>,
         readiness: Readiness,
-        hosts: Vec<String>,
+        config: &Config,
         reloads: Reloads,
     ) -> Self {
+        let (hosts, runtime) = (config.admin.hosts.clone(), config.apm.runtime.clone());
         let (processes, upstreams) = (Arc::<ArcSwap<_>>::default(), Arc::<ArcSwap<_>>::default());
         let known = estate::Known {
             audience: audience.clone(),
@@ -142,6 +152,9 @@ impl AdminState {
             upstreams,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             exporter: ArcSwapOption::empty(),
+            runtimes: ArcSwap::default(),
+            runtime,
+            questions: Semaphore::new(1),
         }))
     }
 
@@ -183,6 +196,10 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/requests/interrupted", get(active::interrupted))
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
+        .route("/api/timeline", get(timeline::timeline))
+        .route("/api/runtime", get(runtime::runtime))
+        .route("/api/jvms/{pid}/threads", post(runtime::threads))
+        .route("/api/jvms/{pid}/histogram", post(runtime::histogram))
         .route("/api/routes", get(telemetry::routes))
         .route("/api/series", get(telemetry::series))
         .route("/api/logs", get(telemetry::logs))

@@ -13,6 +13,7 @@ mod secret;
 mod session_policy;
 mod sessions;
 mod upstreams;
+mod watch;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use self::processes::Processes;
 use self::routes::build_routes;
 use self::sessions::{SessionCore, start_sessions};
 use self::upstreams::Upstreams;
+use self::watch::{Watch, start_watch};
 use crate::admin::{self, AdminState, Facts};
 use crate::config::{ApmConfig, Config, Environment, Rate};
 use crate::handover;
@@ -98,6 +100,8 @@ pub(crate) struct Platform {
     pub(crate) apm: Option<Apm>,
     exporter: Option<Arc<Exporter>>,
     readiness: admin::Readiness,
+    /// Dropped with the rest.
+    _watch: Option<Watch>,
 }
 
 /// Where the platform listens; ports of 0 are resolved.
@@ -115,10 +119,11 @@ pub(crate) struct Addresses {
 /// A history in memory is one in a temporary directory. That goes when the caller drops
 /// `temporary`: the log's bridge keeps the APM itself until the process ends.
 pub(crate) fn open_apm(
-    config: &ApmConfig,
+    whole: &Config,
     takes_over: bool,
     temporary: &mut Option<tempfile::TempDir>,
 ) -> Result<Option<Apm>, BootError> {
+    let config = &whole.apm;
     if !config.enabled {
         return Ok(None);
     }
@@ -144,7 +149,8 @@ pub(crate) fn open_apm(
         Rate::PerSecond(number) => Keeping::per_second(number),
         Rate::All => Keeping::all(),
     };
-    let builder = Apm::builder().history(history).service_name("gateway");
+    let builder =
+        Apm::builder().history(history).service_name("gateway").node(&*sessions::node(&whole.sessions));
     let mut builder = builder.max_series(config.max_series_per_service, config.max_series);
     if let Some(directory) = &config.history {
         builder = builder.in_flight(directory);
@@ -191,9 +197,8 @@ pub(crate) async fn boot(
     let core = sessions.as_ref().map(|parts| parts.core.clone());
     let events = sessions.as_ref().and_then(|parts| parts.facade.events().cloned());
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
-    let hosts = config.admin.hosts.clone();
     let audience = core.as_ref().and_then(|core| core.audience.clone());
-    let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), hosts, reloads);
+    let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), config, reloads);
     let (service, mut own) = (admin::router(state.clone()), admin_sockets);
     let admin = serve_inner(config.admin.listen, "admin", service, Limits::default(), &mut own, &runtime)
         .map_err(failed("admin.listen"))?;
@@ -203,6 +208,7 @@ pub(crate) async fn boot(
     state.publish(Facts::new(config, addresses));
     let exporter = start_export(&config.apm, apm.as_ref(), environment, &runtime)?;
     state.set_exporter(exporter.clone());
+    let watch = start_watch(&config.apm.runtime, apm.as_ref(), &state, &gateway, &runtime);
     readiness.set(true);
     Ok(Platform {
         config: config.clone(),
@@ -221,6 +227,7 @@ pub(crate) async fn boot(
         apm,
         exporter,
         readiness,
+        _watch: watch,
     })
 }
 
