@@ -41,9 +41,18 @@ pub(crate) fn group(readings: &mut Readings, place: &Path) {
     readings.gauge("cgroup.memory.usage", "By", number("memory.current"));
     readings.gauge("cgroup.memory.limit", "By", number("memory.max"));
     readings.counter("cgroup.memory.oom_kills", "{kill}", keyed(&file("memory.events"), "oom_kill"));
+    if is_root(place) {
+        // What waits there is what waits on the machine.
+        return;
+    }
     for resource in RESOURCES {
         pressure(readings, "cgroup", resource, &file(&format!("{resource}.pressure")));
     }
+}
+
+/// The root of all groups has no type.
+fn is_root(place: &Path) -> bool {
+    !place.join("cgroup.type").exists()
 }
 
 const RESOURCES: [&str; 3] = ["cpu", "memory", "io"];
@@ -107,6 +116,7 @@ mod tests {
                 "usage_usec 2500000\nuser_usec 1\nnr_periods 9\nnr_throttled 4\nthrottled_usec 750000\n",
             ),
             ("cpu.max", "150000 100000\n"),
+            ("cgroup.type", "domain\n"),
             ("memory.current", "4096\n"),
             ("memory.max", "max\n"),
             ("memory.events", "low 0\noom 2\noom_kill 1\n"),

@@ -35,21 +35,22 @@ impl Pauses {
             (Some(known), Some(guess)) if known.abs_diff(guess) < CLOCK_SET_US => Some(known.min(guess)),
             (known, guess) => guess.or(known),
         };
-        let collectors = jvm::collectors(counters);
-        let before = std::mem::replace(&mut self.collectors, collectors.clone());
+        let before = std::mem::take(&mut self.collectors);
+        self.collectors = jvm::collectors(counters);
         let Some(zero_us) = self.zero_us.filter(|_| !before.is_empty()) else { return Vec::new() };
         let cause = jvm::cause(counters);
         let mut events = Vec::new();
-        for collector in collectors {
+        for collector in &mut self.collectors {
             let Some(known) = before.iter().find(|known| known.name == collector.name) else { continue };
-            let (Some((entry_us, pause_us)), times) =
-                (collector.last, collector.count.saturating_sub(known.count))
-            else {
-                continue;
-            };
+            let times = collector.count.saturating_sub(known.count);
             if times == 0 {
                 continue;
             }
+            let Some((entry_us, pause_us)) = collector.last.filter(|last| Some(*last) != known.last) else {
+                // A pause is counted when it begins: it is told when it is over.
+                *collector = known.clone();
+                continue;
+            };
             let mut text = format!("{name}: {}", collector.name);
             if let Some(cause) = &cause {
                 text += &format!(", {cause}");
@@ -108,6 +109,16 @@ mod tests {
         let [many] = look(counters(1, 8, 9_500, 10), 100_010_000_000).try_into().unwrap();
         assert_eq!(many.text, "shop: Copy, Allocation Failure; the last of 3, 60 ms together");
         assert_eq!(look(counters(2, 9, 50, 1), 200_000_000_000), [], "another JVM with the same number");
+    }
+
+    #[test]
+    fn a_pause_that_is_going_on_is_told_when_it_is_over() {
+        let mut pauses = Pauses::default();
+        let mut look =
+            |bytes: Vec<u8>| pauses.look(&parse(&bytes).unwrap(), "shop", "", 100_010_000_000).len();
+        let steps = [(4, 100, 5), (5, 100, 5), (5, 9_000, -8_895), (5, 9_000, 30), (5, 9_000, 30)];
+        let told = steps.map(|(count, entry, pause)| look(counters(1, count, entry, pause)));
+        assert_eq!(told, [0, 0, 0, 1, 0]);
     }
 
     #[test]
