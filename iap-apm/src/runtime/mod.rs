@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub use self::attach::{AttachError, JvmAnswer, JvmCommand, MAX_ANSWER};
 pub use self::jvm::Jvm;
@@ -180,7 +180,8 @@ async fn run(
         }
         if let Some(metrics) = sampler.due().filter(|_| is_sample) {
             let batch = Arc::new(Batch { metrics, ..Batch::default() });
-            if let Err(error) = history.append(batch).await {
+            // At a hand-over the history is not ours yet: what was accepted is written later.
+            if let Ok(Err(error)) = timeout(settings.interval, history.append(batch)).await {
                 crate::record::count(&shared.rings.dropped.history, 1);
                 tracing::debug!(%error, "a sample was not written to the history");
             }
