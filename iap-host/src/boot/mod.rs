@@ -208,9 +208,9 @@ pub(crate) async fn boot(
     state.publish(Facts::new(config, addresses));
     let exporter = start_export(&config.apm, apm.as_ref(), environment, &runtime)?;
     state.set_exporter(exporter.clone());
-    let watch = start_watch(&config.apm.runtime, apm.as_ref(), &state, &gateway, &runtime);
     readiness.set(true);
     Ok(Platform {
+        _watch: start_watch(&config.apm.runtime, apm.as_ref(), &state, &gateway, &runtime),
         config: config.clone(),
         gateway,
         draining: Vec::new(),
@@ -227,7 +227,6 @@ pub(crate) async fn boot(
         apm,
         exporter,
         readiness,
-        _watch: watch,
     })
 }
 

@@ -35,9 +35,12 @@ export function Lines({ title, name, fn, by, where, last_s, value }: Props) {
   }, [reload, step_s]);
   const groups = data?.groups.slice(0, MOST_LINES) ?? [];
   const columns = useMemo(() => {
-    const steps = data?.groups[0]?.values.length ?? 0;
+    // The last steps have no sample yet.
+    const values = (data?.groups ?? []).map((group) => group.values);
+    let steps = values[0]?.length ?? 0;
+    while (steps > 0 && values.every((line) => line[steps - 1] == null)) steps -= 1;
     const at = Array.from({ length: steps }, (_, step) => ((data?.window.from_us ?? 0) + step * (data?.step_us ?? 0)) / 1e6);
-    return [at, ...(data?.groups ?? []).slice(0, MOST_LINES).map((group) => group.values)];
+    return [at, ...values.slice(0, MOST_LINES).map((line) => line.slice(0, steps))];
   }, [data]);
   const colors = [palette.p50, palette.p95, palette.p99, palette.ok, palette.bad, palette.text];
   const lines = groups.map((group, at) => ({
