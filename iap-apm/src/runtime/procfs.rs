@@ -109,7 +109,10 @@ pub(crate) fn pids() -> impl Iterator<Item = u32> {
 pub(crate) fn listeners(readings: &mut Readings, ours: &[SocketAddr]) {
     let mut waiting: Vec<(SocketAddr, u64)> = ours.iter().map(|address| (*address, 0)).collect();
     let mut found = false;
-    for text in ["/proc/self/net/tcp", "/proc/self/net/tcp6"].into_iter().filter_map(read) {
+    let tables =
+        [("tcp", ours.iter().any(SocketAddr::is_ipv4)), ("tcp6", ours.iter().any(SocketAddr::is_ipv6))];
+    for (table, _) in tables.into_iter().filter(|(_, is_ours)| *is_ours) {
+        let text = read(format!("/proc/self/net/{table}")).unwrap_or_default();
         for (address, queue) in text.lines().filter_map(listening) {
             // A listener has a socket for each worker.
             if let Some((_, sum)) = waiting.iter_mut().find(|(known, _)| *known == address) {

@@ -10,13 +10,15 @@ use tokio::runtime::Handle;
 use super::jvm::{self, Place};
 use super::pauses::Pauses;
 use super::probe::{Probe, Stalls};
-use super::reading::{Folded, Readings};
+use super::reading::{Folded, Reading, Readings};
 use super::{RuntimeSettings, RuntimeView, Sampled, Watched, WatchedProcess, cgroup, hsperf, procfs};
 use crate::history::SeriesPoints;
 use crate::shared::Shared;
 
 /// How often new JVMs are looked for.
 const FIND_EVERY: Duration = Duration::from_secs(6);
+/// How often listeners are looked at: for their table the kernel goes through all connections, some 10 ms.
+const LISTEN_EVERY: Duration = Duration::from_secs(10);
 /// Event loops and processes that are sampled.
 const MAX_RUNTIMES: usize = 256;
 const MAX_PROCESSES: usize = 256;
@@ -33,6 +35,9 @@ pub(super) struct Sampler {
     /// The name of each JVM.
     names: BTreeMap<u32, String>,
     found: Option<Instant>,
+    /// What listeners last said, and when.
+    queues: Vec<Reading>,
+    listened: Option<Instant>,
     folded: Folded,
     stored: Instant,
     started_us: u64,
@@ -57,6 +62,8 @@ impl Sampler {
             pauses: BTreeMap::new(),
             names: BTreeMap::new(),
             found: None,
+            queues: Vec::new(),
+            listened: None,
             folded: Folded::default(),
             stored: Instant::now(),
             start: Instant::now(),
@@ -79,7 +86,13 @@ impl Sampler {
         for probe in &self.probes {
             event_loop(&mut readings, probe);
         }
-        procfs::listeners(&mut readings, &watched.listeners);
+        if self.listened.is_none_or(|at| at.elapsed() >= LISTEN_EVERY) {
+            self.listened = Some(Instant::now());
+            let mut queues = Readings::default();
+            procfs::listeners(&mut queues, &watched.listeners);
+            self.queues = queues.list;
+        }
+        readings.list.extend(self.queues.iter().cloned());
         if let Some(group) = &self.group {
             cgroup::group(&mut readings, group);
         }

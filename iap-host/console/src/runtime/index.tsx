@@ -53,7 +53,7 @@ export function Runtime() {
           )}
         </div>
       </Panel>
-      <Panel title={t.jvms} side={number(data.jvms.length)}>
+      <Panel class="jvms" title={t.jvms} side={number(data.jvms.length)}>
         {data.jvms.length === 0 ? (
           <p class="note">{t.noJvms}</p>
         ) : (
