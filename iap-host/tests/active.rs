@@ -86,11 +86,11 @@ fn a_request_that_hangs_is_shown_and_found_after_a_crash() {
     let trace = host.admin(&format!("/api/transactions/{trace_id}"));
     let stage = &trace["tree"]["roots"][0]["children"][0]["span"];
     assert_eq!((&stage["name"], &stage["status"]), (&"upstream".into(), &"error".into()), "{trace:#}");
-    assert!(
-        !files(history.path())
-            .iter()
-            .any(|name| name.starts_with("in-flight-") && !name.contains(&host.process.0.id().to_string()))
-    );
+    eventually("the file of the process before is removed", || {
+        let own = format!("in-flight-{}-", host.process.0.id());
+        let others = |name: &String| name.starts_with("in-flight-") && !name.starts_with(&own);
+        (!files(history.path()).iter().any(others)).then_some(())
+    });
 
     // It is told once: an orderly end leaves nothing.
     host.signal("-TERM");

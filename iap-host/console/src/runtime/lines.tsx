@@ -1,7 +1,7 @@
-import { useEffect, useMemo } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 
 import { queryString } from "../api/client";
-import { useGet } from "../api/hooks";
+import { usePolled } from "../api/hooks";
 import type { MetricAnswer } from "../api/types";
 import { Chart } from "../charts/chart";
 import { usePalette } from "../charts/theme";
@@ -28,11 +28,7 @@ export function Lines({ title, name, fn, by, where, last_s, value }: Props) {
   const palette = usePalette();
   const step_s = Math.max(LEAST_STEP_S, Math.ceil(last_s / 60));
   const path = `/api/metrics/query${queryString({ name, fn, by, where, last_s, step_s })}`;
-  const { data, error, reload } = useGet<MetricAnswer>(path);
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || reload(), step_s * 1000);
-    return () => clearInterval(timer);
-  }, [reload, step_s]);
+  const { data, error, reload } = usePolled<MetricAnswer>(path, step_s * 1000);
   const groups = data?.groups.slice(0, MOST_LINES) ?? [];
   const columns = useMemo(() => {
     // The last steps have no sample yet.
