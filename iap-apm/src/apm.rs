@@ -1,10 +1,12 @@
 //! The whole, put together.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,11 +18,16 @@ use crate::exemplars::Exemplars;
 use crate::export::{ExportSettings, Exporter, Outbox};
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::hooks::ApmHooks;
+use crate::in_flight::{Found, Interrupted, Notes};
 use crate::keeping::Keeping;
-use crate::live::{self, LiveSnapshot, LiveState, RecentPoints};
+use crate::live::{self, ActiveView, LiveSnapshot, LiveState, RecentPoints};
 use crate::marks::Marks;
+use crate::model::{EventKind, TimelineEvent};
 use crate::otlp::OtlpService;
 use crate::record::{Dropped, Rings};
+use crate::runtime::{
+    AttachError, Board, JvmAnswer, JvmCommand, RuntimeSampler, RuntimeSettings, RuntimeView, Watched,
+};
 use crate::shared::Shared;
 use crate::ticks::Ticks;
 use crate::tower_layer::ApmTowerLayer;
@@ -40,6 +47,8 @@ pub struct ApmBuilder {
     max_routes: usize,
     keeping: Keeping,
     max_series: Option<(usize, usize)>,
+    in_flight: Option<PathBuf>,
+    node: String,
 }
 
 impl ApmBuilder {
@@ -54,6 +63,13 @@ impl ApmBuilder {
     #[must_use]
     pub fn service_name(mut self, name: impl Into<String>) -> Self {
         self.service = name.into();
+        self
+    }
+
+    /// The name of this node on the time line; by default `node`.
+    #[must_use]
+    pub fn node(mut self, name: impl Into<String>) -> Self {
+        self.node = name.into();
         self
     }
 
@@ -109,6 +125,14 @@ impl ApmBuilder {
         self
     }
 
+    /// Writes requests in flight down in this directory, which must be there, and brings those into the history
+    /// that a process has left which ended without notice: see [`Apm::interrupted`]. By default they are lost.
+    #[must_use]
+    pub fn in_flight(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.in_flight = Some(directory.into());
+        self
+    }
+
     /// Starts the collector.
     ///
     /// # Errors
@@ -122,9 +146,19 @@ impl ApmBuilder {
                 Arc::new(history.map_err(|error| Error::with_source(ErrorKind::History, error))?)
             }
         };
+        let (notes, found) = match self.in_flight.map(|directory| Notes::open(&directory)).transpose() {
+            Ok(opened) => opened.unzip(),
+            Err(error) => {
+                tracing::warn!(%error, "requests in flight are not written down");
+                (None, None)
+            }
+        };
+        let found = found.unwrap_or_default();
+        let interrupted = found.iter().flat_map(|found: &Found| found.requests.clone()).collect();
         let marks = Arc::new(Marks::new());
         let shared = Arc::new(Shared {
             service: self.service,
+            node: self.node,
             ticks: Ticks::new(),
             rings: Rings::new(self.ring_capacity),
             active: ActiveTable::new(self.active_slots),
@@ -133,6 +167,10 @@ impl ApmBuilder {
             not_kept: AtomicU64::new(0),
             exemplars: Exemplars::default(),
             outbox: OnceLock::new(),
+            noted_us: AtomicU64::new(0),
+            timeline: Arc::default(),
+            runtime: Board::default(),
+            interrupted: Mutex::new(interrupted),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -143,6 +181,8 @@ impl ApmBuilder {
             flush_interval: self.flush_interval,
             max_routes: self.max_routes,
             keeping: self.keeping,
+            notes,
+            found,
         };
         let collector = Collector::new(shared.clone(), history.clone(), settings);
         std::thread::Builder::new()
@@ -188,6 +228,8 @@ impl Apm {
             max_routes: 200,
             keeping: Keeping::default(),
             max_series: None,
+            in_flight: None,
+            node: "node".into(),
         }
     }
 
@@ -221,6 +263,18 @@ impl Apm {
         live::snapshot(&self.shared)
     }
 
+    /// The requests that run now, and how long those of each route have been running.
+    pub fn active(&self, limit: usize) -> ActiveView {
+        live::view(&self.shared, limit)
+    }
+
+    /// The requests that were in flight when the process before this one ended without notice, with
+    /// [`ApmBuilder::in_flight`]. In the history they are failed transactions with the error
+    /// [`IN_FLIGHT_AT_CRASH`](crate::in_flight::IN_FLIGHT_AT_CRASH).
+    pub fn interrupted(&self) -> Vec<Interrupted> {
+        self.shared.interrupted.lock().clone()
+    }
+
     /// Finished transactions from a sequence number on; begin with 0, go on with `next_seq`.
     pub fn recent_since(&self, seq: u64) -> RecentPoints {
         self.shared.live.recent_since(seq)
@@ -235,7 +289,8 @@ impl Apm {
     /// [`metrics::install`](crate::metrics::install) has succeeded.
     pub fn prometheus(&self) -> Option<String> {
         crate::metrics::publish(&self.shared);
-        crate::metrics::prometheus()
+        let readings = self.shared.runtime.last();
+        crate::metrics::prometheus().map(|text| text + &crate::runtime::prometheus(&readings.view.readings))
     }
 
     /// The same as OpenMetrics 1.0. Each bucket of `iap_http_request_duration_seconds` names the last transaction
@@ -256,6 +311,36 @@ impl Apm {
             let _ = self.shared.outbox.set(outbox);
         }
         Ok(exporter)
+    }
+
+    /// Puts an event on the time line that has lasted until now.
+    pub fn event(&self, kind: EventKind, lasted: Duration, text: &str) {
+        let duration_us = lasted.as_micros() as u64;
+        let (time_us, node) = (self.shared.now_us().saturating_sub(duration_us), self.shared.node.clone());
+        self.shared.event(TimelineEvent { time_us, duration_us, kind, node, text: text.to_owned() });
+    }
+
+    /// Samples the runtime until the sampler is dropped. `watched` says before each sample what there is.
+    pub fn sample_runtime(
+        &self,
+        settings: RuntimeSettings,
+        watched: impl Fn() -> Watched + Send + 'static,
+        runtime: &Handle,
+    ) -> RuntimeSampler {
+        RuntimeSampler::start(self.shared.clone(), self.history.clone(), settings, watched, runtime)
+    }
+
+    /// The last sample of the runtime.
+    pub fn runtime(&self) -> RuntimeView {
+        self.shared.runtime.last().view.clone()
+    }
+
+    /// Asks a JVM of the last sample.
+    ///
+    /// # Errors
+    /// [`AttachError`]: it is not known, not ours, does not answer or refuses.
+    pub async fn ask_jvm(&self, pid: u32, command: JvmCommand) -> Result<JvmAnswer, AttachError> {
+        self.shared.runtime.ask(pid, command).await
     }
 
     /// The name of this service.

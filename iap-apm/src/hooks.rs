@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use http::Method;
 use iap_core::hooks::{Begin, Field, Finish, Recorder, SpanEnd, Stage};
@@ -47,6 +47,8 @@ pub struct ApmSpan {
     parent: SpanId,
     stage: Stage,
     start: u64,
+    /// Where the transaction was before.
+    before: u64,
 }
 
 /// A running transaction; also what [`Transaction`] handles point to.
@@ -61,7 +63,8 @@ pub struct ApmTransaction {
     path_len: usize,
     connection: Arc<Connection>,
     known: Mutex<Known>,
-    stage: AtomicU8,
+    /// The stage that it is in, and since when: see [`place`].
+    place: AtomicU64,
     slot: AtomicUsize,
     finished: AtomicBool,
 }
@@ -71,6 +74,8 @@ pub struct ApmTransaction {
 struct Known {
     facts: Facts,
     stages: Stages,
+    /// Where the request went: the upstream, and the server of it.
+    server: Option<[Arc<str>; 2]>,
 }
 
 /// Finished stages, as they are until the collector decides whether the transaction is kept.
@@ -140,7 +145,7 @@ impl ApmTransaction {
             path_len: path.len(),
             connection: begin.connection.clone(),
             known: Mutex::default(),
-            stage: AtomicU8::new(0),
+            place: AtomicU64::new(0),
             slot: AtomicUsize::new(NO_SLOT),
             finished: AtomicBool::new(false),
         });
@@ -181,9 +186,16 @@ impl ApmTransaction {
         Taken { facts: known.facts.clone(), stages: std::mem::replace(&mut known.stages, closed) }
     }
 
-    /// The stage that began last.
-    pub(crate) fn last_stage(&self) -> Option<&'static str> {
-        STAGES.get(usize::from(self.stage.load(Ordering::Relaxed)).checked_sub(1)?).copied()
+    /// The stage that it is in, and the ticks since it began.
+    pub(crate) fn stage(&self, now: u64) -> Option<(&'static str, u64)> {
+        let place = self.place.load(Ordering::Relaxed);
+        let name = STAGES.get(usize::from((place >> TICK_BITS) as u8).checked_sub(1)?)?;
+        Some((name, now.wrapping_sub(place) & TICK_MASK))
+    }
+
+    /// The upstream and the server that it was sent to last.
+    pub(crate) fn server(&self) -> Option<[Arc<str>; 2]> {
+        self.known.lock().server.clone()
     }
 
     /// The stages that have ended until now; later ones are held again.
@@ -191,8 +203,11 @@ impl ApmTransaction {
         std::mem::take(&mut self.known.lock().stages)
     }
 
-    fn entered(&self, stage: &Stage) {
-        self.stage.store(code(stage), Ordering::Relaxed);
+    /// Notes a stage that begins; says where the transaction was before.
+    fn enter(&self, stage: &Stage, at: u64) -> u64 {
+        let before = self.place.load(Ordering::Relaxed);
+        self.place.store(place(stage, at), Ordering::Relaxed);
+        before
     }
 
     fn leave(&self) {
@@ -243,6 +258,14 @@ impl Recorder for ApmTransaction {
         self.shared.ticks.raw()
     }
 
+    fn entered(&self, stage: &Stage, at: u64) -> u64 {
+        self.enter(stage, at)
+    }
+
+    fn left(&self, before: u64) {
+        self.place.store(before, Ordering::Relaxed);
+    }
+
     fn record(&self, id: SpanId, parent: SpanId, stage: Stage, started: u64, end: SpanEnd) {
         self.store(id, parent, stage, started, end);
     }
@@ -279,10 +302,15 @@ impl Hooks for ApmHooks {
         transaction.known.lock().facts.route = Some(route.clone());
     }
 
+    fn reached(&self, transaction: &Self::Transaction, upstream: &Arc<str>, server: &Arc<str>) {
+        transaction.known.lock().server = Some([upstream.clone(), server.clone()]);
+    }
+
     fn start(&self, transaction: &Self::Transaction, stage: Stage, parent: Option<SpanId>) -> ApmSpan {
-        transaction.entered(&stage);
         let parent = parent.unwrap_or(transaction.context.span_id);
-        ApmSpan { id: SpanId::random(), parent, stage, start: self.shared.ticks.raw() }
+        let start = self.shared.ticks.raw();
+        let before = transaction.enter(&stage, start);
+        ApmSpan { id: SpanId::random(), parent, stage, start, before }
     }
 
     fn span_id(&self, span: &ApmSpan) -> Option<SpanId> {
@@ -290,6 +318,7 @@ impl Hooks for ApmHooks {
     }
 
     fn end(&self, transaction: &Self::Transaction, span: ApmSpan, end: SpanEnd) {
+        transaction.left(span.before);
         transaction.store(span.id, span.parent, span.stage, span.start, end);
     }
 
@@ -320,6 +349,14 @@ const STAGES: [&str; 9] = [
     "split",
     "custom",
 ];
+
+/// Of a place: the ticks when the stage began, which wrap around after months; the stage is above them.
+const TICK_BITS: u32 = 56;
+const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
+
+fn place(stage: &Stage, at: u64) -> u64 {
+    u64::from(code(stage)) << TICK_BITS | at & TICK_MASK
+}
 
 fn code(stage: &Stage) -> u8 {
     match stage {

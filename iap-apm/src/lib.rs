@@ -63,6 +63,8 @@
 //! | [`otlp`] | the OTLP receiver, HTTP and gRPC |
 //! | [`export`] | our own metrics and spans to a collector, by OTLP |
 //! | [`live`] | the last two minutes, running transactions, points of the scatter |
+//! | [`in_flight`] | requests that were in flight at a crash |
+//! | [`runtime`] | event loops, processes, the machine, JVMs |
 //! | [`metrics`] | Prometheus text |
 
 mod active;
@@ -74,6 +76,7 @@ mod exemplars;
 pub mod export;
 pub mod history;
 pub mod hooks;
+pub mod in_flight;
 mod keeping;
 pub mod live;
 mod marks;
@@ -82,12 +85,14 @@ pub mod model;
 mod openmetrics;
 pub mod otlp;
 mod record;
+pub mod runtime;
 mod shared;
 mod sketch;
 #[cfg(test)]
 mod testing;
 mod text;
 mod ticks;
+mod timeline;
 pub mod tower_layer;
 
 pub use apm::{Apm, ApmBuilder};
@@ -95,18 +100,22 @@ pub use bridge::ApmLayer;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 pub use export::{ExportProtocol, ExportSettings, Exporter};
 pub use history::{
-    Batch, History, LogQuery, MetricAnswer, MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery,
-    MetricQuery, Order, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
-    TransactionPage, TransactionQuery,
+    Batch, EventQuery, History, LogQuery, MetricAnswer, MetricFunction, MetricGroup, MetricInfo,
+    MetricNamesQuery, MetricQuery, Order, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions,
+    StatusFilter, TraceSpans, TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
+pub use in_flight::Interrupted;
 pub use keeping::Keeping;
-pub use live::{ActiveTransaction, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints};
+pub use live::{
+    ActiveRoute, ActiveTransaction, ActiveView, BANDS_US, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints,
+};
 pub use model::{
-    LogLine, MetricKind, MetricPoint, MetricSeries, MetricValue, RouteCounts, RouteStats, SeriesPoint,
-    Source, Span, SpanKind, SpanNode, SpanStatus, Temporality, Trace, TraceTree, TransactionSummary,
-    UNROUTED, Window,
+    EventKind, LogLine, MetricKind, MetricPoint, MetricSeries, MetricValue, RouteCounts, RouteStats,
+    SeriesPoint, Source, Span, SpanKind, SpanNode, SpanStatus, Temporality, TimelineEvent, Trace, TraceTree,
+    TransactionSummary, UNROUTED, Window,
 };
 pub use otlp::OtlpService;
 pub use record::Dropped;
+pub use runtime::{RuntimeSampler, RuntimeSettings, RuntimeView, Watched, WatchedProcess};
 pub use tower_layer::ApmTowerLayer;

@@ -1,12 +1,15 @@
 //! The live feed: the last two minutes second by second, what runs now, and the newest points of the
 //! scatter. Fed by the collector; transactions received by OTLP are in the history only.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use iap_core::{SpanId, TraceId};
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::hooks::ApmTransaction;
 use crate::model::{TransactionSummary, hex};
 use crate::shared::Shared;
 use crate::sketch::Sketch;
@@ -36,7 +39,7 @@ pub struct LiveSecond {
 }
 
 /// A transaction that runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveTransaction {
     /// The trace.
     #[serde(with = "hex::trace")]
@@ -54,8 +57,14 @@ pub struct ActiveTransaction {
     pub path: String,
     /// The route, once chosen.
     pub route: String,
-    /// The stage that began last.
-    pub stage: Option<&'static str>,
+    /// The stage that it is in.
+    pub stage: Option<Cow<'static, str>>,
+    /// How long it has been in that stage.
+    pub stage_us: u64,
+    /// The upstream that it was sent to.
+    pub upstream: Option<String>,
+    /// The server of that upstream.
+    pub server: Option<String>,
     /// The authenticated user.
     pub user: Option<String>,
     /// The keyed hash that stands for the session.
@@ -208,30 +217,111 @@ impl LiveState {
 
 pub(crate) fn snapshot(shared: &Shared) -> LiveSnapshot {
     let now_us = shared.ticks.unix_us(shared.ticks.raw());
-    let mut running = shared.active.list();
-    running.sort_by_key(|transaction| transaction.start);
-    let active = running.iter().take(MAX_ACTIVE).map(|transaction| {
-        let facts = transaction.facts();
-        let start_us = shared.ticks.unix_us(transaction.start);
-        ActiveTransaction {
-            trace_id: transaction.context.trace_id,
-            span_id: transaction.context.span_id,
-            start_us,
-            running_us: now_us.saturating_sub(start_us),
-            method: transaction.method.to_string(),
-            path: transaction.path().to_owned(),
-            route: facts.route().to_owned(),
-            stage: transaction.last_stage(),
-            user: facts.user.map(Into::into),
-            session: facts.session.map(Into::into),
-            client: transaction.client().map(|ip| ip.to_string()),
-        }
-    });
     LiveSnapshot {
         now_us,
         seconds: shared.live.seconds(now_us),
         active_count: shared.active.running(),
-        active: active.collect(),
+        active: active(shared, now_us, MAX_ACTIVE, |_| true),
+    }
+}
+
+/// The longest-running of the transactions that are wanted.
+pub(crate) fn active(
+    shared: &Shared,
+    now_us: u64,
+    limit: usize,
+    wanted: impl Fn(&ApmTransaction) -> bool,
+) -> Vec<ActiveTransaction> {
+    let mut running = shared.active.list();
+    running.retain(|transaction| wanted(transaction));
+    running.sort_by_key(|transaction| transaction.start);
+    running.iter().take(limit).map(|transaction| show(shared, transaction, now_us)).collect()
+}
+
+fn show(shared: &Shared, transaction: &Arc<ApmTransaction>, now_us: u64) -> ActiveTransaction {
+    let facts = transaction.facts();
+    let start_us = shared.ticks.unix_us(transaction.start);
+    let (stage, ticks) = transaction.stage(shared.ticks.raw()).unzip();
+    let [upstream, server] = transaction
+        .server()
+        .map(|names| names.map(|name| name.to_string()))
+        .map_or([None, None], |[upstream, server]| [Some(upstream), Some(server)]);
+    ActiveTransaction {
+        trace_id: transaction.context.trace_id,
+        span_id: transaction.context.span_id,
+        start_us,
+        running_us: now_us.saturating_sub(start_us),
+        method: transaction.method.to_string(),
+        path: transaction.path().to_owned(),
+        route: facts.route().to_owned(),
+        stage: stage.map(Cow::Borrowed),
+        stage_us: ticks.map_or(0, |ticks| shared.ticks.us(ticks)),
+        upstream,
+        server,
+        user: facts.user.map(Into::into),
+        session: facts.session.map(Into::into),
+        client: transaction.client().map(|ip| ip.to_string()),
+    }
+}
+
+/// Where the bands of speed end, in microseconds of running; the last band has no end.
+pub const BANDS_US: [u64; 4] = [500_000, 1_000_000, 3_000_000, 8_000_000];
+
+/// How long the running requests of one route have been running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ActiveRoute {
+    /// The route.
+    pub route: String,
+    /// Its running requests by how long they have been running: see [`BANDS_US`].
+    pub bands: [u64; BANDS_US.len() + 1],
+    /// The longest.
+    pub slowest_us: u64,
+}
+
+/// The requests that run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ActiveView {
+    /// When it was looked.
+    pub now_us: u64,
+    /// How many run.
+    pub running: usize,
+    /// How many of them are known one by one; the others found the table full.
+    pub listed: usize,
+    /// Where the bands end.
+    pub bands_us: [u64; BANDS_US.len()],
+    /// By route, the one with the longest-running request first.
+    pub routes: Vec<ActiveRoute>,
+    /// The longest-running ones.
+    pub requests: Vec<ActiveTransaction>,
+    /// When those that take long were last written down, in case of a crash; 0 for never.
+    pub noted_us: u64,
+}
+
+pub(crate) fn view(shared: &Shared, limit: usize) -> ActiveView {
+    let now_us = shared.ticks.unix_us(shared.ticks.raw());
+    let running = shared.active.list();
+    let mut routes: BTreeMap<String, ActiveRoute> = BTreeMap::new();
+    for transaction in &running {
+        let running_us = now_us.saturating_sub(shared.ticks.unix_us(transaction.start));
+        let route = transaction.with_route(str::to_owned);
+        let entry = routes.entry(route.clone()).or_insert_with(|| ActiveRoute {
+            route,
+            bands: Default::default(),
+            slowest_us: 0,
+        });
+        entry.bands[BANDS_US.partition_point(|end| *end <= running_us)] += 1;
+        entry.slowest_us = entry.slowest_us.max(running_us);
+    }
+    let mut routes: Vec<_> = routes.into_values().collect();
+    routes.sort_by_key(|route| std::cmp::Reverse(route.slowest_us));
+    ActiveView {
+        now_us,
+        running: shared.active.running(),
+        listed: running.len(),
+        bands_us: BANDS_US,
+        routes,
+        requests: active(shared, now_us, limit.min(MAX_ACTIVE), |_| true),
+        noted_us: shared.noted_us.load(std::sync::atomic::Ordering::Relaxed),
     }
 }
 

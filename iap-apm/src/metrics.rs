@@ -12,6 +12,7 @@
 //! | `iap_apm_export_records_total`, see [`Ledger`](crate::export::Ledger) | `signal`: `metrics`, `traces`; `result`: `made`, `sent`, `rejected`, `dropped` |
 //! | `iap_apm_history_evicted_total` | `why`: `age`, `size` |
 //! | `iap_apm_history_damaged_total` | |
+//! | those of the [runtime](crate::runtime), while it is sampled | |
 
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
@@ -79,6 +80,7 @@ pub(crate) fn publish(shared: &Shared) {
         ("unfinished", dropped.unfinished),
         ("history", dropped.history),
         ("important", dropped.important),
+        ("event", dropped.events),
     ];
     for (what, number) in counts {
         counter!("iap_apm_dropped_total", "what" => what).absolute(number);

@@ -69,6 +69,8 @@ pub struct Dropped {
     /// Failed, slow and broken-off transactions beyond [`Keeping::important`](crate::Keeping::important).
     /// Others stand for them: only their details are lost.
     pub important: u64,
+    /// Events of the time line beyond what is taken in an hour, or faster than they could be written.
+    pub events: u64,
 }
 
 #[derive(Default)]
@@ -80,6 +82,7 @@ pub(crate) struct DroppedCounters {
     pub(crate) unfinished: AtomicU64,
     pub(crate) history: AtomicU64,
     pub(crate) important: AtomicU64,
+    pub(crate) events: AtomicU64,
 }
 
 impl DroppedCounters {
@@ -93,6 +96,7 @@ impl DroppedCounters {
             unfinished: get(&self.unfinished),
             history: get(&self.history),
             important: get(&self.important),
+            events: get(&self.events),
         }
     }
 }

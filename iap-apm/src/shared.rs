@@ -3,16 +3,24 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
+use parking_lot::Mutex;
+
 use crate::active::ActiveTable;
 use crate::exemplars::Exemplars;
 use crate::export::Outbox;
+use crate::in_flight::Interrupted;
 use crate::live::LiveState;
 use crate::marks::Marks;
-use crate::record::Rings;
+use crate::model::TimelineEvent;
+use crate::record::{Rings, count};
+use crate::runtime::Board;
 use crate::ticks::Ticks;
+use crate::timeline::Timeline;
 
 pub(crate) struct Shared {
     pub(crate) service: String,
+    /// This node on the time line.
+    pub(crate) node: String,
     pub(crate) ticks: Ticks,
     pub(crate) rings: Rings,
     pub(crate) active: ActiveTable,
@@ -23,4 +31,25 @@ pub(crate) struct Shared {
     pub(crate) exemplars: Exemplars,
     /// Where spans go to be exported, too.
     pub(crate) outbox: OnceLock<Arc<Outbox>>,
+    /// When the requests in flight were last written down; 0 for never.
+    pub(crate) noted_us: AtomicU64,
+    /// Events on their way to the history.
+    pub(crate) timeline: Arc<Timeline>,
+    /// What the runtime was doing when it was last sampled.
+    pub(crate) runtime: Board,
+    /// Requests that were in flight when the process before this one crashed.
+    pub(crate) interrupted: Mutex<Vec<Interrupted>>,
+}
+
+impl Shared {
+    pub(crate) fn now_us(&self) -> u64 {
+        self.ticks.unix_us(self.ticks.raw())
+    }
+
+    /// Takes an event for the time line, or counts it as dropped.
+    pub(crate) fn event(&self, event: TimelineEvent) {
+        if !self.timeline.add(event) {
+            count(&self.rings.dropped.events, 1);
+        }
+    }
 }

@@ -49,6 +49,11 @@ impl Ticks {
         }
     }
 
+    /// So many ticks as microseconds.
+    pub(crate) fn us(&self, ticks: u64) -> u64 {
+        self.clock.delta_as_nanos(0, ticks) / 1_000
+    }
+
     /// Follows a wall clock that drifted or was set.
     pub(crate) fn follow_wall_clock(&self) {
         *self.anchor.lock() = Anchor { raw: self.clock.raw(), unix_us: unix_us() };

@@ -1,6 +1,9 @@
 //! The life of a platform after its start: reloads, a hand-over, the end.
 
 use std::path::Path;
+use std::time::Instant;
+
+use iap_apm::EventKind;
 
 use crate::admin::{ReloadResult, Reloads};
 use crate::boot::Platform;
@@ -47,6 +50,7 @@ impl Running<'_> {
     }
 
     async fn reload(&mut self) -> ReloadResult {
+        let started = Instant::now();
         let result = match run::load(self.file, self.environment) {
             Ok(config) => {
                 self.platform.reload(config, self.environment).await.map_err(|error| error.to_string())
@@ -57,6 +61,14 @@ impl Running<'_> {
             Ok(changed) if changed.is_empty() => tracing::info!("the configuration has not changed"),
             Ok(changed) => tracing::info!(changed = changed.join(", "), "the new configuration runs"),
             Err(error) => tracing::error!(%error, "the new configuration was refused: nothing has changed"),
+        }
+        let event = match &result {
+            Ok(changed) if changed.is_empty() => None,
+            Ok(changed) => Some((EventKind::ConfigReloaded, changed.join(", "))),
+            Err(error) => Some((EventKind::ConfigRefused, error.clone())),
+        };
+        if let (Some((kind, text)), Some(apm)) = (event, &self.platform.apm) {
+            apm.event(kind, started.elapsed(), &text);
         }
         self.reloads.note(&result);
         result

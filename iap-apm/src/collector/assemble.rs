@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use http::StatusCode;
 use iap_core::hooks::{Finish, Stage};
 use iap_core::{Kind, TraceId};
-use serde_json::Value;
 
 use crate::history::{Batch, TraceSpans};
 use crate::hooks::{ApmTransaction, Facts};
-use crate::model::{Attributes, LogLine, Source, Span, SpanKind, SpanStatus, TransactionSummary, UNROUTED};
+use crate::model::{
+    Attributes, LogLine, Source, Span, SpanKind, SpanStatus, TimelineEvent, TransactionSummary, root_span,
+};
 use crate::record::StageRecord;
 use crate::shared::Shared;
 use crate::text::{cut, cut_owned};
@@ -51,6 +52,11 @@ impl Pending {
         self.records += 1;
     }
 
+    pub(super) fn add_event(&mut self, event: TimelineEvent) {
+        self.batch.events.push(event);
+        self.records += 1;
+    }
+
     pub(super) fn take(&mut self) -> Option<Batch> {
         self.traces.clear();
         self.records = 0;
@@ -62,7 +68,7 @@ impl Pending {
 pub(super) fn records(batch: &Batch) -> usize {
     let spans: usize = batch.spans.iter().map(|trace| trace.spans.len()).sum();
     let points: usize = batch.metrics.iter().map(|series| series.points.len()).sum();
-    spans + batch.transactions.len() + batch.logs.len() + points
+    spans + batch.transactions.len() + batch.logs.len() + points + batch.events.len()
 }
 
 pub(super) fn summary(
@@ -130,42 +136,6 @@ pub(super) fn stage(shared: &Shared, record: StageRecord) -> Span {
         duration_us: shared.ticks.unix_us(record.end).saturating_sub(start_us),
         status: if bad { SpanStatus::Error } else { SpanStatus::Unset },
         error: record.error.map(|text| cut_owned(text.into_owned(), MAX_TEXT)),
-        attributes,
-        events: Vec::new(),
-        dropped: 0,
-    }
-}
-
-fn root_span(row: &TransactionSummary) -> Span {
-    let name = match row.route.as_str() {
-        UNROUTED => row.method.clone(),
-        route => format!("{} {route}", row.method),
-    };
-    let texts = [
-        ("http.request.method", Some(&row.method)),
-        ("url.path", Some(&row.path)),
-        ("server.address", Some(&row.host)),
-        ("http.route", Some(&row.route)),
-        ("client.address", row.client.as_ref()),
-        ("user.name", row.user.as_ref()),
-        ("error.type", row.error.as_ref()),
-    ];
-    let mut attributes: Attributes = texts
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?.as_str()))))
-        .collect();
-    attributes.insert("http.response.status_code".into(), row.status.into());
-    Span {
-        span_id: row.span_id,
-        parent_id: row.parent_id,
-        name,
-        kind: SpanKind::Server,
-        service: row.service.clone(),
-        instance: None,
-        start_us: row.start_us,
-        duration_us: row.duration_us,
-        status: if row.failed { SpanStatus::Error } else { SpanStatus::Unset },
-        error: row.message.clone().filter(|_| row.failed),
         attributes,
         events: Vec::new(),
         dropped: 0,

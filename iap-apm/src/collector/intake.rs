@@ -117,6 +117,15 @@ impl Collector {
         self.write_older(HELD_FOR);
     }
 
+    /// Takes the events that wait.
+    pub(super) fn events(&mut self) {
+        for event in self.shared.timeline.take() {
+            if self.has_room() {
+                self.pending.add_event(event);
+            }
+        }
+    }
+
     /// Spans and lines follow the decision about their trace.
     fn part(&mut self, trace_id: TraceId, part: Part) {
         match self.shared.marks.get(trace_id) {

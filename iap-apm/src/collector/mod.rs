@@ -23,6 +23,7 @@ use self::intake::Done;
 use self::keeper::Keeper;
 use crate::error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 use crate::history::{Batch, History};
+use crate::in_flight::{Found, Notes, recover};
 use crate::keeping::Keeping;
 use crate::record::{Record, count};
 use crate::shared::Shared;
@@ -52,6 +53,10 @@ pub(crate) struct Settings {
     pub(crate) flush_interval: Duration,
     pub(crate) max_routes: usize,
     pub(crate) keeping: Keeping,
+    /// Where requests in flight are written down.
+    pub(crate) notes: Option<Notes>,
+    /// What earlier processes have left there.
+    pub(crate) found: Vec<Found>,
 }
 
 pub(crate) struct Collector {
@@ -73,6 +78,8 @@ pub(crate) struct Collector {
     last_write: Instant,
     last_upkeep: Instant,
     last_roll: Instant,
+    notes: Option<Notes>,
+    found: Vec<Found>,
 }
 
 impl Collector {
@@ -94,11 +101,17 @@ impl Collector {
             last_write: now,
             last_upkeep: now,
             last_roll: now,
+            notes: settings.notes,
+            found: settings.found,
         }
     }
 
     /// Runs until told to stop, or until nobody is left who could record or ask.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let found = std::mem::take(&mut self.found);
+        if !found.is_empty() {
+            tokio::spawn(recover(self.shared.clone(), self.history.clone(), found));
+        }
         let mut wake = interval(WAKE_EVERY);
         wake.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -109,6 +122,7 @@ impl Collector {
                         self.shared.rings.stop();
                         let flushed = self.flush().await;
                         self.upkeep();
+                        self.close_notes();
                         drop(done.send(flushed));
                         return;
                     }
@@ -116,6 +130,7 @@ impl Collector {
                         if let Err(error) = self.flush().await {
                             tracing::warn!(%error, "telemetry was lost at the end");
                         }
+                        self.close_notes();
                         return;
                     }
                 },
@@ -125,8 +140,17 @@ impl Collector {
         }
     }
 
+    fn close_notes(&mut self) {
+        if let Some(notes) = self.notes.take() {
+            notes.close();
+        }
+    }
+
     fn tick(&mut self) {
         self.drain();
+        if let Some(notes) = &mut self.notes {
+            notes.look(&self.shared);
+        }
         if self.last_roll.elapsed() >= ROLL_EVERY {
             self.roll();
         }
@@ -166,6 +190,7 @@ impl Collector {
             !abandoned
         });
         self.rings = rings;
+        self.events();
         count(&self.shared.not_kept, std::mem::take(&mut self.not_kept));
         count(&self.shared.rings.dropped.important, std::mem::take(&mut self.keeper.refused));
     }

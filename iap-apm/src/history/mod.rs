@@ -16,7 +16,7 @@ use iap_core::TraceId;
 
 use crate::error::HistoryError;
 use crate::model::{
-    LogLine, MetricPoint, MetricSeries, RouteCounts, RouteStats, SeriesPoint, Span, Trace,
+    LogLine, MetricPoint, MetricSeries, RouteCounts, RouteStats, SeriesPoint, Span, TimelineEvent, Trace,
     TransactionSummary, Window,
 };
 
@@ -26,8 +26,8 @@ pub use metric_query::{
     MetricNamesQuery, MetricQuery,
 };
 pub use query::{
-    LogQuery, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter, TransactionPage,
-    TransactionQuery,
+    EventQuery, LogQuery, MAX_EVENT_US, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter,
+    TransactionPage, TransactionQuery,
 };
 pub use sqlite::{Evicted, SqliteHistory, SqliteOptions};
 
@@ -66,6 +66,8 @@ pub struct Batch {
     pub logs: Vec<LogLine>,
     /// Points of metrics.
     pub metrics: Vec<SeriesPoints>,
+    /// Events of the time line.
+    pub events: Vec<TimelineEvent>,
 }
 
 impl Batch {
@@ -75,6 +77,7 @@ impl Batch {
             && self.spans.is_empty()
             && self.logs.is_empty()
             && self.metrics.is_empty()
+            && self.events.is_empty()
     }
 }
 
@@ -85,7 +88,7 @@ impl Batch {
 ///   seen by every query that begins afterwards. A refused batch has left nothing behind.
 /// - The same batch may come twice (a sender that lost our answer): a transaction is told apart by
 ///   trace and span id, a span by its id inside the trace, a log line by all of its content, a point of a metric by its
-///   series and its two times.
+///   series and its two times, an event by all of its content.
 /// - Spans may come before, with or long after their transaction; [`History::trace`] merges them.
 /// - Listings and aggregates agree: of each trace they take the transactions of the first
 ///   [`Source`](crate::model::Source) present.
@@ -125,4 +128,9 @@ pub trait History: Send + Sync + 'static {
 
     /// What one metric did step by step, computed by an [`Evaluation`].
     fn metric<'a>(&'a self, query: &'a MetricQuery) -> HistoryResult<'a, MetricAnswer>;
+
+    /// Events of the time line, oldest first. An engine without one has none.
+    fn events<'a>(&'a self, _query: &'a EventQuery) -> HistoryResult<'a, Vec<TimelineEvent>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 }

@@ -4,7 +4,7 @@ use iap_core::{SpanId, TraceId};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{HistoryError, HistoryErrorKind};
-use crate::model::{Level, TransactionSummary, Window, hex};
+use crate::model::{EventKind, Level, TransactionSummary, Window, hex};
 
 /// The most rows that one page holds.
 pub const MAX_LIMIT: usize = 1_000;
@@ -126,6 +126,27 @@ impl LogQuery {
     /// The lines of one trace.
     pub fn of_trace(trace_id: TraceId) -> Self {
         Self { window: Window::all(), trace_id: Some(trace_id), min_level: None, limit: MAX_LIMIT }
+    }
+}
+
+/// Events that last longer are found by their first so many microseconds only: ten minutes.
+pub const MAX_EVENT_US: u64 = 600_000_000;
+
+/// Which events of the time line to list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventQuery {
+    /// They overlap it.
+    pub window: Window,
+    /// Of one kind.
+    pub kind: Option<EventKind>,
+    /// At most this many, the latest ones, capped by [`MAX_LIMIT`].
+    pub limit: usize,
+}
+
+impl EventQuery {
+    /// All of a window, as many as may be asked for.
+    pub fn new(window: Window) -> Self {
+        Self { window, kind: None, limit: MAX_LIMIT }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the APM stores and answers with. Times are Unix microseconds, durations microseconds;
 //! ids are written as lower-case hexadecimal digits.
 
+mod event;
 pub(crate) mod hex;
 mod metric;
+mod root;
 mod stats;
 mod tree;
 
@@ -12,10 +14,12 @@ use iap_core::{SpanId, TraceId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use event::{EventKind, TimelineEvent};
 pub use metric::{
     Buckets, Distribution, Exponents, Labels, MetricKind, MetricPoint, MetricSeries, MetricValue, Quantiles,
     Temporality,
 };
+pub(crate) use root::root_span;
 pub use stats::{RouteCounts, RouteStats, SeriesPoint, Window};
 pub use tree::{MAX_DEPTH, SpanNode, TraceTree};
 

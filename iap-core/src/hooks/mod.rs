@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`Hooks::begin`] | the request head has been read |
 //! | [`Hooks::routed`] | a route was chosen, before any layer runs |
+//! | [`Hooks::reached`] | a server of an upstream was chosen |
 //! | [`Hooks::start`] / [`Hooks::end`] | around each [`Stage`]; may nest |
 //! | [`Hooks::finish`] | the last body byte was handed over, or the client went away |
 //!
@@ -136,6 +137,9 @@ pub trait Hooks: Clone + Send + Sync + 'static {
     fn handle(&self, transaction: &Self::Transaction) -> Option<Transaction>;
     /// A route was chosen.
     fn routed(&self, _transaction: &Self::Transaction, _route: &Arc<str>) {}
+    /// The request goes to a server of an upstream, by the names of both; again for each server that is tried.
+    #[inline(always)]
+    fn reached(&self, _transaction: &Self::Transaction, _upstream: &Arc<str>, _server: &Arc<str>) {}
     /// A stage begins. `parent` is the enclosing stage's span, `None` for the transaction itself.
     fn start(&self, transaction: &Self::Transaction, stage: Stage, parent: Option<SpanId>) -> Self::Span;
     /// The id of a running stage, to be a parent of others; `None` when nothing is recorded.

@@ -37,6 +37,13 @@ pub trait Recorder: Send + Sync + 'static {
     fn context(&self) -> TraceContext;
     /// The observer's clock, in its own ticks. Cheap.
     fn now(&self) -> u64;
+    /// A stage begins, at ticks of [`Recorder::now`]. The answer says where the transaction was before, in the
+    /// observer's own terms: it is handed to [`Recorder::left`] when the stage ends.
+    fn entered(&self, _stage: &Stage, _at: u64) -> u64 {
+        0
+    }
+    /// A stage has ended: the transaction is again where it was `before`.
+    fn left(&self, _before: u64) {}
     /// Stores a finished span that ran from `started` (ticks of [`Recorder::now`]) until now.
     fn record(&self, id: SpanId, parent: SpanId, stage: Stage, started: u64, end: SpanEnd);
     /// Notes a fact about the transaction.
@@ -88,9 +95,11 @@ impl Transaction {
 
     /// Starts a span that ends when the guard is dropped.
     pub fn span(&self, stage: Stage) -> SpanGuard {
+        let started = self.recorder.now();
         SpanGuard {
             id: SpanId::random(),
-            started: self.recorder.now(),
+            started,
+            before: self.recorder.entered(&stage, started),
             transaction: self.clone(),
             stage: Some(stage),
             end: SpanEnd::default(),
@@ -132,6 +141,7 @@ pub struct SpanGuard {
     id: SpanId,
     stage: Option<Stage>,
     started: u64,
+    before: u64,
     end: SpanEnd,
 }
 
@@ -161,6 +171,7 @@ impl Drop for SpanGuard {
     fn drop(&mut self) {
         if let Some(stage) = self.stage.take() {
             let end = std::mem::take(&mut self.end);
+            self.transaction.recorder.left(self.before);
             self.transaction.recorder.record(self.id, self.transaction.parent, stage, self.started, end);
         }
     }

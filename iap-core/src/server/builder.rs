@@ -277,8 +277,19 @@ impl<H: Hooks, L> ServerBuilder<H, L> {
         };
         let shared = Shared { common: Arc::new(common), phase };
         let workers = worker::spawn_all(workers, listeners, &shared, &application.handle())?;
+        let (workers, runtimes) = workers.into_iter().unzip();
         let routes = pipeline.routes_handle();
         let sockets = sockets.into_iter().flatten().collect();
-        Ok(RunningServer { addresses, sockets, routes, drain, open, accepting, workers, application })
+        Ok(RunningServer {
+            addresses,
+            sockets,
+            routes,
+            drain,
+            open,
+            accepting,
+            workers,
+            runtimes,
+            application,
+        })
     }
 }

@@ -76,6 +76,7 @@ pub struct RunningServer {
     open: Arc<AtomicUsize>,
     accepting: Arc<AtomicUsize>,
     workers: Vec<JoinHandle<()>>,
+    runtimes: Vec<Handle>,
     application: Application,
 }
 
@@ -150,6 +151,11 @@ impl RunningServer {
     /// How many client connections are open.
     pub fn open_connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// The runtimes of the workers, by number: to look how they are doing. They end with the server.
+    pub fn workers(&self) -> &[Handle] {
+        &self.runtimes
     }
 
     /// The runtime that applications run on, for background work that belongs to them.

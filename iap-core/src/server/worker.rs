@@ -63,7 +63,7 @@ pub(super) fn spawn_all<H: Hooks>(
     listeners: Vec<Bound>,
     shared: &Shared<H>,
     application: &Handle,
-) -> io::Result<Vec<JoinHandle<()>>> {
+) -> io::Result<Vec<(JoinHandle<()>, Handle)>> {
     let mut sockets: Vec<Vec<(std::net::TcpListener, Entry)>> = Vec::new();
     sockets.resize_with(count, Vec::new);
     for bound in listeners {
@@ -75,11 +75,14 @@ pub(super) fn spawn_all<H: Hooks>(
     let spawn = |(index, sockets)| {
         let (shared, application) = (shared.clone(), application.clone());
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name(format!("iap-worker-{index}")).spawn(move || {
+        let handle = runtime.handle().clone();
+        let thread = std::thread::Builder::new().name(format!("iap-worker-{index}"));
+        let thread = thread.spawn(move || {
             HOME.set(Home { server, worker: index });
             APPLICATION.set(Some(application));
             runtime.block_on(run(sockets, shared));
-        })
+        });
+        Ok((thread?, handle))
     };
     sockets.into_iter().enumerate().map(spawn).collect()
 }

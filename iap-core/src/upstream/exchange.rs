@@ -78,6 +78,15 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         (self.wish, self.listener) = (wish, listener);
     }
 
+    /// The request goes to this server.
+    fn choose(&self, index: usize) {
+        self.chosen.set(index);
+        if H::ENABLED {
+            let upstream = self.upstream;
+            self.hooks.reached(self.transaction, &upstream.name, &upstream.servers[index].address.shown);
+        }
+    }
+
     /// Tries servers until one answers. A connection that could not be made leads to the next server
     /// in any case, a failure after that only where the settings say so.
     pub(super) async fn send_until_answered(
@@ -108,7 +117,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
                 return Err(last.filter(|_| !waited).unwrap_or_else(no_server));
             };
             let index = ticket.index();
-            self.chosen.set(index);
+            self.choose(index);
             tried.insert(index);
             let copy = attempts.copy(&request);
             let result = match self.try_server(ticket, request, had_upload).await {
@@ -135,7 +144,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         ticket: Ticket,
         request: Box<Request<Body>>,
     ) -> Result<Response<Body>, Error> {
-        self.chosen.set(ticket.index());
+        self.choose(ticket.index());
         match self.try_server(ticket, request, false).await {
             Tried::Over(result) => result.map(|response| self.bind(response, None)),
             Tried::Unconnected(error, _) => Err(error),

@@ -6,10 +6,12 @@ import { Ask } from "./ask";
 import { zone } from "./format";
 import { LANGUAGES, type Language, language, setLanguage, useText } from "./i18n";
 import type { Dictionary } from "./i18n/en";
+import { LiveView } from "./live";
 import { Metrics } from "./metrics";
 import { Overview } from "./overview";
 import { Link, useLocation } from "./router";
 import { Routes } from "./routes";
+import { Runtime } from "./runtime";
 import { SessionView } from "./sessions/detail";
 import { Sessions } from "./sessions";
 import { TransactionView } from "./transaction";
@@ -17,13 +19,15 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Segments } from "./ui/parts";
 
-type Section = "overview" | "transactions" | "routes" | "metrics" | "sessions" | "ask";
+type Section = "overview" | "live" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask";
 
 const SECTIONS: { section: Section; to: string; icon: IconName }[] = [
   { section: "overview", to: "/", icon: "pulse" },
+  { section: "live", to: "/live", icon: "bolt" },
   { section: "transactions", to: "/transactions", icon: "list" },
   { section: "routes", to: "/routes", icon: "fork" },
   { section: "metrics", to: "/metrics-explorer", icon: "chart" },
+  { section: "runtime", to: "/runtime", icon: "gauge" },
   { section: "sessions", to: "/sessions", icon: "people" },
   { section: "ask", to: "/ask", icon: "question" },
 ];
@@ -47,6 +51,8 @@ function view(path: string): View {
   const key = decoded(id);
   if (more === undefined) {
     if (head === "" && !id) return { section: "overview", title: (t) => t.overview, show: () => <Overview /> };
+    if (head === "live" && !id) return { section: head, title: (t) => t.live, show: () => <LiveView /> };
+    if (head === "runtime" && !id) return { section: head, title: (t) => t.runtime, show: () => <Runtime /> };
     if (head === "transactions" && key)
       return { section: head, title: (t) => t.transaction, show: () => <TransactionView key={key} id={key} /> };
     if (head === "transactions") return { section: head, title: (t) => t.transactions, show: () => <Transactions /> };

@@ -3,6 +3,7 @@
 //! `docs/admin-api.md` is its contract. Without accounts yet, it is protected by where it
 //! listens: loopback by default, and [`guard`] keeps web pages of other origins out.
 
+mod active;
 mod alerts;
 mod ask;
 mod audience;
@@ -17,8 +18,10 @@ mod params;
 mod processes;
 mod reload;
 mod report;
+mod runtime;
 mod sessions;
 mod telemetry;
+mod timeline;
 mod upstreams;
 
 use std::sync::Arc;
@@ -36,13 +39,14 @@ use iap_session::Sessions;
 use iap_session::audience::AudienceView;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use iap_core::Upstream;
 
 use crate::alerts::{Desk, RunningDesk};
 use crate::boot::Addresses;
-use crate::config::Config;
+use crate::config::{Config, RuntimeConfig};
 
 pub(crate) use health::Readiness;
 pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
@@ -66,6 +70,12 @@ struct Inner {
     streams: Arc<Semaphore>,
     exporter: ArcSwapOption<Exporter>,
     desk: ArcSwapOption<Desk>,
+    /// Event loops that are sampled, by name.
+    runtimes: ArcSwap<Vec<(String, Handle)>>,
+    /// What may be looked at of the runtime.
+    runtime: RuntimeConfig,
+    /// The turn of those who ask a JVM.
+    questions: Semaphore,
 }
 
 /// What changes with the configuration alone.
@@ -117,9 +127,10 @@ impl AdminState {
         sessions: Option<Sessions>,
         audience: Option<AudienceView>,
         readiness: Readiness,
-        hosts: Vec<String>,
+        config: &Config,
         reloads: Reloads,
     ) -> Self {
+        let (hosts, runtime) = (config.admin.hosts.clone(), config.apm.runtime.clone());
         let (processes, upstreams) = (Arc::<ArcSwap<_>>::default(), Arc::<ArcSwap<_>>::default());
         let known = estate::Known {
             audience: audience.clone(),
@@ -149,6 +160,9 @@ impl AdminState {
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             exporter: ArcSwapOption::empty(),
             desk: ArcSwapOption::empty(),
+            runtimes: ArcSwap::default(),
+            runtime,
+            questions: Semaphore::new(1),
         }))
     }
 
@@ -191,8 +205,14 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/metrics", get(telemetry::metrics))
         .route("/api/status", get(status))
         .route("/api/live", get(telemetry::live))
+        .route("/api/requests/active", get(active::active))
+        .route("/api/requests/interrupted", get(active::interrupted))
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
+        .route("/api/timeline", get(timeline::timeline))
+        .route("/api/runtime", get(runtime::runtime))
+        .route("/api/jvms/{pid}/threads", post(runtime::threads))
+        .route("/api/jvms/{pid}/histogram", post(runtime::histogram))
         .route("/api/routes", get(telemetry::routes))
         .route("/api/series", get(telemetry::series))
         .route("/api/logs", get(telemetry::logs))

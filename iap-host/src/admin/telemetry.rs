@@ -136,14 +136,17 @@ pub(super) async fn transaction(
     Path(trace_id): Path<String>,
 ) -> ApiResult<Json<Value>> {
     let trace_id = TraceId::from_hex(&trace_id).ok_or_else(|| ApiError::bad_request("not a trace id"))?;
-    let found = apm(&state)?.history().trace(trace_id).await?;
+    let apm = apm(&state)?;
+    let found = apm.history().trace(trace_id).await?;
     let trace = found.ok_or_else(|| ApiError::not_found("there is no such transaction"))?;
+    let events = super::timeline::met(apm, &trace).await?;
     Ok(Json(json!({
         "trace_id": trace_id.to_string(),
         "summary": trace.summary,
         "span_count": trace.spans.len(),
         "truncated": trace.truncated,
         "tree": trace.tree(),
+        "events": events,
     })))
 }
 

@@ -14,6 +14,7 @@ mod secret;
 mod session_policy;
 mod sessions;
 mod upstreams;
+mod watch;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ use self::processes::Processes;
 use self::routes::build_routes;
 use self::sessions::{SessionCore, start_sessions};
 use self::upstreams::Upstreams;
+use self::watch::{Watch, start_watch};
 use crate::admin::{self, AdminState, Facts};
 use crate::alerts::RunningDesk;
 use crate::config::{ApmConfig, Config, Environment, Rate};
@@ -103,6 +105,8 @@ pub(crate) struct Platform {
     exporter: Option<Arc<Exporter>>,
     desk: Option<RunningDesk>,
     readiness: admin::Readiness,
+    /// Dropped with the rest.
+    _watch: Option<Watch>,
 }
 
 /// Where the platform listens; ports of 0 are resolved.
@@ -120,10 +124,11 @@ pub(crate) struct Addresses {
 /// A history in memory is one in a temporary directory. That goes when the caller drops
 /// `temporary`: the log's bridge keeps the APM itself until the process ends.
 pub(crate) fn open_apm(
-    config: &ApmConfig,
+    whole: &Config,
     takes_over: bool,
     temporary: &mut Option<tempfile::TempDir>,
 ) -> Result<Option<Apm>, BootError> {
+    let config = &whole.apm;
     if !config.enabled {
         return Ok(None);
     }
@@ -149,8 +154,12 @@ pub(crate) fn open_apm(
         Rate::PerSecond(number) => Keeping::per_second(number),
         Rate::All => Keeping::all(),
     };
-    let builder = Apm::builder().history(history).service_name("gateway");
-    let builder = builder.max_series(config.max_series_per_service, config.max_series);
+    let builder =
+        Apm::builder().history(history).service_name("gateway").node(&*sessions::node(&whole.sessions));
+    let mut builder = builder.max_series(config.max_series_per_service, config.max_series);
+    if let Some(directory) = &config.history {
+        builder = builder.in_flight(directory);
+    }
     builder.keeping(keeping.slow(config.slow.0)).build().map(Some).map_err(failed("apm"))
 }
 
@@ -193,9 +202,8 @@ pub(crate) async fn boot(
     let core = sessions.as_ref().map(|parts| parts.core.clone());
     let events = sessions.as_ref().and_then(|parts| parts.facade.events().cloned());
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
-    let hosts = config.admin.hosts.clone();
     let audience = core.as_ref().and_then(|core| core.audience.clone());
-    let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), hosts, reloads);
+    let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), config, reloads);
     let (service, mut own) = (admin::router(state.clone()), admin_sockets);
     let admin = serve_inner(config.admin.listen, "admin", service, Limits::default(), &mut own, &runtime)
         .map_err(failed("admin.listen"))?;
@@ -209,6 +217,7 @@ pub(crate) async fn boot(
     state.set_desk(desk.as_ref());
     readiness.set(true);
     Ok(Platform {
+        _watch: start_watch(&config.apm.runtime, apm.as_ref(), &state, &gateway, &runtime),
         config: config.clone(),
         gateway,
         draining: Vec::new(),

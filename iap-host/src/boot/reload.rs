@@ -18,6 +18,7 @@ use super::gateway::start_gateway;
 use super::processes::Processes;
 use super::routes::build_routes;
 use super::upstreams::Upstreams;
+use super::watch::event_loops;
 use super::{BootError, Platform, failed};
 use crate::admin::Facts;
 use crate::config::{Config, Environment};
@@ -133,6 +134,7 @@ impl Platform {
         }
         let next = start_gateway(&bound, routes, layers, self.apm.as_ref(), sockets, &self.runtime)?;
         let old = std::mem::replace(&mut self.gateway, next);
+        self.admin.set_runtimes(event_loops(&self.gateway, &self.runtime));
         let deadline = self.config.server.drain.0;
         self.finish_beside(async move {
             let left = old.shutdown(deadline).await;

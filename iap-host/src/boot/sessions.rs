@@ -231,7 +231,7 @@ fn start_audience(view: AudienceView, runtime: &Handle) -> AudienceView {
 }
 
 /// The name of this gateway: as configured, else the host's.
-fn node(config: &SessionsConfig) -> Arc<str> {
+pub(super) fn node(config: &SessionsConfig) -> Arc<str> {
     if let Some(name) = &config.node {
         return name.as_str().into();
     }

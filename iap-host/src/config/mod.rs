@@ -17,6 +17,7 @@ mod process;
 mod redis;
 mod route;
 mod rules;
+mod runtime;
 mod secret;
 mod server;
 mod session_policy;
@@ -43,6 +44,7 @@ pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
 pub(crate) use route::{Builtin, RouteConfig};
 pub(crate) use rules::AuthConfig;
+pub(crate) use runtime::RuntimeConfig;
 pub(crate) use secret::SecretRef;
 pub(crate) use server::{ClientCertificates, ServerConfig, ServerTlsConfig, TlsVersion};
 pub(crate) use session_policy::{

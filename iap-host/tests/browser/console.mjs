@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 import { large } from "./large.mjs";
+import { live, runtime } from "./live.mjs";
 import { metrics } from "./metrics.mjs";
 import { overview } from "./overview.mjs";
 import { found, language, narrow, pages, sessions, transactions } from "./views.mjs";
@@ -52,7 +53,7 @@ try {
       await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
     },
   };
-  for (const check of [overview, transactions, large, pages, metrics, sessions, found, language, narrow]) {
+  for (const check of [overview, transactions, large, pages, metrics, live, runtime, sessions, found, language, narrow]) {
     console.log(`console: ${check.name}`);
     await check(world);
     assert.deepEqual(complaints, [], `${check.name}: the browser's console is silent`);

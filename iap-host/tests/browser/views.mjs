@@ -198,6 +198,8 @@ export async function narrow({ page, go, shot }) {
     ["transaction", transaction, ".statement pre"],
     ["routes", "/routes", ".uplot canvas"],
     ["metrics", "/metrics-explorer", ".metric .uplot canvas"],
+    ["live", "/live", ".bands"],
+    ["runtime", "/runtime", ".small-chart .uplot canvas"],
     ["sessions", "/sessions", ".events a"],
     ["session", session, ".facts"],
     ["ask", "/ask?q=what%20is%20wrong%20right%20now%3F", ".answer"],

@@ -11,6 +11,7 @@
 
 mod codec;
 mod counts;
+mod events;
 mod files;
 mod metrics;
 mod read;
@@ -30,11 +31,11 @@ use tokio::sync::{Semaphore, oneshot};
 use self::files::Files;
 use self::writer::Job;
 use super::{
-    Batch, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery,
-    SeriesQuery, TransactionPage, TransactionQuery,
+    Batch, EventQuery, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo, MetricNamesQuery,
+    MetricQuery, SeriesQuery, TransactionPage, TransactionQuery,
 };
 use crate::error::{HistoryError, HistoryErrorKind};
-use crate::model::{LogLine, RouteCounts, RouteStats, SeriesPoint, Trace, Window};
+use crate::model::{LogLine, RouteCounts, RouteStats, SeriesPoint, TimelineEvent, Trace, Window};
 
 pub use self::files::Evicted;
 
@@ -264,6 +265,11 @@ impl History for SqliteHistory {
     fn logs<'a>(&'a self, query: &'a LogQuery) -> HistoryResult<'a, Vec<LogLine>> {
         let query = query.clone();
         self.read(move |files| read::logs(files, &query))
+    }
+
+    fn events<'a>(&'a self, query: &'a EventQuery) -> HistoryResult<'a, Vec<TimelineEvent>> {
+        let query = query.clone();
+        self.read(move |files| events::list(files, &query))
     }
 
     fn metric_names<'a>(&'a self, query: &'a MetricNamesQuery) -> HistoryResult<'a, Vec<MetricInfo>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// The version of the tables, in each file; to be raised with every change of them.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
@@ -63,6 +63,14 @@ CREATE TABLE IF NOT EXISTS metric_range (
 );
 ";
 
+/// What happened beside the requests; `hash` tells an event that was sent again from another one.
+const EVENTS: &str = "
+CREATE TABLE IF NOT EXISTS events (
+    time_us INTEGER NOT NULL, hash INTEGER NOT NULL, duration_us INTEGER NOT NULL, kind TEXT NOT NULL,
+    node TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (time_us, hash)
+) WITHOUT ROWID;
+";
+
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
 
@@ -77,10 +85,12 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     // Traces come in no order of their ids: with the default of 2 MiB most inserts would read a page.
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let changes: &[&str] = match version(&connection)? {
-        0 => &[TABLES, METRICS],
-        1 => &[FROM_1, METRICS],
+        0 => &[TABLES, METRICS, EVENTS],
+        1 => &[FROM_1, METRICS, EVENTS],
         // Which had no metrics.
-        2 => &[METRICS],
+        2 => &[METRICS, EVENTS],
+        // Which had no events.
+        3 => &[EVENTS],
         _ => &[],
     };
     if !changes.is_empty() {
@@ -117,6 +127,7 @@ pub(super) fn range(connection: &Connection) -> rusqlite::Result<Option<(u64, u6
     let sql = "SELECT min(low), max(high) FROM (
         SELECT min(start_us) low, max(start_us) high FROM transactions
         UNION ALL SELECT min(time_us), max(time_us) FROM logs
+        UNION ALL SELECT min(time_us), max(time_us) FROM events
         UNION ALL SELECT low, high FROM metric_range)";
     connection.query_row(sql, [], |row| {
         let (low, high): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use zstd::bulk::Compressor;
 
 use super::files::{FileId, Files};
-use super::{metrics, schema};
+use super::{events, metrics, schema};
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{Batch, TraceSpans};
 use crate::model::{LogLine, TransactionSummary};
@@ -99,13 +99,15 @@ impl Writer<'_> {
         for batch in batches {
             let times = batch.transactions.iter().map(|row| row.start_us);
             let points = batch.metrics.iter().flat_map(|series| &series.points).map(|point| point.time_us);
-            for time in times.chain(batch.logs.iter().map(|line| line.time_us)).chain(points) {
+            let events = batch.events.iter().map(|event| event.time_us);
+            for time in times.chain(batch.logs.iter().map(|line| line.time_us)).chain(points).chain(events) {
                 range = Some(range.map_or((time, time), |(low, high)| (low.min(time), high.max(time))));
             }
             batch.transactions.iter().try_for_each(|row| insert_transaction(&transaction, row))?;
             batch.spans.iter().try_for_each(|trace| insert_spans(&transaction, compressor, trace))?;
             batch.logs.iter().try_for_each(|line| insert_log(&transaction, line))?;
             metrics::insert(&transaction, &batch.metrics)?;
+            events::insert(&transaction, &batch.events)?;
         }
         transaction.commit()?;
         if let Some((low, high)) = range {

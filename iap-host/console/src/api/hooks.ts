@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError, get } from "./client";
 import type { Status } from "./types";
@@ -35,6 +35,19 @@ export function useGet<T>(path: string | null): Loaded<T> {
   }, [path, turn]);
   const reload = useCallback(() => setTurn((old) => old + 1), []);
   return { data: state.data, error: state.error, loading: state.loading || state.path !== path, reload };
+}
+
+/** Reads `path` again and again while the page is visible, and never twice at a time. */
+export function usePolled<T>(path: string, every_ms: number): Loaded<T> {
+  const loaded = useGet<T>(path);
+  const { reload } = loaded;
+  const busy = useRef(false);
+  busy.current = loaded.loading;
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || busy.current || reload(), every_ms);
+    return () => clearInterval(timer);
+  }, [reload, every_ms]);
+  return loaded;
 }
 
 let status: Promise<Status> | null = null;

@@ -58,6 +58,69 @@ export interface Active {
   stage: string | null;
   user: string | null;
   client: string | null;
+  span_id: string;
+  stage_us: number;
+  upstream: string | null;
+  server: string | null;
+  session: string | null;
+}
+
+/** How long the running requests of a route have been running, by `bands_us`. */
+export interface ActiveRoute {
+  route: string;
+  bands: number[];
+  slowest_us: number;
+}
+
+export interface ActiveView {
+  now_us: number;
+  running: number;
+  listed: number;
+  bands_us: number[];
+  routes: ActiveRoute[];
+  requests: Active[];
+  noted_us: number;
+}
+
+/** In flight when the process before this one ended without notice. */
+export interface Interrupted extends Active {
+  seen_us: number;
+}
+
+export interface TimelineEvent {
+  time_us: number;
+  duration_us: number;
+  kind: string;
+  node: string;
+  text: string;
+  /** How long it and the transaction lasted together. */
+  overlap_us?: number;
+}
+
+export interface Timeline {
+  window: TimeWindow;
+  events: TimelineEvent[];
+}
+
+export interface Jvm {
+  pid: number;
+  name: string;
+  version: string;
+  uid: number;
+}
+
+export interface JvmAnswer {
+  pid: number;
+  text: string;
+  truncated: boolean;
+}
+
+export interface RuntimeView {
+  time_us: number;
+  node: string;
+  interval_ms: number;
+  readings: { name: string; kind: string; unit: string; labels: Record<string, string>; value: number }[];
+  jvms: Jvm[];
 }
 
 export interface Point {
@@ -165,6 +228,8 @@ export interface Transaction {
   span_count: number;
   truncated: boolean;
   tree: { roots: TreeNode[]; logs: LogLine[] };
+  /** Events of the node that it met. */
+  events: TimelineEvent[];
 }
 
 export interface TimeWindow {

@@ -1,3 +1,4 @@
+import { liveEn } from "./live-en";
 import { sessionsEn } from "./sessions-en";
 
 /** "1 span", "2 spans": `count` is already written out. */
@@ -99,6 +100,7 @@ export const en = {
     history: "not written to the history",
     important: "failed or slow, in the counts only",
     unfinished: "unfinished",
+    events: "events of the time line",
   },
   requestRate: "Requests and errors",
   latency: "Latency",
@@ -207,6 +209,7 @@ export const en = {
   sessionMissing: "There is no such session: it has ended.",
 
   ...sessionsEn,
+  ...liveEn,
 
   askIntro: "Answers come from what was recorded, with the traces and queries that prove them.",
   askExamples: ["slowest routes", "bottleneck of the last hour and how to fix it", "compare with yesterday", "capacity next month"],

@@ -1,4 +1,5 @@
 import type { Dictionary } from "./en";
+import { liveKo } from "./live-ko";
 import { sessionsKo } from "./sessions-ko";
 
 export const ko: Dictionary = {
@@ -96,6 +97,7 @@ export const ko: Dictionary = {
     history: "기록 저장 안 됨",
     important: "실패·느린 요청 중 건수만 집계됨",
     unfinished: "미완료",
+    events: "타임라인 이벤트",
   },
   requestRate: "요청과 오류",
   latency: "응답 시간",
@@ -203,6 +205,7 @@ export const ko: Dictionary = {
   sessionMissing: "없는 세션입니다. 이미 종료되었습니다.",
 
   ...sessionsKo,
+  ...liveKo,
 
   askIntro: "기록된 데이터에서 답을 찾고, 근거가 되는 트레이스와 조회를 함께 보여 줍니다.",
   askExamples: ["가장 느린 경로", "최근 1시간 병목 원인과 해결 방안", "어제와 비교해줘", "다음 달 용량"],

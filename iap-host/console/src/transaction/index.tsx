@@ -6,6 +6,7 @@ import type { Summary, Transaction } from "../api/types";
 import { bytes, duration, time } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
+import { Events } from "../runtime/events";
 import { Name, Weight } from "../transactions/table";
 import { Failure, Loading, Panel, StatusBadge } from "../ui/parts";
 import { Details, LogList } from "./details";
@@ -52,6 +53,12 @@ function Found({ transaction }: { transaction: Transaction }) {
   return (
     <>
       {transaction.summary && <SummaryView summary={transaction.summary} />}
+      {transaction.events.length > 0 && (
+        <Panel class="events-met" title={t.eventsMet}>
+          <p class="hint">{t.eventsMetHint}</p>
+          <Events events={transaction.events} />
+        </Panel>
+      )}
       {transaction.truncated && <p class="banner">{t.truncated}</p>}
       {nodes.length > 0 && (
         <div class="wide-narrow">

@@ -47,6 +47,10 @@ fn what_is_wrong_with_an_export_is_named() {
         ("apm: {enabled: false, export: {endpoint: 'http://c'}}", "needs apm.enabled"),
         ("apm: {max_series: 0}", "larger than zero"),
         ("apm: {max_series_per_service: 0}", "larger than zero"),
+        ("apm: {runtime: {interval: 100ms}}", "apm.runtime.interval must be at least"),
+        ("apm: {runtime: {interval: 20s}}", "apm.runtime.store must not be shorter"),
+        ("apm: {runtime: {stall: 1ms}}", "apm.runtime.stall must be at least"),
+        ("apm: {runtime: {jvm: false}}", "unknown field"),
     ] {
         let message = parse("iap.yaml", text, &Environment::new()).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");

@@ -1,0 +1,189 @@
+//! Taking a sample.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::jvm::{self, Place};
+use super::pauses::Pauses;
+use super::probe::{Probe, Stalls};
+use super::reading::{Folded, Reading, Readings};
+use super::{RuntimeSettings, RuntimeView, Sampled, Watched, WatchedProcess, cgroup, hsperf, procfs};
+use crate::history::SeriesPoints;
+use crate::shared::Shared;
+
+/// How often new JVMs are looked for.
+const FIND_EVERY: Duration = Duration::from_secs(6);
+/// How often listeners are looked at: for their table the kernel goes through all connections, some 10 ms.
+const LISTEN_EVERY: Duration = Duration::from_secs(10);
+/// Event loops and processes that are sampled.
+const MAX_RUNTIMES: usize = 256;
+const MAX_PROCESSES: usize = 256;
+
+/// What is kept from one sample to the next.
+pub(super) struct Sampler {
+    shared: Arc<Shared>,
+    settings: RuntimeSettings,
+    stalls: Stalls,
+    probes: Vec<Probe>,
+    group: Option<PathBuf>,
+    places: Vec<Place>,
+    pauses: BTreeMap<u32, Pauses>,
+    /// The name of each JVM.
+    names: BTreeMap<u32, String>,
+    found: Option<Instant>,
+    /// What listeners last said, and when.
+    queues: Vec<Reading>,
+    listened: Option<Instant>,
+    folded: Folded,
+    stored: Instant,
+    started_us: u64,
+    start: Instant,
+}
+
+impl Sampler {
+    pub(super) fn new(shared: Arc<Shared>, settings: RuntimeSettings) -> Self {
+        let stalls = Stalls {
+            timeline: shared.timeline.clone(),
+            from: settings.stall,
+            node: shared.node.as_str().into(),
+        };
+        Self {
+            started_us: shared.now_us(),
+            shared,
+            settings,
+            stalls,
+            probes: Vec::new(),
+            group: cgroup::find(),
+            places: Vec::new(),
+            pauses: BTreeMap::new(),
+            names: BTreeMap::new(),
+            found: None,
+            queues: Vec::new(),
+            listened: None,
+            folded: Folded::default(),
+            stored: Instant::now(),
+            start: Instant::now(),
+        }
+    }
+
+    /// Takes a sample and shows it.
+    pub(super) fn sample(&mut self, mut watched: Watched) {
+        watched.processes.truncate(MAX_PROCESSES);
+        let mut readings = Readings::default();
+        procfs::process(readings.of(&[("process", &self.shared.service)]), None);
+        readings.gauge("process.uptime", "s", Some(self.start.elapsed().as_secs_f64()));
+        for WatchedProcess { name, instance, pid } in &watched.processes {
+            procfs::process(
+                readings.of(&[("process", name), ("instance", &instance.to_string())]),
+                Some(*pid),
+            );
+        }
+        self.follow(&watched.runtimes);
+        for probe in &self.probes {
+            event_loop(&mut readings, probe);
+        }
+        if self.listened.is_none_or(|at| at.elapsed() >= LISTEN_EVERY) {
+            self.listened = Some(Instant::now());
+            let mut queues = Readings::default();
+            procfs::listeners(&mut queues, &watched.listeners);
+            self.queues = queues.list;
+        }
+        readings.list.extend(self.queues.iter().cloned());
+        if let Some(group) = &self.group {
+            cgroup::group(&mut readings, group);
+        }
+        cgroup::machine(&mut readings);
+        let jvms = if self.settings.jvms { self.jvms(&mut readings, &watched.processes) } else { Vec::new() };
+        self.folded.take_in(&readings.list);
+        let view = RuntimeView {
+            time_us: self.shared.now_us(),
+            node: self.shared.node.clone(),
+            interval_ms: self.settings.interval.as_millis() as u64,
+            readings: readings.list,
+            jvms,
+        };
+        self.shared.runtime.show(Sampled { view, places: self.places.clone() });
+    }
+
+    /// Looks for pauses only.
+    pub(super) fn look(&mut self) {
+        for place in self.places.clone() {
+            let Some(bytes) = place.read() else { continue };
+            let Some(counters) = hsperf::parse(&bytes) else { continue };
+            self.pauses_of(place.pid, &counters);
+        }
+    }
+
+    /// What is to be written to the history, when it is time.
+    pub(super) fn due(&mut self) -> Option<Vec<SeriesPoints>> {
+        if self.stored.elapsed() < self.settings.store.saturating_sub(self.settings.interval / 2) {
+            return None;
+        }
+        self.stored = Instant::now();
+        Some(self.folded.points(&self.shared.service, self.shared.now_us(), self.started_us))
+    }
+
+    /// Has a probe on each event loop, and none on one that has gone.
+    fn follow(&mut self, runtimes: &[(String, Handle)]) {
+        self.probes.retain(|probe| {
+            runtimes.iter().any(|(name, handle)| *name == probe.name && handle.id() == probe.runtime.id())
+        });
+        for (name, handle) in runtimes.iter().take(MAX_RUNTIMES) {
+            if !self.probes.iter().any(|probe| probe.name == *name) {
+                self.probes.push(Probe::start(name, handle, self.stalls.clone()));
+            }
+        }
+    }
+
+    fn jvms(&mut self, readings: &mut Readings, processes: &[WatchedProcess]) -> Vec<jvm::Jvm> {
+        if self.found.is_none_or(|found| found.elapsed() >= FIND_EVERY) {
+            self.found = Some(Instant::now());
+            self.places = jvm::find(|pid| processes.iter().any(|process| process.pid == pid));
+            self.pauses.retain(|pid, _| self.places.iter().any(|place| place.pid == *pid));
+            self.names.retain(|pid, _| self.places.iter().any(|place| place.pid == *pid));
+        }
+        let mut jvms = Vec::new();
+        for place in self.places.clone() {
+            let Some(bytes) = place.read() else { continue };
+            let Some(counters) = hsperf::parse(&bytes) else { continue };
+            let managed = processes.iter().find(|process| process.pid == place.pid);
+            let jvm = jvm::describe(&place, &counters, managed.map(|process| &*process.name));
+            let instance = managed.map_or(place.pid as usize, |process| process.instance).to_string();
+            jvm::take(readings.of(&[("process", &jvm.name), ("instance", &instance)]), &counters);
+            self.names.insert(place.pid, format!("{} {instance}", jvm.name));
+            self.pauses_of(place.pid, &counters);
+            jvms.push(jvm);
+        }
+        jvms
+    }
+
+    fn pauses_of(&mut self, pid: u32, counters: &hsperf::Counters<'_>) {
+        let name = self.names.get(&pid).map_or("", String::as_str);
+        let pauses = self.pauses.entry(pid).or_default();
+        for event in pauses.look(counters, name, &self.shared.node, self.shared.now_us()) {
+            self.shared.event(event);
+        }
+    }
+}
+
+fn event_loop(readings: &mut Readings, probe: &Probe) {
+    let metrics = probe.runtime.metrics();
+    let workers = metrics.num_workers();
+    readings.of(&[("runtime", &probe.name)]);
+    readings.gauge("tokio.workers", "{worker}", Some(workers as f64));
+    readings.gauge("tokio.tasks.alive", "{task}", Some(metrics.num_alive_tasks() as f64));
+    readings.gauge("tokio.global_queue.depth", "{task}", Some(metrics.global_queue_depth() as f64));
+    readings.gauge("tokio.scheduling_delay.max", "s", Some(probe.max_delay()));
+    readings.counter("tokio.stalls", "{stall}", Some(probe.stalls() as f64));
+    #[cfg(target_has_atomic = "64")]
+    {
+        let busy: Duration = (0..workers).map(|worker| metrics.worker_total_busy_duration(worker)).sum();
+        let parks: u64 = (0..workers).map(|worker| metrics.worker_park_count(worker)).sum();
+        readings.counter("tokio.busy_time", "s", Some(busy.as_secs_f64()));
+        readings.counter("tokio.parks", "{park}", Some(parks as f64));
+    }
+}

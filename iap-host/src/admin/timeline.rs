@@ -1,0 +1,65 @@
+//! Events on the time line, and which of them a transaction met.
+
+use axum::extract::State;
+use axum::response::Json;
+use iap_apm::{Apm, EventKind, EventQuery, HistoryError, Trace, Window};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::error::ApiResult;
+use super::params::Params;
+use super::telemetry::{Range, apm};
+
+/// Events that a transaction lists.
+const MAX_MET: usize = 100;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TimelineQuery {
+    last_s: Option<u64>,
+    from_us: Option<u64>,
+    to_us: Option<u64>,
+    kind: Option<EventKind>,
+    limit: Option<usize>,
+}
+
+/// What happened in a window.
+pub(super) async fn timeline(
+    State(state): State<AdminState>,
+    Params(query): Params<TimelineQuery>,
+) -> ApiResult<Json<Value>> {
+    let window = Range { last_s: query.last_s, from_us: query.from_us, to_us: query.to_us }.window()?;
+    let mut wanted = EventQuery::new(window);
+    wanted.kind = query.kind;
+    wanted.limit = query.limit.unwrap_or(wanted.limit);
+    let events = apm(&state)?.history().events(&wanted).await?;
+    Ok(Json(json!({ "window": window, "events": events })))
+}
+
+/// The events that a transaction met, each with how long both lasted together.
+pub(super) async fn met(apm: &Apm, trace: &Trace) -> Result<Vec<Value>, HistoryError> {
+    let Some(window) = extent(trace) else { return Ok(Vec::new()) };
+    let query = EventQuery { limit: MAX_MET, ..EventQuery::new(window) };
+    let events = apm.history().events(&query).await?;
+    let met = events.into_iter().filter_map(|event| {
+        let overlap_us = event.overlap_us(window)?;
+        let mut shown = serde_json::to_value(event).ok()?;
+        shown["overlap_us"] = overlap_us.into();
+        Some(shown)
+    });
+    Ok(met.collect())
+}
+
+/// From the beginning to the end of a transaction, or of its spans where it is not known.
+fn extent(trace: &Trace) -> Option<Window> {
+    if let Some(summary) = &trace.summary {
+        return Some(Window::new(
+            summary.start_us,
+            summary.start_us.saturating_add(summary.duration_us.max(1)),
+        ));
+    }
+    let from = trace.spans.iter().map(|span| span.start_us).min()?;
+    let to = trace.spans.iter().map(|span| span.end_us()).max()?;
+    Some(Window::new(from, to.max(from.saturating_add(1))))
+}
