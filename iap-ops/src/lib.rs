@@ -37,6 +37,8 @@
 mod answers;
 pub mod assistant;
 pub mod blame;
+pub mod cause;
+pub mod detect;
 pub mod estate;
 pub mod facts;
 pub mod findings;
