@@ -11,6 +11,7 @@ mod estate;
 mod events;
 mod guard;
 mod health;
+mod incidents;
 mod metrics;
 mod params;
 mod processes;
@@ -41,6 +42,7 @@ use iap_core::Upstream;
 
 use crate::boot::Addresses;
 use crate::config::Config;
+use crate::detection::Detection;
 
 pub(crate) use health::Readiness;
 pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
@@ -63,6 +65,8 @@ struct Inner {
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
     exporter: ArcSwapOption<Exporter>,
+    telemetry: Option<Arc<Live>>,
+    detection: Arc<ArcSwapOption<Detection>>,
 }
 
 /// What changes with the configuration alone.
@@ -114,19 +118,22 @@ impl AdminState {
         reloads: Reloads,
     ) -> Self {
         let (processes, upstreams) = (Arc::<ArcSwap<_>>::default(), Arc::<ArcSwap<_>>::default());
+        let detection = Arc::<ArcSwapOption<Detection>>::default();
         let known = estate::Known {
+            detection: detection.clone(),
             audience: audience.clone(),
             processes: processes.clone(),
             upstreams: upstreams.clone(),
             reloads: reloads.clone(),
         };
-        let assistant = apm.as_ref().map(|apm| {
+        let telemetry = apm.as_ref().map(|apm| {
             let telemetry = Live::new(apm.history().clone()).with_estate(Arc::new(known));
-            Assistant::new(Arc::new(match sessions.clone() {
+            Arc::new(match sessions.clone() {
                 Some(sessions) => telemetry.with_sessions(Arc::new(ask::StoreSource(sessions))),
                 None => telemetry,
-            }))
+            })
         });
+        let assistant = telemetry.clone().map(|telemetry| Assistant::new(telemetry));
         let hosts = ArcSwap::from_pointee(hosts);
         Self(Arc::new(Inner {
             apm,
@@ -141,6 +148,8 @@ impl AdminState {
             upstreams,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             exporter: ArcSwapOption::empty(),
+            telemetry,
+            detection,
         }))
     }
 
@@ -162,6 +171,16 @@ impl AdminState {
     /// Makes what is exported visible.
     pub(crate) fn set_exporter(&self, exporter: Option<Arc<Exporter>>) {
         self.0.exporter.store(exporter);
+    }
+
+    /// What detection reads; `None` without the APM.
+    pub(crate) fn telemetry(&self) -> Option<Arc<Live>> {
+        self.0.telemetry.clone()
+    }
+
+    /// Makes incidents visible.
+    pub(crate) fn set_detection(&self, detection: Option<Detection>) {
+        self.0.detection.store(detection.map(Arc::new));
     }
 
     /// Changes the host names that are served.
@@ -192,6 +211,10 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/audience", get(audience::audience))
         .route("/api/processes", get(processes::list))
         .route("/api/processes/{name}/restart", post(processes::restart))
+        .route("/api/incidents", get(incidents::list))
+        .route("/api/incidents/{id}", get(incidents::one))
+        .route("/api/incidents/{id}/ack", post(incidents::acknowledge))
+        .route("/api/changes", post(incidents::changed))
         .route("/api/ask", get(ask::ask))
         .route("/api/reports/{kind}", get(report::report))
         .route("/api/config/reload", post(reload::reload))

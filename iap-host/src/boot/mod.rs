@@ -3,6 +3,7 @@
 
 mod adopt;
 mod auth;
+mod detection;
 mod export;
 mod gateway;
 mod import;
@@ -27,6 +28,7 @@ use iap_session::Events;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use self::detection::start_detection;
 use self::export::start_export;
 pub(crate) use self::import::import;
 
@@ -37,6 +39,7 @@ use self::sessions::{SessionCore, start_sessions};
 use self::upstreams::Upstreams;
 use crate::admin::{self, AdminState, Facts};
 use crate::config::{ApmConfig, Config, Environment, Rate};
+use crate::detection::Detection;
 use crate::handover;
 
 /// How long a collector may take for what is left at the end.
@@ -97,6 +100,7 @@ pub(crate) struct Platform {
     pub(crate) addresses: Addresses,
     pub(crate) apm: Option<Apm>,
     exporter: Option<Arc<Exporter>>,
+    detection: Option<Detection>,
     readiness: admin::Readiness,
 }
 
@@ -200,6 +204,7 @@ pub(crate) async fn boot(
     state.publish(Facts::new(config, addresses));
     let exporter = start_export(&config.apm, apm.as_ref(), environment, &runtime)?;
     state.set_exporter(exporter.clone());
+    let detection = start_detection(&config.apm, apm.as_ref(), &state, &runtime).await?;
     readiness.set(true);
     Ok(Platform {
         config: config.clone(),
@@ -217,6 +222,7 @@ pub(crate) async fn boot(
         addresses,
         apm,
         exporter,
+        detection,
         readiness,
     })
 }
@@ -273,6 +279,9 @@ impl Platform {
         if let Some(sessions) = &mut self.sessions {
             sessions.snapshot = None;
         }
+        if let Some(detection) = &self.detection {
+            detection.stop();
+        }
     }
 
     /// Drains and stops, as the settings say.
@@ -300,6 +309,9 @@ impl Platform {
         }
         if let Some(events) = &self.events {
             events.flush(Duration::from_secs(1)).await;
+        }
+        if let Some(detection) = &self.detection {
+            detection.stop();
         }
         // They may use what is inside until their end.
         self.processes.stop().await;

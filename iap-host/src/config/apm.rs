@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::units::one_minute;
 use super::upstream::UpstreamTlsConfig;
-use super::{ByteSize, Rate, SecretRef, Span};
+use super::{ByteSize, DetectionConfig, Rate, SecretRef, Span};
 
 /// Application performance monitoring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub(crate) struct ApmConfig {
     pub(crate) max_series_per_service: usize,
     /// Sends our own metrics and spans to a collector.
     pub(crate) export: Option<ExportConfig>,
+    /// Looks for incidents.
+    pub(crate) detection: DetectionConfig,
 }
 
 impl Default for ApmConfig {
@@ -48,6 +50,7 @@ impl Default for ApmConfig {
             max_series: 100_000,
             max_series_per_service: 10_000,
             export: None,
+            detection: DetectionConfig::default(),
         }
     }
 }
@@ -61,6 +64,7 @@ impl ApmConfig {
         if self.max_series == 0 || self.max_series_per_service == 0 {
             return Err("apm.max_series and apm.max_series_per_service must be larger than zero".to_owned());
         }
+        self.detection.check().map_err(|message| format!("apm.detection.{message}"))?;
         match &self.export {
             Some(_) if !self.enabled => Err("apm.export needs apm.enabled".to_owned()),
             Some(export) => export.check().map_err(|message| format!("apm.export.{message}")),

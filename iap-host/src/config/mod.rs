@@ -5,6 +5,7 @@ mod adopt;
 mod apm;
 mod check;
 mod check_server;
+mod detection;
 mod env;
 mod files;
 #[cfg(any(test, fuzzing))]
@@ -33,6 +34,7 @@ pub(crate) use adopt::{AdoptConfig, System};
 pub(crate) use apm::{ApmConfig, ExportConfig};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
+pub(crate) use detection::{DetectionConfig, WatchedMetric};
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};

@@ -144,6 +144,11 @@ impl Monitor {
         self.series.is_empty()
     }
 
+    /// Whether an event of a series goes on.
+    pub fn is_event(&self, key: &SeriesKey) -> bool {
+        self.series.get(key).is_some_and(|watched| watched.detector.is_event())
+    }
+
     /// Samples that were not looked at since there are too many series.
     pub fn left_out(&self) -> u64 {
         self.left_out

@@ -40,12 +40,11 @@ impl Templates {
         let words = words(line);
         let first: Vec<String> = words.iter().take(FIRST).cloned().collect();
         let group = self.groups.entry((words.len(), service.to_owned(), first)).or_default();
-        let shared = |template: &Template| {
-            template.words.iter().zip(&words).filter(|(a, b)| a == b).count() as f64
-        };
+        let shared =
+            |template: &Template| template.words.iter().zip(&words).filter(|(a, b)| a == b).count() as f64;
         let best = group.iter_mut().max_by(|a, b| shared(a).total_cmp(&shared(b)));
         if let Some(template) = best
-            && shared(template) >= SIMILAR * words.len().max(1) as f64
+            && shared(template) >= SIMILAR * words.len() as f64
         {
             for (known, word) in template.words.iter_mut().zip(&words) {
                 if known != word {

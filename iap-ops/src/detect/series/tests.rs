@@ -66,7 +66,8 @@ fn noise_makes_no_events() {
             if noise(at * 3) < 0.15 { 1.8 } else { 0.005 + 0.005 * noise(at) }
         };
         // Of the first minutes it is not known yet that there are slow ones.
-        let found: Vec<_> = changes(&mut detector, 2_000, STEP_S, value).into_iter().filter(|at| *at > 60).collect();
+        let found: Vec<_> =
+            changes(&mut detector, 2_000, STEP_S, value).into_iter().filter(|at| *at > 60).collect();
         assert_eq!(found, NONE, "seed {seed}");
     }
 }
