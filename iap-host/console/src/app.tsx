@@ -6,6 +6,8 @@ import { Ask } from "./ask";
 import { zone } from "./format";
 import { LANGUAGES, type Language, language, setLanguage, useText } from "./i18n";
 import type { Dictionary } from "./i18n/en";
+import { Incidents } from "./incidents";
+import { IncidentView } from "./incidents/detail";
 import { Metrics } from "./metrics";
 import { Overview } from "./overview";
 import { Link, useLocation } from "./router";
@@ -17,10 +19,11 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Segments } from "./ui/parts";
 
-type Section = "overview" | "transactions" | "routes" | "metrics" | "sessions" | "ask";
+type Section = "overview" | "incidents" | "transactions" | "routes" | "metrics" | "sessions" | "ask";
 
 const SECTIONS: { section: Section; to: string; icon: IconName }[] = [
   { section: "overview", to: "/", icon: "pulse" },
+  { section: "incidents", to: "/incidents", icon: "alert" },
   { section: "transactions", to: "/transactions", icon: "list" },
   { section: "routes", to: "/routes", icon: "fork" },
   { section: "metrics", to: "/metrics-explorer", icon: "chart" },
@@ -47,6 +50,9 @@ function view(path: string): View {
   const key = decoded(id);
   if (more === undefined) {
     if (head === "" && !id) return { section: "overview", title: (t) => t.overview, show: () => <Overview /> };
+    if (head === "incidents" && key)
+      return { section: head, title: (t) => t.incident, show: () => <IncidentView key={key} id={key} /> };
+    if (head === "incidents") return { section: head, title: (t) => t.incidents, show: () => <Incidents /> };
     if (head === "transactions" && key)
       return { section: head, title: (t) => t.transaction, show: () => <TransactionView key={key} id={key} /> };
     if (head === "transactions") return { section: head, title: (t) => t.transactions, show: () => <Transactions /> };

@@ -38,6 +38,13 @@ pub async fn explain(
     let stats = telemetry.route_stats(window).await?;
     let asked = Asked { telemetry, alert, window, usual, stats: &stats };
     let mut cause = match &alert.key.entity {
+        Entity::Route(route) if alert.key.signal == "requests" && alert.value < alert.expected => {
+            // Those who wait ask less: most often an effect.
+            let mut cause =
+                RootCause::new(CauseKind::Metric, format!("fewer requests of {}", printable(route)));
+            (cause.route, cause.confidence) = (Some(route.clone()), 0.2);
+            cause
+        }
         Entity::Route(route) if alert.key.signal == "requests" => asked.load(Some(route)),
         Entity::Route(route) => asked.route(route).await?,
         Entity::Upstream(name) => asked.upstream(name).await?,
@@ -217,7 +224,7 @@ impl Asked<'_> {
         let affected = self.stats.iter().find(of_route).map_or(0, |stats| stats.count);
         let share_percent = percent(affected, transactions);
         cause.impact = Impact { transactions, affected, share_percent, ..Impact::default() };
-        cause.confidence = 0.8;
+        cause.confidence = if route.is_some() { 0.4 } else { 0.8 };
         cause
     }
 

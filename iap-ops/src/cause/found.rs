@@ -31,6 +31,24 @@ pub enum CauseKind {
     Metric,
 }
 
+impl CauseKind {
+    /// The name in answers of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Upstream => "upstream",
+            Self::Pool => "pool",
+            Self::SessionStore => "session_store",
+            Self::Network => "network",
+            Self::Change => "change",
+            Self::Load => "load",
+            Self::Code => "code",
+            Self::Log => "log",
+            Self::Metric => "metric",
+        }
+    }
+}
+
 /// What can be looked up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]

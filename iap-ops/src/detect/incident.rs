@@ -311,13 +311,21 @@ impl Incidents {
 /// Whether two causes are about the same thing, though they were found to be of other kinds.
 fn touches(a: &RootCause, b: &RootCause) -> bool {
     let same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
-    // A line that is new while something fails tells of that.
-    a.kind == CauseKind::Log
-        || b.kind == CauseKind::Log
+    weak(a)
+        || weak(b)
         || same(&a.upstream, &b.upstream)
         || same(&a.sql, &b.sql)
         || (same(&a.route, &b.route) && (a.confidence < 0.5 || b.confidence < 0.5))
         || (a.change.is_some() && a.change == b.change)
+}
+
+/// What comes with anything that is wrong: a line that is new, a metric, another number of requests.
+fn weak(cause: &RootCause) -> bool {
+    match cause.kind {
+        CauseKind::Log | CauseKind::Metric => true,
+        CauseKind::Load => cause.confidence < 0.5,
+        _ => false,
+    }
 }
 
 fn severity(alert: &Alert, cause: &RootCause) -> Severity {

@@ -1,3 +1,4 @@
+import { incidentsEn } from "./incidents-en";
 import { sessionsEn } from "./sessions-en";
 
 /** "1 span", "2 spans": `count` is already written out. */
@@ -207,6 +208,7 @@ export const en = {
   sessionMissing: "There is no such session: it has ended.",
 
   ...sessionsEn,
+  ...incidentsEn,
 
   askIntro: "Answers come from what was recorded, with the traces and queries that prove them.",
   askExamples: ["slowest routes", "bottleneck of the last hour and how to fix it", "compare with yesterday", "capacity next month"],

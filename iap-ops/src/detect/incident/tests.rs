@@ -29,6 +29,28 @@ fn one_cause_is_one_incident_whatever_it_shows_in() {
 }
 
 #[test]
+fn what_comes_with_anything_joins_what_is_wrong_at_the_time_whichever_was_first() {
+    let fewer = RootCause { confidence: 0.2, ..RootCause::new(CauseKind::Metric, "fewer requests") };
+    for first in [true, false] {
+        let mut incidents = Incidents::default();
+        let mut reports =
+            [(alert("mail", "requests", 100), fewer.clone()), (alert("shop", "p50", 110), cause("a"))];
+        if first {
+            reports.reverse();
+        }
+        for (alert, cause) in reports {
+            incidents.report(alert, cause);
+        }
+        assert_eq!(incidents.list().count(), 1);
+        assert_eq!(incidents.get(1).unwrap().cause.name, "a", "the surer one counts");
+    }
+    let mut incidents = Incidents::default();
+    incidents.report(alert("shop", "p50", 100), cause("a"));
+    incidents.report(alert("mail", "requests", 900), fewer);
+    assert_eq!(incidents.list().count(), 2, "long after is something else");
+}
+
+#[test]
 fn it_is_resolved_when_all_its_events_are_over() {
     let mut incidents = Incidents::default();
     let (first, second) = (alert("shop", "errors", 100), alert("cart", "errors", 110));
