@@ -183,3 +183,6 @@ fn gaps(node: &SpanNode, times: &mut BTreeMap<Blame, u64>) {
 pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
 }
+
+#[cfg(test)]
+mod tests;
