@@ -1,6 +1,8 @@
 //! Faults of the demo: each is to be detected within 30 seconds and blamed rightly. Takes long, so it runs by `make faults`; it prints
 //! its ledger. `IAP_FAULT_RUNS` says how often each fault is injected (3), `IAP_FAULTS` which (all).
 
+#![allow(clippy::print_stdout, reason = "the ledger")]
+
 mod common;
 
 use std::io::{BufRead, BufReader};

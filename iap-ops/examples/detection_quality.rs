@@ -76,9 +76,6 @@ fn run(directory: &Path) -> Option<()> {
             let labelled = windows.get(&key).map_or(&[][..], Vec::as_slice);
             let labelled = labelled.iter().map(|(from, to)| Some((seconds(from)?, seconds(to)?)));
             let one = series(&file, &labelled.collect::<Option<Vec<_>>>()?)?;
-            if std::env::var_os("VERBOSE").is_some() {
-                one.print(&key);
-            }
             counts.add(&one);
         }
         counts.print(&name(set));

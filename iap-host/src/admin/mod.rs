@@ -114,7 +114,7 @@ impl AdminState {
         sessions: Option<Sessions>,
         audience: Option<AudienceView>,
         readiness: Readiness,
-        hosts: Vec<String>,
+        config: &Config,
         reloads: Reloads,
     ) -> Self {
         let (processes, upstreams) = (Arc::<ArcSwap<_>>::default(), Arc::<ArcSwap<_>>::default());
@@ -134,7 +134,7 @@ impl AdminState {
             })
         });
         let assistant = telemetry.clone().map(|telemetry| Assistant::new(telemetry));
-        let hosts = ArcSwap::from_pointee(hosts);
+        let hosts = ArcSwap::from_pointee(config.admin.hosts.clone());
         Self(Arc::new(Inner {
             apm,
             sessions,

@@ -192,9 +192,8 @@ pub(crate) async fn boot(
     let core = sessions.as_ref().map(|parts| parts.core.clone());
     let events = sessions.as_ref().and_then(|parts| parts.facade.events().cloned());
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
-    let hosts = config.admin.hosts.clone();
     let audience = core.as_ref().and_then(|core| core.audience.clone());
-    let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), hosts, reloads);
+    let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), config, reloads);
     let (service, mut own) = (admin::router(state.clone()), admin_sockets);
     let admin = serve_inner(config.admin.listen, "admin", service, Limits::default(), &mut own, &runtime)
         .map_err(failed("admin.listen"))?;
@@ -202,8 +201,7 @@ pub(crate) async fn boot(
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
-    let exporter = start_export(&config.apm, apm.as_ref(), environment, &runtime)?;
-    state.set_exporter(exporter.clone());
+    let exporter = start_export(&config.apm, apm.as_ref(), environment, &state, &runtime)?;
     let detection = start_detection(&config.apm, apm.as_ref(), &state, &runtime).await?;
     readiness.set(true);
     Ok(Platform {

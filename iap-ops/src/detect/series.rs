@@ -28,8 +28,10 @@ const EACH: f64 = 3.0;
 const BEGINS: f64 = 5.0;
 /// ... and ends when it was below this ...
 const ENDS: f64 = 2.0;
-/// ... for so many steps.
+/// ... or did not matter, for so many steps.
 const QUIET: u32 = 6;
+/// How far a step that is not quiet sets the count of those back.
+const BACK: u32 = 2;
 /// The parts of errors that are followed, each with the standard deviations that a normal distribution has there, and how
 /// fast they are followed. An event that takes less than the rest of the time moves them little.
 const PARTS: [(f64, f64); 2] = [(0.95, 1.96), (0.98, 2.33)];
@@ -116,7 +118,8 @@ impl Detector {
         let score = self.short.iter().sum::<f64>() / (SHORT as f64).sqrt();
         self.surprising_since = (surprise >= ENDS).then(|| self.surprising_since.unwrap_or(at_s));
         let several = self.short.iter().filter(|surprise| **surprise >= EACH).count() >= 2;
-        let changed = self.advance(at_s, score, several && self.measure.matters(in_unit, value));
+        let matters = self.measure.matters(in_unit, value);
+        let changed = self.advance(at_s, score, (several, matters));
         if self.event.is_none() {
             self.hold(at_s, scaled);
         }
@@ -181,9 +184,9 @@ impl Detector {
     }
 
     /// Whether an event begins or ends.
-    fn advance(&mut self, at_s: u64, score: f64, matters: bool) -> bool {
+    fn advance(&mut self, at_s: u64, score: f64, (several, matters): (bool, bool)) -> bool {
         match &mut self.event {
-            None if score >= BEGINS && matters => {
+            None if score >= BEGINS && several && matters => {
                 let since_s = self.surprising_since.unwrap_or(at_s);
                 self.event = Some(Event { since_s, steps: 0, quiet: 0 });
                 // What was held back belongs to it.
@@ -193,7 +196,9 @@ impl Detector {
             None => false,
             Some(event) => {
                 event.steps += 1;
-                event.quiet = if score < ENDS { event.quiet + 1 } else { 0 };
+                // What does not matter does not keep it going; one wild value sets it back, and no more.
+                let quiet = score < ENDS || !matters;
+                event.quiet = if quiet { event.quiet + 1 } else { event.quiet.saturating_sub(BACK) };
                 let over = event.quiet >= QUIET;
                 if event.steps >= ADAPTS && !over {
                     // All that was usual is not any more: begin anew.
