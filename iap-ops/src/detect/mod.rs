@@ -7,7 +7,7 @@
 //! | [`monitor`] | many series |
 //! | [`novelty`] | lines that were never logged before |
 //! | [`incident`] | events that belong together |
-//! | [`story`] | an incident in words |
+//! | [`mod@story`] | an incident in words |
 
 pub mod incident;
 pub mod monitor;

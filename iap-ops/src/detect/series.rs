@@ -1,6 +1,6 @@
 //! One series: what is expected of it, how surprising a value is, and whether that is an event.
 //!
-//! A value is compared with the median of the last [`KEPT`] usual ones, after what is usual at that time of the day or of the
+//! A value is compared with the median of the last 120 usual ones, after what is usual at that time of the day or of the
 //! week is taken off where there is such a season. The differences, in spreads, are added up over a short window; each counts
 //! up to a limit, and one value alone never makes an event. Spreads are those of the values of late or of the errors made so
 //! far, whichever are wider: a series that wanders is foretold badly, and that is known. An event begins at one threshold and ends below another,
