@@ -5,7 +5,7 @@ DEBIAN := redis-server faketime valgrind tomcat10 tomcat10-examples default-jdk-
 PYTHON := flask opentelemetry-sdk opentelemetry-instrumentation-flask opentelemetry-instrumentation-sqlite3 \
           opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc aiosmtpd
 
-.PHONY: demo build test test-tools lint docs examples bench cost drills
+.PHONY: demo build test test-tools lint docs examples bench cost drills faults
 
 ## Build and start the platform with a shop, a load and the console. Ctrl-C ends all of it.
 demo:
@@ -41,6 +41,10 @@ examples:
 ## What happens to sessions when Redis breaks: every drill, the long ones too, with its ledger.
 drills:
 	$(CARGO) test -p iap-session --test drills -- --include-ignored --nocapture --test-threads 2
+
+## Faults of the demo: each is to be detected within 30 s and blamed rightly. Prints its ledger; takes 40 minutes.
+faults:
+	$(CARGO) test -p iap-host --test faults -- --include-ignored --nocapture
 
 bench:
 	$(CARGO) bench -p iap-benches

@@ -186,6 +186,10 @@ pub(crate) struct DemoArgs {
     /// Port of the OTLP receiver.
     #[arg(long, default_value_t = 4318)]
     pub(crate) otlp_port: u16,
+    /// Let `PUT` and `DELETE` of /faults/NAME at the shop switch a fault on and off: slow-sql, pool, upstream, store, deploy,
+    /// login-storm.
+    #[arg(long)]
+    pub(crate) faults: bool,
     /// Run without load.
     #[arg(long)]
     pub(crate) no_load: bool,

@@ -7,6 +7,7 @@ mod boot;
 mod cli;
 mod config;
 mod demo;
+mod detection;
 mod events;
 mod handover;
 mod import;

@@ -80,6 +80,10 @@ fn serve(config: Config, environment: &Environment, origin: Origin<'_>) -> Resul
     let runtime = Runtime::new()?;
     let handle = runtime.handle().clone();
     let code = runtime.block_on(async {
+        let mut config = config;
+        if let Origin::Demo(DemoArgs { faults: true, .. }) = origin {
+            demo::with_faults(&mut config, demo::faults::enable().await?);
+        }
         let (reloads, requests) = Reloads::new();
         // Before anything else: a signal that comes early must not end the process.
         let events = Events::new(requests)?;

@@ -59,14 +59,25 @@ fn clean(text: &str) -> String {
 /// waited for. Times add up to the span's duration.
 pub fn critical_path(root: &SpanNode) -> BTreeMap<Blame, u64> {
     let mut times = BTreeMap::new();
-    walk(root, root.span.start_us, root.span.end_us(), &mut times);
+    walk(root, &[], (root.span.start_us, root.span.end_us()), &mut times);
     times
 }
 
-/// Goes backwards from `to`: whatever ended last before it was waited for. A tree is at most
+/// Whether a stage is waited for by another that stands beside it: what the handler asks of its session is recorded at the
+/// transaction.
+fn is_inside(inner: &SpanNode, outer: &SpanNode) -> bool {
+    let (inner, outer) = (&inner.span, &outer.span);
+    let stages = outer.name == "handler" && inner.name.starts_with("session.");
+    stages && inner.start_us >= outer.start_us && inner.end_us() <= outer.end_us()
+}
+
+/// Goes backwards from the end: whatever ended last before it was waited for. A tree is at most
 /// [`iap_apm::model::MAX_DEPTH`] deep, so this may recurse.
-fn walk(node: &SpanNode, from: u64, to: u64, times: &mut BTreeMap<Blame, u64>) {
-    let mut children: Vec<&SpanNode> = node.children.iter().collect();
+fn walk(node: &SpanNode, adopted: &[&SpanNode], (from, to): (u64, u64), times: &mut BTreeMap<Blame, u64>) {
+    let mut children: Vec<&SpanNode> = node.children.iter().chain(adopted.iter().copied()).collect();
+    let outer = children.clone();
+    let handler = |inner: &SpanNode| outer.iter().any(|outer| is_inside(inner, outer));
+    children.retain(|child| !handler(child));
     children.sort_by_key(|child| std::cmp::Reverse(child.span.end_us()));
     let (mut at, mut own) = (to, 0);
     for child in children {
@@ -76,7 +87,8 @@ fn walk(node: &SpanNode, from: u64, to: u64, times: &mut BTreeMap<Blame, u64>) {
             continue;
         }
         own += at - end;
-        walk(child, start, end, times);
+        let inside: Vec<_> = outer.iter().copied().filter(|inner| is_inside(inner, child)).collect();
+        walk(child, &inside, (start, end), times);
         at = start;
     }
     own += at.saturating_sub(from);

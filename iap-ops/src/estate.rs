@@ -5,6 +5,8 @@ use iap_apm::history::BoxFuture;
 use iap_core::BoxError;
 use serde::Serialize;
 
+use crate::detect::Incident;
+
 /// Different users, counted in one way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AudienceKind {
@@ -81,6 +83,8 @@ pub enum ChangeKind {
     Refused,
     /// An instance of a managed process was replaced, or began anew.
     Instance,
+    /// Somebody has told of it: a deployment, a migration.
+    Deployed,
 }
 
 /// A change.
@@ -104,4 +108,8 @@ pub trait Estate: Send + Sync + 'static {
     fn instances(&self) -> Vec<InstanceState>;
     /// The latest changes, in any order.
     fn changes(&self) -> Vec<Change>;
+    /// The incidents that overlap a window, the latest first; `None` where nobody looks for them.
+    fn incidents(&self, _window: Window) -> Option<Vec<Incident>> {
+        None
+    }
 }

@@ -13,11 +13,14 @@ use self::examine::examine;
 pub use self::recent::Recent;
 use self::recent::Tails;
 use crate::blame::Blame;
+use crate::detect::Incident;
 use crate::question::named_routes;
 use crate::telemetry::{SessionStats, Telemetry, TelemetryError};
 
 /// Routes of each problem that are looked into.
 const MAX_FINDINGS: usize = 3;
+/// Incidents that are told.
+const MAX_INCIDENTS: usize = 5;
 /// Transactions of a route below which percentages and percentiles say nothing.
 const MIN_COUNT: u64 = 5;
 /// The same for the window that is compared against.
@@ -132,6 +135,9 @@ pub struct Findings {
     pub subjects: Vec<RouteNumbers>,
     /// Routes that had errors, or were named, but too few transactions to judge: most errors first.
     pub unjudged: Vec<RouteNumbers>,
+    /// Incidents of the window that are not over, by detection; the latest first. Of the named routes only, if any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<Incident>,
     /// The problems: routes that fail now, other failing ones, each by errors, then slow ones by their time.
     pub problems: Vec<Finding>,
 }
@@ -158,6 +164,7 @@ pub async fn look_into(telemetry: &dyn Telemetry, scope: Scope<'_>) -> Result<Fi
         sessions_unavailable: sessions.is_err(),
         sessions: sessions.unwrap_or(None),
         unjudged: unjudged(&now, &tails, !named.is_empty()),
+        incidents: active(telemetry, scope.window, &named),
         subjects,
         problems: Vec::new(),
     };
@@ -183,6 +190,16 @@ pub async fn look_into(telemetry: &dyn Telemetry, scope: Scope<'_>) -> Result<Fi
         findings.problems.push(finding);
     }
     Ok(findings)
+}
+
+/// Incidents that are not over; those of which the route is not known stand for all.
+fn active(telemetry: &dyn Telemetry, window: Window, named: &[String]) -> Vec<Incident> {
+    let found = telemetry.estate().and_then(|estate| estate.incidents(window)).unwrap_or_default();
+    let about = |incident: &Incident| {
+        let route = incident.cause.route.as_ref();
+        named.is_empty() || route.is_none_or(|route| named.contains(route))
+    };
+    found.into_iter().filter(|one| one.is_active() && about(one)).take(MAX_INCIDENTS).collect()
 }
 
 /// The route with most failures.

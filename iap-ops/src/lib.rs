@@ -31,6 +31,8 @@
 //! | [`report`] | answers to several questions as Markdown or HTML |
 //! | [`forecast`] | the load to come |
 //! | [`estate`] | users, servers, processes, changes |
+//! | [`detect`] | events in series, and incidents |
+//! | [`cause`] | what an incident is due to |
 //! | [`blame`] | which span of a trace the time or the failure is due to |
 //! | [`assistant`] | plan, queries, findings, wording |
 
@@ -38,6 +40,8 @@ pub mod alerts;
 mod answers;
 pub mod assistant;
 pub mod blame;
+pub mod cause;
+pub mod detect;
 pub mod estate;
 pub mod facts;
 pub mod findings;

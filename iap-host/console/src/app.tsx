@@ -6,6 +6,8 @@ import { Ask } from "./ask";
 import { zone } from "./format";
 import { LANGUAGES, type Language, language, setLanguage, useText } from "./i18n";
 import type { Dictionary } from "./i18n/en";
+import { Incidents } from "./incidents";
+import { IncidentView } from "./incidents/detail";
 import { LiveView } from "./live";
 import { Metrics } from "./metrics";
 import { Overview } from "./overview";
@@ -19,11 +21,12 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask";
+type Section = "overview" | "live" | "incidents" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask";
 
 const SECTIONS: { section: Section; to: string; icon: IconName }[] = [
   { section: "overview", to: "/", icon: "pulse" },
   { section: "live", to: "/live", icon: "bolt" },
+  { section: "incidents", to: "/incidents", icon: "alert" },
   { section: "transactions", to: "/transactions", icon: "list" },
   { section: "routes", to: "/routes", icon: "fork" },
   { section: "metrics", to: "/metrics-explorer", icon: "chart" },
@@ -53,6 +56,9 @@ function view(path: string): View {
     if (head === "" && !id) return { section: "overview", title: (t) => t.overview, show: () => <Overview /> };
     if (head === "live" && !id) return { section: head, title: (t) => t.live, show: () => <LiveView /> };
     if (head === "runtime" && !id) return { section: head, title: (t) => t.runtime, show: () => <Runtime /> };
+    if (head === "incidents" && key)
+      return { section: head, title: (t) => t.incident, show: () => <IncidentView key={key} id={key} /> };
+    if (head === "incidents") return { section: head, title: (t) => t.incidents, show: () => <Incidents /> };
     if (head === "transactions" && key)
       return { section: head, title: (t) => t.transaction, show: () => <TransactionView key={key} id={key} /> };
     if (head === "transactions") return { section: head, title: (t) => t.transactions, show: () => <Transactions /> };

@@ -11,6 +11,7 @@ import "./styles/overview.css";
 import "./styles/transaction.css";
 import "./styles/sessions.css";
 import "./styles/metrics.css";
+import "./styles/incidents.css";
 import "./styles/live.css";
 import "./styles/narrow.css";
 

@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use iap_apm::Window;
 use iap_apm::history::BoxFuture;
 use iap_core::{BoxError, Clock, Process, SystemClock, Upstream};
+use iap_ops::detect::Incident;
 use iap_ops::{AudienceKind, Change, ChangeKind, Estate, InstanceState, ServerState};
 use iap_session::audience::AudienceView;
 use parking_lot::Mutex;
 
 use super::reload::{ReloadResult, Reloads};
+use crate::detection::Detection;
 
 /// Changes that are remembered.
 const MAX_CHANGES: usize = 100;
@@ -44,11 +46,23 @@ impl Journal {
             Ok(changed) => (ChangeKind::Reloaded, changed.join(", ")),
             Err(error) => (ChangeKind::Refused, error.chars().take(MAX_WHAT).collect()),
         };
+        self.push(kind, what);
+    }
+
+    /// Notes what somebody tells of. Gives when that was, Unix milliseconds.
+    pub(super) fn deployed(&self, what: &str) -> u64 {
+        let what = what.chars().filter(|c| !c.is_control()).take(MAX_WHAT).collect();
+        self.push(ChangeKind::Deployed, what)
+    }
+
+    fn push(&self, kind: ChangeKind, what: String) -> u64 {
+        let at_ms = SystemClock.now_ms();
         let mut changes = self.0.lock();
         if changes.len() >= MAX_CHANGES {
             changes.pop_front();
         }
-        changes.push_back(Change { at_ms: SystemClock.now_ms(), kind, what });
+        changes.push_back(Change { at_ms, kind, what });
+        at_ms
     }
 
     fn list(&self) -> Vec<Change> {
@@ -58,6 +72,7 @@ impl Journal {
 
 /// The view of the handlers' state.
 pub(super) struct Known {
+    pub(super) detection: Arc<ArcSwapOption<Detection>>,
     pub(super) audience: Option<AudienceView>,
     pub(super) processes: Arc<ArcSwap<Vec<Arc<Process>>>>,
     pub(super) upstreams: Arc<ArcSwap<Vec<Arc<Upstream>>>>,
@@ -118,6 +133,12 @@ impl Estate for Known {
             }));
         }
         instances
+    }
+
+    fn incidents(&self, window: Window) -> Option<Vec<Incident>> {
+        let detection = self.detection.load();
+        let to_s = window.to_us.div_ceil(1_000_000);
+        Some(detection.as_ref()?.list(window.from_us / 1_000_000, to_s))
     }
 
     fn changes(&self) -> Vec<Change> {

@@ -13,6 +13,7 @@ mod estate;
 mod events;
 mod guard;
 mod health;
+mod incidents;
 mod metrics;
 mod params;
 mod processes;
@@ -47,6 +48,7 @@ use iap_core::Upstream;
 use crate::alerts::{Desk, RunningDesk};
 use crate::boot::Addresses;
 use crate::config::{Config, RuntimeConfig};
+use crate::detection::Detection;
 
 pub(crate) use health::Readiness;
 pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
@@ -76,6 +78,8 @@ struct Inner {
     runtime: RuntimeConfig,
     /// The turn of those who ask a JVM.
     questions: Semaphore,
+    telemetry: Option<Arc<Live>>,
+    detection: Arc<ArcSwapOption<Detection>>,
 }
 
 /// What changes with the configuration alone.
@@ -130,22 +134,25 @@ impl AdminState {
         config: &Config,
         reloads: Reloads,
     ) -> Self {
-        let (hosts, runtime) = (config.admin.hosts.clone(), config.apm.runtime.clone());
+        let runtime = config.apm.runtime.clone();
         let (processes, upstreams) = (Arc::<ArcSwap<_>>::default(), Arc::<ArcSwap<_>>::default());
+        let detection = Arc::<ArcSwapOption<Detection>>::default();
         let known = estate::Known {
+            detection: detection.clone(),
             audience: audience.clone(),
             processes: processes.clone(),
             upstreams: upstreams.clone(),
             reloads: reloads.clone(),
         };
-        let assistant = apm.as_ref().map(|apm| {
+        let telemetry = apm.as_ref().map(|apm| {
             let telemetry = Live::new(apm.history().clone()).with_estate(Arc::new(known));
-            Assistant::new(Arc::new(match sessions.clone() {
+            Arc::new(match sessions.clone() {
                 Some(sessions) => telemetry.with_sessions(Arc::new(ask::StoreSource(sessions))),
                 None => telemetry,
-            }))
+            })
         });
-        let hosts = ArcSwap::from_pointee(hosts);
+        let assistant = telemetry.clone().map(|telemetry| Assistant::new(telemetry));
+        let hosts = ArcSwap::from_pointee(config.admin.hosts.clone());
         Self(Arc::new(Inner {
             apm,
             sessions,
@@ -163,6 +170,8 @@ impl AdminState {
             runtimes: ArcSwap::default(),
             runtime,
             questions: Semaphore::new(1),
+            telemetry,
+            detection,
         }))
     }
 
@@ -189,6 +198,16 @@ impl AdminState {
     /// Makes the alerts visible.
     pub(crate) fn set_desk(&self, desk: Option<&RunningDesk>) {
         self.0.desk.store(desk.map(|running| running.desk.clone()));
+    }
+
+    /// What detection reads; `None` without the APM.
+    pub(crate) fn telemetry(&self) -> Option<Arc<Live>> {
+        self.0.telemetry.clone()
+    }
+
+    /// Makes incidents visible.
+    pub(crate) fn set_detection(&self, detection: Option<Detection>) {
+        self.0.detection.store(detection.map(Arc::new));
     }
 
     /// Changes the host names that are served.
@@ -230,6 +249,10 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/alerts/silences", post(alerts::silence))
         .route("/api/alerts/silences/{id}", delete(alerts::unsilence))
         .route("/api/alerts/channels/{name}/test", post(alerts::test))
+        .route("/api/incidents", get(incidents::list))
+        .route("/api/incidents/{id}", get(incidents::one))
+        .route("/api/incidents/{id}/ack", post(incidents::acknowledge))
+        .route("/api/changes", post(incidents::changed))
         .route("/api/ask", get(ask::ask))
         .route("/api/reports/{kind}", get(report::report))
         .route("/api/config/reload", post(reload::reload))

@@ -8,19 +8,23 @@ use tokio::runtime::Handle;
 
 use super::secret::read_secret;
 use super::{BootError, chain, failed};
+use crate::admin::AdminState;
 use crate::config::{ApmConfig, Environment, ExportConfig};
 
-/// Starts what the settings say, if they say anything.
+/// Starts what the settings say, if they say anything, and makes it visible.
 pub(super) fn start_export(
     config: &ApmConfig,
     apm: Option<&Apm>,
     environment: &Environment,
+    state: &AdminState,
     runtime: &Handle,
 ) -> Result<Option<Arc<Exporter>>, BootError> {
     let (Some(apm), Some(export)) = (apm, &config.export) else { return Ok(None) };
     let settings = settings(export, environment).map_err(failed("apm.export"))?;
     let exporter = apm.export(settings, runtime).map_err(|error| failed("apm.export")(chain(&error)))?;
-    Ok(Some(Arc::new(exporter)))
+    let exporter = Arc::new(exporter);
+    state.set_exporter(Some(exporter.clone()));
+    Ok(Some(exporter))
 }
 
 fn settings(config: &ExportConfig, environment: &Environment) -> Result<ExportSettings, String> {

@@ -4,6 +4,7 @@
 mod adopt;
 mod auth;
 mod desk;
+mod detection;
 mod export;
 mod gateway;
 mod import;
@@ -30,6 +31,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use self::desk::start_desk;
+use self::detection::start_detection;
 use self::export::start_export;
 pub(crate) use self::import::import;
 pub(crate) use self::secret::read_secret;
@@ -43,6 +45,7 @@ use self::watch::{Watch, start_watch};
 use crate::admin::{self, AdminState, Facts};
 use crate::alerts::RunningDesk;
 use crate::config::{ApmConfig, Config, Environment, Rate};
+use crate::detection::Detection;
 use crate::handover;
 
 /// How long a collector may take for what is left at the end.
@@ -104,6 +107,7 @@ pub(crate) struct Platform {
     pub(crate) apm: Option<Apm>,
     exporter: Option<Arc<Exporter>>,
     desk: Option<RunningDesk>,
+    detection: Option<Detection>,
     readiness: admin::Readiness,
     /// Dropped with the rest.
     _watch: Option<Watch>,
@@ -211,10 +215,10 @@ pub(crate) async fn boot(
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
-    let exporter = start_export(&config.apm, apm.as_ref(), environment, &runtime)?;
-    state.set_exporter(exporter.clone());
+    let exporter = start_export(&config.apm, apm.as_ref(), environment, &state, &runtime)?;
     let desk = start_desk(config, environment, apm.as_ref(), core.as_ref(), (None, &runtime))?;
     state.set_desk(desk.as_ref());
+    let detection = start_detection(&config.apm, apm.as_ref(), &state, &runtime).await?;
     readiness.set(true);
     Ok(Platform {
         _watch: start_watch(&config.apm.runtime, apm.as_ref(), &state, &gateway, &runtime),
@@ -234,6 +238,7 @@ pub(crate) async fn boot(
         apm,
         exporter,
         desk,
+        detection,
         readiness,
     })
 }
@@ -290,6 +295,9 @@ impl Platform {
         if let Some(sessions) = &mut self.sessions {
             sessions.snapshot = None;
         }
+        if let Some(detection) = &self.detection {
+            detection.stop();
+        }
     }
 
     /// Drains and stops, as the settings say.
@@ -317,6 +325,9 @@ impl Platform {
         }
         if let Some(events) = &self.events {
             events.flush(Duration::from_secs(1)).await;
+        }
+        if let Some(detection) = &self.detection {
+            detection.stop();
         }
         // They may use what is inside until their end.
         self.processes.stop().await;

@@ -22,6 +22,7 @@ use super::secret::read_secret;
 use super::session_policy::session_config;
 use super::{BootError, failed, serve_inner};
 use crate::config::{Environment, RedisConfig, SecretRef, SessionsConfig, StoreKind};
+use crate::demo::{faults, late_store::LateStore};
 
 /// How many requests may hold a session token at once.
 const MAX_TOKENS: usize = 100_000;
@@ -147,6 +148,10 @@ pub(super) async fn start_sessions(
             }
             store
         }
+    };
+    let store = match faults::enabled() {
+        true => Arc::new(LateStore(store)),
+        false => store,
     };
     let audience = audience.map(|audience| start_audience(AudienceView { audience, shared }, runtime));
     let registry = TokenRegistry::new(MAX_TOKENS);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::units::one_minute;
 use super::upstream::UpstreamTlsConfig;
-use super::{ByteSize, Rate, RuntimeConfig, SecretRef, Span};
+use super::{ByteSize, DetectionConfig, Rate, RuntimeConfig, SecretRef, Span};
 
 /// Application performance monitoring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub(crate) struct ApmConfig {
     pub(crate) export: Option<ExportConfig>,
     /// The process itself, the machine and the JVMs on it.
     pub(crate) runtime: RuntimeConfig,
+    /// Looks for incidents.
+    pub(crate) detection: DetectionConfig,
 }
 
 impl Default for ApmConfig {
@@ -54,6 +56,7 @@ impl Default for ApmConfig {
             max_series_per_service: 10_000,
             export: None,
             runtime: RuntimeConfig::default(),
+            detection: DetectionConfig::default(),
         }
     }
 }
@@ -68,6 +71,7 @@ impl ApmConfig {
             return Err("apm.max_series and apm.max_series_per_service must be larger than zero".to_owned());
         }
         self.runtime.check().map_err(|message| format!("apm.runtime.{message}"))?;
+        self.detection.check().map_err(|message| format!("apm.detection.{message}"))?;
         match &self.export {
             Some(_) if !self.enabled => Err("apm.export needs apm.enabled".to_owned()),
             Some(export) => export.check().map_err(|message| format!("apm.export.{message}")),

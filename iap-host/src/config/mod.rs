@@ -6,6 +6,7 @@ mod alerts;
 mod apm;
 mod check;
 mod check_server;
+mod detection;
 mod env;
 mod files;
 #[cfg(any(test, fuzzing))]
@@ -36,6 +37,7 @@ pub(crate) use alerts::{AlertsConfig, ChannelConfig, MailConfig, MessageLanguage
 pub(crate) use apm::{ApmConfig, ExportConfig};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
+pub(crate) use detection::{DetectionConfig, WatchedMetric};
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::faults::{self, Fault};
 use bytes::Bytes;
 use http::{Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
@@ -15,6 +16,8 @@ use tokio::task::JoinSet;
 
 /// Customers at once.
 const CUSTOMERS: u64 = 4;
+/// Those who may sign in at once.
+const STORM: u64 = 20;
 /// Steps of one visit, then the connection and the cookie are given up.
 const VISIT: usize = 25;
 
@@ -35,11 +38,36 @@ impl Load {
                 }
             });
         }
+        if faults::enabled() {
+            for number in 0..STORM {
+                customers.spawn(storm(shop, number));
+            }
+        }
         Self(customers)
     }
 
     pub(crate) fn stop(mut self) {
         self.0.abort_all();
+    }
+}
+
+/// One of many who sign in again and again while the demo says so.
+async fn storm(shop: SocketAddr, number: u64) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(100 + number * 7)).await;
+        if !faults::is(Fault::LoginStorm) {
+            continue;
+        }
+        let signed_in = async {
+            let stream = TcpStream::connect(shop).await?;
+            let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(connection);
+            let mut customer = Customer { sender, host: shop.to_string(), cookie: None };
+            customer.send(Method::POST, "/login", &format!("user=guest{number}")).await
+        };
+        if let Err(error) = signed_in.await {
+            tracing::debug!(%error, "nobody signed in");
+        }
     }
 }
 
@@ -70,6 +98,7 @@ async fn visit(shop: SocketAddr, number: u64, dice: &mut Dice) -> Result<(), Box
             10 if dice.roll(4) == 0 => customer.send(Method::GET, "/search?q=a", "").await?,
             10..13 => customer.send(Method::POST, "/cart", &format!("product={}", dice.roll(6) + 1)).await?,
             13 => customer.send(Method::GET, "/cart", "").await?,
+            14 if faults::enabled() => customer.send(Method::GET, "/delivery", "").await?,
             14 => customer.send(Method::GET, "/missing", "").await?,
             _ => customer.send(Method::POST, "/checkout", "").await?,
         }

@@ -1,5 +1,7 @@
 //! `iap-host demo`: the platform in one process, with a shop behind it and a gentle load on it.
 
+pub(crate) mod faults;
+pub(crate) mod late_store;
 mod load;
 pub(crate) mod shop;
 
@@ -8,9 +10,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use iap_apm::Apm;
+use serde_json::json;
 
 use crate::boot::Addresses;
-use crate::config::{Builtin, Config, RouteConfig};
+use crate::config::{Builtin, Config, RouteConfig, TextOr, UpstreamConfig};
 
 pub(crate) use load::Load;
 
@@ -44,6 +47,19 @@ pub(crate) fn config(
         });
     }
     config
+}
+
+/// Adds the upstream that can die.
+pub(crate) fn with_faults(config: &mut Config, delivery: SocketAddr) {
+    config.routes.push(RouteConfig {
+        name: "delivery".into(),
+        path: "/delivery".into(),
+        upstream: Some(TextOr::Text("delivery".into())),
+        ..RouteConfig::default()
+    });
+    let upstream = json!({ "servers": [format!("http://{delivery}")] });
+    let upstream: UpstreamConfig = serde_json::from_value(upstream).expect("all else has defaults");
+    config.upstreams.insert("delivery".into(), upstream);
 }
 
 /// Tells the addresses, and shows progress until there is something to see.

@@ -16,8 +16,12 @@ use iap_core::html::escape;
 use iap_session::{Session, StoreError};
 use serde::Deserialize;
 use serde_json::json;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{Row, SqlitePool};
+use sqlx::{Row, Sqlite, SqlitePool};
+use tracing::Instrument;
+
+use super::faults::{self, Fault};
 
 const PRODUCTS: [(&str, i64); 6] = [
     ("Espresso cup", 900),
@@ -28,6 +32,8 @@ const PRODUCTS: [(&str, i64); 6] = [
     ("Umbrella", 2_400),
 ];
 
+/// How long a request waits for a connection to the database.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a slow search takes, about.
 const SLOW: Duration = Duration::from_millis(1_800);
 /// Spellings that are tried to find out how fast this machine is.
@@ -47,7 +53,8 @@ pub(crate) async fn open() -> Result<Target, iap_core::BoxError> {
     let directory = Arc::new(tempfile::Builder::new().prefix("iap-demo-").tempdir()?);
     let options =
         SqliteConnectOptions::new().filename(directory.path().join("shop.db")).create_if_missing(true);
-    let db = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+    let db =
+        SqlitePoolOptions::new().max_connections(4).acquire_timeout(PATIENCE).connect_with(options).await?;
     sqlx::query("PRAGMA journal_mode = WAL").execute(&db).await?;
     sqlx::query("CREATE TABLE product (id INTEGER PRIMARY KEY, name TEXT NOT NULL, price INTEGER NOT NULL)")
         .execute(&db)
@@ -72,7 +79,8 @@ async fn calibrate(db: &SqlitePool) -> Result<i64, sqlx::Error> {
 }
 
 fn router(shop: Shop) -> Router {
-    Router::new()
+    let switches = faults::enabled().then(|| faults::switches(shop.db.clone()));
+    let router = Router::new()
         .route("/", get(home))
         .route("/products", get(products))
         .route("/search", get(search))
@@ -80,7 +88,18 @@ fn router(shop: Shop) -> Router {
         .route("/logout", post(logout))
         .route("/cart", get(cart).post(add_to_cart))
         .route("/checkout", post(checkout))
-        .with_state(shop)
+        .with_state(shop);
+    match switches {
+        Some(switches) => router.merge(switches),
+        None => router,
+    }
+}
+
+impl Shop {
+    /// A connection to the database; how long that takes is seen in the call tree.
+    async fn connection(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        self.db.acquire().instrument(tracing::info_span!("db.pool.acquire")).await
+    }
 }
 
 /// Why a request of the shop failed.
@@ -147,7 +166,8 @@ async fn home(Extension(session): Extension<Session>) -> Result<Html<String>, Sh
 }
 
 async fn products(State(shop): State<Shop>) -> Result<Response, ShopError> {
-    let rows = sqlx::query("SELECT id, name, price FROM product ORDER BY name").fetch_all(&shop.db).await?;
+    let rows = sqlx::query("SELECT id, name, price FROM product ORDER BY name");
+    let rows = rows.fetch_all(&mut *shop.connection().await?).await?;
     let products: Vec<_> = rows
         .iter()
         .map(|row| json!({ "id": row.get::<i64, _>(0), "name": row.get::<String, _>(1), "price": row.get::<i64, _>(2) }))
@@ -168,8 +188,10 @@ const SEARCH: &str = "WITH RECURSIVE spelling(n) AS (SELECT 1 UNION ALL SELECT n
 
 /// Words of one or two letters try many spellings.
 async fn search(State(shop): State<Shop>, Query(query): Query<SearchQuery>) -> Result<Response, ShopError> {
-    let spellings = if query.q.chars().count() < 3 { shop.many } else { 100 };
-    let rows = sqlx::query(SEARCH).bind(spellings).bind(&query.q).fetch_all(&shop.db).await?;
+    let slow = query.q.chars().count() < 3 || faults::is(Fault::SlowSql);
+    let spellings = if slow { shop.many } else { 100 };
+    let rows = sqlx::query(SEARCH).bind(spellings).bind(&query.q);
+    let rows = rows.fetch_all(&mut *shop.connection().await?).await?;
     tracing::info!(hits = rows.len(), "searched");
     let names: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     Ok(Json(names).into_response())
@@ -217,8 +239,12 @@ async fn add_to_cart(
     axum::Form(form): axum::Form<CartForm>,
 ) -> Result<Response, ShopError> {
     let find = sqlx::query("SELECT name FROM product WHERE id = ?").bind(form.product);
-    if find.fetch_optional(&shop.db).await?.is_none() {
+    if find.fetch_optional(&mut *shop.connection().await?).await?.is_none() {
         return Err(ShopError::Refused(StatusCode::NOT_FOUND, "there is no such product\n"));
+    }
+    if faults::is(Fault::Deploy) && form.product % 2 == 0 {
+        tracing::error!(product = form.product, "the cart cannot hold a product without a discount");
+        return Err(ShopError::Refused(StatusCode::INTERNAL_SERVER_ERROR, "the cart is broken\n"));
     }
     let mut cart: Vec<i64> = session.get("cart").await?.unwrap_or_default();
     cart.push(form.product);
@@ -236,13 +262,14 @@ async fn checkout(
         return Err(ShopError::Refused(StatusCode::UNAUTHORIZED, "sign in first\n"));
     };
     let cart: Vec<i64> = session.get("cart").await?.unwrap_or_default();
+    let mut connection = shop.connection().await?;
     let mut total = 0;
     for product in &cart {
         let price = sqlx::query("SELECT price FROM product WHERE id = ?").bind(product);
-        total += price.fetch_one(&shop.db).await?.get::<i64, _>(0);
+        total += price.fetch_one(&mut *connection).await?.get::<i64, _>(0);
     }
     let order = sqlx::query("INSERT INTO orders (user, total) VALUES (?, ?)").bind(&*user).bind(total);
-    let id = order.execute(&shop.db).await?.last_insert_rowid();
+    let id = order.execute(&mut *connection).await?.last_insert_rowid();
     if id % 8 == 0 {
         tracing::error!(order = id, "the payment service refused the connection");
         return Err(ShopError::Refused(StatusCode::INTERNAL_SERVER_ERROR, "the payment failed\n"));

@@ -56,6 +56,13 @@ export async function pages({ page, go, shot, forgive }) {
   await page.locator(".answer[lang=ko]").waitFor();
   await assistant({ page, go, shot });
 
+  await go("/incidents");
+  await page.locator("section[aria-busy=false]").waitFor();
+  await page.getByRole("button", { name: "All", exact: true }).click();
+  await page.waitForURL(/state=all/);
+  await page.locator("section[aria-busy=false]").locator(".empty, tbody").first().waitFor();
+  await shot("incidents-1280");
+
   await go(`/transactions/${"a".repeat(32)}`);
   await page.getByText("This transaction is not kept").waitFor();
   forgive(/status of 404/);
@@ -197,6 +204,7 @@ export async function narrow({ page, go, shot }) {
     ["transactions", "/transactions", "main tbody a"],
     ["transaction", transaction, ".statement pre"],
     ["routes", "/routes", ".uplot canvas"],
+    ["incidents", "/incidents?state=all", "section[aria-busy=false]"],
     ["metrics", "/metrics-explorer", ".metric .uplot canvas"],
     ["live", "/live", ".bands"],
     ["runtime", "/runtime", ".small-chart .uplot canvas"],

@@ -3,6 +3,7 @@
 use iap_apm::{SeriesPoint, Window};
 
 use super::{Asked, Found, percent, source};
+use crate::cause::Evidence;
 use crate::facts::{Facts, Table, Unit, Value, figure};
 use crate::findings::{culprit_of, worst_route};
 
@@ -27,13 +28,19 @@ struct Incident {
 pub(super) async fn failures(asked: Asked<'_>) -> Found {
     let mut facts = Facts::default();
     let window = asked.window;
+    let detected = detected(asked);
     let route = asked.route().await?;
     let step_us = (window.length_us() / STEPS).div_ceil(MINUTE_US).max(1) * MINUTE_US;
     let points = asked.series(window, step_us, route.clone()).await?;
     let (count, errors) =
         points.iter().fold((0, 0), |(count, errors), point| (count + point.count, errors + point.errors));
     if count == 0 {
-        return Ok(super::performance::nothing());
+        let mut nothing = super::performance::nothing();
+        if let Some(table) = detected {
+            nothing.empty = false;
+            nothing.tables.push(table);
+        }
+        return Ok(nothing);
     }
     let incidents = incidents(&points, step_us);
     facts.problem = !incidents.is_empty();
@@ -54,11 +61,57 @@ pub(super) async fn failures(asked: Asked<'_>) -> Found {
             figure("share", PERCENT, Unit::Percent),
         ],
     );
+    if let Some(detected) = detected {
+        facts.problem = true;
+        facts.say(
+            "detected_incidents",
+            [figure("detected", detected.rows.len() + detected.more as usize, Unit::Count)],
+        );
+        facts.tables.push(detected);
+    }
     facts.tables.push(table(asked, &incidents, route).await?);
     let source = format!("{}&step_s={}", source("series", window), step_us / super::SECOND_US);
     let failed = points.iter().map(|point| (point.start_us, point.errors as f64)).collect();
     facts.charts.push(super::chart("errors", Unit::Count, failed, source));
     Ok(facts)
+}
+
+/// What detection has found, with its causes, where it looks; the latest first.
+fn detected(asked: Asked<'_>) -> Option<Table> {
+    let found = asked.telemetry.estate()?.incidents(asked.window)?;
+    let columns = [
+        ("incident", Unit::Count),
+        ("from", Unit::Time),
+        ("length", Unit::Us),
+        ("kind", Unit::Text),
+        ("route", Unit::Route),
+        ("cause", Unit::Code),
+        ("error_percent", Unit::Percent),
+        ("confidence", Unit::Percent),
+        ("trace", Unit::Trace),
+    ];
+    let mut table = Table::new("detected", &columns, source("incidents", asked.window));
+    for incident in &found {
+        let cause = &incident.cause;
+        let end_us = incident.resolved_s.map_or(asked.now_us, |at_s| at_s * super::SECOND_US);
+        let from_us = incident.began_s * super::SECOND_US;
+        let trace = cause.evidence.iter().find_map(|evidence| match evidence {
+            Evidence::Trace(id) => Some(id.as_str()),
+            _ => None,
+        });
+        table.push(vec![
+            incident.id.into(),
+            from_us.into(),
+            end_us.saturating_sub(from_us).into(),
+            cause.kind.as_str().into(),
+            cause.route.as_deref().into(),
+            cause.name.as_str().into(),
+            cause.impact.share_percent.into(),
+            (cause.confidence * 100.0).into(),
+            trace.into(),
+        ]);
+    }
+    (!found.is_empty()).then_some(table)
 }
 
 async fn table(

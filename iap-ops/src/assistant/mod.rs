@@ -45,7 +45,8 @@ pub enum Outcome {
 
 impl Outcome {
     fn of(findings: &Findings) -> Self {
-        if findings.sessions_unavailable || !findings.problems.is_empty() {
+        let known = !findings.problems.is_empty() || !findings.incidents.is_empty();
+        if findings.sessions_unavailable || known {
             return Self::Problems;
         }
         match (findings.count, findings.unjudged.is_empty()) {
@@ -189,7 +190,7 @@ impl Assistant {
         let scope = Scope { window, baseline, until_now, subject: texts };
         let findings = look_into(&*self.telemetry, scope).await?;
         let about = self.answer_window(window);
-        let text = wording::answer(question.language, &about, &findings);
+        let text = wording::answer(question.language, &self.zone, &about, &findings);
         let evidence = findings.problems.iter().flat_map(|finding| finding.evidence.clone()).collect();
         Ok(Answer {
             outcome: Outcome::of(&findings),

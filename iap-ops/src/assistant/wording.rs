@@ -2,8 +2,10 @@
 
 use super::{AnswerWindow, pick, suggestions};
 use crate::blame::BlameKind;
+use crate::detect::{Incident, story};
 use crate::findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers};
 use crate::question::{Intent, Language};
+use crate::zone::Zone;
 
 /// Routes that are named of those with too few requests.
 const MAX_UNJUDGED: usize = 3;
@@ -37,9 +39,10 @@ pub(super) fn times(language: Language) -> String {
     .to_owned()
 }
 
-pub(super) fn answer(language: Language, about: &AnswerWindow, findings: &Findings) -> String {
+pub(super) fn answer(language: Language, zone: &Zone, about: &AnswerWindow, findings: &Findings) -> String {
     let mut lines = vec![window(language, about)];
     lines.extend(subject(language, findings));
+    lines.extend(findings.incidents.iter().map(|incident| detected(language, zone, incident)));
     if findings.count == 0 {
         lines.push(no_data(language));
     } else {
@@ -56,6 +59,17 @@ pub(super) fn answer(language: Language, about: &AnswerWindow, findings: &Findin
     lines.extend(unjudged(language, findings));
     lines.extend(sessions(language, findings));
     lines.join("\n")
+}
+
+/// An incident that was detected before anybody asked.
+fn detected(language: Language, zone: &Zone, incident: &Incident) -> String {
+    let told = story(incident, language, zone);
+    let head = pick(language, "[진행 중인 장애", "[incident");
+    let id = incident.id;
+    let cause = pick(language, "원인", "Cause");
+    let parts =
+        [&*told.when, &*told.impact, &*format!("{cause}: {}", told.cause), &*told.advice, &*told.disproof];
+    format!("{head} #{id}] {}. {}", told.title, parts.join(" "))
 }
 
 fn subject(language: Language, findings: &Findings) -> Option<String> {

@@ -60,3 +60,15 @@ fn things_are_named_by_statement_address_or_span() {
     span.attributes.insert("db.query.text".into(), "SELECT 1".into());
     assert_eq!((Blame::of(&span).kind, Blame::of(&span).name), (BlameKind::Sql, "SELECT ?".to_owned()));
 }
+
+#[test]
+fn what_the_handler_asks_of_its_session_is_not_its_own_time() {
+    let tree = tree(&[
+        (1, 0, "root", 0, 100),
+        (2, 1, "handler", 10, 80),
+        (3, 1, "session.load", 20, 50),
+        (4, 2, "query", 75, 10),
+    ]);
+    let expected = [("handler", 20), ("query", 10), ("root", 20), ("session.load", 50)];
+    assert_eq!(times(&tree), expected.map(|(name, time)| (name.to_owned(), time)));
+}

@@ -408,3 +408,41 @@ export interface MetricAnswer {
   groups: { labels: Record<string, string>; values: (number | null)[] }[];
   left_out: number;
 }
+
+export interface Evidence {
+  kind: "trace" | "series" | "server" | "change" | "log";
+  id: string;
+}
+
+export interface Incident {
+  id: number;
+  state: "open" | "acknowledged" | "resolved";
+  severity: "notice" | "warning" | "critical";
+  began_s: number;
+  detected_s: number;
+  resolved_s: number | null;
+  cause: {
+    kind: string;
+    name: string;
+    impact: { transactions: number; affected: number };
+    evidence: Evidence[];
+    others: { kind: string; name: string; confidence: number }[];
+  };
+  acks: { at_s: number; who: string; note: string }[];
+  previous: number | null;
+  story: {
+    title: string;
+    when: string;
+    impact: string;
+    cause: string;
+    signals: string[];
+    advice: string;
+    disproof: string;
+  };
+}
+
+export interface IncidentList {
+  incidents: Incident[];
+  more: number;
+  watched: { series: number; left_out: number; log_templates: number; rounds: number };
+}

@@ -1,3 +1,4 @@
+import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
 import { sessionsEn } from "./sessions-en";
 
@@ -209,6 +210,7 @@ export const en = {
   sessionMissing: "There is no such session: it has ended.",
 
   ...sessionsEn,
+  ...incidentsEn,
   ...liveEn,
 
   askIntro: "Answers come from what was recorded, with the traces and queries that prove them.",

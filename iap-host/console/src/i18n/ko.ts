@@ -1,4 +1,5 @@
 import type { Dictionary } from "./en";
+import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
 import { sessionsKo } from "./sessions-ko";
 
@@ -205,6 +206,7 @@ export const ko: Dictionary = {
   sessionMissing: "없는 세션입니다. 이미 종료되었습니다.",
 
   ...sessionsKo,
+  ...incidentsKo,
   ...liveKo,
 
   askIntro: "기록된 데이터에서 답을 찾고, 근거가 되는 트레이스와 조회를 함께 보여 줍니다.",

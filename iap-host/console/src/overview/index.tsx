@@ -1,6 +1,7 @@
 import { useMemo } from "preact/hooks";
 
 import { useText } from "../i18n";
+import { OpenIncidents } from "../incidents";
 import { Failure, Loading, NoRequests } from "../ui/parts";
 import { Cards } from "./cards";
 import { useLive } from "./live";
@@ -24,6 +25,7 @@ export function Overview() {
   return (
     <>
       {banner}
+      <OpenIncidents />
       <Cards last={last} points={points} />
       {quiet && (
         <section class="panel">

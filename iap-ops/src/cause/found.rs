@@ -1,0 +1,209 @@
+//! What was found to be the cause, in types.
+
+use serde::{Deserialize, Serialize};
+
+use crate::blame::{Blame, BlameKind};
+
+/// What kind of thing is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CauseKind {
+    /// A statement.
+    Sql,
+    /// A server that is called, or all of an upstream.
+    Upstream,
+    /// Waiting for a place in a pool.
+    Pool,
+    /// The store of the sessions.
+    SessionStore,
+    /// What lies between a caller and the one it calls.
+    Network,
+    /// Something that was changed just before.
+    Change,
+    /// More requests than usual.
+    Load,
+    /// The service's own code.
+    Code,
+    /// A line that was never logged before.
+    Log,
+    /// A metric that is otherwise than usual, without more being known.
+    Metric,
+}
+
+impl CauseKind {
+    /// The name in answers of the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Upstream => "upstream",
+            Self::Pool => "pool",
+            Self::SessionStore => "session_store",
+            Self::Network => "network",
+            Self::Change => "change",
+            Self::Load => "load",
+            Self::Code => "code",
+            Self::Log => "log",
+            Self::Metric => "metric",
+        }
+    }
+}
+
+/// What can be looked up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Evidence {
+    /// A trace, as 32 hexadecimal digits.
+    Trace(String),
+    /// A series that is watched.
+    Series(String),
+    /// A server: its upstream and address.
+    Server(String),
+    /// A change: when (Unix milliseconds) and what.
+    Change(String),
+    /// A template of log lines. Untrusted text.
+    Log(String),
+}
+
+/// How much of what users do is concerned, from the change point on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Impact {
+    /// Transactions of all routes.
+    pub transactions: u64,
+    /// Those that failed, or were slow, by this cause's route.
+    pub affected: u64,
+    /// Their share of all, in percent.
+    pub share_percent: f64,
+    /// Different users among them that were looked at.
+    pub users: usize,
+    /// Different sessions among them that were looked at.
+    pub sessions: usize,
+}
+
+/// A cause that is less likely.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// What it is.
+    pub kind: CauseKind,
+    /// Its name. Untrusted text.
+    pub name: String,
+    /// 0 to 1.
+    pub confidence: f64,
+}
+
+/// What an incident is due to. All texts are untrusted and hold no control characters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RootCause {
+    /// What kind of thing is to blame.
+    pub kind: CauseKind,
+    /// The thing: a statement without its literals, an upstream, a span, a metric.
+    pub name: String,
+    /// The transaction group.
+    pub route: Option<String>,
+    /// The service that reported it.
+    pub service: Option<String>,
+    /// The span.
+    pub span: Option<String>,
+    /// The statement without its literals.
+    pub sql: Option<String>,
+    /// The upstream.
+    pub upstream: Option<String>,
+    /// The one server or instance, where it is one.
+    pub node: Option<String>,
+    /// What was changed just before: when (Unix milliseconds) and what.
+    pub change: Option<(u64, String)>,
+    /// What it failed with.
+    pub error: Option<String>,
+    /// Its own time in the examined transactions, on average, and the same before.
+    pub self_us: Option<(u64, u64)>,
+    /// How much is concerned.
+    pub impact: Impact,
+    /// From 0 to 1: how much of what was examined shows it, times how little of what was well does.
+    pub confidence: f64,
+    /// What shows it.
+    pub evidence: Vec<Evidence>,
+    /// What else it may be, the likeliest first.
+    pub others: Vec<Candidate>,
+}
+
+/// Spans by whose names a pool is known.
+const POOL: [&str; 5] = ["pool", "acquire", "get_connection", "getconnection", "checkout_connection"];
+
+impl RootCause {
+    /// Knows what is to blame, and nothing else yet.
+    pub fn new(kind: CauseKind, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+            route: None,
+            service: None,
+            span: None,
+            sql: None,
+            upstream: None,
+            node: None,
+            change: None,
+            error: None,
+            self_us: None,
+            impact: Impact::default(),
+            confidence: 0.0,
+            evidence: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+
+    /// Blames what a span stands for.
+    pub(super) fn blaming(blame: &Blame) -> Self {
+        let kind = kind_of(blame);
+        let mut cause = Self::new(kind, blame.name.clone());
+        cause.service = Some(blame.service.clone());
+        match blame.kind {
+            BlameKind::Sql => cause.sql = Some(blame.name.clone()),
+            BlameKind::Upstream => cause.node = Some(blame.name.clone()),
+            BlameKind::Code => cause.span = Some(blame.name.clone()),
+        }
+        if kind == CauseKind::SessionStore {
+            cause.name = "session store".to_owned();
+        }
+        cause
+    }
+
+    /// What incidents are grouped by: the same cause, whatever it shows in.
+    pub fn key(&self) -> String {
+        match self.kind {
+            CauseKind::SessionStore | CauseKind::Load => format!("{:?}", self.kind),
+            CauseKind::Change => format!("Change {:?}", self.change.as_ref().map(|(at_ms, _)| at_ms)),
+            CauseKind::Upstream => format!("Upstream {}", self.upstream.as_deref().unwrap_or(&self.name)),
+            // The name of a span says little without its service, and next to nothing without its route.
+            CauseKind::Code => format!("Code {:?} {:?} {}", self.service, self.route, self.name),
+            kind => format!("{kind:?} {:?} {}", self.service, self.name),
+        }
+    }
+
+    pub(super) fn show(&mut self, evidence: Evidence) {
+        if self.evidence.len() < MAX_EVIDENCE && !self.evidence.contains(&evidence) {
+            self.evidence.push(evidence);
+        }
+    }
+}
+
+/// What is kept of evidence.
+const MAX_EVIDENCE: usize = 12;
+
+/// What kind of cause a thing to blame is.
+pub(super) fn kind_of(blame: &Blame) -> CauseKind {
+    match blame.kind {
+        BlameKind::Sql => CauseKind::Sql,
+        BlameKind::Upstream => CauseKind::Upstream,
+        BlameKind::Code => {
+            let name = blame.name.to_lowercase();
+            if name.starts_with("session.") {
+                CauseKind::SessionStore
+            } else if POOL.iter().any(|word| name.contains(word)) {
+                CauseKind::Pool
+            } else {
+                CauseKind::Code
+            }
+        }
+    }
+}
