@@ -1,6 +1,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import { Alerts } from "./alerts";
 import { useStatus } from "./api/hooks";
 import { Ask } from "./ask";
 import { zone } from "./format";
@@ -21,12 +22,13 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "incidents" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask";
+type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask";
 
 const SECTIONS: { section: Section; to: string; icon: IconName }[] = [
   { section: "overview", to: "/", icon: "pulse" },
   { section: "live", to: "/live", icon: "bolt" },
   { section: "incidents", to: "/incidents", icon: "alert" },
+  { section: "alerts", to: "/alerts", icon: "bell" },
   { section: "transactions", to: "/transactions", icon: "list" },
   { section: "routes", to: "/routes", icon: "fork" },
   { section: "metrics", to: "/metrics-explorer", icon: "chart" },
@@ -58,6 +60,7 @@ function view(path: string): View {
     if (head === "runtime" && !id) return { section: head, title: (t) => t.runtime, show: () => <Runtime /> };
     if (head === "incidents" && key)
       return { section: head, title: (t) => t.incident, show: () => <IncidentView key={key} id={key} /> };
+    if (head === "alerts" && !id) return { section: head, title: (t) => t.alerts, show: () => <Alerts /> };
     if (head === "incidents") return { section: head, title: (t) => t.incidents, show: () => <Incidents /> };
     if (head === "transactions" && key)
       return { section: head, title: (t) => t.transaction, show: () => <TransactionView key={key} id={key} /> };

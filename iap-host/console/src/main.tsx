@@ -12,6 +12,7 @@ import "./styles/transaction.css";
 import "./styles/sessions.css";
 import "./styles/metrics.css";
 import "./styles/incidents.css";
+import "./styles/alerts.css";
 import "./styles/live.css";
 import "./styles/narrow.css";
 

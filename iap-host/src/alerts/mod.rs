@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use iap_apm::History;
-use iap_ops::alerts::{AlertEvent, Alerts, Book, Edge, Severity, describe};
+use iap_ops::alerts::{AlertEvent, Alerts, Book, Edge, Rule, Severity, describe};
 use iap_ops::notify::{ChannelSettings, Message, Outbox};
 use iap_ops::{Language, Zone};
 use iap_session::RedisStore;
@@ -112,8 +112,17 @@ impl Desk {
     async fn round(&self, history: &dyn History) {
         let before = self.alerts.book();
         for event in self.alerts.evaluate(history, now_us()).await {
-            if event.untold.is_none() && self.is_first(&event).await {
-                self.tell(&event);
+            if event.untold.is_some() {
+                continue;
+            }
+            let rule = self.alerts.rules().iter().find(|rule| rule.name == event.rule);
+            match rule.filter(|rule| !rule.channels.is_empty()) {
+                None => self.alerts.note_untold(&event.id, event.edge, "the rule names no channel"),
+                Some(rule) => {
+                    if self.is_first(&event).await {
+                        self.tell(&event, rule);
+                    }
+                }
             }
         }
         let book = self.alerts.book();
@@ -152,8 +161,7 @@ impl Desk {
         }
     }
 
-    fn tell(&self, event: &AlertEvent) {
-        let Some(rule) = self.alerts.rules().iter().find(|rule| rule.name == event.rule) else { return };
+    fn tell(&self, event: &AlertEvent, rule: &Rule) {
         let mut text = describe(event, rule, self.language, &self.zone);
         let link = self.console.as_ref().map(|console| match &event.trace_id {
             Some(trace) => format!("{console}/transactions/{trace}"),

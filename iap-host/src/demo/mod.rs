@@ -46,7 +46,20 @@ pub(crate) fn config(
             ..RouteConfig::default()
         });
     }
+    config.alerts.rules = serde_json::from_value(rules()).expect("rules as in a file");
     config
+}
+
+/// Rules of which some are broken now and then: payments fail at times, and some searches are slow.
+fn rules() -> serde_json::Value {
+    json!([
+        { "name": "payments fail", "description": "Ask the payment provider, then see the trace.", "route": "checkout",
+          "measure": "error_percent", "above": 2.0, "over": "1m", "severity": "critical" },
+        { "name": "slow", "measure": "p95", "above": 100.0, "over": "1m", "for": "10s" },
+        { "name": "unhappy customers", "measure": "apdex", "apdex": "50ms", "below": 0.8, "over": "5m" },
+        { "name": "error budget", "slo": { "objective": 99.0 }, "above": 6.0, "over": "1h", "min_requests": 20 },
+        { "name": "nobody buys", "route": "checkout", "measure": "rate", "absent": true, "over": "5m" },
+    ])
 }
 
 /// Adds the upstream that can die.

@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
+import { alerts } from "./alerts.mjs";
 import { large } from "./large.mjs";
 import { live, runtime } from "./live.mjs";
 import { metrics } from "./metrics.mjs";
@@ -53,7 +54,7 @@ try {
       await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
     },
   };
-  for (const check of [overview, transactions, large, pages, metrics, live, runtime, sessions, found, language, narrow]) {
+  for (const check of [overview, transactions, large, pages, metrics, live, runtime, alerts, sessions, found, language, narrow]) {
     console.log(`console: ${check.name}`);
     await check(world);
     assert.deepEqual(complaints, [], `${check.name}: the browser's console is silent`);

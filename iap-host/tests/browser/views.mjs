@@ -204,6 +204,7 @@ export async function narrow({ page, go, shot }) {
     ["transactions", "/transactions", "main tbody a"],
     ["transaction", transaction, ".statement pre"],
     ["routes", "/routes", ".uplot canvas"],
+    ["alerts", "/alerts", "main tbody tr"],
     ["incidents", "/incidents?state=all", "section[aria-busy=false]"],
     ["metrics", "/metrics-explorer", ".metric .uplot canvas"],
     ["live", "/live", ".bands"],

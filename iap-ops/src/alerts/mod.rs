@@ -27,7 +27,9 @@
 //!     channels: vec![],
 //! };
 //! let alerts = Alerts::new(vec![rule], Book::default());
-//! let events = alerts.evaluate(&history, 1_800_000_000_000_000).await;
+//! let now_us = 1_800_000_000_000_000;
+//! assert!(alerts.evaluate(&history, now_us).await.is_empty(), "nobody has looked for five minutes yet");
+//! let events = alerts.evaluate(&history, now_us + 300_000_000).await;
 //! assert_eq!(events[0].rule, "nobody shops");
 //! # Ok(())
 //! # }
@@ -39,6 +41,8 @@ mod state;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use iap_apm::History;
 use parking_lot::Mutex;
@@ -122,6 +126,8 @@ pub struct Alerts {
     rules: Vec<Rule>,
     book: Mutex<Book>,
     errors: Mutex<BTreeMap<String, String>>,
+    /// When rules were judged first, in Unix microseconds; 0 before.
+    began_us: AtomicU64,
     meter: tokio::sync::Mutex<Meter>,
 }
 
@@ -129,7 +135,13 @@ impl Alerts {
     /// Goes on with what the book says. What belongs to rules that are no more is forgotten.
     pub fn new(rules: Vec<Rule>, mut book: Book) -> Self {
         book.watched.retain(|name, _| rules.iter().any(|rule| rule.name == *name));
-        Self { rules, book: Mutex::new(book), errors: Mutex::default(), meter: tokio::sync::Mutex::default() }
+        Self {
+            rules,
+            book: Mutex::new(book),
+            errors: Mutex::default(),
+            began_us: AtomicU64::new(0),
+            meter: tokio::sync::Mutex::default(),
+        }
     }
 
     /// The rules.
@@ -140,6 +152,11 @@ impl Alerts {
     /// Judges all rules, and says what begins and ends with it. A rule that cannot be judged stays as it is.
     pub async fn evaluate(&self, history: &dyn History, now_us: u64) -> Vec<AlertEvent> {
         let mut meter = self.meter.lock().await;
+        let began_us = match self.began_us.compare_exchange(0, now_us, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => now_us,
+            Err(earlier) => earlier,
+        };
+        let watched = Duration::from_micros(now_us.saturating_sub(began_us));
         let mut events = Vec::new();
         let begun = meter.begin(&self.rules, history, now_us).await.map_err(|error| error.to_string());
         for rule in &self.rules {
@@ -148,9 +165,13 @@ impl Alerts {
                 Err(error) => Err(error.clone()),
             };
             match values {
-                Ok(values) => {
+                Ok(mut values) => {
+                    let early = watched < rule.over && rule.asks_for_more();
+                    if early {
+                        values.retain(|(_, value)| !rule.is_broken(*value));
+                    }
                     self.errors.lock().remove(&rule.name);
-                    let mut found = self.judge(rule, values, now_us);
+                    let mut found = self.judge(rule, values, early, now_us);
                     for event in &mut found {
                         if event.edge == Edge::Firing {
                             let example = Meter::example(rule, &event.group, history, now_us).await;
@@ -177,7 +198,8 @@ impl Alerts {
         events
     }
 
-    fn judge(&self, rule: &Rule, values: Values, now_us: u64) -> Vec<AlertEvent> {
+    /// While it is `early`, nothing is said of what is not there: nobody was here to hear of it.
+    fn judge(&self, rule: &Rule, values: Values, early: bool, now_us: u64) -> Vec<AlertEvent> {
         let mut book = self.book.lock();
         let all = book.watched.entry(rule.name.clone()).or_default();
         let mut events = Vec::new();
@@ -195,6 +217,9 @@ impl Alerts {
             };
             gone.retain(|gone| *gone != at);
             events.extend(step(rule, &mut all[at], value, now_us));
+        }
+        if early {
+            return events;
         }
         for at in gone {
             events.extend(step(rule, &mut all[at], None, now_us));

@@ -187,6 +187,12 @@ impl Rule {
         }
     }
 
+    /// Whether it is broken by too little: that can only be said of a time in which somebody has looked.
+    pub(super) fn asks_for_more(&self) -> bool {
+        let rate = matches!(self.signal, Signal::Route { measure: Measure::Rate, .. });
+        self.bound == Bound::Absent || (rate && matches!(self.bound, Bound::Below(_)))
+    }
+
     /// Whether a value breaks the rule.
     pub(super) fn is_broken(&self, value: Option<f64>) -> bool {
         match (self.bound, value) {

@@ -156,6 +156,23 @@ async fn rates_are_judged_also_where_nobody_asks() {
     assert_eq!(told, [("few", Some(0.0)), ("none", None), ("gone", None)]);
 }
 
+#[tokio::test]
+async fn what_was_before_the_start_is_not_missed() {
+    let named =
+        |name: &str, bound| Rule { name: name.into(), ..rule(route(Some("shop"), Measure::Rate), bound) };
+    let mut bench = Bench::new(vec![named("few", Bound::Below(1.0)), named("none", Bound::Absent)]);
+    assert_eq!(bench.evaluate(NOW_US).await, []);
+    assert_eq!(bench.evaluate(NOW_US + 59 * SECOND).await, []);
+    let told: Vec<_> = bench.evaluate(NOW_US + MINUTE).await.into_iter().map(|event| event.rule).collect();
+    assert_eq!(told, ["few", "none"]);
+    // An alert of the process before ends as soon as there is something.
+    bench.alerts = Alerts::new(bench.alerts.rules().to_vec(), bench.alerts.book());
+    assert_eq!(bench.evaluate(NOW_US + 2 * MINUTE).await, []);
+    bench.requests("shop", NOW_US + 2 * MINUTE + SECOND, 100, (MS, 200));
+    let ended = bench.evaluate(NOW_US + 2 * MINUTE + SECOND).await;
+    assert_eq!(ended.iter().map(|event| event.edge).collect::<Vec<_>>(), [Edge::Resolved, Edge::Resolved]);
+}
+
 /// A budget of 1 %: the long window and the short one have to agree.
 #[tokio::test]
 async fn a_budget_is_burnt_when_both_windows_say_so() {

@@ -241,6 +241,8 @@ export interface RouteStats {
   route: string;
   count: number;
   errors: number;
+  /** 0 to 1; null where it is not known. */
+  apdex: number | null;
   p50_us: number;
   p95_us: number;
   p99_us: number;
@@ -445,4 +447,62 @@ export interface IncidentList {
   incidents: Incident[];
   more: number;
   watched: { series: number; left_out: number; log_templates: number; rounds: number };
+}
+
+export type Severity = "info" | "warning" | "critical";
+
+export interface WatchedThing {
+  group: Record<string, string>;
+  value: number | null;
+  broken_since_us: number | null;
+  alert: string | null;
+  seen_us: number;
+}
+
+export interface RuleState {
+  name: string;
+  description: string | null;
+  severity: Severity;
+  condition: string;
+  condition_ko: string;
+  watched: WatchedThing[];
+  error: string | null;
+  channels: string[];
+}
+
+export interface Silence {
+  id: string;
+  rule: string | null;
+  group: Record<string, string>;
+  until_us: number;
+  by: string;
+  reason: string;
+}
+
+export interface ChannelStatus {
+  sent: number;
+  failed: number;
+  dropped: number;
+  waiting: number;
+  last_error: string | null;
+}
+
+export interface AlertsAnswer {
+  rules: RuleState[];
+  silences: Silence[];
+  channels: Record<string, ChannelStatus>;
+}
+
+export interface AlertEvent {
+  id: string;
+  rule: string;
+  group: Record<string, string>;
+  severity: Severity;
+  edge: "firing" | "resolved";
+  value: number | null;
+  bound: number | null;
+  since_us: number;
+  at_us: number;
+  trace_id: string | null;
+  untold?: string;
 }

@@ -1,3 +1,4 @@
+import { alertsEn } from "./alerts-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
 import { sessionsEn } from "./sessions-en";
@@ -210,6 +211,7 @@ export const en = {
   sessionMissing: "There is no such session: it has ended.",
 
   ...sessionsEn,
+  ...alertsEn,
   ...incidentsEn,
   ...liveEn,
 

@@ -1,4 +1,5 @@
 import type { Dictionary } from "./en";
+import { alertsKo } from "./alerts-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
 import { sessionsKo } from "./sessions-ko";
@@ -206,6 +207,7 @@ export const ko: Dictionary = {
   sessionMissing: "없는 세션입니다. 이미 종료되었습니다.",
 
   ...sessionsKo,
+  ...alertsKo,
   ...incidentsKo,
   ...liveKo,
 

@@ -26,6 +26,12 @@ const COLUMNS: Column[] = [
     value: (row) => row.errors / row.count,
     text: (row) => percent(row.errors, row.count),
   },
+  {
+    id: "apdex",
+    title: () => "Apdex",
+    value: (row) => row.apdex ?? 1,
+    text: (row) => (row.apdex === null ? "–" : number(row.apdex, 2)),
+  },
   { id: "p50", title: () => "p50", value: (row) => row.p50_us, text: (row) => duration(row.p50_us) },
   { id: "p95", title: () => "p95", value: (row) => row.p95_us, text: (row) => duration(row.p95_us) },
   { id: "p99", title: () => "p99", value: (row) => row.p99_us, text: (row) => duration(row.p99_us) },
