@@ -12,6 +12,7 @@ mod events;
 mod handover;
 mod import;
 mod logging;
+mod reports;
 mod run;
 mod running;
 

@@ -13,7 +13,7 @@ pub(crate) const SEOUL: &str = "Asia/Seoul";
 /// A time zone by name.
 #[derive(Debug, Clone)]
 pub struct Zone {
-    zone: TimeZone,
+    pub(crate) zone: TimeZone,
     name: String,
 }
 
@@ -142,7 +142,7 @@ impl Zone {
     }
 }
 
-fn midnight(day: &Zoned) -> Option<u64> {
+pub(crate) fn midnight(day: &Zoned) -> Option<u64> {
     let midnight = day.start_of_day().ok()?.timestamp().as_microsecond();
     Some(u64::try_from(midnight).unwrap_or(0))
 }

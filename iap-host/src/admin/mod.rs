@@ -25,6 +25,7 @@ mod telemetry;
 mod timeline;
 mod upstreams;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +36,7 @@ use axum::response::Json;
 use axum::routing::{delete, get, post};
 use iap_apm::{Apm, Exporter};
 use iap_core::Process;
+use iap_ops::notify::Message;
 use iap_ops::{Assistant, Live};
 use iap_session::Sessions;
 use iap_session::audience::AudienceView;
@@ -95,6 +97,9 @@ pub(crate) struct Facts {
     /// Within this time a request satisfies.
     #[serde(skip)]
     apdex: Duration,
+    /// Where reports are kept.
+    #[serde(skip)]
+    reports: PathBuf,
 }
 
 impl Facts {
@@ -121,6 +126,7 @@ impl Facts {
             apm,
             routes: routes.collect(),
             apdex: config.apm.apdex.0,
+            reports: config.reports.directory.clone(),
         }
     }
 }
@@ -205,6 +211,18 @@ impl AdminState {
         self.0.telemetry.clone()
     }
 
+    /// Who makes reports; `None` without the APM.
+    pub(crate) fn assistant(&self) -> Option<Assistant> {
+        self.0.assistant.clone()
+    }
+
+    /// Sends a message by channels of the alerts.
+    pub(crate) fn send(&self, channels: &[String], message: Message) {
+        if let Some(desk) = self.0.desk.load_full() {
+            desk.outbox.send(channels, message);
+        }
+    }
+
     /// Makes incidents visible.
     pub(crate) fn set_detection(&self, detection: Option<Detection>) {
         self.0.detection.store(detection.map(Arc::new));
@@ -254,6 +272,8 @@ pub(crate) fn router(state: AdminState) -> Router {
         .route("/api/incidents/{id}/ack", post(incidents::acknowledge))
         .route("/api/changes", post(incidents::changed))
         .route("/api/ask", get(ask::ask))
+        .route("/api/reports", get(report::kept))
+        .route("/api/reports/kept/{file}", get(report::one))
         .route("/api/reports/{kind}", get(report::report))
         .route("/api/config/reload", post(reload::reload))
         .route("/api/upstreams", get(upstreams::list))

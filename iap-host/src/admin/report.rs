@@ -1,18 +1,22 @@
 //! Reports of the assistant.
 
+use std::path::PathBuf;
+
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderName, header};
 use iap_apm::Window;
-use iap_core::{Clock, SystemClock};
+use iap_core::{Clock, Error, Kind, Origin, SystemClock};
 use iap_ops::report::{html, markdown};
 use iap_ops::{Language, ReportKind};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::AdminState;
 use super::ask::{Lang, assistant, unreadable};
 use super::error::{ApiError, ApiResult};
 use super::params::Params;
+use crate::reports;
 
 /// The time of a report that names none, in seconds: a week.
 const DEFAULT_WINDOW_S: u64 = 7 * 24 * 3_600;
@@ -74,6 +78,11 @@ pub(super) async fn report(
         Format::Md => ("text/markdown; charset=utf-8", markdown(&report, base)),
         Format::Html => ("text/html; charset=utf-8", html(&report, base)),
     };
+    Ok(page(content, text))
+}
+
+/// A document that loads and runs nothing.
+fn page(content: &'static str, text: String) -> Response {
     let headers: [(HeaderName, &str); 3] = [
         (header::CONTENT_TYPE, content),
         (
@@ -82,5 +91,31 @@ pub(super) async fn report(
         ),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, text).into_response())
+    (headers, text).into_response()
+}
+
+/// The reports that were made by themselves.
+pub(super) async fn kept(State(state): State<AdminState>) -> ApiResult<Json<Value>> {
+    let directory = directory(&state)?;
+    let listed = tokio::task::spawn_blocking(move || reports::list(&directory)).await;
+    match listed {
+        Ok(Ok(reports)) => Ok(Json(json!({ "reports": reports }))),
+        _ => Err(Error::new(Kind::Unavailable, Origin::Internal, "the reports cannot be read now").into()),
+    }
+}
+
+/// One of them.
+pub(super) async fn one(State(state): State<AdminState>, Path(file): Path<String>) -> ApiResult<Response> {
+    let directory = directory(&state)?;
+    let read = tokio::task::spawn_blocking(move || reports::read(&directory, &file)).await;
+    let text = read.ok().flatten().ok_or_else(|| ApiError::not_found("there is no such report"))?;
+    Ok(page("text/html; charset=utf-8", text))
+}
+
+fn directory(state: &AdminState) -> ApiResult<PathBuf> {
+    let facts = state.0.facts.load();
+    facts
+        .as_ref()
+        .map(|facts| facts.reports.clone())
+        .ok_or_else(|| ApiError::not_found("there are no reports yet"))
 }

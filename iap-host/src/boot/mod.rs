@@ -47,6 +47,7 @@ use crate::alerts::RunningDesk;
 use crate::config::{ApmConfig, Config, Environment, Rate};
 use crate::detection::Detection;
 use crate::handover;
+use crate::reports::Reports;
 
 /// How long a collector may take for what is left at the end.
 const EXPORT_AT_END: Duration = Duration::from_secs(5);
@@ -105,12 +106,18 @@ pub(crate) struct Platform {
     runtime: Handle,
     pub(crate) addresses: Addresses,
     pub(crate) apm: Option<Apm>,
-    exporter: Option<Arc<Exporter>>,
-    desk: Option<RunningDesk>,
-    detection: Option<Detection>,
+    observers: Observers,
     readiness: admin::Readiness,
     /// Dropped with the rest.
     _watch: Option<Watch>,
+}
+
+/// What looks at what was recorded, and tells others of it.
+struct Observers {
+    exporter: Option<Arc<Exporter>>,
+    desk: Option<RunningDesk>,
+    detection: Option<Detection>,
+    reports: Option<Reports>,
 }
 
 /// Where the platform listens; ports of 0 are resolved.
@@ -215,10 +222,8 @@ pub(crate) async fn boot(
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
-    let exporter = start_export(&config.apm, apm.as_ref(), environment, &state, &runtime)?;
-    let desk = start_desk(config, environment, apm.as_ref(), core.as_ref(), (None, &runtime))?;
-    state.set_desk(desk.as_ref());
-    let detection = start_detection(&config.apm, apm.as_ref(), &state, &runtime).await?;
+    let observers =
+        Observers::start(config, environment, apm.as_ref(), core.as_ref(), (&state, &runtime)).await?;
     readiness.set(true);
     Ok(Platform {
         _watch: start_watch(&config.apm.runtime, apm.as_ref(), &state, &gateway, &runtime),
@@ -236,11 +241,28 @@ pub(crate) async fn boot(
         runtime,
         addresses,
         apm,
-        exporter,
-        desk,
-        detection,
+        observers,
         readiness,
     })
+}
+
+impl Observers {
+    /// Starts those that the settings want.
+    async fn start(
+        config: &Config,
+        environment: &Environment,
+        apm: Option<&Apm>,
+        sessions: Option<&SessionCore>,
+        (state, runtime): (&AdminState, &Handle),
+    ) -> Result<Self, BootError> {
+        let exporter = start_export(&config.apm, apm, environment, state, runtime)?;
+        let desk = start_desk(config, environment, apm, sessions, (None, runtime))?;
+        state.set_desk(desk.as_ref());
+        let shared = sessions.and_then(|core| core.redis.clone());
+        let reports = Reports::start(config, state, shared, runtime);
+        let detection = start_detection(&config.apm, apm, state, runtime).await?;
+        Ok(Self { exporter, desk, detection, reports })
+    }
 }
 
 fn start_otlp(
@@ -295,7 +317,7 @@ impl Platform {
         if let Some(sessions) = &mut self.sessions {
             sessions.snapshot = None;
         }
-        if let Some(detection) = &self.detection {
+        if let Some(detection) = &self.observers.detection {
             detection.stop();
         }
     }
@@ -326,12 +348,12 @@ impl Platform {
         if let Some(events) = &self.events {
             events.flush(Duration::from_secs(1)).await;
         }
-        if let Some(detection) = &self.detection {
+        if let Some(detection) = &self.observers.detection {
             detection.stop();
         }
         // They may use what is inside until their end.
         self.processes.stop().await;
-        if let (Some(exporter), Some(apm)) = (&self.exporter, &self.apm) {
+        if let (Some(exporter), Some(apm)) = (&self.observers.exporter, &self.apm) {
             // What was recorded last goes along.
             let _ = apm.flush().await;
             exporter.stop(EXPORT_AT_END).await;

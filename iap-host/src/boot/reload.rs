@@ -7,6 +7,7 @@
 //! | the rest of a route with `rate_limits` | limits that are the same go on, by the route's name |
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
 //! | `admin.hosts`, `log.level` | swapped |
+//! | `reports` | the new schedules |
 //! | `alerts` | the new rules go on with what the old ones have found |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
 
@@ -23,6 +24,7 @@ use super::{BootError, Platform, failed};
 use crate::admin::Facts;
 use crate::config::{Config, Environment};
 use crate::logging;
+use crate::reports::Reports;
 
 impl Platform {
     /// Takes over a checked configuration. Returns the sections that have changed. On an error nothing
@@ -63,7 +65,7 @@ impl Platform {
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
         let desk = match has("alerts") {
             true => {
-                let before = self.desk.as_ref().map(|running| &*running.desk);
+                let before = self.observers.desk.as_ref().map(|running| &*running.desk);
                 let (apm, sessions) = (self.apm.as_ref(), self.sessions.as_ref());
                 Some(start_desk(&new, environment, apm, sessions, (before, &self.runtime))?)
             }
@@ -78,7 +80,7 @@ impl Platform {
         // From here on nothing can fail.
         if let Some(desk) = desk {
             self.admin.set_desk(desk.as_ref());
-            self.desk = desk;
+            self.observers.desk = desk;
         }
         self.auth = auth;
         self.upstreams = upstreams;
@@ -89,6 +91,10 @@ impl Platform {
         self.addresses.http = self.gateway.server.addresses()[0];
         self.addresses.https = self.gateway.server.addresses().get(1).copied();
         self.admin.publish(Facts::new(&new, self.addresses));
+        if has("reports") || has("alerts") {
+            let shared = self.sessions.as_ref().and_then(|core| core.redis.clone());
+            self.observers.reports = Reports::start(&new, &self.admin, shared, &self.runtime);
+        }
         self.config = new;
         Ok(changed)
     }
@@ -155,6 +161,7 @@ fn changes(old: &Config, new: &Config) -> Vec<&'static str> {
         ("admin", old.admin != new.admin),
         ("log", old.log != new.log),
         ("alerts", old.alerts != new.alerts),
+        ("reports", old.reports != new.reports),
         ("upstreams", old.upstreams != new.upstreams),
         ("routes", old.routes != new.routes),
     ];

@@ -25,6 +25,11 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     config.apm.check().map_err(|message| Problem { route: None, message })?;
     let routes = config.routes.iter().map(|route| route.name.as_str()).collect();
     config.alerts.check(&routes).map_err(|message| Problem { route: None, message })?;
+    let channels = config.alerts.channels.keys().map(String::as_str).collect();
+    config.reports.check(&channels).map_err(|message| Problem { route: None, message })?;
+    if !config.reports.schedules.is_empty() && !config.apm.enabled {
+        return general("reports.schedules: they are made of what apm records, which is switched off");
+    }
     if !config.alerts.rules.is_empty() && !config.apm.enabled {
         return general("alerts.rules: they are judged by what apm records, which is switched off");
     }

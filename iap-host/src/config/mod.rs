@@ -16,6 +16,7 @@ mod observed;
 mod parse;
 mod process;
 mod redis;
+mod reports;
 mod route;
 mod rules;
 mod runtime;
@@ -44,6 +45,7 @@ pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
 pub(crate) use parse::parse;
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
+pub(crate) use reports::ReportsConfig;
 pub(crate) use route::{Builtin, RouteConfig};
 pub(crate) use rules::AuthConfig;
 pub(crate) use runtime::RuntimeConfig;
@@ -65,6 +67,7 @@ pub(crate) struct Config {
     pub(crate) sessions: SessionsConfig,
     pub(crate) apm: ApmConfig,
     pub(crate) alerts: AlertsConfig,
+    pub(crate) reports: ReportsConfig,
     pub(crate) log: LogConfig,
     /// Upstreams that routes refer to by name.
     pub(crate) upstreams: BTreeMap<String, UpstreamConfig>,

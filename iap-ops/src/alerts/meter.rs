@@ -69,27 +69,7 @@ impl Meter {
     ) -> Result<Values, HistoryError> {
         let window = Window::last(micros(rule.over), now_us);
         match &rule.signal {
-            Signal::Metric { name, service, function, filter, by } => {
-                let query = MetricQuery {
-                    step_us: window.length_us().max(1),
-                    service: service.clone(),
-                    function: *function,
-                    filter: filter.clone().into_iter().collect(),
-                    by: by.clone(),
-                    ..MetricQuery::new(name.as_str(), window)
-                };
-                let answer = history.metric(&query).await?;
-                let groups = answer.groups.into_iter();
-                let mut values: Values = groups
-                    .map(|group| {
-                        (group.labels.into_iter().collect(), group.values.first().copied().flatten())
-                    })
-                    .collect();
-                if values.is_empty() && by.is_empty() {
-                    values.push((Group::new(), None));
-                }
-                Ok(values)
-            }
+            Signal::Metric { .. } => metric(&rule.signal, history, window).await,
             Signal::Route { route, measure: measure @ (Measure::P50 | Measure::P95 | Measure::P99) } => {
                 let stats = self.stats(history, window).await?;
                 let wanted =
@@ -121,24 +101,25 @@ impl Meter {
             }
             Signal::Burn { route, objective, faster_than } => {
                 let short = Window::last(window.length_us() / 12, now_us);
-                let (long, short) =
-                    (self.counted(history, window).await?, self.counted(history, short).await?);
-                let allowed = 1.0 - objective / 100.0;
-                let burn = |counts: &RouteCounts| {
-                    let good = match faster_than {
-                        Some(limit) => self.within(counts, *limit),
-                        None => counts.count - counts.errors,
-                    };
-                    (counts.count - good) as f64 / counts.count as f64 / allowed
-                };
-                let values = long.iter().filter(|counts| matches(route, counts)).map(|counts| {
-                    let now = short.iter().find(|short| short.route == counts.route && short.count > 0);
+                let windows = [self.counted(history, window).await?, self.counted(history, short).await?];
+                let burn = |counts: &RouteCounts| self.burn(counts, *objective, *faster_than);
+                let values = windows[0].iter().filter(|counts| matches(route, counts)).map(|counts| {
+                    let now = windows[1].iter().find(|short| short.route == counts.route && short.count > 0);
                     let enough = counts.count >= rule.min_requests.max(1);
                     (of(&counts.route), now.filter(|_| enough).map(|now| burn(now).min(burn(counts))))
                 });
                 Ok(named(route, values.collect(), None))
             }
         }
+    }
+
+    /// How much faster than allowed a budget is used up.
+    fn burn(&self, counts: &RouteCounts, objective: f64, faster_than: Option<Duration>) -> f64 {
+        let good = match faster_than {
+            Some(limit) => self.within(counts, limit),
+            None => counts.count.saturating_sub(counts.errors),
+        };
+        counts.count.saturating_sub(good) as f64 / counts.count.max(1) as f64 / (1.0 - objective / 100.0)
     }
 
     /// A transaction that shows what a rule has found.
@@ -204,6 +185,27 @@ impl Meter {
     fn apdex(&self, counts: &RouteCounts, fast: Duration) -> f64 {
         counts.apdex(self.within(counts, fast), self.within(counts, fast * 4))
     }
+}
+
+/// The values of a metric, for each group that is told apart.
+async fn metric(signal: &Signal, history: &dyn History, window: Window) -> Result<Values, HistoryError> {
+    let Signal::Metric { name, service, function, filter, by } = signal else { return Ok(Values::new()) };
+    let query = MetricQuery {
+        step_us: window.length_us().max(1),
+        service: service.clone(),
+        function: *function,
+        filter: filter.clone().into_iter().collect(),
+        by: by.clone(),
+        ..MetricQuery::new(name.as_str(), window)
+    };
+    let groups = history.metric(&query).await?.groups.into_iter();
+    let mut values: Values = groups
+        .map(|group| (group.labels.into_iter().collect(), group.values.first().copied().flatten()))
+        .collect();
+    if values.is_empty() && by.is_empty() {
+        values.push((Group::new(), None));
+    }
+    Ok(values)
 }
 
 /// The limits that some rule asks for.

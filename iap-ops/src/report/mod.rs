@@ -2,6 +2,7 @@
 
 mod html;
 mod markdown;
+mod schedule;
 mod svg;
 
 use std::fmt;
@@ -11,6 +12,7 @@ use iap_apm::Window;
 
 pub use self::html::html;
 pub use self::markdown::markdown;
+pub use self::schedule::{Due, Period, Schedule};
 use crate::facts::Facts;
 use crate::question::{Intent, Language};
 use crate::zone::Zone;
@@ -43,7 +45,8 @@ impl ReportKind {
         }
     }
 
-    pub(crate) fn title(self, language: Language) -> &'static str {
+    /// The title of such a report.
+    pub fn title(self, language: Language) -> &'static str {
         let (korean, english) = match self {
             Self::Executive => ("운영 현황 보고서", "Executive report"),
             Self::Incident => ("장애 보고서", "Incident report"),
