@@ -13,7 +13,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 /// A host that receives, always at the same port and into the same history.
 fn receiver(port: u16, history: &Path) -> Host {
     let history = history.display();
-    let apm = format!("apm: {{otlp: '127.0.0.1:{port}', history: '{history}', keep: all}}\n");
+    // What it sees of itself would be counted with what is sent.
+    let own = "runtime: {enabled: false}, detection: {enabled: false}";
+    let apm = format!("apm: {{otlp: '127.0.0.1:{port}', history: '{history}', keep: all, {own}}}\n");
     let listen = "server: {listen: 127.0.0.1:0}\nadmin: {listen: 127.0.0.1:0}\nlog: {format: json}\n";
     Host::start_with(&format!("{listen}{apm}sessions: {{enabled: false}}\n"))
 }
@@ -41,7 +43,11 @@ async fn points(history: &Path) -> u64 {
     let mut found = HashSet::new();
     for entry in std::fs::read_dir(history).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "db") {
+        if !path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with("apm-") && name.ends_with(".db"))
+        {
             continue;
         }
         let options = SqliteConnectOptions::new().filename(&path).read_only(true);
