@@ -14,6 +14,7 @@ use fred::util::redis_keyslot;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::record::millis;
 
+use super::args::Args;
 use super::asking::Asking;
 use super::config::RedisConfig;
 use super::durable::Durable;
@@ -142,9 +143,9 @@ impl Connection {
         &self,
         script: &Script,
         key: &str,
-        args: Vec<Value>,
+        args: impl Into<Args>,
     ) -> Result<Vec<String>, StoreError> {
-        self.run(script, key, args, true).await
+        self.run_in_time(script, key, args.into(), true).await
     }
 
     /// The same for what may be lost: replicas are not waited for.
@@ -152,21 +153,44 @@ impl Connection {
         &self,
         script: &Script,
         key: &str,
-        args: Vec<Value>,
+        args: impl Into<Args>,
     ) -> Result<Vec<String>, StoreError> {
-        self.run(script, key, args, false).await
+        self.run_in_time(script, key, args.into(), false).await
+    }
+
+    async fn run_in_time(
+        &self,
+        script: &Script,
+        key: &str,
+        mut args: Args,
+        confirmed: bool,
+    ) -> Result<Vec<String>, StoreError> {
+        for _ in 0..2 {
+            let reply = self.run(script, key, &mut args, confirmed).await?;
+            match (reply[0].as_str(), reply.get(1).and_then(|now_ms| now_ms.parse().ok())) {
+                // Another server has taken over, whose clock shows something else.
+                ("late", Some(now_ms)) => self.observe(now_ms),
+                _ => return Ok(reply),
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::Unavailable, "the write came too late to the server"))
     }
 
     async fn run(
         &self,
         script: &Script,
         key: &str,
-        args: Vec<Value>,
+        args: &mut Args,
         confirmed: bool,
     ) -> Result<Vec<String>, StoreError> {
-        match self.script_once(script, key, &args, confirmed).await {
+        // As long as an attempt is waited for.
+        let wait = self.durable.as_ref().filter(|_| confirmed).map_or(Duration::ZERO, |all| all.quorum.wait);
+        let patience_ms = millis(self.command_timeout + wait);
+        let first = args.until(self.now_ms().saturating_add(patience_ms));
+        match self.script_once(script, key, first, confirmed).await {
             Err(error) if error.kind() == StoreErrorKind::Ambiguous => {
-                self.script_once(script, key, &args, confirmed).await.map_err(|again| match again.kind() {
+                let again = args.until(self.now_ms().saturating_add(patience_ms));
+                self.script_once(script, key, again, confirmed).await.map_err(|again| match again.kind() {
                     // Whatever the second answer was, the first one may have taken effect.
                     StoreErrorKind::Unavailable => error,
                     _ => again,

@@ -143,7 +143,7 @@ impl RedisStore {
     /// Takes some of what is due; nobody else is given it for a while.
     pub(super) async fn claim(&self) -> Result<Vec<String>, StoreError> {
         let args = [MARGIN_MS.to_string(), SWEEP.to_string(), LEASE_MS.to_string()];
-        let args = args.into_iter().map(Value::from).collect();
+        let args: Vec<Value> = args.into_iter().map(Value::from).collect();
         let mut reply = self.connection.script_unconfirmed(&CLAIM_SCRIPT, &self.events_key(), args).await?;
         self.note_time(reply.first());
         reply.remove(0);

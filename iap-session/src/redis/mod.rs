@@ -20,6 +20,7 @@
 //! operation id, then by [`Ambiguous`](crate::StoreErrorKind::Ambiguous). Redis replicates
 //! asynchronously: a failover may lose the last acknowledged writes, unless [`Consistency`] is strong.
 
+mod args;
 mod asking;
 mod audience;
 mod claim;
@@ -58,6 +59,7 @@ use crate::record::{Created, Loaded, Op, Record};
 use crate::store::{BoxFuture, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
 use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
+use args::Args;
 use codec::{Stored, corrupt, encode_value};
 use connection::{Connection, Reads};
 use measure::{Op as Timed, RedisMetrics};
@@ -168,7 +170,10 @@ impl RedisStore {
             if commit.logout { "1" } else { "0" }.into(),
             self.limits.attributes.to_string().into(),
             self.limits.session_bytes.to_string().into(),
+            // Until when: told for each attempt.
+            "0".into(),
         ];
+        let deadline = args.len() - 1;
         let changes = changes.into_iter().map(|(name, value)| {
             let kind = if value.is_some() { "s" } else { "d" };
             (kind, name, value.unwrap_or_default())
@@ -176,7 +181,9 @@ impl RedisStore {
         for (kind, name, value) in tests.into_iter().chain(changes) {
             args.extend([kind.into(), name.into(), value.into()]);
         }
-        let reply = self.on_session(&scripts::COMMIT_SCRIPT, key, args, Replicas::Confirm).await?;
+        let reply = self
+            .on_session(&scripts::COMMIT_SCRIPT, key, Args::in_time(args, deadline), Replicas::Confirm)
+            .await?;
         self.note_time(reply.get(2));
         if let (Some(user), Some(handle)) = (reply.get(3), reply.get(4))
             && !handle.is_empty()
@@ -214,10 +221,10 @@ impl RedisStore {
         &self,
         script: &fred::types::scripts::Script,
         key: SessionKey,
-        args: Vec<Value>,
+        args: impl Into<Args>,
         replicas: Replicas,
     ) -> Result<Vec<String>, StoreError> {
-        let mut key = key;
+        let (mut key, args) = (key, args.into());
         for _ in 0..MAX_HOPS {
             let (name, args) = (self.session_key(&key), args.clone());
             let reply = match replicas {

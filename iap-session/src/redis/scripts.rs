@@ -98,12 +98,14 @@ if stop then return stop end
 local writes = m[10] or ''
 local done = replayed(ARGV[1], writes)
 if done then note() return {'ok', done, int(now)} end
+-- Whoever sent it has given up by now, and perhaps written something newer.
+if now > tonumber(ARGV[6]) then return {'late', int(now)} end
 local version = m[2]
 if ARGV[2] ~= '' and tonumber(ARGV[2]) ~= version then return {'conflict'} end
 local n, b = m[6], m[7]
 local tests = {t = true, n = true}
 local set, drop = {}, {}
-for i = 6, #ARGV, 3 do
+for i = 7, #ARGV, 3 do
   local name = 'a:' .. ARGV[i + 1]
   if tests[ARGV[i]] then
     local wanted = ARGV[i] == 't' and ARGV[i + 2]

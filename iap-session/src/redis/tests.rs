@@ -72,6 +72,40 @@ async fn of_all_who_claim_something_one_is_first_for_a_while() {
     }
 }
 
+/// A client sends what it has queued when it is connected again, though whoever wrote it has gone on.
+#[tokio::test]
+async fn a_write_that_was_given_up_takes_no_effect_later() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let key = store.create(NewSession::new(Expiry::default())).await.unwrap().record.key;
+    let name = store.session_key(&key);
+    let args = |until_ms: u64| -> Vec<Value> {
+        let texts = [
+            OpId::random().to_string(),
+            String::new(),
+            "0".into(),
+            "9".into(),
+            "999".into(),
+            until_ms.to_string(),
+        ];
+        texts.into_iter().chain(["s", "a", "j1"].map(str::to_owned)).map(Value::from).collect()
+    };
+    let late = args(store.connection.now_ms() - 1);
+    let late = store.connection.script(&scripts::COMMIT_SCRIPT, &name, late).await.unwrap_err();
+    assert_eq!(late.kind(), StoreErrorKind::Unavailable, "{late}");
+    let Some(Loaded::Found { record, .. }) = store.load(key, None).await.unwrap() else {
+        panic!("not found")
+    };
+    assert_eq!((record.version, record.attributes.len()), (1, 0));
+    // A server whose clock shows something else, by far, is believed at once.
+    for shown in [store.connection.now_ms() - 3_600_000, store.connection.now_ms() + 3_600_000] {
+        store.connection.observe(shown);
+        let ops = vec![Op::Set("a".into(), json!(shown))];
+        let commit = Commit { op: OpId::random(), ops, expected: None, logout: false };
+        store.commit(key, commit).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn sessions_outlive_a_gateway() {
     let server = RedisServer::start();
