@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
@@ -18,7 +19,9 @@ pub(super) const HOUR_MS: u64 = 3_600_000;
 /// How much later than a trace most of its spans have come.
 const LATE_MS: u64 = 1_800_000;
 /// How often a query is repeated that met the removal of a file.
-const CONSISTENT_TRIES: usize = 5;
+const CONSISTENT_TRIES: usize = 200;
+/// How long a query waits for one, each time.
+const REMOVAL: Duration = Duration::from_millis(5);
 
 /// Which file: the hour of arrival since the Unix epoch, and a number within the hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,8 +208,12 @@ impl Files {
     ) -> Result<T, HistoryError> {
         for _ in 0..CONSISTENT_TRIES {
             let before = self.generation.load(Ordering::Acquire);
+            if !before.is_multiple_of(2) {
+                std::thread::sleep(REMOVAL);
+                continue;
+            }
             let answer = read()?;
-            if before.is_multiple_of(2) && self.generation.load(Ordering::Acquire) == before {
+            if self.generation.load(Ordering::Acquire) == before {
                 return Ok(answer);
             }
         }

@@ -10,6 +10,7 @@
 //! at a time.
 
 mod aggregate;
+mod blocks;
 mod codec;
 mod counts;
 mod events;

@@ -6,6 +6,7 @@ use iap_core::{SpanId, TraceId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
+use super::blocks;
 use super::files::{FileId, Files};
 use super::schema::unsigned;
 use crate::error::{HistoryError, HistoryErrorKind};
@@ -165,23 +166,23 @@ impl Found {
     fn read(&mut self, files: &Files, id: FileId) -> Result<bool, HistoryError> {
         let trace_id = self.trace.trace_id;
         let room = MAX_TRACE_BYTES.saturating_sub(self.bytes);
-        let Some((summary, chunks, lines)) = files.query(id, |connection| {
+        let Some((summary, parts, lines)) = files.query(id, |connection| {
             Ok((
                 best_summary(connection, trace_id)?,
-                chunks(connection, trace_id, room)?,
+                blocks::parts(connection, trace_id, room)?,
                 lines_of(connection, trace_id)?,
             ))
         })?
         else {
             return Ok(false);
         };
-        let hit = summary.is_some() || !chunks.0.is_empty() || !lines.is_empty();
-        self.trace.truncated |= chunks.1;
+        let hit = summary.is_some() || !parts.0.is_empty() || !lines.is_empty();
+        self.trace.truncated |= parts.1;
         let rank = |row: &TransactionSummary| (row.source, row.start_us);
         self.trace.summary = self.trace.summary.take().into_iter().chain(summary).min_by_key(rank);
-        for chunk in chunks.0 {
-            self.bytes += chunk.len();
-            let spans: Vec<Span> = serde_json::from_slice(&chunk).map_err(|error| {
+        for part in parts.0 {
+            self.bytes += part.len();
+            let spans: Vec<Span> = serde_json::from_slice(&part).map_err(|error| {
                 HistoryError::new(HistoryErrorKind::Unavailable, "stored spans are damaged")
                     .with_source(error)
             })?;
@@ -207,22 +208,6 @@ fn best_summary(connection: &Connection, id: TraceId) -> rusqlite::Result<Option
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query_map([id.0], summary)?;
     rows.next().transpose()
-}
-
-/// The stored chunks of a trace, unpacked up to `room` bytes, and whether some were left out.
-fn chunks(connection: &Connection, id: TraceId, room: usize) -> rusqlite::Result<(Vec<Vec<u8>>, bool)> {
-    let sql = "SELECT length, data FROM chunks WHERE trace_id = ?";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([id.0])?;
-    let (mut chunks, mut room) = (Vec::new(), room);
-    while let Some(row) = rows.next()? {
-        let length: u32 = row.get(0)?;
-        let Some(left) = room.checked_sub(length as usize) else { return Ok((chunks, true)) };
-        room = left;
-        let data = row.get_ref(1)?.as_blob()?;
-        chunks.push(zstd::bulk::decompress(data, length as usize).map_err(conversion)?);
-    }
-    Ok((chunks, false))
 }
 
 fn lines_of(connection: &Connection, id: TraceId) -> rusqlite::Result<Vec<LogLine>> {

@@ -69,7 +69,14 @@ CREATE TABLE IF NOT EXISTS events (
 
 /// What leads from metrics to traces and from trace to trace. `elsewhere` names the traces of which a neighbouring
 /// file has transactions, and their lowest rank. `rollup` has the minutes of a file that is not written any more.
+///
+/// `parts` says where in `blocks` the spans of a trace are; earlier versions had them in `chunks`.
 const SINCE_5: &str = "
+CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, length INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS parts (
+    trace_id BLOB NOT NULL, hash INTEGER NOT NULL, block INTEGER NOT NULL, start INTEGER NOT NULL,
+    length INTEGER NOT NULL, PRIMARY KEY (trace_id, hash)
+);
 CREATE TABLE IF NOT EXISTS links (
     target BLOB NOT NULL, target_span BLOB NOT NULL, trace_id BLOB NOT NULL, span_id BLOB NOT NULL,
     start_us INTEGER NOT NULL, name TEXT NOT NULL, service TEXT NOT NULL,

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use iap_core::TraceId;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 use zstd::bulk::Compressor;
 
+use super::blocks::Blocks;
 use super::files::{FileId, Files, HOUR_MS};
 use super::seam::{self, Before, Seam};
 use super::{events, links, metrics, schema};
 use crate::error::{HistoryError, HistoryErrorKind};
-use crate::history::{Batch, TraceSpans};
+use crate::history::Batch;
 use crate::model::{LogLine, TransactionSummary};
 
 /// Batches that are committed together.
@@ -23,8 +23,6 @@ const RETAIN_EVERY: Duration = Duration::from_secs(60);
 /// Files are closed at this part of the size limit, so that removing one does not remove much.
 const FILE_SHARE: u64 = 8;
 const ZSTD_LEVEL: i32 = 1;
-/// Uncompressed bytes after which a chunk of spans is closed.
-const CHUNK: usize = 1 << 20;
 
 pub(super) enum Job {
     Append(Arc<Batch>, oneshot::Sender<Result<(), HistoryError>>),
@@ -102,7 +100,7 @@ impl Writer<'_> {
         let Self { open: Some((id, connection)), seam, compressor, .. } = self else { return Ok(()) };
         let transaction = connection.transaction()?;
         let mut range: Option<(u64, u64)> = None;
-        let mut told = Vec::new();
+        let (mut told, mut blocks) = (Vec::new(), Blocks::begin(&transaction, compressor)?);
         for batch in batches {
             let times = batch.transactions.iter().map(|row| row.start_us);
             let points = batch.metrics.iter().flat_map(|series| &series.points).map(|point| point.time_us);
@@ -114,7 +112,7 @@ impl Writer<'_> {
                 insert_at_seam(&transaction, seam.as_ref(), row, &mut told)?;
             }
             for trace in &batch.spans {
-                insert_spans(&transaction, compressor, trace)?;
+                blocks.add(trace)?;
                 links::insert(&transaction, trace)?;
             }
             batch.logs.iter().try_for_each(|line| insert_log(&transaction, line))?;
@@ -122,6 +120,7 @@ impl Writer<'_> {
             metrics::insert_exemplars(&transaction, &batch.exemplars)?;
             events::insert(&transaction, &batch.events)?;
         }
+        blocks.finish()?;
         transaction.commit()?;
         if let Some((low, high)) = range {
             files.widen(*id, low, high);
@@ -240,41 +239,6 @@ fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusq
         clamp(row.bytes_out),
         clamp(row.weight),
     ])?;
-    Ok(())
-}
-
-/// Writes spans in chunks of a bounded size, since a chunk is read whole.
-fn insert_spans(
-    connection: &Connection,
-    compressor: &mut Compressor<'_>,
-    trace: &TraceSpans,
-) -> rusqlite::Result<()> {
-    let mut json = Vec::new();
-    for span in &trace.spans {
-        json.push(if json.is_empty() { b'[' } else { b',' });
-        serde_json::to_writer(&mut json, span).map_err(conversion)?;
-        if json.len() >= CHUNK {
-            json.push(b']');
-            insert_chunk(connection, compressor, trace.trace_id, &json)?;
-            json.clear();
-        }
-    }
-    if !json.is_empty() {
-        json.push(b']');
-        insert_chunk(connection, compressor, trace.trace_id, &json)?;
-    }
-    Ok(())
-}
-
-fn insert_chunk(
-    connection: &Connection,
-    compressor: &mut Compressor<'_>,
-    trace_id: TraceId,
-    json: &[u8],
-) -> rusqlite::Result<()> {
-    let data = compressor.compress(json).map_err(conversion)?;
-    let sql = "INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3, ?4)";
-    connection.prepare_cached(sql)?.execute(params![trace_id.0, hash_of(json), json.len() as i64, data])?;
     Ok(())
 }
 
