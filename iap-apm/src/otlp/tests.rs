@@ -29,6 +29,7 @@ mod links;
 mod metrics;
 mod overload;
 mod quota;
+mod size;
 
 const T0: u64 = 1_700_000_000_000_000;
 const PROTOBUF: &str = "application/x-protobuf";

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use serde::Serialize;
 
+use super::disk::{companions, is_damage, set_aside, unlink};
 use super::long_term::{self, LongTerm};
 use super::{SqliteOptions, aggregate, schema, sqlite_error, unavailable};
 use crate::error::{HistoryError, HistoryErrorKind};
@@ -56,6 +57,8 @@ struct Known {
     /// The first and last moment in it.
     range: Option<(u64, u64)>,
     minutes: Minutes,
+    /// Whether its tables are there.
+    readable: bool,
 }
 
 /// Whether the minutes of a file are in it.
@@ -134,7 +137,7 @@ impl Files {
             _ => FileId { hour, number: 0 },
         };
         if last != Some(id) {
-            state.known.push(Known { id, range: None, minutes: Minutes::NotYet });
+            state.known.push(Known { id, range: None, minutes: Minutes::NotYet, readable: false });
         }
         id
     }
@@ -166,7 +169,20 @@ impl Files {
             let began = id.hour.saturating_mul(HOUR_MS);
             began <= to && began.saturating_add(HOUR_MS) > from
         };
-        self.all().into_iter().filter(wrote).collect()
+        self.readable().into_iter().filter(wrote).collect()
+    }
+
+    /// The tables of a file are there.
+    pub(super) fn began(&self, id: FileId) {
+        if let Some(file) = self.state.lock().known.iter_mut().find(|file| file.id == id) {
+            file.readable = true;
+        }
+    }
+
+    /// All files that can be read, newest first.
+    pub(super) fn readable(&self) -> Vec<FileId> {
+        let state = self.state.lock();
+        state.known.iter().rev().filter(|file| file.readable).map(|file| file.id).collect()
     }
 
     /// All files, newest first.
@@ -352,21 +368,6 @@ fn open_long_term(directory: &Path, options: &SqliteOptions) -> Result<LongTerm,
     opened.map_err(sqlite_error)
 }
 
-fn unlink(path: &Path) {
-    for path in companions(path) {
-        let _ = std::fs::remove_file(path);
-    }
-}
-
-/// A database file with the files that SQLite keeps next to it.
-fn companions(path: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    })
-}
-
 /// What there is in a file; `None` when it is of an unknown version.
 fn inspect(id: FileId, path: &Path) -> rusqlite::Result<Option<Known>> {
     let file = schema::open_writer(path)?;
@@ -374,20 +375,5 @@ fn inspect(id: FileId, path: &Path) -> rusqlite::Result<Option<Known>> {
         return Ok(None);
     }
     let minutes = if schema::is_rolled(&file)? { Minutes::Rolled } else { Minutes::NotYet };
-    Ok(Some(Known { id, range: schema::range(&file)?, minutes }))
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-}
-
-fn set_aside(path: &Path, error: &rusqlite::Error) {
-    tracing::warn!(file = %path.display(), %error, "a file of the history is damaged and set aside");
-    metrics::counter!("iap_apm_history_damaged_total").increment(1);
-    for path in companions(path) {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".damaged");
-        let _ = std::fs::rename(&path, aside);
-    }
+    Ok(Some(Known { id, range: schema::range(&file)?, minutes, readable: true }))
 }

@@ -35,7 +35,7 @@ pub(super) fn to(
 ) -> Result<Vec<LinkedFrom>, HistoryError> {
     let places = match near {
         Some(near) => files.near(Window::new(near.from_us, near.to_us.saturating_add(LATER_US))),
-        None => files.all(),
+        None => files.readable(),
     };
     let sql = format!("SELECT * FROM links WHERE target = ? LIMIT {MAX_OF_FILE}");
     let mut found = Vec::new();

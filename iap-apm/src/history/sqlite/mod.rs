@@ -13,6 +13,7 @@ mod aggregate;
 mod blocks;
 mod codec;
 mod counts;
+mod disk;
 mod events;
 mod files;
 mod links;

@@ -123,7 +123,7 @@ pub(super) fn trace(
     {
         return Ok(Some(trace));
     }
-    trace_in(files, trace_id, &files.all())
+    trace_in(files, trace_id, &files.readable())
 }
 
 fn trace_in(files: &Files, trace_id: TraceId, places: &[FileId]) -> Result<Option<Trace>, HistoryError> {

@@ -155,6 +155,7 @@ impl Writer<'_> {
                 };
                 self.to_roll = true;
                 let open = (id, schema::open_writer(&path(id))?);
+                self.files.began(id);
                 self.files.retain(Some(id));
                 open
             }

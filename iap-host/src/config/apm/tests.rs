@@ -55,7 +55,7 @@ fn what_is_wrong_with_an_export_is_named() {
         ("apm: {otlp_tokens: [{services: [shop]}]}", "missing field `secret`"),
         ("apm: {otlp_tokens: [{secret: {env: T}, services: ['']}]}", "has no name"),
         ("apm: {otlp_quota: {spans: 0/s}}", "larger than zero"),
-        ("apm: {otlp_quota: {spans: 100}}", "apm.otlp_quota"),
+        ("apm: {otlp_quota: {spans: 100}}", "is not a rate"),
         ("apm: {rollups: {minute: 20d}}", "apm.rollups: coarser figures"),
         ("apm: {rollups: {day: 20d}}", "unknown field"),
     ] {

@@ -75,3 +75,14 @@ async fn an_old_trace_opens_few_files() {
     }
     assert_eq!(history.trace_near(trace_id(99), near).await.expect("readable"), None);
 }
+
+#[tokio::test]
+async fn a_file_that_is_being_begun_is_not_read() {
+    let history = history();
+    // The writer names it before its tables are there.
+    history.owned.get().expect("ours").files.current(false);
+    assert_eq!(history.trace(trace_id(1)).await.expect("readable"), None);
+    assert_eq!(history.linked_from(trace_id(1), None).await.expect("readable"), []);
+    history.append(batch(vec![summary(1, T0, 5)])).await.expect("kept");
+    assert!(history.trace(trace_id(1)).await.expect("readable").is_some());
+}
