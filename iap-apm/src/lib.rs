@@ -70,6 +70,7 @@
 mod active;
 mod apm;
 pub mod bridge;
+mod builder;
 mod collector;
 mod error;
 mod exemplars;
@@ -95,14 +96,15 @@ mod ticks;
 mod timeline;
 pub mod tower_layer;
 
-pub use apm::{Apm, ApmBuilder};
+pub use apm::Apm;
 pub use bridge::ApmLayer;
+pub use builder::ApmBuilder;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 pub use export::{ExportProtocol, ExportSettings, Exporter};
 pub use history::{
     Batch, EventQuery, History, LogQuery, MetricAnswer, MetricFunction, MetricGroup, MetricInfo,
-    MetricNamesQuery, MetricQuery, Order, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions,
-    StatusFilter, TraceSpans, TransactionPage, TransactionQuery,
+    MetricNamesQuery, MetricQuery, Order, Rollups, SeriesExemplars, SeriesPoints, SeriesQuery, SqliteHistory,
+    SqliteOptions, StatusFilter, TraceSpans, TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
 pub use in_flight::Interrupted;
@@ -111,11 +113,11 @@ pub use live::{
     ActiveRoute, ActiveTransaction, ActiveView, BANDS_US, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints,
 };
 pub use model::{
-    EventKind, LogLine, MetricKind, MetricPoint, MetricSeries, MetricValue, RouteCounts, RouteStats,
-    SeriesPoint, Source, Span, SpanKind, SpanNode, SpanStatus, Temporality, TimelineEvent, Trace, TraceTree,
-    TransactionSummary, UNROUTED, Window,
+    EventKind, LinkedFrom, LogLine, MetricExemplar, MetricKind, MetricPoint, MetricSeries, MetricValue,
+    RouteCounts, RouteStats, SeriesPoint, Source, Span, SpanKind, SpanLink, SpanNode, SpanStatus,
+    Temporality, TimelineEvent, Trace, TraceTree, TransactionSummary, UNROUTED, Window,
 };
-pub use otlp::OtlpService;
+pub use otlp::{OtlpQuota, OtlpService, OtlpToken};
 pub use record::Dropped;
 pub use runtime::{RuntimeSampler, RuntimeSettings, RuntimeView, Watched, WatchedProcess};
 pub use tower_layer::ApmTowerLayer;

@@ -5,7 +5,7 @@ const STEPS: u64 = 32;
 const STEP_BITS: u32 = STEPS.trailing_zeros();
 
 /// Counts durations in buckets that are at most 1/32 of their value wide.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sketch {
     buckets: Vec<u32>,
     count: u64,
@@ -55,6 +55,56 @@ impl Sketch {
         self.max
     }
 
+    /// Adds all that another has: as if its values had been added here.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if self.buckets.len() < other.buckets.len() {
+            self.buckets.resize(other.buckets.len(), 0);
+        }
+        for (count, more) in self.buckets.iter_mut().zip(&other.buckets) {
+            *count = count.saturating_add(*more);
+        }
+        self.count = self.count.saturating_add(other.count);
+        self.total = self.total.saturating_add(other.total);
+        self.max = self.max.max(other.max);
+    }
+
+    /// How many values are not above a limit, told by their buckets.
+    pub(crate) fn within(&self, limit: u64) -> u64 {
+        self.buckets
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| middle(*at) <= limit)
+            .map(|(_, n)| u64::from(*n))
+            .sum()
+    }
+
+    /// To be stored: numbers of seven bits a byte, the buckets without those that are empty.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        [self.count, self.total, self.max].into_iter().for_each(|number| write_number(&mut bytes, number));
+        let mut next = 0;
+        for (at, count) in self.buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
+            write_number(&mut bytes, (at - next) as u64);
+            write_number(&mut bytes, u64::from(*count));
+            next = at + 1;
+        }
+        bytes
+    }
+
+    /// What was stored; `None` when it is damaged.
+    pub(crate) fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let mut number = || read_number(&mut bytes);
+        let mut sketch = Self { buckets: Vec::new(), count: number()?, total: number()?, max: number()? };
+        while !bytes.is_empty() {
+            let gap = usize::try_from(read_number(&mut bytes)?).ok()?;
+            let at = sketch.buckets.len().checked_add(gap).filter(|at| *at <= bucket(u64::MAX))?;
+            let count = u32::try_from(read_number(&mut bytes)?).ok()?;
+            sketch.buckets.resize(at, 0);
+            sketch.buckets.push(count);
+        }
+        Some(sketch)
+    }
+
     /// Makes what was added until now count half.
     pub(crate) fn halve(&mut self) {
         self.buckets.iter_mut().for_each(|count| *count /= 2);
@@ -67,6 +117,27 @@ impl Sketch {
         self.buckets.fill(0);
         (self.count, self.total, self.max) = (0, 0, 0);
     }
+}
+
+fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn read_number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(first & 0x7f) << shift;
+        if *first < 0x80 {
+            return Some(number);
+        }
+    }
+    None
 }
 
 fn bucket(value: u64) -> usize {
@@ -112,6 +183,31 @@ mod tests {
         assert_eq!((sketch.percentile(50), sketch.percentile(95), sketch.percentile(100)), (30, 57, 60));
         sketch.clear();
         assert_eq!((sketch.count(), sketch.percentile(50)), (0, 0));
+    }
+
+    #[test]
+    fn merged_and_stored_it_is_what_it_was() {
+        let (mut all, mut parts) = (Sketch::default(), [Sketch::default(), Sketch::default()]);
+        for n in 0..4_000_u64 {
+            let value = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n % 64);
+            all.add_many(value, n % 3);
+            parts[(n % 2) as usize].add_many(value, n % 3);
+        }
+        let [mut merged, other] = parts.map(|part| Sketch::from_bytes(&part.to_bytes()).expect("as written"));
+        merged.merge(&other);
+        merged.buckets.resize(all.buckets.len(), 0);
+        assert_eq!(merged, all);
+        assert_eq!(merged.within(u64::MAX), all.count());
+        assert_eq!(Sketch::from_bytes(&Sketch::default().to_bytes()), Some(Sketch::default()));
+        let bytes = other.to_bytes();
+        for end in 0..bytes.len().min(40) {
+            // Whatever is missing: no panic, and never more than there was.
+            let cut = Sketch::from_bytes(&bytes[..end]);
+            assert!(cut.is_none_or(|cut| cut.within(u64::MAX) <= other.count()));
+        }
+        for damaged in [[0xff; 24].as_slice(), &[0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x7f, 1]] {
+            assert_eq!(Sketch::from_bytes(damaged), None);
+        }
     }
 
     #[test]

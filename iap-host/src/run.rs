@@ -73,7 +73,7 @@ enum Origin<'a> {
 fn serve(config: Config, environment: &Environment, origin: Origin<'_>) -> Result<ExitCode, BoxError> {
     let sockets = handover::inherited()?;
     let mut temporary = None;
-    let open = || boot::open_apm(&config, handover::takes_over(), &mut temporary);
+    let open = || boot::open_apm(&config, environment, handover::takes_over(), &mut temporary);
     let apm = logging::early(&config.log, open)??;
     logging::init(&config.log, apm.as_ref())?;
     // Applications, admin and background work run here; connections have runtimes of their own.

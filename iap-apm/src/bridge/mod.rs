@@ -192,6 +192,7 @@ where
             error,
             attributes: open.fields.values,
             events: Vec::new(),
+            links: Vec::new(),
             dropped: open.fields.dropped,
         };
         self.hooks.shared.rings.push(Record::Span { trace_id: open.trace_id, span: Box::new(recorded) });

@@ -58,6 +58,7 @@ pub(super) fn span(fields: &Fields, parent: SpanId, now_us: u64, service: &str) 
         error: None,
         attributes,
         events: Vec::new(),
+        links: Vec::new(),
         dropped: 0,
     })
 }

@@ -138,6 +138,7 @@ pub(super) fn stage(shared: &Shared, record: StageRecord) -> Span {
         error: record.error.map(|text| cut_owned(text.into_owned(), MAX_TEXT)),
         attributes,
         events: Vec::new(),
+        links: Vec::new(),
         dropped: 0,
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::own::{Reporter, scope};
 use crate::history::Batch;
-use crate::model::{Attributes, Span, SpanEvent, SpanKind, SpanStatus};
+use crate::model::{Attributes, Span, SpanEvent, SpanKind, SpanLink, SpanStatus};
 
 /// Spans of one request, so that it stays well below what collectors take.
 const MAX_SPANS: usize = 2_000;
@@ -49,6 +49,7 @@ fn convert(trace_id: &[u8], span: &Span) -> proto::Span {
         attributes: attributes(&span.attributes),
         dropped_attributes_count: span.dropped,
         events: span.events.iter().map(event).collect(),
+        links: span.links.iter().map(link).collect(),
         status: Some(proto::Status { code, message }),
         ..Default::default()
     }
@@ -59,6 +60,15 @@ fn event(event: &SpanEvent) -> proto::span::Event {
         time_unix_nano: event.time_us.saturating_mul(1_000),
         name: event.name.clone(),
         attributes: attributes(&event.attributes),
+        ..Default::default()
+    }
+}
+
+fn link(link: &SpanLink) -> proto::span::Link {
+    proto::span::Link {
+        trace_id: link.trace_id.0.to_vec(),
+        span_id: link.span_id.0.to_vec(),
+        attributes: attributes(&link.attributes),
         ..Default::default()
     }
 }

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::MAX_SERIES_POINTS;
-use crate::model::{Labels, MetricKind, Window};
+use crate::model::{Labels, MetricExemplar, MetricKind, Window};
 
 /// The most metrics that a list holds.
 pub const MAX_METRICS: usize = 5_000;
 
 /// The most groups of an answer; of more, the first by their labels are told.
 pub const MAX_GROUPS: usize = 100;
+
+/// The most exemplars of an answer.
+pub const MAX_EXEMPLARS: usize = 100;
 
 /// The most values of an answer, in all groups together.
 pub const MAX_VALUES: u64 = 200_000;
@@ -182,6 +185,9 @@ pub struct MetricAnswer {
     pub groups: Vec<MetricGroup>,
     /// Groups beyond [`MAX_GROUPS`].
     pub left_out: u64,
+    /// Values of the series asked for with the trace that each was measured in, by time; at most
+    /// [`MAX_EXEMPLARS`], spread over the window.
+    pub exemplars: Vec<MetricExemplar>,
 }
 
 /// The values of one group.

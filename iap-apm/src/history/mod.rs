@@ -16,20 +16,23 @@ use iap_core::TraceId;
 
 use crate::error::HistoryError;
 use crate::model::{
-    LogLine, MetricPoint, MetricSeries, RouteCounts, RouteStats, SeriesPoint, Span, TimelineEvent, Trace,
-    TransactionSummary, Window,
+    LinkedFrom, LogLine, MetricExemplar, MetricPoint, MetricSeries, RouteCounts, RouteStats, SeriesPoint,
+    Span, TimelineEvent, Trace, TransactionSummary, Window,
 };
 
 pub use evaluate::Evaluation;
 pub use metric_query::{
-    MAX_GROUPS, MAX_METRICS, MAX_VALUES, MetricAnswer, MetricFunction, MetricGroup, MetricInfo,
-    MetricNamesQuery, MetricQuery,
+    MAX_EXEMPLARS, MAX_GROUPS, MAX_METRICS, MAX_VALUES, MetricAnswer, MetricFunction, MetricGroup,
+    MetricInfo, MetricNamesQuery, MetricQuery,
 };
 pub use query::{
     EventQuery, LogQuery, MAX_EVENT_US, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter,
     TransactionPage, TransactionQuery,
 };
-pub use sqlite::{Evicted, SqliteHistory, SqliteOptions};
+pub use sqlite::{Evicted, Rollups, SqliteHistory, SqliteOptions};
+
+/// The most links to a trace that are told.
+pub const MAX_LINKED_FROM: usize = 128;
 
 /// A boxed future, so that [`History`] can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,6 +58,15 @@ pub struct SeriesPoints {
     pub points: Vec<MetricPoint>,
 }
 
+/// Exemplars of one series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesExemplars {
+    /// The series.
+    pub series: MetricSeries,
+    /// Some of its exemplars.
+    pub exemplars: Vec<MetricExemplar>,
+}
+
 /// What is written at once.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Batch {
@@ -66,6 +78,8 @@ pub struct Batch {
     pub logs: Vec<LogLine>,
     /// Points of metrics.
     pub metrics: Vec<SeriesPoints>,
+    /// Exemplars of series that have points in the same batch.
+    pub exemplars: Vec<SeriesExemplars>,
     /// Events of the time line.
     pub events: Vec<TimelineEvent>,
 }
@@ -77,6 +91,7 @@ impl Batch {
             && self.spans.is_empty()
             && self.logs.is_empty()
             && self.metrics.is_empty()
+            && self.exemplars.is_empty()
             && self.events.is_empty()
     }
 }
@@ -105,6 +120,18 @@ pub trait History: Send + Sync + 'static {
 
     /// All that is known of a trace; `None` when nothing is.
     fn trace(&self, trace_id: TraceId) -> HistoryResult<'_, Option<Trace>>;
+
+    /// The same where it is known about when the trace was: an engine may look there first, and at all else only when
+    /// there is nothing.
+    fn trace_near(&self, trace_id: TraceId, _near: Window) -> HistoryResult<'_, Option<Trace>> {
+        self.trace(trace_id)
+    }
+
+    /// Spans that link to a trace, the earliest first, at most [`MAX_LINKED_FROM`]. With `near`, about when the trace was,
+    /// an engine may leave out what came much later. An engine that keeps no such index has none.
+    fn linked_from(&self, _trace_id: TraceId, _near: Option<Window>) -> HistoryResult<'_, Vec<LinkedFrom>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// What each route did in the window, by falling total time.
     fn route_stats(&self, window: Window) -> HistoryResult<'_, Vec<RouteStats>>;

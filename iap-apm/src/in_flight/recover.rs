@@ -111,6 +111,7 @@ fn stage_span(service: &str, interrupted: &Interrupted) -> Option<Span> {
         error: Some(interrupted.describe()),
         attributes,
         events: Vec::new(),
+        links: Vec::new(),
         dropped: 0,
     })
 }

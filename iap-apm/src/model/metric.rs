@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use iap_core::{SpanId, TraceId};
 use serde::{Deserialize, Serialize};
+
+use super::hex;
 
 /// Labels of a series, sorted by name. Values that are not text are written as JSON.
 pub type Labels = BTreeMap<String, String>;
@@ -91,6 +94,21 @@ pub struct MetricPoint {
     pub start_us: u64,
     /// What was reported.
     pub value: MetricValue,
+}
+
+/// A value that went into a series, with the trace that it was measured in.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct MetricExemplar {
+    /// When.
+    pub time_us: u64,
+    /// The value.
+    pub value: f64,
+    /// The trace.
+    #[serde(with = "hex::trace")]
+    pub trace_id: TraceId,
+    /// The span.
+    #[serde(with = "hex::span_opt")]
+    pub span_id: Option<SpanId>,
 }
 
 /// The content of a point. Numbers are finite.

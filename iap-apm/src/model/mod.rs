@@ -16,8 +16,8 @@ use serde_json::Value;
 
 pub use event::{EventKind, TimelineEvent};
 pub use metric::{
-    Buckets, Distribution, Exponents, Labels, MetricKind, MetricPoint, MetricSeries, MetricValue, Quantiles,
-    Temporality,
+    Buckets, Distribution, Exponents, Labels, MetricExemplar, MetricKind, MetricPoint, MetricSeries,
+    MetricValue, Quantiles, Temporality,
 };
 pub(crate) use root::root_span;
 pub use stats::{RouteCounts, RouteStats, SeriesPoint, Window};
@@ -136,6 +136,40 @@ pub struct SpanEvent {
     pub attributes: Attributes,
 }
 
+/// A span of another trace, or of the same, that has to do with this one: a message that was handled in a batch, say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SpanLink {
+    /// Its trace.
+    #[serde(with = "hex::trace")]
+    pub trace_id: TraceId,
+    /// The span.
+    #[serde(with = "hex::span")]
+    pub span_id: SpanId,
+    /// Details of the link.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+}
+
+/// A link as it is seen from where it leads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LinkedFrom {
+    /// When the linking span began.
+    pub start_us: u64,
+    /// The trace with the link.
+    #[serde(with = "hex::trace")]
+    pub trace_id: TraceId,
+    /// The span with the link.
+    #[serde(with = "hex::span")]
+    pub span_id: SpanId,
+    /// The span that it leads to.
+    #[serde(with = "hex::span")]
+    pub target: SpanId,
+    /// What the linking span is called.
+    pub name: String,
+    /// The service that reported it.
+    pub service: String,
+}
+
 /// One operation inside a trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Span {
@@ -171,6 +205,9 @@ pub struct Span {
     /// Moments inside it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<SpanEvent>,
+    /// Other spans that it has to do with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<SpanLink>,
     /// Attributes, events and links that were left out, here or by the sender.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u32,

@@ -38,6 +38,7 @@ pub(crate) fn root_span(row: &TransactionSummary) -> Span {
         error: row.message.clone().filter(|_| row.failed),
         attributes,
         events: Vec::new(),
+        links: Vec::new(),
         dropped: 0,
     }
 }

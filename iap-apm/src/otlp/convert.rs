@@ -6,12 +6,13 @@ use opentelemetry_proto::tonic::{logs::v1 as logs, trace::v1 as trace};
 use serde_json::Value;
 
 use crate::model::{
-    Attributes, Level, LogLine, Source, Span, SpanEvent, SpanKind, SpanStatus, TransactionSummary,
+    Attributes, Level, LogLine, Source, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, TransactionSummary,
 };
 use crate::text::{cut, cut_owned};
 
 const MAX_ATTRIBUTES: usize = 128;
 const MAX_EVENTS: usize = 128;
+const MAX_LINKS: usize = 128;
 pub(super) const MAX_NAME: usize = 256;
 const MAX_VALUE: usize = 16 * 1_024;
 /// Text in all attributes of a record together.
@@ -70,11 +71,14 @@ pub(super) fn span(origin: &Origin, span: trace::Span, now_us: u64) -> Result<(T
     }
     let mut room = MAX_RECORD;
     let mut dropped = span.dropped_attributes_count.saturating_add(span.dropped_events_count);
-    dropped = dropped.saturating_add(span.dropped_links_count).saturating_add(span.links.len() as u32);
+    dropped = dropped.saturating_add(span.dropped_links_count);
     let attributes = attributes(span.attributes, &mut room, &mut dropped);
     dropped = dropped.saturating_add(span.events.len().saturating_sub(MAX_EVENTS) as u32);
     let events = span.events.into_iter().take(MAX_EVENTS);
     let events: Vec<_> = events.map(|event| self::event(event, &mut room, &mut dropped)).collect();
+    dropped = dropped.saturating_add(span.links.len().saturating_sub(MAX_LINKS) as u32);
+    let links = span.links.into_iter().take(MAX_LINKS);
+    let links: Vec<_> = links.filter_map(|link| self::link(link, &mut room, &mut dropped)).collect();
     let (status, message) = match span.status.map(|status| (status.code, status.message)) {
         Some((1, _)) => (SpanStatus::Ok, String::new()),
         Some((2, message)) => (SpanStatus::Error, message),
@@ -102,6 +106,7 @@ pub(super) fn span(origin: &Origin, span: trace::Span, now_us: u64) -> Result<(T
         error,
         attributes,
         events,
+        links,
         dropped,
     };
     Ok((trace_id, span))
@@ -182,11 +187,11 @@ pub(super) fn log(
     })
 }
 
-fn trace_id(bytes: &[u8]) -> Option<TraceId> {
+pub(super) fn trace_id(bytes: &[u8]) -> Option<TraceId> {
     bytes.try_into().ok().filter(|id| *id != [0; 16]).map(TraceId)
 }
 
-fn span_id(bytes: &[u8]) -> Option<SpanId> {
+pub(super) fn span_id(bytes: &[u8]) -> Option<SpanId> {
     bytes.try_into().ok().filter(|id| *id != [0; 8]).map(SpanId)
 }
 
@@ -217,7 +222,18 @@ fn level(number: i32, text: &str) -> Level {
     }
 }
 
+/// A link whose ids are none leads nowhere, and is counted.
+fn link(link: trace::span::Link, room: &mut usize, dropped: &mut u32) -> Option<SpanLink> {
+    let Some((trace_id, span_id)) = trace_id(&link.trace_id).zip(span_id(&link.span_id)) else {
+        *dropped = dropped.saturating_add(1);
+        return None;
+    };
+    *dropped = dropped.saturating_add(link.dropped_attributes_count);
+    Some(SpanLink { trace_id, span_id, attributes: attributes(link.attributes, room, dropped) })
+}
+
 fn event(event: trace::span::Event, room: &mut usize, dropped: &mut u32) -> SpanEvent {
+    *dropped = dropped.saturating_add(event.dropped_attributes_count);
     SpanEvent {
         time_us: event.time_unix_nano / 1_000,
         name: cut_owned(event.name, MAX_NAME),

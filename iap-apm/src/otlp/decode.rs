@@ -1,5 +1,6 @@
 //! From bytes to a batch. One bad record never takes the others with it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io::Read;
@@ -18,18 +19,20 @@ use serde_json::Value;
 use super::Signal;
 use super::convert::{self, Origin};
 use super::points::{self, Sink};
+use super::quota::Gate;
 use super::series::SeriesLimits;
 use super::status::{Encoding, Refusal};
-use crate::history::{Batch, SeriesPoints, TraceSpans};
-use crate::model::{MetricPoint, MetricSeries, Span};
+use crate::history::{Batch, SeriesExemplars, SeriesPoints, TraceSpans};
+use crate::model::{MetricExemplar, MetricPoint, MetricSeries, Span};
 
 /// Points of a request, each of which takes some hundred bytes.
 const MAX_POINTS: usize = 200_000;
 
 /// What a request held.
-#[derive(Debug, Default)]
 pub(super) struct Decoded {
     pub(super) batch: Batch,
+    /// What may come in.
+    pub(super) gate: Gate,
     /// Records that were refused.
     pub(super) rejected: u64,
     /// Why the first of them was.
@@ -38,6 +41,8 @@ pub(super) struct Decoded {
     /// Where the points of a series are; `None` when it has no room.
     series: HashMap<MetricSeries, Result<usize, &'static str>>,
     points: usize,
+    /// Where the exemplars of a series are.
+    exemplars: HashMap<usize, usize>,
 }
 
 /// Takes the points of a request.
@@ -48,8 +53,11 @@ struct Points<'a> {
 }
 
 impl Sink for Points<'_> {
-    fn point(&mut self, series: MetricSeries, point: MetricPoint) {
-        let Decoded { batch, series: known, points, .. } = self.decoded;
+    fn point(&mut self, series: MetricSeries, point: MetricPoint, exemplars: Vec<MetricExemplar>) {
+        if let Err(reason) = self.decoded.gate.admit(&series.service) {
+            return self.refuse(1, reason);
+        }
+        let Decoded { batch, series: known, points, exemplars: places, .. } = self.decoded;
         if *points == MAX_POINTS {
             return self.refuse(1, "a request has too many points");
         }
@@ -67,6 +75,16 @@ impl Sink for Points<'_> {
             Ok(at) => {
                 *points += 1;
                 batch.metrics[at].points.push(point);
+                if exemplars.is_empty() {
+                    return;
+                }
+                let of = &mut batch.exemplars;
+                let place = *places.entry(at).or_insert_with(|| {
+                    let series = batch.metrics[at].series.clone();
+                    of.push(SeriesExemplars { series, exemplars: Vec::new() });
+                    of.len() - 1
+                });
+                of[place].exemplars.extend(exemplars);
             }
             Err(reason) => self.refuse(1, reason),
         }
@@ -81,6 +99,25 @@ impl Sink for Points<'_> {
 }
 
 impl Decoded {
+    fn new(gate: Gate) -> Self {
+        Self {
+            batch: Batch::default(),
+            gate,
+            rejected: 0,
+            reason: None,
+            traces: HashMap::new(),
+            series: HashMap::new(),
+            points: 0,
+            exemplars: HashMap::new(),
+        }
+    }
+
+    /// Whether nothing was taken, and only since the services have sent too much.
+    pub(super) fn is_over_quota(&self) -> bool {
+        let over: u64 = self.gate.over().values().sum();
+        over > 0 && over == self.rejected && self.batch.is_empty()
+    }
+
     fn reject(&mut self, reason: &'static str) {
         self.rejected += 1;
         self.reason.get_or_insert(reason);
@@ -97,37 +134,41 @@ impl Decoded {
     }
 
     fn take_span(&mut self, origin: &Origin, span: trace::Span, now_us: u64) {
-        match convert::span(origin, span, now_us) {
+        match self.gate.admit(&origin.service).and_then(|()| convert::span(origin, span, now_us)) {
             Ok((trace_id, span)) => self.add_span(trace_id, span),
             Err(reason) => self.reject(reason),
         }
     }
 
     fn take_log(&mut self, origin: &Origin, target: &str, record: logs::LogRecord, now_us: u64) {
-        match convert::log(origin, target, record, now_us) {
+        let admitted = self.gate.admit(&origin.service);
+        match admitted.and_then(|()| convert::log(origin, target, record, now_us)) {
             Ok(line) => self.batch.logs.push(line),
             Err(reason) => self.reject(reason),
         }
     }
 }
 
+/// What a body holds once it is inflated.
+pub(super) fn inflated(gzip: bool, body: &[u8], max_bytes: usize) -> Result<Cow<'_, [u8]>, Refusal> {
+    if gzip && !body.is_empty() { inflate(body, max_bytes).map(Cow::Owned) } else { Ok(Cow::Borrowed(body)) }
+}
+
 pub(super) fn decode(
     signal: Signal,
     encoding: Encoding,
-    gzip: bool,
-    body: &[u8],
-    max_bytes: usize,
+    bytes: &[u8],
     limits: &SeriesLimits,
+    gate: Gate,
     now_us: u64,
 ) -> Result<Decoded, Refusal> {
-    let inflated = if gzip && !body.is_empty() { Some(inflate(body, max_bytes)?) } else { None };
-    let bytes = inflated.as_deref().unwrap_or(body);
+    let decoded = Decoded::new(gate);
     if bytes.is_empty() {
-        return Ok(Decoded::default());
+        return Ok(decoded);
     }
     match encoding {
-        Encoding::Protobuf => protobuf(signal, bytes, limits, now_us),
-        Encoding::Json => json(signal, bytes, limits, now_us),
+        Encoding::Protobuf => protobuf(signal, bytes, limits, decoded, now_us),
+        Encoding::Json => json(signal, bytes, limits, decoded, now_us),
     }
 }
 
@@ -141,9 +182,14 @@ fn inflate(body: &[u8], max_bytes: usize) -> Result<Vec<u8>, Refusal> {
     if inflated.len() > max_bytes { Err(Refusal::too_large()) } else { Ok(inflated) }
 }
 
-fn protobuf(signal: Signal, bytes: &[u8], limits: &SeriesLimits, now_us: u64) -> Result<Decoded, Refusal> {
+fn protobuf(
+    signal: Signal,
+    bytes: &[u8],
+    limits: &SeriesLimits,
+    mut decoded: Decoded,
+    now_us: u64,
+) -> Result<Decoded, Refusal> {
     let bad = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body is not a valid protobuf request");
-    let mut decoded = Decoded::default();
     match signal {
         Signal::Traces => {
             for group in ExportTraceServiceRequest::decode(bytes).map_err(bad)?.resource_spans {
@@ -182,7 +228,13 @@ fn protobuf(signal: Signal, bytes: &[u8], limits: &SeriesLimits, now_us: u64) ->
 
 /// The envelope is walked by hand and each record read on its own, since reading all at once would let
 /// one record with a malformed id refuse the request.
-fn json(signal: Signal, bytes: &[u8], limits: &SeriesLimits, now_us: u64) -> Result<Decoded, Refusal> {
+fn json(
+    signal: Signal,
+    bytes: &[u8],
+    limits: &SeriesLimits,
+    mut decoded: Decoded,
+    now_us: u64,
+) -> Result<Decoded, Refusal> {
     let bad = Refusal::new(StatusCode::BAD_REQUEST, "the body is not a valid JSON request");
     let mut request: Value = serde_json::from_slice(bytes).map_err(|_| bad.clone())?;
     if !request.is_object() {
@@ -195,7 +247,6 @@ fn json(signal: Signal, bytes: &[u8], limits: &SeriesLimits, now_us: u64) -> Res
         Signal::Logs => ("resourceLogs", "scopeLogs", "logRecords"),
         Signal::Metrics => ("resourceMetrics", "scopeMetrics", "metrics"),
     };
-    let mut decoded = Decoded::default();
     for mut group in take_list(&mut request, groups).ok_or_else(|| bad.clone())? {
         let attributes = group.pointer_mut("/resource/attributes").map(Value::take);
         let origin = Origin::of(&attributes.map(lenient::<KeyValue>).unwrap_or_default());

@@ -13,7 +13,7 @@ use prost::Message;
 
 use super::decode::Decoded;
 use super::status::{self, Encoding, Refusal};
-use super::{OtlpService, Signal};
+use super::{OtlpService, Signal, access};
 
 /// Bytes in front of a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
@@ -60,6 +60,7 @@ impl OtlpService {
     }
 
     async fn take_call(&self, request: Request<Body>) -> Result<(Signal, Decoded), Refusal> {
+        let sender = access::sender(&self.tokens, request.headers())?;
         let call = Call::of(request.uri().path(), request.headers())?;
         let max_bytes = self.max_bytes;
         let fits = move |bytes: &[u8]| Prefix::of(bytes, call, max_bytes).map(|_| ());
@@ -72,7 +73,8 @@ impl OtlpService {
         if message.len() < prefix.length {
             return Err(incomplete());
         }
-        let decoded = self.keep(call.signal, Encoding::Protobuf, prefix.compressed, message).await?;
+        let decoded =
+            self.keep(call.signal, (Encoding::Protobuf, prefix.compressed), message, sender).await?;
         Ok((call.signal, decoded))
     }
 }

@@ -12,10 +12,12 @@
 //! | 200 | `OK` | everything was kept, or the request was empty |
 //! | 200 with `partial_success` | `OK` with `partial_success` | some records were refused; their exact number is in it |
 //! | 400 | `INVALID_ARGUMENT` | the body cannot be inflated or decoded |
+//! | 401 | `UNAUTHENTICATED` | there are tokens, and the sender showed none of them |
 //! | 404 | `UNIMPLEMENTED` | no such signal, service or method |
 //! | 408 | `DEADLINE_EXCEEDED` | the body did not come in time |
 //! | 413 | `RESOURCE_EXHAUSTED` | larger than the limit, before or after inflating; do not send it again |
 //! | 415 | `UNIMPLEMENTED` | another content type or encoding |
+//! | 429 with `Retry-After` | `RESOURCE_EXHAUSTED` with `RetryInfo` | all records were over the quota of their service |
 //! | | `INTERNAL` | the message is not framed as it should be |
 //! | | `UNIMPLEMENTED` | no message, or more than one |
 //! | 503 with `Retry-After` | `UNAVAILABLE` with `RetryInfo` | too much at once, or the history is full or failing; nothing was kept |
@@ -34,11 +36,13 @@
 //! and one behind it is not listed twice. The choice is made when reading, since spans may come in any
 //! order. Of a trace whose spans arrived in different hours both may be listed.
 
+mod access;
 mod convert;
 mod decode;
 mod follow;
 mod grpc;
 mod points;
+mod quota;
 mod series;
 pub(crate) mod status;
 
@@ -56,13 +60,18 @@ use iap_core::{Body, BoxError, Clock, Kind, SystemClock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::Service;
 
+use self::access::Sender;
 use self::decode::Decoded;
 use self::follow::Follow;
+use self::quota::{Gate, Quotas};
 use self::series::SeriesLimits;
 use self::status::{Encoding, Refusal};
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{BoxFuture, History};
 use crate::marks::Marks;
+
+pub use self::access::OtlpToken;
+pub use self::quota::OtlpQuota;
 
 /// Bytes of a body, before and after inflating.
 const MAX_BYTES: usize = 64 << 20;
@@ -108,6 +117,8 @@ pub struct OtlpService {
     max_bytes: usize,
     follow: Option<Follow>,
     series: Arc<SeriesLimits>,
+    tokens: Arc<[OtlpToken]>,
+    quotas: Arc<Quotas>,
 }
 
 impl OtlpService {
@@ -121,6 +132,8 @@ impl OtlpService {
             max_bytes: MAX_BYTES,
             follow: None,
             series: Arc::new(SeriesLimits::new(MAX_SERIES_OF_SERVICE, MAX_SERIES)),
+            tokens: Arc::default(),
+            quotas: Arc::default(),
         }
     }
 
@@ -153,6 +166,21 @@ impl OtlpService {
         self
     }
 
+    /// Takes only what comes with one of these tokens, each for its own services; by default anybody may send.
+    #[must_use]
+    pub fn tokens(mut self, tokens: impl IntoIterator<Item = OtlpToken>) -> Self {
+        self.tokens = tokens.into_iter().collect();
+        self
+    }
+
+    /// Changes how many records are taken of each service; by default there is no limit. Of a request that is partly
+    /// over it the rest is kept; one that is so as a whole is answered with 429 or `RESOURCE_EXHAUSTED`.
+    #[must_use]
+    pub fn quota(mut self, quota: OtlpQuota) -> Self {
+        self.quotas = Arc::new(Quotas::new(quota));
+        self
+    }
+
     async fn answer(self, request: Request<Body>) -> Response<Body> {
         // Without HTTP/2 there is no way to end a call.
         if grpc::is_call(&request) && request.version() == Version::HTTP_2 {
@@ -178,6 +206,7 @@ impl OtlpService {
         if grpc::is_call(&request) {
             return Err(Refusal::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "gRPC needs HTTP/2"));
         }
+        let sender = access::sender(&self.tokens, request.headers())?;
         let signal = match request.uri().path() {
             "/v1/traces" => Signal::Traces,
             "/v1/logs" => Signal::Logs,
@@ -191,16 +220,16 @@ impl OtlpService {
         let encoding = encoding.ok_or(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, unknown_type))?;
         let gzip = is_gzip(request.headers())?;
         let (body, _room) = self.read_in_time(request.into_body(), self.max_bytes, |_| Ok(())).await?;
-        Ok((signal, self.keep(signal, encoding, gzip, body).await?))
+        Ok((signal, self.keep(signal, (encoding, gzip), body, sender).await?))
     }
 
     /// Decodes a body and writes what is in it to the history.
     async fn keep(
         &self,
         signal: Signal,
-        encoding: Encoding,
-        gzip: bool,
+        (encoding, gzip): (Encoding, bool),
         body: Bytes,
+        sender: Sender,
     ) -> Result<Decoded, Refusal> {
         let broke_off = "the request could not be worked on";
         let decoder = self.decoders.clone().acquire_owned().await;
@@ -208,17 +237,27 @@ impl OtlpService {
         let (max_bytes, now_us) = (self.max_bytes, self.clock.now_ms() * 1_000);
         // Decoding megabytes would hold up the other tasks of this thread.
         let series = self.series.clone();
+        let gate = Gate::new(signal, sender, self.quotas.clone(), now_us);
         let work = move || {
             let _decoder = decoder;
-            decode::decode(signal, encoding, gzip, &body, max_bytes, &series, now_us)
+            let bytes = decode::inflated(gzip, &body, max_bytes)?;
+            decode::decode(signal, encoding, &bytes, &series, gate, now_us)
         };
         let worked = tokio::task::spawn_blocking(work).await;
         let mut decoded = worked.map_err(|_| Refusal::overloaded(broke_off))??;
+        self.quotas.count(signal, decoded.gate.over());
+        if decoded.is_over_quota() {
+            return Err(Refusal::over_quota());
+        }
         if let Some(follow) = &self.follow {
             follow.leave_out(&mut decoded.batch);
         }
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
-        self.history.append(batch).await.map_err(refused)?;
+        if let Err(error) = self.history.append(batch).await {
+            // It may come again.
+            self.quotas.give_back(signal, decoded.gate.taken());
+            return Err(refused(error));
+        }
         if decoded.rejected > 0 {
             let what = signal.record();
             metrics::counter!("iap_apm_otlp_rejected_total", "what" => what).increment(decoded.rejected);

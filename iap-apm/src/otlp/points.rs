@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::convert::{self, MAX_AHEAD_US, MAX_NAME, Origin};
 use crate::model::{
-    Buckets, Distribution, Exponents, Labels, MetricKind, MetricPoint, MetricSeries, MetricValue, Quantiles,
-    Temporality,
+    Buckets, Distribution, Exponents, Labels, MetricExemplar, MetricKind, MetricPoint, MetricSeries,
+    MetricValue, Quantiles, Temporality,
 };
 use crate::text::cut_owned;
 
@@ -21,6 +21,8 @@ const MAX_DESCRIPTION: usize = 1_024;
 /// Buckets of a histogram, on each side of zero.
 const MAX_BUCKETS: usize = 1_024;
 const MAX_QUANTILES: usize = 64;
+/// Exemplars of a point.
+const MAX_EXEMPLARS: usize = 32;
 /// Beyond, bounds would not fit a number, or lie closer than numbers do.
 const SCALES: std::ops::RangeInclusive<i32> = -11..=40;
 /// The flag of a point that says only that there is no value.
@@ -28,7 +30,7 @@ const NO_VALUE: u32 = 1;
 
 /// What becomes of each point.
 pub(super) trait Sink {
-    fn point(&mut self, series: MetricSeries, point: MetricPoint);
+    fn point(&mut self, series: MetricSeries, point: MetricPoint, exemplars: Vec<MetricExemplar>);
     fn refuse(&mut self, points: u64, reason: &'static str);
 }
 
@@ -38,6 +40,7 @@ struct Head {
     start_ns: u64,
     time_ns: u64,
     flags: u32,
+    exemplars: Vec<proto::Exemplar>,
 }
 
 /// Takes the points of one metric.
@@ -68,21 +71,46 @@ pub(super) fn take(origin: &Origin, scope: &str, metric: proto::Metric, now_us: 
         }
         let (start_us, time_us) = (head.start_ns / 1_000, head.time_ns / 1_000);
         let checked = check_time(&head, now_us).and(value);
+        let exemplars = exemplars(head.exemplars, now_us);
         match checked.and_then(|value| Ok((value, labelled(&series, head.attributes)?))) {
-            Ok((value, series)) => sink.point(series, MetricPoint { time_us, start_us, value }),
+            Ok((value, series)) => {
+                sink.point(series, MetricPoint { time_us, start_us, value }, exemplars);
+            }
             Err(reason) => sink.refuse(1, reason),
         }
     });
+}
+
+/// The exemplars that lead to a trace; the others say nothing that the point does not.
+fn exemplars(list: Vec<proto::Exemplar>, now_us: u64) -> Vec<MetricExemplar> {
+    let convert = |exemplar: proto::Exemplar| {
+        let value = match exemplar.value? {
+            proto::exemplar::Value::AsDouble(number) => Some(number).filter(|number| number.is_finite())?,
+            proto::exemplar::Value::AsInt(number) => number as f64,
+        };
+        let time_us = exemplar.time_unix_nano / 1_000;
+        Some(MetricExemplar {
+            time_us: Some(time_us).filter(|time| (1..=now_us.saturating_add(MAX_AHEAD_US)).contains(time))?,
+            value,
+            trace_id: convert::trace_id(&exemplar.trace_id)?,
+            span_id: convert::span_id(&exemplar.span_id),
+        })
+    };
+    list.into_iter().take(MAX_EXEMPLARS).filter_map(convert).collect()
 }
 
 /// Calls `each` with every point.
 fn each_point(data: Option<Data>, mut each: impl FnMut(Head, Result<MetricValue, &'static str>)) {
     macro_rules! all {
         ($points:expr, $value:path) => {
-            for mut point in $points {
-                let value = $value(&mut point);
-                let (start_ns, time_ns) = (point.start_time_unix_nano, point.time_unix_nano);
-                each(Head { attributes: point.attributes, start_ns, time_ns, flags: point.flags }, value);
+            all!($points, $value, |point| std::mem::take(&mut point.exemplars))
+        };
+        ($points:expr, $value:path, |$point:ident| $exemplars:expr) => {
+            for mut $point in $points {
+                let (value, exemplars) = ($value(&mut $point), $exemplars);
+                let (start_ns, time_ns) = ($point.start_time_unix_nano, $point.time_unix_nano);
+                let (attributes, flags) = ($point.attributes, $point.flags);
+                each(Head { attributes, start_ns, time_ns, flags, exemplars }, value);
             }
         };
     }
@@ -92,7 +120,7 @@ fn each_point(data: Option<Data>, mut each: impl FnMut(Head, Result<MetricValue,
         Some(Data::Sum(sum)) => all!(sum.data_points, number),
         Some(Data::Histogram(histogram)) => all!(histogram.data_points, explicit),
         Some(Data::ExponentialHistogram(histogram)) => all!(histogram.data_points, exponential),
-        Some(Data::Summary(summary)) => all!(summary.data_points, quantiles),
+        Some(Data::Summary(summary)) => all!(summary.data_points, quantiles, |point| Vec::new()),
     }
 }
 

@@ -113,11 +113,21 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
+    /// Nothing was kept, since the service has sent too much; the sender should come back.
+    pub(super) fn over_quota() -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, super::quota::OVER)
+    }
+
+    /// Whether the same request may come again.
+    fn is_for_later(&self) -> bool {
+        matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS)
+    }
+
     /// What is said about it, with when to come back if that helps.
     pub(super) fn status(&self) -> Status {
         let mut status =
             Status { code: code(self.status), message: self.message.to_owned(), details: Vec::new() };
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if self.is_for_later() {
             let retry =
                 RetryInfo { retry_delay: Some(Delay { seconds: RETRY_AFTER_SECONDS.into(), nanos: 0 }) };
             let type_url = RetryInfo::TYPE_URL.to_owned();
@@ -134,8 +144,12 @@ impl Refusal {
         };
         let mut response = encoding.respond(self.status, body);
         match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => {
+            _ if self.is_for_later() => {
                 response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+            }
+            StatusCode::UNAUTHORIZED => {
+                let bearer = HeaderValue::from_static("Bearer");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
             }
             StatusCode::METHOD_NOT_ALLOWED => {
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
@@ -151,12 +165,13 @@ fn code(status: StatusCode) -> i32 {
     match status {
         StatusCode::NOT_FOUND => 5,
         StatusCode::REQUEST_TIMEOUT => 4,
-        StatusCode::PAYLOAD_TOO_LARGE => 8,
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::TOO_MANY_REQUESTS => 8,
         StatusCode::METHOD_NOT_ALLOWED
         | StatusCode::NOT_IMPLEMENTED
         | StatusCode::HTTP_VERSION_NOT_SUPPORTED => 12,
         StatusCode::INTERNAL_SERVER_ERROR => 13,
         StatusCode::SERVICE_UNAVAILABLE => 14,
+        StatusCode::UNAUTHORIZED => 16,
         _ => 3,
     }
 }

@@ -22,9 +22,14 @@ use crate::history::{LogQuery, SqliteHistory, SqliteOptions, TransactionQuery};
 use crate::model::{Level, Source, SpanStatus, Trace, Window};
 use crate::testing::{span_id, trace_id};
 
+mod access;
+mod conventions;
 mod grpc;
+mod links;
 mod metrics;
 mod overload;
+mod quota;
+mod size;
 
 const T0: u64 = 1_700_000_000_000_000;
 const PROTOBUF: &str = "application/x-protobuf";

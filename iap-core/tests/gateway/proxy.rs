@@ -54,6 +54,23 @@ fn an_invalid_traceparent_is_dropped_with_its_tracestate() {
 }
 
 #[test]
+fn tracestate_and_baggage_pass_whatever_is_in_them_and_never_void_the_traceparent() {
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let many = (0..40).map(|n| format!("v{n}=1")).collect::<Vec<_>>().join(",");
+    let items = (0..64).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
+    for state in [many.as_str(), "=,;", "a=b"] {
+        let origin = Origin::fixed("");
+        let gateway = gateway(proxy_to([origin.address.to_string()]));
+        let fields = format!("{trace}\r\ntracestate: {state}\r\nbaggage: {items}");
+        client(&gateway).request(&format!("GET / HTTP/1.1\r\nhost: t\r\n{fields}\r\n\r\n"));
+        let requests = origin.requests.lock();
+        for line in [trace, &format!("tracestate: {state}"), &format!("baggage: {items}")] {
+            assert!(requests[0].lines().any(|have| have == line), "{line} in {}", requests[0]);
+        }
+    }
+}
+
+#[test]
 fn an_idle_connection_that_the_origin_closed_costs_a_get_nothing() {
     let origin = Origin::start(|_, _, stream| {
         respond(stream, "ok");

@@ -20,6 +20,9 @@ use super::params::Params;
 const DEFAULT_WINDOW_S: u64 = 300;
 /// Steps of a series that names no step.
 const DEFAULT_STEPS: u64 = 60;
+const MINUTE_US: u64 = 60_000_000;
+/// From here on a series is of whole minutes.
+const LONG_US: u64 = 2 * 3_600_000_000;
 const OPENMETRICS: &str = "application/openmetrics-text";
 
 pub(super) fn apm(state: &AdminState) -> ApiResult<&Apm> {
@@ -131,14 +134,29 @@ pub(super) async fn transactions(
     Ok(Json(apm(&state)?.history().transactions(&wanted).await?))
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TraceQuery {
+    /// About when it was, where that is known.
+    at_us: Option<u64>,
+}
+
 pub(super) async fn transaction(
     State(state): State<AdminState>,
     Path(trace_id): Path<String>,
+    Params(query): Params<TraceQuery>,
 ) -> ApiResult<Json<Value>> {
     let trace_id = TraceId::from_hex(&trace_id).ok_or_else(|| ApiError::bad_request("not a trace id"))?;
     let apm = apm(&state)?;
-    let found = apm.history().trace(trace_id).await?;
+    let history = apm.history();
+    let found = match query.at_us {
+        Some(at_us) => history.trace_near(trace_id, Window::new(at_us, at_us.saturating_add(1))).await?,
+        None => history.trace(trace_id).await?,
+    };
     let trace = found.ok_or_else(|| ApiError::not_found("there is no such transaction"))?;
+    let began_us = trace.spans.first().map(|span| span.start_us).or(query.at_us);
+    let near = began_us.map(|began_us| Window::new(began_us, began_us.saturating_add(1)));
+    let linked_from = history.linked_from(trace_id, near).await?;
     let events = super::timeline::met(apm, &trace).await?;
     Ok(Json(json!({
         "trace_id": trace_id.to_string(),
@@ -146,6 +164,7 @@ pub(super) async fn transaction(
         "span_count": trace.spans.len(),
         "truncated": trace.truncated,
         "tree": trace.tree(),
+        "linked_from": linked_from,
         "events": events,
     })))
 }
@@ -195,9 +214,14 @@ pub(super) async fn series(
     State(state): State<AdminState>,
     Params(query): Params<WindowQuery>,
 ) -> ApiResult<Json<Value>> {
-    let window = query.window()?;
+    let mut window = query.window()?;
     let even = (window.length_us() / DEFAULT_STEPS).max(1_000_000);
-    let step_us = query.step_s.map_or(even, |step| step.saturating_mul(1_000_000));
+    let mut step_us = query.step_s.map_or(even, |step| step.saturating_mul(1_000_000));
+    if step_us >= MINUTE_US && window.length_us() >= LONG_US {
+        // Whole minutes need not be counted one transaction at a time.
+        step_us = step_us.next_multiple_of(MINUTE_US);
+        window.from_us -= window.from_us % MINUTE_US;
+    }
     let wanted = SeriesQuery { window, step_us, route: query.route };
     let points = apm(&state)?.history().series(&wanted).await?;
     Ok(Json(json!({ "window": window, "step_us": step_us, "points": points })))

@@ -2,6 +2,7 @@
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
 mod adopt;
+mod apm;
 mod auth;
 mod desk;
 mod detection;
@@ -22,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iap_apm::{Apm, Exporter, Keeping, SqliteHistory, SqliteOptions};
+use iap_apm::{Apm, Exporter};
 use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
@@ -30,6 +31,8 @@ use iap_session::Events;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+pub(crate) use self::apm::open_apm;
+use self::apm::start_otlp;
 use self::desk::start_desk;
 use self::detection::start_detection;
 use self::export::start_export;
@@ -44,7 +47,7 @@ use self::upstreams::Upstreams;
 use self::watch::{Watch, start_watch};
 use crate::admin::{self, AdminState, Facts};
 use crate::alerts::RunningDesk;
-use crate::config::{ApmConfig, Config, Environment, Rate};
+use crate::config::{Config, Environment};
 use crate::detection::Detection;
 use crate::handover;
 use crate::reports::Reports;
@@ -128,50 +131,6 @@ pub(crate) struct Addresses {
     pub(crate) admin: SocketAddr,
     pub(crate) session_api: Option<SocketAddr>,
     pub(crate) otlp: Option<SocketAddr>,
-}
-
-/// The history is opened before the log is set up, so that the log can flow into it.
-///
-/// A history in memory is one in a temporary directory. That goes when the caller drops
-/// `temporary`: the log's bridge keeps the APM itself until the process ends.
-pub(crate) fn open_apm(
-    whole: &Config,
-    takes_over: bool,
-    temporary: &mut Option<tempfile::TempDir>,
-) -> Result<Option<Apm>, BootError> {
-    let config = &whole.apm;
-    if !config.enabled {
-        return Ok(None);
-    }
-    iap_apm::metrics::install().map_err(failed("apm"))?;
-    let options =
-        SqliteOptions { max_age: config.max_age.0, max_bytes: config.max_size.0, ..SqliteOptions::default() };
-    let history = match &config.history {
-        // The process before this one owns it until it has drained.
-        Some(directory) if takes_over => SqliteHistory::open_when_free(directory, options),
-        Some(directory) => SqliteHistory::open(directory, options),
-        None => {
-            let made = tempfile::Builder::new().prefix("iap-history-").tempdir();
-            let directory = temporary.insert(made.map_err(failed("apm.history"))?);
-            SqliteHistory::open(directory.path(), options)
-        }
-    };
-    let history = history.map_err(|error| {
-        let place = config.history.as_ref().map(|path| format!("{}: ", path.display()));
-        failed("apm.history")(format!("{}{}", place.unwrap_or_default(), chain(&error)))
-    })?;
-    let history = Arc::new(history);
-    let keeping = match config.keep {
-        Rate::PerSecond(number) => Keeping::per_second(number),
-        Rate::All => Keeping::all(),
-    };
-    let builder =
-        Apm::builder().history(history).service_name("gateway").node(&*sessions::node(&whole.sessions));
-    let mut builder = builder.max_series(config.max_series_per_service, config.max_series);
-    if let Some(directory) = &config.history {
-        builder = builder.in_flight(directory);
-    }
-    builder.keeping(keeping.slow(config.slow.0)).build().map(Some).map_err(failed("apm"))
 }
 
 /// Starts everything. Listeners come last: nobody connects to a half-started platform.
@@ -263,17 +222,6 @@ impl Observers {
         let detection = start_detection(&config.apm, apm, state, runtime).await?;
         Ok(Self { exporter, desk, detection, reports })
     }
-}
-
-fn start_otlp(
-    config: &ApmConfig,
-    apm: &Apm,
-    sockets: &mut Sockets,
-    runtime: &Handle,
-) -> Result<RunningServer, BootError> {
-    // It bounds what it takes itself, and answers as its protocols say.
-    let limits = Limits { request_body: u64::MAX, ..Limits::default() };
-    serve_inner(config.otlp, "otlp", apm.otlp(), limits, sockets, runtime).map_err(failed("apm.otlp"))
 }
 
 /// A listener for one service of ours, on one worker.

@@ -1,5 +1,7 @@
 //! Application performance monitoring.
 
+mod receiver;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +10,8 @@ use iap_apm::ExportProtocol;
 use iap_apm::export::check_endpoint;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::receiver::OtlpTokenConfig;
+use self::receiver::{OtlpQuotaConfig, RollupsConfig};
 use super::units::one_minute;
 use super::upstream::UpstreamTlsConfig;
 use super::{ByteSize, DetectionConfig, Rate, RuntimeConfig, SecretRef, Span};
@@ -29,6 +33,12 @@ pub(crate) struct ApmConfig {
     pub(crate) apdex: Span,
     /// Where applications send their spans, logs and metrics, by OTLP/HTTP or OTLP/gRPC.
     pub(crate) otlp: SocketAddr,
+    /// What senders must show; anybody may send when there are none.
+    pub(crate) otlp_tokens: Vec<OtlpTokenConfig>,
+    /// Records a second that are taken of each service.
+    pub(crate) otlp_quota: OtlpQuotaConfig,
+    /// How long figures of routes are kept once their details are gone.
+    pub(crate) rollups: RollupsConfig,
     /// Series of metrics that are taken of all services together.
     pub(crate) max_series: usize,
     /// The same of one service.
@@ -52,6 +62,9 @@ impl Default for ApmConfig {
             slow: Span::seconds(1),
             apdex: Span(std::time::Duration::from_millis(500)),
             otlp: ([127, 0, 0, 1], 4318).into(),
+            otlp_tokens: Vec::new(),
+            otlp_quota: OtlpQuotaConfig::default(),
+            rollups: RollupsConfig::default(),
             max_series: 100_000,
             max_series_per_service: 10_000,
             export: None,
@@ -70,6 +83,12 @@ impl ApmConfig {
         if self.max_series == 0 || self.max_series_per_service == 0 {
             return Err("apm.max_series and apm.max_series_per_service must be larger than zero".to_owned());
         }
+        if let Some(token) = self.otlp_tokens.iter().find(|token| token.services.iter().any(String::is_empty))
+        {
+            return Err(format!("apm.otlp_tokens: a service of {:?} has no name", token.secret));
+        }
+        self.otlp_quota.check().map_err(|message| format!("apm.otlp_quota: {message}"))?;
+        self.rollups.check().map_err(|message| format!("apm.rollups: {message}"))?;
         self.runtime.check().map_err(|message| format!("apm.runtime.{message}"))?;
         self.detection.check().map_err(|message| format!("apm.detection.{message}"))?;
         match &self.export {

@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use adopt::{AdoptConfig, System};
 pub(crate) use alerts::{AlertsConfig, ChannelConfig, MailConfig, MessageLanguage, Security};
-pub(crate) use apm::{ApmConfig, ExportConfig};
+pub(crate) use apm::{ApmConfig, ExportConfig, OtlpTokenConfig};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use detection::{DetectionConfig, WatchedMetric};

@@ -7,6 +7,27 @@ import { until } from "./until.mjs";
 const SPANS = 1000;
 const SERVICES = ["storefront", "orders", "stock", "billing"];
 
+/** Moments in spans, by the number of the span. */
+const EVENTS = {
+  1: [["retry", ["attempt", "2"]]],
+  700: [["exception", ["exception.type", "OutOfStock"], ["exception.stacktrace", "OutOfStock: none left\n  at take()\n  at order()"]]],
+};
+
+/** A trace of one span that links to the first span of another. */
+function linking(traceId, target) {
+  const now = BigInt(Date.now()) * 1_000_000n;
+  const span = {
+    traceId,
+    spanId: randomBytes(8).toString("hex"),
+    name: "mail the receipt",
+    kind: 5,
+    startTimeUnixNano: String(now),
+    endTimeUnixNano: String(now + 1_000_000n),
+    links: [{ ...target, attributes: [{ key: "reason", value: { stringValue: "batch" } }] }],
+  };
+  return { resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] };
+}
+
 function trace(traceId) {
   const start = BigInt(Date.now() - 2000) * 1_000_000n;
   const ids = Array.from({ length: SPANS }, () => randomBytes(8).toString("hex"));
@@ -27,7 +48,11 @@ function trace(traceId) {
       attributes: leaf
         ? [text("db.query.text", `SELECT * FROM part WHERE number = ${index} AND note = '<img src=x onerror=alert(1)>'`)]
         : [],
-      events: index === 1 ? [{ timeUnixNano: String(from), name: "retry", attributes: [text("attempt", "2")] }] : [],
+      events: EVENTS[index]?.map(([name, ...values]) => ({
+        timeUnixNano: String(from),
+        name,
+        attributes: values.map(([key, value]) => text(key, value)),
+      })),
       status: index === 700 ? { code: 2, message: "out of stock" } : {},
     };
   });
@@ -39,15 +64,21 @@ function trace(traceId) {
   };
 }
 
+async function send(otlp, request) {
+  const headers = { "content-type": "application/json" };
+  const sent = await fetch(`http://${otlp}/v1/traces`, { method: "POST", headers, body: JSON.stringify(request) });
+  assert.equal(await sent.text(), "{}");
+}
+
 export async function large({ page, address, go, shot, forgive }) {
   const status = await (await fetch(new URL("/api/status", address))).json();
   const traceId = randomBytes(16).toString("hex");
-  const sent = await fetch(`http://${status.facts.addresses.otlp}/v1/traces`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(trace(traceId)),
-  });
-  assert.equal(sent.status, 200, await sent.text());
+  const otlp = status.facts.addresses.otlp;
+  const whole = trace(traceId);
+  await send(otlp, whole);
+  const first = whole.resourceSpans[0].scopeSpans[0].spans[0];
+  const [linkingId, target] = [randomBytes(16).toString("hex"), { traceId, spanId: first.spanId }];
+  await send(otlp, linking(linkingId, target));
   await go(`/transactions/${traceId}`);
   const tree = page.getByRole("tree");
   // The history takes a moment.
@@ -65,6 +96,8 @@ export async function large({ page, address, go, shot, forgive }) {
   assert.ok(drawn > 10 && drawn < 150, `${drawn} of 1,000 rows are in the document`);
   // What failed is chosen from the start.
   await page.locator(".details").getByText("out of stock").waitFor();
+  assert.match(await page.locator(".details .stack").innerText(), /none left\n +at take/, "a stack keeps its lines");
+  assert.ok((await page.locator(".mark-bad").count()) > 0, "an exception is a mark on its span");
   assert.equal(await page.locator("main img").count(), 0, "text of spans is text");
   await shot("transaction-large-1280");
   await tree.focus();
@@ -72,6 +105,14 @@ export async function large({ page, address, go, shot, forgive }) {
   await tree.locator("[aria-selected=true]").waitFor();
   await page.keyboard.press("Home");
   await page.locator(".details-name").getByText("step 0", { exact: true }).waitFor();
+  // To the trace that links here, and back.
+  await page.locator("[data-links=from]").getByRole("link", { name: "mail the receipt" }).click();
+  await page.waitForURL(new RegExp(linkingId));
+  await page.locator("[data-links=to]").getByText("reason=batch").waitFor();
+  await page.locator("[data-links=to]").getByRole("link").click();
+  await page.waitForURL(new RegExp(`${traceId}.span=${first.spanId}`));
+  await page.locator(".details-name").getByText("step 0", { exact: true }).waitFor();
+  await tree.focus();
   await page.keyboard.press("ArrowDown");
   await page.locator(".details").getByText("retry").waitFor();
   await page.getByRole("button", { name: "Collapse all" }).click();

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 
 import { until } from "./until.mjs";
 
+const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 /** Sends what an application would. */
 async function report(otlp) {
   const now = Date.now();
@@ -15,7 +17,8 @@ async function report(otlp) {
       asInt: `${(5 - ago) * 100 * (which + 1)}`,
     })),
   );
-  const gauge = { dataPoints: [{ timeUnixNano: nanos(now - 5_000), asDouble: 21.5 }] };
+  const exemplar = { timeUnixNano: nanos(now - 6_000), asDouble: 21.25, traceId: TRACE, spanId: "00f067aa0ba902b7" };
+  const gauge = { dataPoints: [{ timeUnixNano: nanos(now - 5_000), asDouble: 21.5, exemplars: [exemplar] }] };
   const sum = { aggregationTemporality: 2, isMonotonic: true, dataPoints: points };
   const resource = { attributes: [{ key: "service.name", value: { stringValue: "shop-app" } }] };
   const metrics = [
@@ -54,4 +57,7 @@ export async function metrics({ page, go, shot, address }) {
   await page.getByRole("img", { name: "temperature, avg: 1 line" }).waitFor();
   await page.waitForURL(/name=temperature/);
   assert.match(await page.locator(".metric .legend").innerText(), /avg/);
+  // From a value to where it was measured.
+  const exemplar = page.locator(".exemplars").getByRole("link", { name: "21.25" });
+  assert.match(await exemplar.getAttribute("href"), new RegExp(`^/transactions/${TRACE}\\?span=00f067aa0ba902b7&at_us=\\d+$`));
 }

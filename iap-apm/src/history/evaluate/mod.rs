@@ -116,6 +116,11 @@ impl<'a> Evaluation<'a> {
             || self.kind == Some(self.series[series].kind) && self.is_counted(series)
     }
 
+    /// Whether a series is among those asked for.
+    pub fn asks_for(&self, series: usize) -> bool {
+        self.places[series].is_some()
+    }
+
     /// Adds all points of a series in [`window`](Self::window), in any order, each of them once or more
     /// often; `before` when there are older ones.
     pub fn add(&mut self, series: usize, mut points: Vec<MetricPoint>, before: bool) {
@@ -195,6 +200,7 @@ impl<'a> Evaluation<'a> {
                 })
                 .collect(),
             left_out: self.left_out,
+            exemplars: Vec::new(),
         }
     }
 

@@ -1,18 +1,28 @@
 //! The files of a history: which there are, which to read for a window, which to remove.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::{SqliteOptions, schema, sqlite_error, unavailable};
+use super::disk::{companions, is_damage, set_aside, unlink};
+use super::long_term::{self, LongTerm};
+use super::{SqliteOptions, aggregate, schema, sqlite_error, unavailable};
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::Window;
 
 /// Idle read connections that are kept for later queries.
 const IDLE_READERS: usize = 16;
-const HOUR_MS: u64 = 3_600_000;
+pub(super) const HOUR_MS: u64 = 3_600_000;
+/// How much later than a trace most of its spans have come.
+const LATE_MS: u64 = 1_800_000;
+/// How often a query is repeated that met the removal of a file.
+const CONSISTENT_TRIES: usize = 200;
+/// How long a query waits for one, each time.
+const REMOVAL: Duration = Duration::from_millis(5);
 
 /// Which file: the hour of arrival since the Unix epoch, and a number within the hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,28 +51,62 @@ pub struct Evicted {
     pub by_size: u64,
 }
 
+/// What is known of a file.
+struct Known {
+    id: FileId,
+    /// The first and last moment in it.
+    range: Option<(u64, u64)>,
+    minutes: Minutes,
+    /// Whether its tables are there.
+    readable: bool,
+}
+
+/// Whether the minutes of a file are in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Minutes {
+    NotYet,
+    Rolled,
+    /// It was tried, and is not again.
+    Failed,
+}
+
+impl Known {
+    fn overlaps(&self, window: Window) -> bool {
+        self.range.is_some_and(|range| range.0 < window.to_us && range.1 >= window.from_us)
+    }
+}
+
 struct State {
-    /// Sorted; each with the first and last moment in it.
-    known: Vec<(FileId, Option<(u64, u64)>)>,
+    /// Sorted.
+    known: Vec<Known>,
     evicted: Evicted,
 }
 
 pub(super) struct Files {
     directory: PathBuf,
     pub(super) options: SqliteOptions,
+    pub(super) long_term: LongTerm,
     state: Mutex<State>,
+    /// Odd while the figures of a file go over to the long-term ones.
+    generation: AtomicU64,
     idle: Mutex<Vec<(FileId, Connection)>>,
 }
 
 impl Files {
     pub(super) fn open(directory: &Path, options: SqliteOptions) -> Result<Self, HistoryError> {
+        let long_term = open_long_term(directory, &options)?;
+        // Their figures are in the long-term ones, but the process ended before they were deleted.
+        for name in long_term.removed().map_err(sqlite_error)? {
+            unlink(&directory.join(&name));
+            long_term.forget(&name).map_err(sqlite_error)?;
+        }
         let mut known = Vec::new();
         for entry in std::fs::read_dir(directory).map_err(unavailable("the directory cannot be read"))? {
             let entry = entry.map_err(unavailable("the directory cannot be read"))?;
             let Some(id) = entry.file_name().to_str().and_then(FileId::parse) else { continue };
-            match inspect(&entry.path()) {
-                Ok((true, range)) => known.push((id, range)),
-                Ok((false, _)) => {
+            match inspect(id, &entry.path()) {
+                Ok(Some(file)) => known.push(file),
+                Ok(None) => {
                     let message = "a file was written by another version of the program";
                     return Err(HistoryError::new(HistoryErrorKind::Unavailable, message));
                 }
@@ -71,9 +115,10 @@ impl Files {
                 Err(error) => return Err(sqlite_error(error)),
             }
         }
-        known.sort_by_key(|(id, _)| *id);
+        known.sort_by_key(|file| file.id);
         let state = Mutex::new(State { known, evicted: Evicted::default() });
-        Ok(Self { directory: directory.to_owned(), options, state, idle: Mutex::default() })
+        let (generation, idle) = (AtomicU64::new(0), Mutex::default());
+        Ok(Self { directory: directory.to_owned(), options, long_term, state, generation, idle })
     }
 
     pub(super) fn path(&self, id: FileId) -> PathBuf {
@@ -84,7 +129,7 @@ impl Files {
     pub(super) fn current(&self, full: bool) -> FileId {
         let hour = self.options.clock.now_ms() / HOUR_MS;
         let mut state = self.state.lock();
-        let last = state.known.last().map(|(id, _)| *id);
+        let last = state.known.last().map(|file| file.id);
         let id = match last {
             // A clock that went back must not make files that sort before those there are.
             Some(last) if last.hour >= hour && !full => last,
@@ -92,7 +137,7 @@ impl Files {
             _ => FileId { hour, number: 0 },
         };
         if last != Some(id) {
-            state.known.push((id, None));
+            state.known.push(Known { id, range: None, minutes: Minutes::NotYet, readable: false });
         }
         id
     }
@@ -100,22 +145,95 @@ impl Files {
     /// Widens the range of a file by what was just written.
     pub(super) fn widen(&self, id: FileId, low: u64, high: u64) {
         let mut state = self.state.lock();
-        if let Some((_, range)) = state.known.iter_mut().rev().find(|(known, _)| *known == id) {
-            *range = Some(range.map_or((low, high), |(from, to)| (from.min(low), to.max(high))));
+        if let Some(file) = state.known.iter_mut().rev().find(|file| file.id == id) {
+            file.range = Some(file.range.map_or((low, high), |(from, to)| (from.min(low), to.max(high))));
         }
     }
 
     /// The files that may hold something of the window, newest first.
     pub(super) fn in_window(&self, window: Window) -> Vec<FileId> {
-        let overlaps = |range: &(u64, u64)| range.0 < window.to_us && range.1 >= window.from_us;
+        self.rolled_in_window(window).into_iter().map(|(id, _)| id).collect()
+    }
+
+    /// The same, with whether the minutes of each are in it.
+    pub(super) fn rolled_in_window(&self, window: Window) -> Vec<(FileId, bool)> {
         let state = self.state.lock();
-        let hits = state.known.iter().filter(|(_, range)| range.as_ref().is_some_and(overlaps));
-        hits.rev().map(|(id, _)| *id).collect()
+        let hits = state.known.iter().filter(|file| file.overlaps(window));
+        hits.rev().map(|file| (file.id, file.minutes == Minutes::Rolled)).collect()
+    }
+
+    /// The files that were written in a window and shortly after, newest first.
+    pub(super) fn near(&self, window: Window) -> Vec<FileId> {
+        let (from, to) = (window.from_us / 1_000, (window.to_us / 1_000).saturating_add(LATE_MS));
+        let wrote = |id: &FileId| {
+            let began = id.hour.saturating_mul(HOUR_MS);
+            began <= to && began.saturating_add(HOUR_MS) > from
+        };
+        self.readable().into_iter().filter(wrote).collect()
+    }
+
+    /// The tables of a file are there.
+    pub(super) fn began(&self, id: FileId) {
+        if let Some(file) = self.state.lock().known.iter_mut().find(|file| file.id == id) {
+            file.readable = true;
+        }
+    }
+
+    /// All files that can be read, newest first.
+    pub(super) fn readable(&self) -> Vec<FileId> {
+        let state = self.state.lock();
+        state.known.iter().rev().filter(|file| file.readable).map(|file| file.id).collect()
     }
 
     /// All files, newest first.
     pub(super) fn all(&self) -> Vec<FileId> {
-        self.state.lock().known.iter().rev().map(|(id, _)| *id).collect()
+        self.state.lock().known.iter().rev().map(|file| file.id).collect()
+    }
+
+    /// The newest file before one.
+    pub(super) fn before(&self, id: FileId) -> Option<FileId> {
+        self.all().into_iter().find(|other| *other < id)
+    }
+
+    /// Writes the minutes of a closed file into it, of the oldest that has none; whether there was one. `kept` are
+    /// those that may still be written.
+    pub(super) fn roll_next(&self, kept: &[FileId]) -> bool {
+        let next = {
+            let state = self.state.lock();
+            let closed = |file: &&Known| file.minutes == Minutes::NotYet && !kept.contains(&file.id);
+            // The last one may be written again, after a start or when the clock goes back.
+            let rest = state.known.split_last().map_or(&[][..], |(_, rest)| rest);
+            rest.iter().find(closed).map(|file| file.id)
+        };
+        let Some(id) = next else { return false };
+        let rolled = schema::open_writer(&self.path(id)).and_then(|mut file| aggregate::roll(&mut file));
+        if let Err(error) = &rolled {
+            tracing::warn!(file = id.name(), %error, "the figures of a file could not be rolled up");
+        }
+        let minutes = if rolled.is_ok() { Minutes::Rolled } else { Minutes::Failed };
+        if let Some(file) = self.state.lock().known.iter_mut().find(|file| file.id == id) {
+            file.minutes = minutes;
+        }
+        true
+    }
+
+    /// Answers from a state in which each file is either there or among the long-term figures.
+    pub(super) fn consistently<T>(
+        &self,
+        mut read: impl FnMut() -> Result<T, HistoryError>,
+    ) -> Result<T, HistoryError> {
+        for _ in 0..CONSISTENT_TRIES {
+            let before = self.generation.load(Ordering::Acquire);
+            if !before.is_multiple_of(2) {
+                std::thread::sleep(REMOVAL);
+                continue;
+            }
+            let answer = read()?;
+            if self.generation.load(Ordering::Acquire) == before {
+                return Ok(answer);
+            }
+        }
+        read()
     }
 
     /// Runs a query on a file; `None` when the file has been removed meanwhile or is damaged.
@@ -155,7 +273,7 @@ impl Files {
     }
 
     fn exists(&self, id: FileId) -> bool {
-        self.state.lock().known.iter().any(|(known, _)| *known == id)
+        self.state.lock().known.iter().any(|file| file.id == id)
     }
 
     pub(super) fn close_readers(&self) {
@@ -180,6 +298,9 @@ impl Files {
     /// (`keep`) stays.
     pub(super) fn retain(&self, keep: Option<FileId>) {
         let now_ms = self.options.clock.now_ms();
+        if let Err(error) = self.long_term.retain(now_ms * 1_000) {
+            tracing::warn!(%error, "old figures could not be removed");
+        }
         let max_age = self.options.max_age.as_millis() as u64;
         let mut files: Vec<_> = self.all().into_iter().rev().filter(|id| Some(*id) != keep).collect();
         files.retain(|id| {
@@ -200,52 +321,59 @@ impl Files {
     }
 
     fn remove(&self, id: FileId, why: &'static str) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        if let Err(error) = self.keep_figures(id) {
+            // A disk that is full has room only once files are gone.
+            tracing::warn!(file = id.name(), %error, "the figures of a file could not be kept");
+        }
+        let bytes = self.bytes(id);
         {
             let mut state = self.state.lock();
-            state.known.retain(|(known, _)| *known != id);
+            state.known.retain(|file| file.id != id);
             match why {
                 "age" => state.evicted.by_age += 1,
                 _ => state.evicted.by_size += 1,
             }
         }
         self.idle.lock().retain(|(known, _)| *known != id);
-        for path in companions(&self.path(id)) {
-            let _ = std::fs::remove_file(path);
+        unlink(&self.path(id));
+        if let Err(error) = self.long_term.forget(&id.name()) {
+            tracing::warn!(file = id.name(), %error, "a removed file is still noted");
         }
+        self.generation.fetch_add(1, Ordering::AcqRel);
         metrics::counter!("iap_apm_history_evicted_total", "why" => why).increment(1);
-        tracing::info!(file = id.name(), why, "removed a file of the history");
+        tracing::info!(file = id.name(), why, bytes, "removed a file of the history");
+    }
+
+    /// Adds the figures of a file to the long-term ones.
+    fn keep_figures(&self, id: FileId) -> rusqlite::Result<()> {
+        let mut file = schema::open_writer(&self.path(id))?;
+        if !schema::is_rolled(&file)? {
+            aggregate::roll(&mut file)?;
+        }
+        self.long_term.add(&id.name(), &file, self.options.clock.now_ms() * 1_000)
     }
 }
 
-/// A database file with the files that SQLite keeps next to it.
-fn companions(path: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    })
+/// Opens the long-term figures; damaged ones are set aside.
+fn open_long_term(directory: &Path, options: &SqliteOptions) -> Result<LongTerm, HistoryError> {
+    let path = directory.join(long_term::FILE);
+    let opened = match LongTerm::open(&path, options.rollups) {
+        Err(error) if is_damage(&error) => {
+            set_aside(&path, &error);
+            LongTerm::open(&path, options.rollups)
+        }
+        opened => opened,
+    };
+    opened.map_err(sqlite_error)
 }
 
-/// Whether the file is of a known version, and what it covers.
-fn inspect(path: &Path) -> rusqlite::Result<(bool, Option<(u64, u64)>)> {
+/// What there is in a file; `None` when it is of an unknown version.
+fn inspect(id: FileId, path: &Path) -> rusqlite::Result<Option<Known>> {
     let file = schema::open_writer(path)?;
     if !schema::is_known(&file)? {
-        return Ok((false, None));
+        return Ok(None);
     }
-    Ok((true, schema::range(&file)?))
-}
-
-fn is_damage(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-}
-
-fn set_aside(path: &Path, error: &rusqlite::Error) {
-    tracing::warn!(file = %path.display(), %error, "a file of the history is damaged and set aside");
-    metrics::counter!("iap_apm_history_damaged_total").increment(1);
-    for path in companions(path) {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".damaged");
-        let _ = std::fs::rename(&path, aside);
-    }
+    let minutes = if schema::is_rolled(&file)? { Minutes::Rolled } else { Minutes::NotYet };
+    Ok(Some(Known { id, range: schema::range(&file)?, minutes, readable: true }))
 }

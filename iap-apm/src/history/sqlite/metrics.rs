@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use iap_core::{SpanId, TraceId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::codec;
@@ -9,14 +10,18 @@ use super::files::{FileId, Files};
 use super::schema::unsigned;
 use super::writer::{clamp, conversion, hash_of};
 use crate::error::{HistoryError, HistoryErrorKind};
-use crate::history::metric_query::MAX_METRICS;
-use crate::history::{Evaluation, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery, SeriesPoints};
-use crate::model::{MetricKind, MetricPoint, MetricSeries, Temporality};
+use crate::history::metric_query::{MAX_EXEMPLARS, MAX_METRICS};
+use crate::history::{
+    Evaluation, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery, SeriesExemplars, SeriesPoints,
+};
+use crate::model::{MetricExemplar, MetricKind, MetricPoint, MetricSeries, Temporality, Window};
 
 /// Series of one metric that a query looks at.
 const MAX_SERIES: usize = 50_000;
 /// Points that a query reads.
 const MAX_POINTS: usize = 5_000_000;
+/// Exemplars that a query reads.
+const MAX_EXEMPLARS_READ: usize = 5_000;
 
 pub(super) fn insert(connection: &Connection, metrics: &[SeriesPoints]) -> rusqlite::Result<()> {
     let mut range: Option<(u64, u64)> = None;
@@ -35,6 +40,19 @@ pub(super) fn insert(connection: &Connection, metrics: &[SeriesPoints]) -> rusql
     let sql = "INSERT INTO metric_range VALUES (0, ?1, ?2)
         ON CONFLICT DO UPDATE SET low = min(low, ?1), high = max(high, ?2)";
     connection.prepare_cached(sql)?.execute(params![clamp(low), clamp(high)])?;
+    Ok(())
+}
+
+pub(super) fn insert_exemplars(connection: &Connection, all: &[SeriesExemplars]) -> rusqlite::Result<()> {
+    for SeriesExemplars { series, exemplars } in all {
+        let id = insert_series(connection, series)?;
+        let sql = "INSERT OR IGNORE INTO metric_exemplars VALUES (?1, ?2, ?3, ?4, ?5)";
+        let mut statement = connection.prepare_cached(sql)?;
+        for MetricExemplar { time_us, value, trace_id, span_id } in exemplars {
+            let span = span_id.map(|id| id.0.to_vec()).unwrap_or_default();
+            statement.execute(params![id, clamp(*time_us), trace_id.0, span, value])?;
+        }
+    }
     Ok(())
 }
 
@@ -162,7 +180,49 @@ pub(super) fn evaluate(files: &Files, query: &MetricQuery) -> Result<MetricAnswe
         }
         evaluation.add(at, points, before);
     }
-    Ok(evaluation.finish())
+    let read: Vec<&Place> = places
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| evaluation.asks_for(*at))
+        .map(|(_, place)| place)
+        .collect();
+    let exemplars = exemplars(files, query.window, &read)?;
+    Ok(MetricAnswer { exemplars, ..evaluation.finish() })
+}
+
+/// Exemplars of these series, thinned out evenly when there are more than an answer holds.
+fn exemplars(files: &Files, window: Window, places: &[&Place]) -> Result<Vec<MetricExemplar>, HistoryError> {
+    let mut found: Vec<MetricExemplar> = Vec::new();
+    for (file, id) in places.iter().flat_map(|(_, ids)| ids) {
+        let sql = format!(
+            "SELECT time_us, value, trace_id, span_id FROM metric_exemplars
+             WHERE series = ?1 AND time_us >= ?2 AND time_us < ?3 ORDER BY time_us DESC LIMIT {MAX_EXEMPLARS_READ}"
+        );
+        let more = files.query(*file, |connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let values = params![id, clamp(window.from_us), clamp(window.to_us)];
+            statement.query_map(values, exemplar)?.collect::<Result<Vec<_>, _>>()
+        })?;
+        found.extend(more.into_iter().flatten());
+        if found.len() >= MAX_EXEMPLARS_READ {
+            break;
+        }
+    }
+    found.sort_by_key(|exemplar| (exemplar.time_us, exemplar.trace_id, exemplar.span_id));
+    // A cumulative histogram reports the same ones until others take their place.
+    found.dedup();
+    let every = found.len().div_ceil(MAX_EXEMPLARS).max(1);
+    Ok(found.into_iter().step_by(every).collect())
+}
+
+fn exemplar(row: &Row<'_>) -> rusqlite::Result<MetricExemplar> {
+    let span: Vec<u8> = row.get(3)?;
+    Ok(MetricExemplar {
+        time_us: unsigned(row, 0)?,
+        value: row.get(1)?,
+        trace_id: TraceId(row.get(2)?),
+        span_id: span.try_into().ok().map(SpanId),
+    })
 }
 
 /// A series, and its number in each file that has it.

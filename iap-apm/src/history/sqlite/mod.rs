@@ -9,13 +9,19 @@
 //! Writes go through one thread with a bounded queue; reads run on tokio's blocking threads, a few
 //! at a time.
 
+mod aggregate;
+mod blocks;
 mod codec;
 mod counts;
+mod disk;
 mod events;
 mod files;
+mod links;
+mod long_term;
 mod metrics;
 mod read;
 mod schema;
+mod seam;
 mod writer;
 
 use std::fs::File;
@@ -35,9 +41,10 @@ use super::{
     MetricQuery, SeriesQuery, TransactionPage, TransactionQuery,
 };
 use crate::error::{HistoryError, HistoryErrorKind};
-use crate::model::{LogLine, RouteCounts, RouteStats, SeriesPoint, TimelineEvent, Trace, Window};
+use crate::model::{LinkedFrom, LogLine, RouteCounts, RouteStats, SeriesPoint, TimelineEvent, Trace, Window};
 
 pub use self::files::Evicted;
+pub use self::long_term::Rollups;
 
 /// Batches that may wait for the writer; beyond, [`HistoryErrorKind::Overloaded`].
 const QUEUE: usize = 64;
@@ -53,14 +60,21 @@ pub struct SqliteOptions {
     pub max_age: Duration,
     /// The oldest files are removed while all of them are larger than this.
     pub max_bytes: u64,
+    /// How long figures of routes outlive the files that they were computed of.
+    pub rollups: Rollups,
     /// Decides the hour of arrival and the age.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Default for SqliteOptions {
-    /// Seven days, 4 GiB, the system's clock.
+    /// Seven days, 4 GiB, roll-ups as they come, the system's clock.
     fn default() -> Self {
-        Self { max_age: Duration::from_secs(7 * 86_400), max_bytes: 4 << 30, clock: Arc::new(SystemClock) }
+        Self {
+            max_age: Duration::from_secs(7 * 86_400),
+            max_bytes: 4 << 30,
+            rollups: Rollups::default(),
+            clock: Arc::new(SystemClock),
+        }
     }
 }
 
@@ -69,6 +83,7 @@ impl std::fmt::Debug for SqliteOptions {
         f.debug_struct("SqliteOptions")
             .field("max_age", &self.max_age)
             .field("max_bytes", &self.max_bytes)
+            .field("rollups", &self.rollups)
             .finish_non_exhaustive()
     }
 }
@@ -175,7 +190,8 @@ impl SqliteHistory {
         Ok(history)
     }
 
-    /// Applies the limits of age and size now; otherwise done as files are begun and each minute.
+    /// Applies the limits of age and size now, and rolls up what is closed; otherwise done as files are begun and
+    /// each minute.
     ///
     /// # Errors
     /// [`HistoryErrorKind::Overloaded`] when too many writes wait, `Closed` after shutdown.
@@ -241,11 +257,19 @@ impl History for SqliteHistory {
     }
 
     fn trace(&self, trace_id: TraceId) -> HistoryResult<'_, Option<Trace>> {
-        self.read(move |files| read::trace(files, trace_id))
+        self.read(move |files| read::trace(files, trace_id, None))
+    }
+
+    fn trace_near(&self, trace_id: TraceId, near: Window) -> HistoryResult<'_, Option<Trace>> {
+        self.read(move |files| read::trace(files, trace_id, Some(near)))
+    }
+
+    fn linked_from(&self, trace_id: TraceId, near: Option<Window>) -> HistoryResult<'_, Vec<LinkedFrom>> {
+        self.read(move |files| links::to(files, trace_id, near))
     }
 
     fn route_stats(&self, window: Window) -> HistoryResult<'_, Vec<RouteStats>> {
-        self.read(move |files| read::route_stats(files, window))
+        self.read(move |files| files.consistently(|| aggregate::route_stats(files, window)))
     }
 
     fn route_counts<'a>(
@@ -254,12 +278,12 @@ impl History for SqliteHistory {
         limits_us: &'a [u64],
     ) -> HistoryResult<'a, Vec<RouteCounts>> {
         let limits_us = limits_us.to_vec();
-        self.read(move |files| counts::route_counts(files, window, &limits_us))
+        self.read(move |files| files.consistently(|| counts::route_counts(files, window, &limits_us)))
     }
 
     fn series<'a>(&'a self, query: &'a SeriesQuery) -> HistoryResult<'a, Vec<SeriesPoint>> {
         let query = query.clone();
-        self.read(move |files| read::series(files, &query))
+        self.read(move |files| files.consistently(|| aggregate::series(files, &query)))
     }
 
     fn logs<'a>(&'a self, query: &'a LogQuery) -> HistoryResult<'a, Vec<LogLine>> {

@@ -1,20 +1,19 @@
 //! The queries, each over all files that may hold an answer.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::HashSet;
 
 use iap_core::{SpanId, TraceId};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
+use super::blocks;
 use super::files::{FileId, Files};
 use super::schema::unsigned;
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::query::{
-    Cursor, LogQuery, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter, TransactionPage,
-    TransactionQuery,
+    Cursor, LogQuery, MAX_LIMIT, Order, StatusFilter, TransactionPage, TransactionQuery,
 };
-use crate::model::{LogLine, RouteStats, SeriesPoint, Source, Span, Trace, TransactionSummary, Window};
-use crate::sketch::Sketch;
+use crate::model::{LogLine, Source, Span, Trace, TransactionSummary, Window};
 
 /// Spans of a trace that are read; a trace with more is marked as truncated.
 const MAX_SPANS: usize = 20_000;
@@ -22,27 +21,25 @@ const MAX_SPANS: usize = 20_000;
 const MAX_LINES: usize = 5_000;
 /// Uncompressed bytes of a trace that are read.
 const MAX_TRACE_BYTES: usize = 64 << 20;
-/// Routes that are told apart; the rest is `other`.
-pub(super) const MAX_ROUTES: usize = 1_000;
 /// Files without a hit after which a trace is taken to be complete.
 const QUIET_FILES: usize = 3;
 
 /// Conditions with their parameters.
 #[derive(Default)]
-struct Filter {
-    sql: String,
-    values: Vec<Value>,
+pub(super) struct Filter {
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
 }
 
 impl Filter {
-    fn window(column: &str, window: Window) -> Self {
+    pub(super) fn window(column: &str, window: Window) -> Self {
         let mut filter = Self::default();
         filter.and(&format!("{column} >= ?"), [number(window.from_us)]);
         filter.and(&format!("{column} < ?"), [number(window.to_us)]);
         filter
     }
 
-    fn and<const N: usize>(&mut self, condition: &str, values: [Value; N]) {
+    pub(super) fn and<const N: usize>(&mut self, condition: &str, values: [Value; N]) {
         self.sql.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
         self.sql.push_str(condition);
         self.values.extend(values);
@@ -115,11 +112,25 @@ fn listing(query: &TransactionQuery) -> Result<(Filter, &'static str), HistoryEr
     Ok((filter, column))
 }
 
-pub(super) fn trace(files: &Files, trace_id: TraceId) -> Result<Option<Trace>, HistoryError> {
+/// Looks near a time first, if one is known, and at everything when nothing is there.
+pub(super) fn trace(
+    files: &Files,
+    trace_id: TraceId,
+    near: Option<Window>,
+) -> Result<Option<Trace>, HistoryError> {
+    if let Some(near) = near
+        && let Some(trace) = trace_in(files, trace_id, &files.near(near))?
+    {
+        return Ok(Some(trace));
+    }
+    trace_in(files, trace_id, &files.readable())
+}
+
+fn trace_in(files: &Files, trace_id: TraceId, places: &[FileId]) -> Result<Option<Trace>, HistoryError> {
     let mut found = Found::nothing(trace_id);
     let mut quiet = None;
-    for id in files.all() {
-        if found.read(files, id)? {
+    for id in places {
+        if found.read(files, *id)? {
             quiet = Some(0);
         } else if let Some(quiet) = &mut quiet {
             *quiet += 1;
@@ -155,23 +166,23 @@ impl Found {
     fn read(&mut self, files: &Files, id: FileId) -> Result<bool, HistoryError> {
         let trace_id = self.trace.trace_id;
         let room = MAX_TRACE_BYTES.saturating_sub(self.bytes);
-        let Some((summary, chunks, lines)) = files.query(id, |connection| {
+        let Some((summary, parts, lines)) = files.query(id, |connection| {
             Ok((
                 best_summary(connection, trace_id)?,
-                chunks(connection, trace_id, room)?,
+                blocks::parts(connection, trace_id, room)?,
                 lines_of(connection, trace_id)?,
             ))
         })?
         else {
             return Ok(false);
         };
-        let hit = summary.is_some() || !chunks.0.is_empty() || !lines.is_empty();
-        self.trace.truncated |= chunks.1;
+        let hit = summary.is_some() || !parts.0.is_empty() || !lines.is_empty();
+        self.trace.truncated |= parts.1;
         let rank = |row: &TransactionSummary| (row.source, row.start_us);
         self.trace.summary = self.trace.summary.take().into_iter().chain(summary).min_by_key(rank);
-        for chunk in chunks.0 {
-            self.bytes += chunk.len();
-            let spans: Vec<Span> = serde_json::from_slice(&chunk).map_err(|error| {
+        for part in parts.0 {
+            self.bytes += part.len();
+            let spans: Vec<Span> = serde_json::from_slice(&part).map_err(|error| {
                 HistoryError::new(HistoryErrorKind::Unavailable, "stored spans are damaged")
                     .with_source(error)
             })?;
@@ -199,125 +210,10 @@ fn best_summary(connection: &Connection, id: TraceId) -> rusqlite::Result<Option
     rows.next().transpose()
 }
 
-/// The stored chunks of a trace, unpacked up to `room` bytes, and whether some were left out.
-fn chunks(connection: &Connection, id: TraceId, room: usize) -> rusqlite::Result<(Vec<Vec<u8>>, bool)> {
-    let sql = "SELECT length, data FROM chunks WHERE trace_id = ?";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([id.0])?;
-    let (mut chunks, mut room) = (Vec::new(), room);
-    while let Some(row) = rows.next()? {
-        let length: u32 = row.get(0)?;
-        let Some(left) = room.checked_sub(length as usize) else { return Ok((chunks, true)) };
-        room = left;
-        let data = row.get_ref(1)?.as_blob()?;
-        chunks.push(zstd::bulk::decompress(data, length as usize).map_err(conversion)?);
-    }
-    Ok((chunks, false))
-}
-
 fn lines_of(connection: &Connection, id: TraceId) -> rusqlite::Result<Vec<LogLine>> {
     let sql = format!("SELECT line FROM logs WHERE trace_id = ? ORDER BY time_us LIMIT {}", MAX_LINES + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query_map([id.0], line)?.collect()
-}
-
-/// What aggregates need of an entry.
-pub(super) struct Counted<'a> {
-    pub(super) route: &'a str,
-    start_us: u64,
-    pub(super) duration_us: u64,
-    pub(super) failed: bool,
-    pub(super) weight: u64,
-}
-
-/// Calls `each` with every entry in the window.
-pub(super) fn scan(
-    files: &Files,
-    window: Window,
-    route: Option<&str>,
-    mut each: impl FnMut(Counted<'_>),
-) -> Result<(), HistoryError> {
-    let mut filter = Filter::window("start_us", window);
-    if let Some(route) = route {
-        filter.and("route = ?", [Value::Text(route.to_owned())]);
-    }
-    let sql = format!("SELECT route, start_us, duration_us, failed, weight FROM entries{}", filter.sql);
-    for id in files.in_window(window) {
-        files.query(id, |connection| {
-            let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query(params_from_iter(&filter.values))?;
-            while let Some(row) = rows.next()? {
-                each(Counted {
-                    route: row.get_ref(0)?.as_str()?,
-                    start_us: unsigned(row, 1)?,
-                    duration_us: unsigned(row, 2)?,
-                    failed: row.get(3)?,
-                    weight: unsigned(row, 4)?,
-                });
-            }
-            Ok(())
-        })?;
-    }
-    Ok(())
-}
-
-pub(super) fn route_stats(files: &Files, window: Window) -> Result<Vec<RouteStats>, HistoryError> {
-    let mut routes: HashMap<String, (Sketch, u64)> = HashMap::new();
-    scan(files, window, None, |Counted { route, duration_us, failed, weight, .. }| {
-        let full = routes.len() >= MAX_ROUTES && !routes.contains_key(route);
-        let entry = match routes.entry(if full { "other".to_owned() } else { route.to_owned() }) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(Default::default()),
-        };
-        entry.0.add_many(duration_us, weight);
-        entry.1 += if failed { weight } else { 0 };
-    })?;
-    let stats = |(route, (sketch, errors)): (String, (Sketch, u64))| RouteStats {
-        route,
-        count: sketch.count(),
-        errors,
-        total_us: sketch.total(),
-        p50_us: sketch.percentile(50),
-        p95_us: sketch.percentile(95),
-        p99_us: sketch.percentile(99),
-        max_us: sketch.max(),
-    };
-    let mut stats: Vec<_> = routes.into_iter().map(stats).collect();
-    stats.sort_by(|a, b| b.total_us.cmp(&a.total_us).then_with(|| a.route.cmp(&b.route)));
-    Ok(stats)
-}
-
-pub(super) fn series(files: &Files, query: &SeriesQuery) -> Result<Vec<SeriesPoint>, HistoryError> {
-    let steps = match query.step_us {
-        0 => u64::MAX,
-        step => query.window.length_us().div_ceil(step),
-    };
-    if steps > MAX_SERIES_POINTS {
-        return Err(HistoryError::new(
-            HistoryErrorKind::InvalidQuery,
-            "the step is too small for the window",
-        ));
-    }
-    let mut points: Vec<(Sketch, u64)> = vec![Default::default(); steps as usize];
-    scan(
-        files,
-        query.window,
-        query.route.as_deref(),
-        |Counted { start_us, duration_us, failed, weight, .. }| {
-            let point = &mut points[((start_us - query.window.from_us) / query.step_us) as usize];
-            point.0.add_many(duration_us, weight);
-            point.1 += if failed { weight } else { 0 };
-        },
-    )?;
-    let point = |(at, (sketch, errors)): (usize, (Sketch, u64))| SeriesPoint {
-        start_us: query.window.from_us + at as u64 * query.step_us,
-        count: sketch.count(),
-        errors,
-        p50_us: sketch.percentile(50),
-        p95_us: sketch.percentile(95),
-        p99_us: sketch.percentile(99),
-    };
-    Ok(points.into_iter().enumerate().map(point).collect())
 }
 
 pub(super) fn logs(files: &Files, query: &LogQuery) -> Result<Vec<LogLine>, HistoryError> {
@@ -377,7 +273,7 @@ fn line(row: &Row<'_>) -> rusqlite::Result<LogLine> {
     serde_json::from_str(row.get_ref(0)?.as_str()?).map_err(conversion)
 }
 
-fn conversion(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
+pub(super) fn conversion(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
 }
 

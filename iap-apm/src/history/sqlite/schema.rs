@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// The version of the tables, in each file; to be raised with every change of them.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
@@ -25,8 +25,6 @@ CREATE TABLE IF NOT EXISTS transactions (
 );
 CREATE INDEX IF NOT EXISTS transactions_start ON transactions (start_us);
 CREATE INDEX IF NOT EXISTS transactions_duration ON transactions (duration_us);
-CREATE VIEW IF NOT EXISTS entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT EXISTS (
-    SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank);
 CREATE TABLE IF NOT EXISTS chunks (
     trace_id BLOB NOT NULL, hash INTEGER NOT NULL, length INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (trace_id, hash)
@@ -42,8 +40,6 @@ CREATE INDEX IF NOT EXISTS logs_trace ON logs (trace_id) WHERE trace_id IS NOT N
 const FROM_1: &str = "
 DROP VIEW entries;
 ALTER TABLE transactions ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
-CREATE VIEW entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT EXISTS (
-    SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank);
 ";
 
 /// Series have a row in each file that has points of them, so that a file can be removed alone. Points lie by
@@ -71,6 +67,37 @@ CREATE TABLE IF NOT EXISTS events (
 ) WITHOUT ROWID;
 ";
 
+/// What leads from metrics to traces and from trace to trace. `elsewhere` names the traces of which a neighbouring
+/// file has transactions, and their lowest rank. `rollup` has the minutes of a file that is not written any more.
+///
+/// `parts` says where in `blocks` the spans of a trace are; earlier versions had them in `chunks`.
+const SINCE_5: &str = "
+CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, length INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS parts (
+    trace_id BLOB NOT NULL, hash INTEGER NOT NULL, block INTEGER NOT NULL, start INTEGER NOT NULL,
+    length INTEGER NOT NULL, PRIMARY KEY (trace_id, hash)
+);
+CREATE TABLE IF NOT EXISTS links (
+    target BLOB NOT NULL, target_span BLOB NOT NULL, trace_id BLOB NOT NULL, span_id BLOB NOT NULL,
+    start_us INTEGER NOT NULL, name TEXT NOT NULL, service TEXT NOT NULL,
+    PRIMARY KEY (target, target_span, trace_id, span_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS metric_exemplars (
+    series INTEGER NOT NULL, time_us INTEGER NOT NULL, trace_id BLOB NOT NULL, span_id BLOB NOT NULL,
+    value REAL NOT NULL, PRIMARY KEY (series, time_us, trace_id, span_id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS elsewhere (trace_id BLOB PRIMARY KEY, rank INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rollup (
+    minute INTEGER NOT NULL, route TEXT NOT NULL, ok BLOB NOT NULL, failed BLOB NOT NULL,
+    PRIMARY KEY (minute, route)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rolled (only INTEGER PRIMARY KEY CHECK (only = 0));
+DROP VIEW IF EXISTS entries;
+CREATE VIEW entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT (
+    EXISTS (SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank)
+    OR EXISTS (SELECT 1 FROM elsewhere WHERE elsewhere.trace_id = t.trace_id AND elsewhere.rank < t.rank));
+";
+
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
 
@@ -85,12 +112,13 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     // Traces come in no order of their ids: with the default of 2 MiB most inserts would read a page.
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let changes: &[&str] = match version(&connection)? {
-        0 => &[TABLES, METRICS, EVENTS],
-        1 => &[FROM_1, METRICS, EVENTS],
+        0 => &[TABLES, METRICS, EVENTS, SINCE_5],
+        1 => &[FROM_1, METRICS, EVENTS, SINCE_5],
         // Which had no metrics.
-        2 => &[METRICS, EVENTS],
+        2 => &[METRICS, EVENTS, SINCE_5],
         // Which had no events.
-        3 => &[EVENTS],
+        3 => &[EVENTS, SINCE_5],
+        4 => &[SINCE_5],
         _ => &[],
     };
     if !changes.is_empty() {
@@ -99,7 +127,7 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
-    connection.set_prepared_statement_cache_capacity(24);
+    connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
 
@@ -133,6 +161,11 @@ pub(super) fn range(connection: &Connection) -> rusqlite::Result<Option<(u64, u6
         let (low, high): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
         Ok(low.zip(high).map(|(low, high)| (low.max(0) as u64, high.max(0) as u64)))
     })
+}
+
+/// Whether the minutes of a file are in it.
+pub(super) fn is_rolled(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM rolled)", [], |row| row.get(0))
 }
 
 /// Reads a column that is never negative; SQLite's integers are signed.

@@ -1,5 +1,7 @@
 mod events;
 mod metrics;
+mod rollups;
+mod seam;
 mod weights;
 
 use iap_core::ManualClock;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use iap_core::TraceId;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 use zstd::bulk::Compressor;
 
-use super::files::{FileId, Files};
-use super::{events, metrics, schema};
+use super::blocks::Blocks;
+use super::files::{FileId, Files, HOUR_MS};
+use super::seam::{self, Before, Seam};
+use super::{events, links, metrics, schema};
 use crate::error::{HistoryError, HistoryErrorKind};
-use crate::history::{Batch, TraceSpans};
+use crate::history::Batch;
 use crate::model::{LogLine, TransactionSummary};
 
 /// Batches that are committed together.
@@ -22,8 +23,6 @@ const RETAIN_EVERY: Duration = Duration::from_secs(60);
 /// Files are closed at this part of the size limit, so that removing one does not remove much.
 const FILE_SHARE: u64 = 8;
 const ZSTD_LEVEL: i32 = 1;
-/// Uncompressed bytes after which a chunk of spans is closed.
-const CHUNK: usize = 1 << 20;
 
 pub(super) enum Job {
     Append(Arc<Batch>, oneshot::Sender<Result<(), HistoryError>>),
@@ -32,7 +31,7 @@ pub(super) enum Job {
 
 pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
     let compressor = Compressor::new(ZSTD_LEVEL).expect("a compressor of a fixed, valid level");
-    let mut writer = Writer { files, open: None, compressor };
+    let mut writer = Writer { files, open: None, seam: None, to_roll: true, compressor };
     files.retain(None);
     loop {
         let first = match queue.recv_timeout(RETAIN_EVERY) {
@@ -41,7 +40,7 @@ pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
             Err(RecvTimeoutError::Disconnected) => return,
         };
         if first.is_none() {
-            files.retain(writer.open.as_ref().map(|(id, _)| *id));
+            writer.retain();
             continue;
         }
         let (mut batches, mut acks, mut retained) = (Vec::new(), Vec::new(), Vec::new());
@@ -56,9 +55,10 @@ pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
         }
         if !batches.is_empty() {
             writer.write_all(&batches, acks);
+            writer.roll();
         }
         if !retained.is_empty() {
-            files.retain(writer.open.as_ref().map(|(id, _)| *id));
+            writer.retain();
             for done in retained {
                 // Whoever asked may have gone.
                 let _ = done.send(());
@@ -70,6 +70,10 @@ pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
 struct Writer<'a> {
     files: &'a Files,
     open: Option<(FileId, Connection)>,
+    /// The file before, while traces may go on from it.
+    seam: Option<Seam>,
+    /// Whether there may be closed files without their minutes.
+    to_roll: bool,
     /// Kept, since making one costs more than compressing a small chunk.
     compressor: Compressor<'static>,
 }
@@ -93,9 +97,10 @@ impl Writer<'_> {
     fn write(&mut self, batches: &[Arc<Batch>]) -> rusqlite::Result<()> {
         let files = self.files;
         self.open_current()?;
-        let Self { open: Some((id, connection)), compressor, .. } = self else { return Ok(()) };
+        let Self { open: Some((id, connection)), seam, compressor, .. } = self else { return Ok(()) };
         let transaction = connection.transaction()?;
         let mut range: Option<(u64, u64)> = None;
+        let (mut told, mut blocks) = (Vec::new(), Blocks::begin(&transaction, compressor)?);
         for batch in batches {
             let times = batch.transactions.iter().map(|row| row.start_us);
             let points = batch.metrics.iter().flat_map(|series| &series.points).map(|point| point.time_us);
@@ -103,15 +108,28 @@ impl Writer<'_> {
             for time in times.chain(batch.logs.iter().map(|line| line.time_us)).chain(points).chain(events) {
                 range = Some(range.map_or((time, time), |(low, high)| (low.min(time), high.max(time))));
             }
-            batch.transactions.iter().try_for_each(|row| insert_transaction(&transaction, row))?;
-            batch.spans.iter().try_for_each(|trace| insert_spans(&transaction, compressor, trace))?;
+            for row in &batch.transactions {
+                insert_at_seam(&transaction, seam.as_ref(), row, &mut told)?;
+            }
+            for trace in &batch.spans {
+                blocks.add(trace)?;
+                links::insert(&transaction, trace)?;
+            }
             batch.logs.iter().try_for_each(|line| insert_log(&transaction, line))?;
             metrics::insert(&transaction, &batch.metrics)?;
+            metrics::insert_exemplars(&transaction, &batch.exemplars)?;
             events::insert(&transaction, &batch.events)?;
         }
+        blocks.finish()?;
         transaction.commit()?;
         if let Some((low, high)) = range {
             files.widen(*id, low, high);
+        }
+        // Only now: what is not written must hide nothing.
+        if let Some(seam) = seam
+            && let Err(error) = told.iter().try_for_each(|(id, rank)| seam.tell(id, *rank))
+        {
+            tracing::warn!(%error, "transactions may be listed in two hours");
         }
         Ok(())
     }
@@ -124,15 +142,48 @@ impl Writer<'_> {
         let open = match self.open.take() {
             Some(open) if open.0 == id => open,
             before => {
-                // Closing the last connection folds the log into the file.
-                drop(before);
-                let open = (id, schema::open_writer(&self.files.path(id))?);
+                let (now_ms, path) = (self.files.options.clock.now_ms(), |id| self.files.path(id));
+                self.seam = match before {
+                    Some((before, connection)) => Some(Seam::new(before, connection, now_ms)),
+                    // After a start: the file that another process has written.
+                    None => match self.files.before(id) {
+                        Some(before) => {
+                            Some(Seam::new(before, schema::open_writer(&path(before))?, id.hour * HOUR_MS))
+                        }
+                        None => None,
+                    },
+                };
+                self.to_roll = true;
+                let open = (id, schema::open_writer(&path(id))?);
+                self.files.began(id);
                 self.files.retain(Some(id));
                 open
             }
         };
         self.open = Some(open);
         Ok(())
+    }
+
+    fn retain(&mut self) {
+        self.files.retain(self.open.as_ref().map(|(id, _)| *id));
+        while self.roll() {}
+    }
+
+    /// Rolls one closed file up, if there is one.
+    fn roll(&mut self) -> bool {
+        let now_ms = self.files.options.clock.now_ms();
+        if self.seam.as_ref().is_some_and(|seam| seam.is_over(now_ms)) {
+            // Closing the last connection folds the log into the file.
+            self.seam = None;
+            self.to_roll = true;
+        }
+        if !self.to_roll {
+            return false;
+        }
+        let open = self.open.as_ref().map(|(id, _)| *id);
+        let kept: Vec<FileId> = open.into_iter().chain(self.seam.as_ref().map(|seam| seam.id)).collect();
+        self.to_roll = self.files.roll_next(&kept);
+        self.to_roll
     }
 }
 
@@ -141,6 +192,27 @@ fn sqlite_error_kind(error: &rusqlite::Error) -> HistoryErrorKind {
         Some(rusqlite::ErrorCode::DiskFull) => HistoryErrorKind::Full,
         _ => HistoryErrorKind::Unavailable,
     }
+}
+
+/// Writes a transaction, unless the file before has it; notes what that file has of its trace, and in `told` what that
+/// file is to be told.
+fn insert_at_seam(
+    connection: &Connection,
+    seam: Option<&Seam>,
+    row: &TransactionSummary,
+    told: &mut Vec<([u8; 16], u8)>,
+) -> rusqlite::Result<()> {
+    match seam.map_or(Ok(Before::Nothing), |seam| seam.before(row))? {
+        Before::Same => return Ok(()),
+        Before::Nothing => {}
+        Before::Others { lowest, above } => {
+            seam::note(connection, &row.trace_id.0, lowest)?;
+            if above {
+                told.push((row.trace_id.0, row.source as u8));
+            }
+        }
+    }
+    insert_transaction(connection, row)
 }
 
 fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusqlite::Result<()> {
@@ -168,41 +240,6 @@ fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusq
         clamp(row.bytes_out),
         clamp(row.weight),
     ])?;
-    Ok(())
-}
-
-/// Writes spans in chunks of a bounded size, since a chunk is read whole.
-fn insert_spans(
-    connection: &Connection,
-    compressor: &mut Compressor<'_>,
-    trace: &TraceSpans,
-) -> rusqlite::Result<()> {
-    let mut json = Vec::new();
-    for span in &trace.spans {
-        json.push(if json.is_empty() { b'[' } else { b',' });
-        serde_json::to_writer(&mut json, span).map_err(conversion)?;
-        if json.len() >= CHUNK {
-            json.push(b']');
-            insert_chunk(connection, compressor, trace.trace_id, &json)?;
-            json.clear();
-        }
-    }
-    if !json.is_empty() {
-        json.push(b']');
-        insert_chunk(connection, compressor, trace.trace_id, &json)?;
-    }
-    Ok(())
-}
-
-fn insert_chunk(
-    connection: &Connection,
-    compressor: &mut Compressor<'_>,
-    trace_id: TraceId,
-    json: &[u8],
-) -> rusqlite::Result<()> {
-    let data = compressor.compress(json).map_err(conversion)?;
-    let sql = "INSERT OR IGNORE INTO chunks VALUES (?1, ?2, ?3, ?4)";
-    connection.prepare_cached(sql)?.execute(params![trace_id.0, hash_of(json), json.len() as i64, data])?;
     Ok(())
 }
 

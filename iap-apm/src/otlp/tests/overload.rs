@@ -9,7 +9,7 @@ use crate::history::{
 use crate::model::{LogLine, RouteStats, SeriesPoint};
 
 /// A history that refuses everything.
-struct Refusing(HistoryErrorKind);
+pub(super) struct Refusing(pub(super) HistoryErrorKind);
 
 impl History for Refusing {
     fn append(&self, _: Arc<Batch>) -> HistoryResult<'_, ()> {

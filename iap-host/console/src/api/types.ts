@@ -190,6 +190,20 @@ export interface SpanEvent {
   attributes?: Attributes;
 }
 
+export interface SpanLink {
+  trace_id: string;
+  span_id: string;
+  attributes?: Attributes;
+}
+
+/** A span of another trace that links to one of this. */
+export interface LinkedFrom extends SpanLink {
+  start_us: number;
+  target: string;
+  name: string;
+  service: string;
+}
+
 export interface Span {
   span_id: string;
   parent_id: string | null;
@@ -202,6 +216,9 @@ export interface Span {
   error?: string | null;
   attributes?: Attributes;
   events?: SpanEvent[];
+  links?: SpanLink[];
+  /** Attributes, events and links that were left out. */
+  dropped?: number;
 }
 
 export interface LogLine {
@@ -228,6 +245,7 @@ export interface Transaction {
   span_count: number;
   truncated: boolean;
   tree: { roots: TreeNode[]; logs: LogLine[] };
+  linked_from: LinkedFrom[];
   /** Events of the node that it met. */
   events: TimelineEvent[];
 }
@@ -409,6 +427,8 @@ export interface MetricAnswer {
   step_us: number;
   groups: { labels: Record<string, string>; values: (number | null)[] }[];
   left_out: number;
+  /** Values with the trace that each was measured in. */
+  exemplars: { time_us: number; value: number; trace_id: string; span_id: string | null }[];
 }
 
 export interface Evidence {

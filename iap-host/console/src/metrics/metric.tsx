@@ -5,13 +5,15 @@ import { useGet } from "../api/hooks";
 import type { MetricAnswer, MetricInfo, MetricKind } from "../api/types";
 import { Chart } from "../charts/chart";
 import { usePalette } from "../charts/theme";
-import { bytes, duration } from "../format";
+import { bytes, duration, time } from "../format";
 import { language, useText } from "../i18n";
-import { setQuery, useLocation } from "../router";
+import { Link, setQuery, useLocation } from "../router";
 import { Failure, Loading, Panel } from "../ui/parts";
 
 /** Lines that can be told apart. */
 const LINES = 12;
+/** Exemplars that are listed. */
+const EXEMPLARS = 10;
 
 const COUNTS = ["rate", "sum", "last"];
 const LEVELS = ["avg", "min", "max", "last", "sum"];
@@ -114,9 +116,31 @@ export function MetricChart({ metric, last_s, turn }: { metric: MetricInfo; last
             value={(value) => written(value, data.unit, fn)}
           />
         )}
+        {data && data.exemplars.length > 0 && <Exemplars answer={data} />}
         {hidden > 0 && <p class="hint">{t.groupsLeftOut(String(hidden))}</p>}
       </div>
     </Panel>
+  );
+}
+
+/** Values with the transaction that each was measured in, the largest first. */
+function Exemplars({ answer }: { answer: MetricAnswer }) {
+  const t = useText();
+  const largest = answer.exemplars.toSorted((a, b) => b.value - a.value).slice(0, EXEMPLARS);
+  return (
+    <>
+      <h3>{t.exemplars}</h3>
+      <ul class="exemplars">
+        {largest.map(({ time_us, value, trace_id, span_id }) => (
+          <li key={`${trace_id} ${span_id} ${time_us}`}>
+            <Link to={`/transactions/${trace_id}${queryString({ span: span_id, at_us: time_us })}`} title={trace_id}>
+              {written(value, answer.unit, "exemplar")}
+            </Link>
+            <time>{time(time_us)}</time>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }
 

@@ -1,15 +1,16 @@
 import { useState } from "preact/hooks";
 
-import type { Attributes, LogLine, TreeNode } from "../api/types";
+import type { Attributes, LinkedFrom, LogLine, SpanEvent, TreeNode } from "../api/types";
 import { duration, time } from "../format";
 import { useText } from "../i18n";
 import { Icon } from "../ui/icons";
 import { Panel } from "../ui/parts";
+import { Links } from "./links";
 import { formatSql } from "./sql";
 import { isError, statement, valueText } from "./tree";
 
 /** Everything about one span. */
-export function Details({ node, from_us }: { node: TreeNode; from_us: number }) {
+export function Details({ node, from_us, linkedFrom }: { node: TreeNode; from_us: number; linkedFrom: LinkedFrom[] }) {
   const t = useText();
   const { span, logs } = node;
   const sql = statement(span);
@@ -56,19 +57,34 @@ export function Details({ node, from_us }: { node: TreeNode; from_us: number }) 
             <h4>{t.events}</h4>
             <ul class="lines">
               {events.map((event, index) => (
-                <li key={index}>
-                  <time>+{duration(Math.max(0, event.time_us - from_us))}</time>
-                  <strong>{event.name}</strong>
-                  <Fields fields={event.attributes} />
-                </li>
+                <Event key={index} event={event} from_us={from_us} />
               ))}
             </ul>
           </>
         )}
+        <Links span={span} linkedFrom={linkedFrom} />
         <h4>{t.attributes}</h4>
         {attributes.length === 0 ? <p class="dim">{t.noAttributes}</p> : <AttributeList entries={attributes} />}
+        {(span.dropped ?? 0) > 0 && <p class="hint">{t.leftOut(String(span.dropped))}</p>}
       </div>
     </Panel>
+  );
+}
+
+/** An exception is read line by line, so its stack keeps them. */
+function Event({ event, from_us }: { event: SpanEvent; from_us: number }) {
+  const { "exception.stacktrace": stack, ...others } = event.attributes ?? {};
+  return (
+    <li>
+      <time>+{duration(Math.max(0, event.time_us - from_us))}</time>
+      <strong>{event.name}</strong>
+      <Fields fields={others} />
+      {typeof stack === "string" && (
+        <pre class="stack" tabIndex={0}>
+          {stack}
+        </pre>
+      )}
+    </li>
   );
 }
 
@@ -85,7 +101,7 @@ function AttributeList({ entries }: { entries: [string, unknown][] }) {
   );
 }
 
-function Fields({ fields }: { fields: Attributes | undefined }) {
+export function Fields({ fields }: { fields: Attributes | undefined }) {
   const entries = Object.entries(fields ?? {});
   if (entries.length === 0) return null;
   return <code class="fields">{entries.map(([name, value]) => `${name}=${valueText(value)}`).join(" ")}</code>;

@@ -5,7 +5,7 @@ import { useGet } from "../api/hooks";
 import type { Summary, Transaction } from "../api/types";
 import { bytes, duration, time } from "../format";
 import { useText } from "../i18n";
-import { Link } from "../router";
+import { Link, useLocation } from "../router";
 import { Events } from "../runtime/events";
 import { Name, Weight } from "../transactions/table";
 import { Failure, Loading, Panel, StatusBadge } from "../ui/parts";
@@ -15,7 +15,9 @@ import { Waterfall } from "./waterfall";
 
 export function TransactionView({ id }: { id: string }) {
   const t = useText();
-  const { data, error, reload } = useGet<Transaction>(`/api/transactions/${encodeURIComponent(id)}`);
+  const { query } = useLocation();
+  const near = queryString({ at_us: query.get("at_us") });
+  const { data, error, reload } = useGet<Transaction>(`/api/transactions/${encodeURIComponent(id)}${near}`);
   return (
     <>
       <p class="crumb">
@@ -33,7 +35,7 @@ export function TransactionView({ id }: { id: string }) {
           <Failure error={error} retry={reload} />
         )
       ) : data ? (
-        <Found transaction={data} />
+        <Found key={`${id} ${query.get("span")}`} transaction={data} asked={query.get("span")} />
       ) : (
         <Loading />
       )}
@@ -41,14 +43,15 @@ export function TransactionView({ id }: { id: string }) {
   );
 }
 
-function Found({ transaction }: { transaction: Transaction }) {
+function Found({ transaction, asked }: { transaction: Transaction; asked: string | null }) {
   const t = useText();
   const { roots, logs } = transaction.tree;
-  const [picked, setPicked] = useState<string | null>(null);
+  const [picked, setPicked] = useState<string | null>(asked);
   const nodes = useMemo(() => allNodes(roots), [roots]);
   const first = useMemo(() => interesting(roots), [roots]);
-  const chosen = picked ?? first;
-  const node = nodes.find((candidate) => candidate.span.span_id === chosen);
+  const known = (id: string | null) => nodes.find((candidate) => candidate.span.span_id === id);
+  const node = known(picked) ?? known(first);
+  const chosen = node?.span.span_id ?? null;
   const { from_us } = useMemo(() => extent(nodes), [nodes]);
   return (
     <>
@@ -63,7 +66,7 @@ function Found({ transaction }: { transaction: Transaction }) {
       {nodes.length > 0 && (
         <div class="wide-narrow">
           <Waterfall transaction={transaction} chosen={chosen} choose={setPicked} />
-          {node && <Details node={node} from_us={from_us} />}
+          {node && <Details node={node} from_us={from_us} linkedFrom={transaction.linked_from} />}
         </div>
       )}
       {logs.length > 0 && (

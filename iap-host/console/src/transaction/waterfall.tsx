@@ -255,6 +255,14 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
           class={`bar service-${view.services.indexOf(span.service) % 8} ${failed ? "bar-failed" : ""}`}
           style={{ left: `${left}%`, width: `${width}%` }}
         />
+        {(span.events ?? []).map((event, index) => (
+          <span
+            key={index}
+            class={`mark ${event.name === "exception" ? "mark-bad" : ""}`}
+            title={`${event.name} +${duration(Math.max(0, event.time_us - view.from_us))}`}
+            style={{ left: `${Math.min(100, Math.max(0, (100 * (event.time_us - view.from_us)) / total))}%` }}
+          />
+        ))}
         <span class={`bar-time ${place.inside ? "bar-inside" : ""}`} style={place.style}>
           {duration(span.duration_us)}
         </span>

@@ -54,7 +54,7 @@ export function TransactionTable({ items }: { items: Summary[] }) {
             <tr key={`${item.trace_id} ${item.span_id}`}>
               <td data-label={t.time}>{time(item.start_us)}</td>
               <td data-label={t.path} class="main-cell">
-                <Link to={`/transactions/${item.trace_id}`} title={item.trace_id}>
+                <Link to={`/transactions/${item.trace_id}?at_us=${item.start_us}`} title={item.trace_id}>
                   <Name summary={item} />
                 </Link>
                 <Weight weight={item.weight} />

@@ -51,8 +51,32 @@ fn what_is_wrong_with_an_export_is_named() {
         ("apm: {runtime: {interval: 20s}}", "apm.runtime.store must not be shorter"),
         ("apm: {runtime: {stall: 1ms}}", "apm.runtime.stall must be at least"),
         ("apm: {runtime: {jvm: false}}", "unknown field"),
+        ("apm: {otlp_tokens: [{secret: word}]}", "given by reference"),
+        ("apm: {otlp_tokens: [{services: [shop]}]}", "missing field `secret`"),
+        ("apm: {otlp_tokens: [{secret: {env: T}, services: ['']}]}", "has no name"),
+        ("apm: {otlp_quota: {spans: 0/s}}", "larger than zero"),
+        ("apm: {otlp_quota: {spans: 100}}", "is not a rate"),
+        ("apm: {rollups: {minute: 20d}}", "apm.rollups: coarser figures"),
+        ("apm: {rollups: {day: 20d}}", "unknown field"),
     ] {
         let message = parse("iap.yaml", text, &Environment::new()).unwrap_err().to_string();
         assert!(message.contains(part), "{message}");
     }
+}
+
+#[test]
+fn senders_are_known_and_limited_as_it_says() {
+    let read = |text: &str| parse("iap.yaml", text, &Environment::new()).unwrap().apm;
+    let usual = read("apm: {}");
+    assert!(usual.otlp_tokens.is_empty());
+    assert_eq!(iap_apm::Rollups::from(&usual.rollups), iap_apm::Rollups::default());
+    let apm = read(
+        "apm:\n  otlp_tokens: [{secret: {env: SHOP}, services: [shop, cart]}, {secret: {file: all}}]\n  \
+         otlp_quota: {spans: 100/s, points: all}\n  rollups: {minute: 1d, hour: 90d}\n",
+    );
+    assert_eq!(apm.otlp_tokens[0].services, ["shop", "cart"]);
+    assert!(apm.otlp_tokens[1].services.is_empty());
+    let quota = iap_apm::OtlpQuota::from(&apm.otlp_quota);
+    assert_eq!((quota.spans, quota.logs, quota.points), (Some(100), Some(20_000), None));
+    assert_eq!(apm.rollups.minute, Span::seconds(86_400));
 }

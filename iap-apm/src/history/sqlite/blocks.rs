@@ -1,0 +1,120 @@
+//! Spans as they are stored: JSON, that of many traces compressed together.
+//!
+//! What spans say repeats from trace to trace, so a block of many takes a third of what each takes alone. A trace is
+//! found by its parts, each a place in a block, which is read whole.
+
+use iap_core::TraceId;
+use rusqlite::{Connection, params};
+use zstd::bulk::Compressor;
+
+use super::read::conversion as damaged;
+use super::writer::{conversion, hash_of};
+use crate::history::TraceSpans;
+
+/// Uncompressed bytes after which a block is closed.
+const BLOCK: usize = 128 << 10;
+/// Uncompressed bytes after which a part is.
+const PART: usize = 1 << 20;
+
+/// The block that is being filled, of one commit.
+pub(super) struct Blocks<'a> {
+    connection: &'a Connection,
+    compressor: &'a mut Compressor<'static>,
+    id: i64,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Blocks<'a> {
+    pub(super) fn begin(
+        connection: &'a Connection,
+        compressor: &'a mut Compressor<'static>,
+    ) -> rusqlite::Result<Self> {
+        let sql = "SELECT coalesce(max(id), 0) + 1 FROM blocks";
+        let id = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(Self { connection, compressor, id, buffer: Vec::new() })
+    }
+
+    /// Adds spans, unless the same came before.
+    pub(super) fn add(&mut self, trace: &TraceSpans) -> rusqlite::Result<()> {
+        let mut start = self.buffer.len();
+        for span in &trace.spans {
+            self.buffer.push(if self.buffer.len() == start { b'[' } else { b',' });
+            serde_json::to_writer(&mut self.buffer, span).map_err(conversion)?;
+            if self.buffer.len() - start >= PART {
+                self.close_part(trace.trace_id, start)?;
+                start = self.buffer.len();
+            }
+        }
+        if self.buffer.len() > start {
+            self.close_part(trace.trace_id, start)?;
+        }
+        Ok(())
+    }
+
+    fn close_part(&mut self, trace_id: TraceId, start: usize) -> rusqlite::Result<()> {
+        self.buffer.push(b']');
+        let part = &self.buffer[start..];
+        let row = params![trace_id.0, hash_of(part), self.id, start as i64, part.len() as i64];
+        let sql = "INSERT OR IGNORE INTO parts VALUES (?1, ?2, ?3, ?4, ?5)";
+        if self.connection.prepare_cached(sql)?.execute(row)? == 0 {
+            self.buffer.truncate(start);
+        }
+        if self.buffer.len() >= BLOCK { self.close_block() } else { Ok(()) }
+    }
+
+    fn close_block(&mut self) -> rusqlite::Result<()> {
+        let data = self.compressor.compress(&self.buffer).map_err(conversion)?;
+        let sql = "INSERT INTO blocks VALUES (?1, ?2, ?3)";
+        self.connection.prepare_cached(sql)?.execute(params![self.id, self.buffer.len() as i64, data])?;
+        self.id += 1;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Writes what is left.
+    pub(super) fn finish(mut self) -> rusqlite::Result<()> {
+        if self.buffer.is_empty() { Ok(()) } else { self.close_block() }
+    }
+}
+
+/// The stored parts of a trace, unpacked up to `room` bytes, and whether some were left out.
+pub(super) fn parts(
+    connection: &Connection,
+    id: TraceId,
+    room: usize,
+) -> rusqlite::Result<(Vec<Vec<u8>>, bool)> {
+    let (mut parts, mut room) = (Vec::new(), room);
+    // Of files that an older version has begun.
+    let sql = "SELECT length, data FROM chunks WHERE trace_id = ?";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([id.0])?;
+    while let Some(row) = rows.next()? {
+        let length: u32 = row.get(0)?;
+        let Some(left) = room.checked_sub(length as usize) else { return Ok((parts, true)) };
+        room = left;
+        parts.push(unpack(row.get_ref(1)?.as_blob()?, length)?);
+    }
+    let sql = "SELECT parts.block, parts.start, parts.length, blocks.length, blocks.data
+        FROM parts JOIN blocks ON blocks.id = parts.block WHERE trace_id = ? ORDER BY parts.block, parts.start";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([id.0])?;
+    let mut open: Option<(i64, Vec<u8>)> = None;
+    while let Some(row) = rows.next()? {
+        let (block, start, length): (i64, u32, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let Some(left) = room.checked_sub(length as usize) else { return Ok((parts, true)) };
+        room = left;
+        let bytes = match open.take() {
+            Some((id, bytes)) if id == block => bytes,
+            _ => unpack(row.get_ref(4)?.as_blob()?, row.get(3)?)?,
+        };
+        let part = bytes.get(start as usize..).and_then(|bytes| bytes.get(..length as usize));
+        let part = part.ok_or_else(|| damaged(std::io::Error::other("a part lies outside of its block")))?;
+        parts.push(part.to_vec());
+        open = Some((block, bytes));
+    }
+    Ok((parts, false))
+}
+
+fn unpack(data: &[u8], length: u32) -> rusqlite::Result<Vec<u8>> {
+    zstd::bulk::decompress(data, length as usize).map_err(damaged)
+}
