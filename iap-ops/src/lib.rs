@@ -31,6 +31,7 @@
 //! | [`report`] | answers to several questions as Markdown or HTML |
 //! | [`forecast`] | the load to come |
 //! | [`estate`] | users, servers, processes, changes |
+//! | [`tools`] | what an AI assistant may ask, in small answers |
 //! | [`masking`] | personal data, taken out of what leaves the platform |
 //! | [`detect`] | events in series, and incidents |
 //! | [`cause`] | what an incident is due to |
@@ -53,6 +54,7 @@ pub mod question;
 pub mod report;
 mod sql;
 pub mod telemetry;
+pub mod tools;
 mod zone;
 
 pub use assistant::{Answer, AnswerWindow, AskOptions, Assistant, Outcome};
