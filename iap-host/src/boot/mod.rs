@@ -8,6 +8,7 @@ mod detection;
 mod export;
 mod gateway;
 mod import;
+mod mcp;
 mod processes;
 mod reload;
 mod routes;
@@ -33,6 +34,7 @@ use tokio::task::JoinHandle;
 use self::desk::start_desk;
 use self::detection::start_detection;
 use self::export::start_export;
+use self::mcp::make_mcp;
 pub(crate) use self::import::import;
 pub(crate) use self::secret::read_secret;
 
@@ -218,6 +220,7 @@ pub(crate) async fn boot(
     let exporter = start_export(&config.apm, apm.as_ref(), environment, &state, &runtime)?;
     let desk = start_desk(config, environment, apm.as_ref(), core.as_ref(), (None, &runtime))?;
     state.set_desk(desk.as_ref());
+    state.set_mcp(make_mcp(config, environment, &state)?);
     let detection = start_detection(&config.apm, apm.as_ref(), &state, &runtime).await?;
     readiness.set(true);
     Ok(Platform {

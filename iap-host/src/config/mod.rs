@@ -13,6 +13,7 @@ mod files;
 pub(crate) mod fuzzing;
 mod jwt;
 mod observed;
+mod ops;
 mod parse;
 mod process;
 mod redis;
@@ -41,6 +42,7 @@ pub(crate) use detection::{DetectionConfig, WatchedMetric};
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
+pub(crate) use ops::OpsConfig;
 pub(crate) use parse::parse;
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
@@ -65,6 +67,7 @@ pub(crate) struct Config {
     pub(crate) sessions: SessionsConfig,
     pub(crate) apm: ApmConfig,
     pub(crate) alerts: AlertsConfig,
+    pub(crate) ops: OpsConfig,
     pub(crate) log: LogConfig,
     /// Upstreams that routes refer to by name.
     pub(crate) upstreams: BTreeMap<String, UpstreamConfig>,
