@@ -3,9 +3,9 @@ CARGO ?= cargo
 VENV := target/test-venv
 DEBIAN := redis-server faketime valgrind tomcat10 tomcat10-examples default-jdk-headless chromium python3 python3-venv nodejs npm varnish
 PYTHON := flask opentelemetry-sdk opentelemetry-instrumentation-flask opentelemetry-instrumentation-sqlite3 \
-          opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc aiosmtpd
+          opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc aiosmtpd mcp
 
-.PHONY: demo build test test-tools lint docs examples bench cost drills faults
+.PHONY: demo build test test-tools lint docs examples bench cost drills faults mcp-conformance
 
 ## Build and start the platform with a shop, a load and the console. Ctrl-C ends all of it.
 demo:

@@ -34,8 +34,8 @@ use tokio::task::JoinHandle;
 use self::desk::start_desk;
 use self::detection::start_detection;
 use self::export::start_export;
-use self::mcp::make_mcp;
 pub(crate) use self::import::import;
+use self::mcp::make_mcp;
 pub(crate) use self::secret::read_secret;
 
 use self::gateway::{Gateway, start_gateway};

@@ -56,17 +56,19 @@ impl OpsConfig {
         let is_origin = |origin: &String| {
             let parsed = origin.parse::<http::Uri>().ok();
             parsed.is_some_and(|uri| {
-                matches!(uri.scheme_str(), Some("http" | "https")) && !origin.ends_with('/') && uri.path() == "/"
+                matches!(uri.scheme_str(), Some("http" | "https"))
+                    && !origin.ends_with('/')
+                    && uri.path() == "/"
             })
         };
         if !self.mcp.origins.iter().all(is_origin) {
             return Err("ops.mcp.origins: write origins like `https://assistant.example`".to_owned());
         }
         match (self.mcp.enabled, self.mcp.token.is_some(), has_apm) {
-            (true, false, _) => {
-                Err("ops.mcp.token is needed, like `token: {env: IAP_MCP_TOKEN}`".to_owned())
+            (true, false, _) => Err("ops.mcp.token is needed, like `token: {env: IAP_MCP_TOKEN}`".to_owned()),
+            (true, _, false) => {
+                Err("ops.mcp: it tells of what apm records, which is switched off".to_owned())
             }
-            (true, _, false) => Err("ops.mcp: it tells of what apm records, which is switched off".to_owned()),
             _ => Ok(()),
         }
     }

@@ -95,7 +95,9 @@ impl ServerHandler for Handler {
         let called = self.tools.call(&request.name, request.arguments.unwrap_or_default());
         let result = match tokio::time::timeout(PATIENCE, called).await {
             Ok(Ok(data)) => answer(data),
-            Ok(Err(ToolError::Unknown(text))) => return Err(ErrorData::invalid_params(text.into_string(), None)),
+            Ok(Err(ToolError::Unknown(text))) => {
+                return Err(ErrorData::invalid_params(text.into_string(), None));
+            }
             Ok(Err(ToolError::Arguments(text))) => failure(text),
             Ok(Err(_)) => unavailable("telemetry cannot be read now: ask again later"),
             Err(_) => unavailable("no answer within a minute: ask about a shorter time"),

@@ -16,11 +16,7 @@ const PROMPTS: [(&str, &str, &str); 6] = [
         "Report on the performance of the last 24 hours: aggregate_traces by=performance and by=route with last=24h. Name the window \
          and its zone.",
     ),
-    (
-        "session_status",
-        "Session status",
-        "How are the sessions and their store? Call get_session_status.",
-    ),
+    ("session_status", "Session status", "How are the sessions and their store? Call get_session_status."),
     (
         "failures_of_last_month",
         "Last month's failures",

@@ -29,10 +29,13 @@ const INTERNAL_ERROR: i32 = -32_603;
 /// Carries messages until standard input ends.
 pub(crate) fn relay(args: &McpArgs) -> Result<ExitCode, BoxError> {
     let token = match &args.token_file {
-        Some(file) => std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?,
+        Some(file) => {
+            std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?
+        }
         None => std::env::var("IAP_MCP_TOKEN").map_err(|_| "give --token-file or set IAP_MCP_TOKEN")?,
     };
-    let mut host = Host { url: args.url.clone(), token: token.trim().to_owned(), revision: REVISION.to_owned() };
+    let mut host =
+        Host { url: args.url.clone(), token: token.trim().to_owned(), revision: REVISION.to_owned() };
     // One message after the other: the host answers in well under a second, and clients may rely on the order.
     let runtime = Runtime::new()?;
     let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
@@ -121,7 +124,11 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Value, BoxError> {
     let text = std::str::from_utf8(body)?;
     let json = match text.trim_start().starts_with('{') {
         true => Some(text),
-        false => text.lines().rev().filter_map(|line| line.strip_prefix("data:")).find(|data| !data.trim().is_empty()),
+        false => text
+            .lines()
+            .rev()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .find(|data| !data.trim().is_empty()),
     };
     let message: Value = json.map(serde_json::from_str).transpose()?.unwrap_or_default();
     if message.get("jsonrpc").is_some() || (status.is_success() && message.is_null()) {

@@ -76,13 +76,14 @@ impl Clauses {
         if let Some(key) = key {
             // The name of a field is as good as a word: also in `customerPhone`.
             let key = keys::plain(key);
-            let named = WORDS.iter().filter(|(word, _)| (word.len() > 3 && key.contains(word)) || key == *word);
+            let named =
+                WORDS.iter().filter(|(word, _)| (word.len() > 3 && key.contains(word)) || key == *word);
             out.topics[0].extend(named.map(|(_, topic)| (*topic, 0)));
         }
         for at in 0..chars.len() {
             let clause = out.topics.len() - 1;
             out.of.push(clause as u32);
-            for (word, topic) in WORDS {
+            for (word, topic) in WORDS.into_iter().filter(|_| may_begin(chars, at)) {
                 let known = &mut out.topics[clause];
                 if stands_at(chars, at, word) && !known.iter().any(|(other, _)| *other == topic) {
                     known.push((topic, at));
@@ -110,6 +111,13 @@ impl Clauses {
     pub(super) fn anywhere(&self, at: usize, topic: Topic) -> bool {
         self.topics[self.of[at] as usize].iter().any(|(known, _)| *known == topic)
     }
+}
+
+/// Whether a word may begin here: most characters of a log are in the middle of one.
+fn may_begin(chars: &[char], at: usize) -> bool {
+    let c = chars[at];
+    let inside = at > 0 && chars[at - 1].is_ascii_alphabetic() && !c.is_ascii_uppercase();
+    if c.is_ascii() { c.is_ascii_alphabetic() && !inside } else { super::keys::is_hangul(c) }
 }
 
 fn stands_at(chars: &[char], at: usize, word: &str) -> bool {

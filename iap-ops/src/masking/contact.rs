@@ -23,7 +23,9 @@ pub(super) fn phone(seen: Seen<'_>, groups: &Groups) -> Option<Hit> {
         let believed = match kind {
             None => false,
             Some(_) if foreign => true,
-            Some(Kind::Mobile) => (is_split(groups, count) && number.separated) || national[2] == 0 || labelled(),
+            Some(Kind::Mobile) => {
+                (is_split(groups, count) && number.separated) || national[2] == 0 || labelled()
+            }
             Some(Kind::Area) => is_area_split(groups, &number, count) || labelled(),
         };
         if believed && (groups.opens != Some('(') || groups.separator(1) == Some(')')) {

@@ -241,7 +241,9 @@ impl Masker {
         let mut found = Vec::new();
         let mut at = 0;
         while at < normal.chars.len() {
-            let hit = Seen { chars: &normal.chars, clauses: &clauses, key }.at(at).filter(|(class, _)| self.on.contains(class));
+            let hit = Seen { chars: &normal.chars, clauses: &clauses, key }
+                .at(at)
+                .filter(|(class, _)| self.on.contains(class));
             // What is switched off is passed over one character at a time: a part of it may be something else.
             match hit {
                 Some((class, Range { start, end })) => {

@@ -20,7 +20,8 @@ pub(super) fn card(seen: Seen<'_>, groups: &Groups) -> Option<Hit> {
 /// Whether a number begins as an issuer's do, and has its length. Numbers that only cards of Korea begin with count where it is
 /// plain that they are cards.
 fn issued(digits: &[u8], plain: bool) -> bool {
-    let first = |count: usize| digits[..count].iter().fold(0_u32, |value, digit| value * 10 + u32::from(*digit));
+    let first =
+        |count: usize| digits[..count].iter().fold(0_u32, |value, digit| value * 10 + u32::from(*digit));
     match digits.len() {
         16 => match digits[0] {
             4 => true,

@@ -8,8 +8,20 @@ const MAX_SECRET: usize = 4_096;
 const MIN_SECRET: usize = 4;
 /// Keys whose values are secrets, by their words without `_`.
 const KEYS: [&str; 14] = [
-    "password", "passwd", "pwd", "secret", "clientsecret", "apikey", "accesstoken", "refreshtoken", "idtoken", "authtoken",
-    "privatekey", "secretkey", "비밀번호", "패스워드",
+    "password",
+    "passwd",
+    "pwd",
+    "secret",
+    "clientsecret",
+    "apikey",
+    "accesstoken",
+    "refreshtoken",
+    "idtoken",
+    "authtoken",
+    "privatekey",
+    "secretkey",
+    "비밀번호",
+    "패스워드",
 ];
 /// Schemes of the field `Authorization`.
 const SCHEMES: [&str; 2] = ["bearer", "basic"];

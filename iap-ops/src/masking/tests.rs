@@ -135,7 +135,8 @@ fn several_in_a_line_each_have_their_place() {
     let text = "김철수님 ０１０-1234-5678, kim@example.com";
     let found = Masker::default().find(text);
     let parts: Vec<_> = found.iter().map(|found| (found.class, &text[found.range.clone()])).collect();
-    let right = [(Class::Name, "김철수"), (Class::Phone, "０１０-1234-5678"), (Class::Email, "kim@example.com")];
+    let right =
+        [(Class::Name, "김철수"), (Class::Phone, "０１０-1234-5678"), (Class::Email, "kim@example.com")];
     assert_eq!(parts, right);
 }
 
@@ -214,8 +215,25 @@ proptest! {
 #[test]
 fn a_long_text_of_any_pattern_comes_to_its_end() {
     let parts = [
-        "a:", "a@", "1 ", "1-", "1", "(", "+8", "=\"", "password=", "계", "김", "김 ", "a.", "://a:", "Bearer ", "\u{301}",
-        "가\u{11a8}", "a_", "계좌1",
+        "a:",
+        "a@",
+        "1 ",
+        "1-",
+        "1",
+        "(",
+        "+8",
+        "=\"",
+        "password=",
+        "계",
+        "김",
+        "김 ",
+        "a.",
+        "://a:",
+        "Bearer ",
+        "\u{301}",
+        "가\u{11a8}",
+        "a_",
+        "계좌1",
     ];
     for part in parts {
         let text = part.repeat(100_000 / part.len());

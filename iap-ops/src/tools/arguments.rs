@@ -21,7 +21,11 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    pub(super) fn read(tool: &Tool, mut given: Map<String, Value>, assistant: &Assistant) -> Result<Self, String> {
+    pub(super) fn read(
+        tool: &Tool,
+        mut given: Map<String, Value>,
+        assistant: &Assistant,
+    ) -> Result<Self, String> {
         let known: Vec<Argument> = tool.all_arguments().collect();
         let names = || known.iter().map(|argument| argument.name).collect::<Vec<_>>().join(", ");
         given.retain(|_, value| !value.is_null());
@@ -98,8 +102,12 @@ fn check(argument: &Argument, value: &mut Value) -> Result<(), String> {
     };
     match (right, argument.kind) {
         (true, _) => Ok(()),
-        (false, Kind::Text(most)) => Err(format!("`{name}`: a text of at most {most} bytes ({})", argument.help)),
-        (false, Kind::Integer(least, most)) => Err(format!("`{name}`: a whole number from {least} to {most}")),
+        (false, Kind::Text(most)) => {
+            Err(format!("`{name}`: a text of at most {most} bytes ({})", argument.help))
+        }
+        (false, Kind::Integer(least, most)) => {
+            Err(format!("`{name}`: a whole number from {least} to {most}"))
+        }
         (false, Kind::Number) => Err(format!("`{name}`: a number above zero")),
         (false, Kind::OneOf(words)) => Err(format!("`{name}`: one of {}", words.join(", "))),
     }

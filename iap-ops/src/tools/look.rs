@@ -34,7 +34,8 @@ impl Tools {
         };
         let found = self.incidents(given.window);
         let watched = found.is_some();
-        let rows = found.unwrap_or_default().into_iter().filter(wanted).map(|incident| self.incident(&incident));
+        let rows =
+            found.unwrap_or_default().into_iter().filter(wanted).map(|incident| self.incident(&incident));
         let about = self.assistant.answer_window(given.window);
         Ok(Rows::new(given, Some(about), rows.collect()).with("watched", watched))
     }
@@ -80,7 +81,8 @@ impl Tools {
         let signal = given.text("metric").unwrap_or_default();
         let about = self.assistant.answer_window(given.window);
         let least = given.window.length_us().div_ceil(60).max(1);
-        let step_us = given.integer("step_s").map_or(least.div_ceil(1_000_000) * 1_000_000, |s| s * 1_000_000);
+        let step_us =
+            given.integer("step_s").map_or(least.div_ceil(1_000_000) * 1_000_000, |s| s * 1_000_000);
         if given.window.length_us() / step_us > MAX_STEPS {
             return refused("step_s: at most 1000 steps in the window");
         }
@@ -133,11 +135,16 @@ impl Tools {
     }
 
     pub(super) async fn report(&self, given: &Arguments) -> Result<Rows, Refused> {
-        let kind = given.text("kind").unwrap_or_default().parse().map_err(|text: &str| Refused::Arguments(text.into()))?;
+        let kind = given
+            .text("kind")
+            .unwrap_or_default()
+            .parse()
+            .map_err(|text: &str| Refused::Arguments(text.into()))?;
         let language = if given.text("lang") == Some("ko") { Language::Korean } else { Language::English };
         let report = self.assistant.report(kind, given.window, language).await?;
         let text = markdown(&report, "");
-        let lines = text.lines().filter(|line| !line.trim().is_empty()).map(|line| json!({ "markdown": line }));
+        let lines =
+            text.lines().filter(|line| !line.trim().is_empty()).map(|line| json!({ "markdown": line }));
         Ok(Rows::new(given, Some(self.assistant.answer_window(given.window)), lines.collect()))
     }
 }
@@ -153,7 +160,9 @@ fn told(given: &Arguments, answer: Answer) -> Rows {
     for incident in answer.findings.iter().flat_map(|findings| &findings.incidents) {
         rows.push(json!({ "says": "incident", "incident": incident }));
     }
-    rows.extend(listed("problems").into_iter().map(|finding| json!({ "says": "problem", "finding": finding })));
+    rows.extend(
+        listed("problems").into_iter().map(|finding| json!({ "says": "problem", "finding": finding })),
+    );
     rows.extend(listed("unjudged").into_iter().map(|route| json!({ "says": "too_few", "route": route })));
     let mut out = Rows::new(given, answer.window, rows);
     out.evidence = answer.evidence;

@@ -69,7 +69,8 @@ impl Rows {
             (false, None) => (None, None),
         };
         let bounds = self.window.as_ref().map_or((0, 0), |about| (about.window.from_us, about.window.to_us));
-        let cursor = skip.map(|skip| format!("{}.{}.{skip}.{}", bounds.0, bounds.1, inner.unwrap_or_default()));
+        let cursor =
+            skip.map(|skip| format!("{}.{}.{skip}.{}", bounds.0, bounds.1, inner.unwrap_or_default()));
         let mut evidence = self.evidence;
         for row in &rows {
             evidence.extend(row["trace_id"].as_str().map(str::to_owned));
@@ -79,7 +80,8 @@ impl Rows {
         evidence.truncate(MAX_EVIDENCE);
         let mut data = head;
         data["rows"] = Value::Array(rows);
-        let unit: Map<String, Value> = units.iter().map(|(name, unit)| ((*name).to_owned(), json!(unit))).collect();
+        let unit: Map<String, Value> =
+            units.iter().map(|(name, unit)| ((*name).to_owned(), json!(unit))).collect();
         let window =
             self.window.map(|about| json!({ "start": about.start, "end": about.end, "tz": about.tz }));
         json!({ "data": data, "unit": unit, "window": window, "evidence": evidence,
@@ -93,9 +95,43 @@ fn size(value: &Value) -> usize {
 
 /// Fields whose texts are our own words, or ids.
 const OWN: [&str; 38] = [
-    "kind", "state", "severity", "outcome", "trace_id", "span_id", "parent_id", "id", "says", "unit", "measure", "level",
-    "backend", "source", "status_text", "problem", "fn", "view", "began", "resolved", "detected", "time", "start", "formula",
-    "config_key", "name", "method", "table", "metric_kind", "by", "store", "change_kind", "intent", "at", "from", "to", "signal",
+    "kind",
+    "state",
+    "severity",
+    "outcome",
+    "trace_id",
+    "span_id",
+    "parent_id",
+    "id",
+    "says",
+    "unit",
+    "measure",
+    "level",
+    "backend",
+    "source",
+    "status_text",
+    "problem",
+    "fn",
+    "view",
+    "began",
+    "resolved",
+    "detected",
+    "time",
+    "start",
+    "formula",
+    "config_key",
+    "name",
+    "method",
+    "table",
+    "metric_kind",
+    "by",
+    "store",
+    "change_kind",
+    "intent",
+    "at",
+    "from",
+    "to",
+    "signal",
     "status",
 ];
 
@@ -145,7 +181,8 @@ fn is_word(text: &str) -> bool {
 /// A text from outside: without control characters and those that turn the direction of writing, cut.
 fn clean(text: &str) -> String {
     let shown = |c: &char| {
-        !c.is_control() && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
     };
     let mut out = String::new();
     for c in text.chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c }).filter(shown) {

@@ -56,9 +56,11 @@ impl Tools {
             }
             _ => tree.roots.iter().flat_map(path).collect(),
         };
-        let mut rows = Rows::new(given, None, rows)
-            .with("trace", json!({ "trace_id": trace_id.to_string(), "spans": trace.spans.len(),
-                                   "incomplete": trace.truncated, "summary": trace.summary }));
+        let mut rows = Rows::new(given, None, rows).with(
+            "trace",
+            json!({ "trace_id": trace_id.to_string(), "spans": trace.spans.len(),
+                                   "incomplete": trace.truncated, "summary": trace.summary }),
+        );
         rows.evidence = vec![trace_id.to_string()];
         Ok(rows)
     }
@@ -112,7 +114,8 @@ impl Tools {
         let from_us = found.window.from_us;
         let rows = found.groups.iter().flat_map(|group| {
             let points = group.values.iter().enumerate();
-            points.map(move |(at, value)| json!({ "start_us": from_us + at as u64 * step_us, "value": value }))
+            points
+                .map(move |(at, value)| json!({ "start_us": from_us + at as u64 * step_us, "value": value }))
         });
         let rows = Rows::new(given, Some(self.assistant.answer_window(given.window)), rows.collect());
         Ok(rows
@@ -178,7 +181,8 @@ fn patterns(lines: &[LogLine]) -> Vec<Value> {
         let digit = |word: &str| word.bytes().any(|b| b.is_ascii_digit());
         let words = line.message.split_whitespace().take(MAX_WORDS);
         let text: Vec<&str> = words.map(|word| if digit(word) { "<*>" } else { word }).collect();
-        let new = || Pattern { count: 0, latest_us: line.time_us, earliest_us: line.time_us, traces: Vec::new() };
+        let new =
+            || Pattern { count: 0, latest_us: line.time_us, earliest_us: line.time_us, traces: Vec::new() };
         let pattern = found.entry((line.level, &line.service, text.join(" "))).or_insert_with(new);
         pattern.count += 1;
         pattern.earliest_us = pattern.earliest_us.min(line.time_us);

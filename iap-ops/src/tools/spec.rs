@@ -107,7 +107,11 @@ pub const TOOLS: &[Tool] = &[
             required(text("metric", 255, "requests, errors, p50, p95, p99, or a metric's name")),
             ROUTE,
             text("service", 255, "of a metric: its service"),
-            word("fn", &["rate", "sum", "avg", "min", "max", "last", "p50", "p95", "p99"], "of a metric: what to compute"),
+            word(
+                "fn",
+                &["rate", "sum", "avg", "min", "max", "last", "p50", "p95", "p99"],
+                "of a metric: what to compute",
+            ),
             integer("step_s", 1, 86_400, "default: 1/60 of the window"),
         ],
         units: &[("requests, errors", "requests in the step"), ("p50, p95, p99", "microseconds"), TIMES],
@@ -183,7 +187,10 @@ pub const TOOLS: &[Tool] = &[
             integer("days", 1, 62, "how far; default 31"),
             ROUTE,
         ],
-        units: &[("probability", "percent"), ("others", "requests per second; times in microseconds since 1970")],
+        units: &[
+            ("probability", "percent"),
+            ("others", "requests per second; times in microseconds since 1970"),
+        ],
     },
     Tool {
         name: "create_report",
