@@ -53,3 +53,7 @@ bench:
 ## Hooks `()` cost nothing: counted in instructions, so it holds on a busy machine as well.
 cost:
 	./benches/hooks-cost.sh
+
+## The official conformance suite of the Model Context Protocol, against a host; prints its scenarios.
+mcp-conformance: build
+	@./tests/mcp-conformance.sh target/release/iap-host target/mcp-conformance

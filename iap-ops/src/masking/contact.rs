@@ -7,6 +7,8 @@ use super::{Class, Hit, Seen};
 /// Characters of an address before and after `@`.
 const MAX_LOCAL: usize = 64;
 const MAX_DOMAIN: usize = 255;
+/// Characters of a top-level domain.
+const MAX_TOP: usize = 24;
 
 /// A telephone number: of a mobile, of an area, of the internet, with or without +82.
 pub(super) fn phone(seen: Seen<'_>, groups: &Groups) -> Option<Hit> {
@@ -85,12 +87,18 @@ pub(super) fn email(seen: Seen<'_>, at: usize) -> Option<Hit> {
         return None;
     }
     let part = |c: &&char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-    let mut end = sign + 1 + chars[sign + 1..].iter().take(MAX_DOMAIN).take_while(part).count();
-    while end > sign + 1 && matches!(chars[end - 1], '.' | '-') {
-        end -= 1;
-    }
-    let domain: String = chars[sign + 1..end].iter().collect();
-    let (name, top) = domain.rsplit_once('.')?;
-    let is_top = (2..=24).contains(&top.len()) && top.bytes().all(|b| b.is_ascii_alphabetic());
-    (is_top && !name.is_empty() && !name.contains("..")).then_some((Class::Email, at..end))
+    let from = sign + 1;
+    let domain = &chars[from..from + chars[from..].iter().take(MAX_DOMAIN).take_while(part).count()];
+    // What follows the top-level domain may be another number: `a@example.com-010-1234-5678`.
+    let ends = (1..domain.len()).rev().filter(|dot| domain[*dot] == '.' && domain[dot - 1] != '.');
+    let top = |dot: usize| {
+        domain[dot + 1..].iter().take(MAX_TOP + 1).take_while(|c| c.is_ascii_alphabetic()).count()
+    };
+    let fits = |dot: &usize| {
+        let length = top(*dot);
+        (2..=MAX_TOP).contains(&length)
+            && domain.get(dot + 1 + length).is_none_or(|c| !c.is_ascii_alphanumeric())
+    };
+    let dot = ends.into_iter().find(fits)?;
+    Some((Class::Email, at..from + dot + 1 + top(dot)))
 }
