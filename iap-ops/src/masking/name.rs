@@ -152,5 +152,5 @@ fn titled(chars: &[char], at: usize, length: usize, most: usize) -> Option<usize
     };
     // A single syllable that may be anything is a title only as a word of its own or as `님` and `씨`.
     let short = |title: &&&str| spaced || title.chars().count() > 1 || matches!(**title, "님" | "씨");
-    TITLES.iter().filter(short).any(|title| fits(&title)).then_some(most)
+    TITLES.iter().filter(short).any(fits).then_some(most)
 }
