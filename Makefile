@@ -3,9 +3,9 @@ CARGO ?= cargo
 VENV := target/test-venv
 DEBIAN := redis-server faketime valgrind tomcat10 tomcat10-examples default-jdk-headless chromium python3 python3-venv nodejs npm varnish
 PYTHON := flask opentelemetry-sdk opentelemetry-instrumentation-flask opentelemetry-instrumentation-sqlite3 \
-          opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc aiosmtpd
+          opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc aiosmtpd mcp
 
-.PHONY: demo build test test-tools lint docs examples bench cost drills faults
+.PHONY: demo build test test-tools lint docs examples bench cost drills faults mcp-conformance
 
 ## Build and start the platform with a shop, a load and the console. Ctrl-C ends all of it.
 demo:
@@ -53,3 +53,7 @@ bench:
 ## Hooks `()` cost nothing: counted in instructions, so it holds on a busy machine as well.
 cost:
 	./benches/hooks-cost.sh
+
+## The official conformance suite of the Model Context Protocol, against a host; prints its scenarios.
+mcp-conformance: build
+	@./tests/mcp-conformance.sh target/release/iap-host target/mcp-conformance

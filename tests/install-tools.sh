@@ -43,7 +43,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-if ! "$venv/bin/python" -c 'import flask, aiosmtpd, opentelemetry.instrumentation.flask, opentelemetry.instrumentation.sqlite3, opentelemetry.exporter.otlp.proto.grpc' 2>/dev/null; then
+if ! "$venv/bin/python" -c 'import flask, aiosmtpd, mcp, opentelemetry.instrumentation.flask, opentelemetry.instrumentation.sqlite3, opentelemetry.exporter.otlp.proto.grpc' 2>/dev/null; then
   echo "Preparing the Python environment in $venv"
   # shellcheck disable=SC2086 # A list of packages.
   python3 -m venv "$venv" && "$venv/bin/python" -m pip install -q --disable-pip-version-check $python_packages || {

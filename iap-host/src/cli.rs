@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Write a report of a running host. Exit status 2 when there is none.
     Report(ReportArgs),
+    /// Let an AI assistant that speaks the Model Context Protocol over standard input and output ask a running host.
+    Mcp(McpArgs),
 }
 
 /// The admin API of a running host.
@@ -106,6 +108,16 @@ pub(crate) struct ReportArgs {
     /// The admin API of the host.
     #[arg(long, default_value = ADMIN)]
     pub(crate) url: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct McpArgs {
+    /// The admin API of the host.
+    #[arg(long, default_value = ADMIN)]
+    pub(crate) url: String,
+    /// A file with the token `ops.mcp.token`; without it the environment variable IAP_MCP_TOKEN has it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]

@@ -12,6 +12,7 @@ mod events;
 mod handover;
 mod import;
 mod logging;
+mod mcp;
 mod reports;
 mod run;
 mod running;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         cli::Command::Session { command: cli::SessionCommand::Import(args) } => run::import(&args),
         cli::Command::Ask(args) => ask::ask(&args),
         cli::Command::Report(args) => ask::report(&args),
+        cli::Command::Mcp(args) => mcp::relay(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("iap-host: {error}");

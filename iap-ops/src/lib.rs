@@ -31,6 +31,8 @@
 //! | [`report`] | answers to several questions as Markdown or HTML |
 //! | [`forecast`] | the load to come |
 //! | [`estate`] | users, servers, processes, changes |
+//! | [`tools`] | what an AI assistant may ask, in small answers |
+//! | [`masking`] | personal data, taken out of what leaves the platform |
 //! | [`detect`] | events in series, and incidents |
 //! | [`cause`] | what an incident is due to |
 //! | [`blame`] | which span of a trace the time or the failure is due to |
@@ -46,11 +48,13 @@ pub mod estate;
 pub mod facts;
 pub mod findings;
 pub mod forecast;
+pub mod masking;
 pub mod notify;
 pub mod question;
 pub mod report;
 mod sql;
 pub mod telemetry;
+pub mod tools;
 mod zone;
 
 pub use assistant::{Answer, AnswerWindow, AskOptions, Assistant, Outcome};

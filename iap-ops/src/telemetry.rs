@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use iap_apm::history::BoxFuture;
 use iap_apm::{
-    History, HistoryError, RouteStats, SeriesPoint, SeriesQuery, Trace, TransactionPage, TransactionQuery,
-    Window,
+    History, HistoryError, LogLine, LogQuery, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery,
+    RouteStats, SeriesPoint, SeriesQuery, Trace, TransactionPage, TransactionQuery, Window,
 };
 use iap_core::{BoxError, TraceId};
 use serde::Serialize;
@@ -87,6 +87,12 @@ pub trait Telemetry: Send + Sync + 'static {
     fn trace(&self, trace_id: TraceId) -> Reading<'_, Option<Trace>>;
     /// What happened step by step.
     fn series<'a>(&'a self, query: &'a SeriesQuery) -> Reading<'a, Vec<SeriesPoint>>;
+    /// Log lines.
+    fn logs<'a>(&'a self, query: &'a LogQuery) -> Reading<'a, Vec<LogLine>>;
+    /// The metrics of applications.
+    fn metric_names<'a>(&'a self, query: &'a MetricNamesQuery) -> Reading<'a, Vec<MetricInfo>>;
+    /// One of them, step by step.
+    fn metric<'a>(&'a self, query: &'a MetricQuery) -> Reading<'a, MetricAnswer>;
     /// Users, servers, processes and changes; `None` where nobody tells of them.
     fn estate(&self) -> Option<&dyn Estate>;
 }
@@ -144,6 +150,18 @@ impl Telemetry for Live {
 
     fn series<'a>(&'a self, query: &'a SeriesQuery) -> Reading<'a, Vec<SeriesPoint>> {
         Box::pin(async move { Ok(self.history.series(query).await?) })
+    }
+
+    fn logs<'a>(&'a self, query: &'a LogQuery) -> Reading<'a, Vec<LogLine>> {
+        Box::pin(async move { Ok(self.history.logs(query).await?) })
+    }
+
+    fn metric_names<'a>(&'a self, query: &'a MetricNamesQuery) -> Reading<'a, Vec<MetricInfo>> {
+        Box::pin(async move { Ok(self.history.metric_names(query).await?) })
+    }
+
+    fn metric<'a>(&'a self, query: &'a MetricQuery) -> Reading<'a, MetricAnswer> {
+        Box::pin(async move { Ok(self.history.metric(query).await?) })
     }
 
     fn estate(&self) -> Option<&dyn Estate> {

@@ -9,12 +9,14 @@ use http::{HeaderValue, Method, header};
 use super::AdminState;
 use super::error::ApiError;
 
+/// What is said to those who call by another name.
+pub(super) const UNKNOWN_HOST: &str = "this host name is not served here: add it to `admin.hosts`";
+
 /// Runs before every handler.
 pub(super) async fn guard(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let host = header_text(&request, "host").unwrap_or_default();
     if !is_known_host(host, &state.0.hosts.load()) {
-        let text = "this host name is not served here: add it to `admin.hosts`";
-        return ApiError::forbidden(text).into_response();
+        return ApiError::forbidden(UNKNOWN_HOST).into_response();
     }
     let same_site = matches!(header_text(&request, "sec-fetch-site"), None | Some("same-origin" | "none"));
     let own_origin = header_text(&request, "origin")
@@ -44,7 +46,7 @@ fn header_text<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
 }
 
 /// An IP address cannot be rebound; a name must be `localhost` or configured.
-fn is_known_host(host: &str, configured: &[String]) -> bool {
+pub(super) fn is_known_host(host: &str, configured: &[String]) -> bool {
     if host.parse::<std::net::SocketAddr>().is_ok() {
         return true;
     }

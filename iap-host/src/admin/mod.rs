@@ -14,6 +14,7 @@ mod events;
 mod guard;
 mod health;
 mod incidents;
+mod mcp;
 mod metrics;
 mod params;
 mod processes;
@@ -33,7 +34,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::extract::State;
 use axum::response::Json;
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use iap_apm::{Apm, Exporter};
 use iap_core::Process;
 use iap_ops::notify::Message;
@@ -51,6 +52,7 @@ use crate::alerts::{Desk, RunningDesk};
 use crate::boot::Addresses;
 use crate::config::{Config, RuntimeConfig};
 use crate::detection::Detection;
+use crate::mcp::McpServer;
 
 pub(crate) use health::Readiness;
 pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
@@ -82,6 +84,7 @@ struct Inner {
     questions: Semaphore,
     telemetry: Option<Arc<Live>>,
     detection: Arc<ArcSwapOption<Detection>>,
+    mcp: ArcSwapOption<McpServer>,
 }
 
 /// What changes with the configuration alone.
@@ -178,6 +181,7 @@ impl AdminState {
             questions: Semaphore::new(1),
             telemetry,
             detection,
+            mcp: ArcSwapOption::empty(),
         }))
     }
 
@@ -221,6 +225,11 @@ impl AdminState {
         if let Some(desk) = self.0.desk.load_full() {
             desk.outbox.send(channels, message);
         }
+    }
+
+    /// Changes who may ask over the Model Context Protocol, and what is masked.
+    pub(crate) fn set_mcp(&self, server: Option<Arc<McpServer>>) {
+        self.0.mcp.store(server);
     }
 
     /// Makes incidents visible.
@@ -283,6 +292,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         )
         .fallback(console::serve)
         .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
+        .route("/mcp", any(mcp::serve))
         .with_state(state)
 }
 

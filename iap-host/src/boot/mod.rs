@@ -9,6 +9,7 @@ mod detection;
 mod export;
 mod gateway;
 mod import;
+mod mcp;
 mod processes;
 mod reload;
 mod routes;
@@ -37,6 +38,7 @@ use self::desk::start_desk;
 use self::detection::start_detection;
 use self::export::start_export;
 pub(crate) use self::import::import;
+use self::mcp::make_mcp;
 pub(crate) use self::secret::read_secret;
 
 use self::gateway::{Gateway, start_gateway};
@@ -181,6 +183,7 @@ pub(crate) async fn boot(
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
+    state.set_mcp(make_mcp(config, environment, &state)?);
     let observers =
         Observers::start(config, environment, apm.as_ref(), core.as_ref(), (&state, &runtime)).await?;
     readiness.set(true);

@@ -16,6 +16,7 @@ use iap_core::RouteTable;
 use super::auth;
 use super::desk::start_desk;
 use super::gateway::start_gateway;
+use super::mcp::make_mcp;
 use super::processes::Processes;
 use super::routes::build_routes;
 use super::upstreams::Upstreams;
@@ -71,6 +72,7 @@ impl Platform {
             }
             false => None,
         };
+        let mcp = make_mcp(&new, environment, &self.admin)?;
         if has("server") || has("sessions") {
             self.replace_gateway(&new, routes, environment)?;
         } else {
@@ -82,6 +84,7 @@ impl Platform {
             self.admin.set_desk(desk.as_ref());
             self.observers.desk = desk;
         }
+        self.admin.set_mcp(mcp);
         self.auth = auth;
         self.upstreams = upstreams;
         self.admin.set_upstreams([self.upstreams.list(), processes.upstreams()].concat());
@@ -162,6 +165,7 @@ fn changes(old: &Config, new: &Config) -> Vec<&'static str> {
         ("log", old.log != new.log),
         ("alerts", old.alerts != new.alerts),
         ("reports", old.reports != new.reports),
+        ("ops", old.ops != new.ops),
         ("upstreams", old.upstreams != new.upstreams),
         ("routes", old.routes != new.routes),
     ];

@@ -13,6 +13,7 @@ mod files;
 pub(crate) mod fuzzing;
 mod jwt;
 mod observed;
+mod ops;
 mod parse;
 mod process;
 mod redis;
@@ -42,6 +43,7 @@ pub(crate) use detection::{DetectionConfig, WatchedMetric};
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
+pub(crate) use ops::OpsConfig;
 pub(crate) use parse::parse;
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
@@ -68,6 +70,7 @@ pub(crate) struct Config {
     pub(crate) apm: ApmConfig,
     pub(crate) alerts: AlertsConfig,
     pub(crate) reports: ReportsConfig,
+    pub(crate) ops: OpsConfig,
     pub(crate) log: LogConfig,
     /// Upstreams that routes refer to by name.
     pub(crate) upstreams: BTreeMap<String, UpstreamConfig>,

@@ -237,6 +237,39 @@ impl Assistant {
         })
     }
 
+    /// Answers what nobody has worded: an intent about a window, and about one route if `route` names one; of a forecast
+    /// the length of the window is how far it goes, and `limit` the requests a second that may be exceeded.
+    ///
+    /// # Errors
+    /// When telemetry cannot be read.
+    pub async fn about(
+        &self,
+        intent: Intent,
+        window: Window,
+        route: Option<&str>,
+        limit: Option<f64>,
+    ) -> Result<Answer, TelemetryError> {
+        let now_ms = self.clock.now_ms();
+        let mut question = Question::about(intent, Language::English, window.length_us());
+        question.named.limit_per_second = limit;
+        let texts: Vec<String> = route.map(str::to_owned).into_iter().collect();
+        let until_now = window.to_us.saturating_add(5_000_000) >= now_ms * 1_000;
+        match intent {
+            Intent::WhatIsWrong => self.what_is_wrong(&question, (window, until_now, None), &texts).await,
+            _ => self.by_facts(&question, (window, until_now, None), &texts, now_ms).await,
+        }
+    }
+
+    /// What it reads.
+    pub(crate) fn telemetry(&self) -> &dyn Telemetry {
+        &*self.telemetry
+    }
+
+    /// The clock's time in Unix microseconds, and the zone.
+    pub(crate) fn now(&self) -> (u64, &Zone) {
+        ((self.clock.now_ms() + 1) * 1_000, &self.zone)
+    }
+
     /// Makes a report about a window; what is told of this moment is so by its heading.
     ///
     /// # Errors
@@ -295,7 +328,7 @@ impl Assistant {
         Some((window, until_now, None))
     }
 
-    fn answer_window(&self, window: Window) -> AnswerWindow {
+    pub(crate) fn answer_window(&self, window: Window) -> AnswerWindow {
         let (start, end) = (self.zone.print(window.from_us), self.zone.print(window.to_us));
         AnswerWindow { window, start, end, tz: self.zone.name().to_owned() }
     }

@@ -26,6 +26,11 @@ impl Bearer {
         if digests.is_empty() { Err(AuthError::Nobody) } else { Ok(Self(digests)) }
     }
 
+    /// Whether the value of a field `Authorization` has one of the tokens.
+    pub fn allows(&self, authorization: &str) -> bool {
+        self.check(authorization).is_some()
+    }
+
     pub(super) fn check(&self, text: &str) -> Option<User> {
         let token = credentials(text, "bearer")?;
         self.0.get(blake3::hash(token.as_bytes()).as_bytes()).cloned()
