@@ -183,7 +183,6 @@ pub(crate) async fn boot(
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
-    state.set_mcp(make_mcp(config, environment, &state)?);
     let observers =
         Observers::start(config, environment, apm.as_ref(), core.as_ref(), (&state, &runtime)).await?;
     readiness.set(true);
@@ -220,6 +219,7 @@ impl Observers {
         let exporter = start_export(&config.apm, apm, environment, state, runtime)?;
         let desk = start_desk(config, environment, apm, sessions, (None, runtime))?;
         state.set_desk(desk.as_ref());
+        state.set_mcp(make_mcp(config, environment, state)?);
         let shared = sessions.and_then(|core| core.redis.clone());
         let reports = Reports::start(config, state, shared, runtime);
         let detection = start_detection(&config.apm, apm, state, runtime).await?;

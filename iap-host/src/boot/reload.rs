@@ -41,15 +41,7 @@ impl Platform {
                 "this cannot change while the process runs: let a new one take over (SIGUSR2), or restart";
             return Err(failed(setting)(text));
         }
-        let mut changed = changes(old, &new);
-        let (before, after) = (self.auth, auth::material(&new));
-        for (section, differs) in
-            [("sessions", before.sessions != after.sessions), ("routes", before.routes != after.routes)]
-        {
-            if differs && !changed.contains(&section) {
-                changed.push(section);
-            }
-        }
+        let changed = self.changed(&new);
         if changed.is_empty() {
             return Ok(changed);
         }
@@ -100,6 +92,20 @@ impl Platform {
         }
         self.config = new;
         Ok(changed)
+    }
+
+    /// The sections that differ, and those whose files of passwords, tokens and keys do.
+    fn changed(&self, new: &Config) -> Vec<&'static str> {
+        let mut changed = changes(&self.config, new);
+        let (before, after) = (&self.auth, auth::material(new));
+        for (section, differs) in
+            [("sessions", before.sessions != after.sessions), ("routes", before.routes != after.routes)]
+        {
+            if differs && !changed.contains(&section) {
+                changed.push(section);
+            }
+        }
+        changed
     }
 
     /// Those that were changed or removed finish what they have begun.
