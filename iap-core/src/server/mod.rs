@@ -163,13 +163,23 @@ impl RunningServer {
         self.application.handle()
     }
 
-    /// Drains: stops accepting, lets running requests finish (HTTP/2 clients get a GOAWAY), and
-    /// closes what is left after `deadline`. Returns how many connections had to be closed hard.
-    pub async fn shutdown(mut self, deadline: Duration) -> usize {
+    /// Begins to drain, and waits until no worker accepts connections any more, at most for a while: from then on those who
+    /// come meet whoever else has the sockets. [`shutdown`](Self::shutdown) goes on from here.
+    pub async fn stop_accepting(&mut self, limit: Duration) {
         // A socket that is open somewhere goes on taking connections which nobody would accept.
         self.sockets.clear();
         self.drain.send_replace(Phase::Drain);
         let started = tokio::time::Instant::now();
+        while self.accepting.load(Ordering::Acquire) > 0 && started.elapsed() < limit {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Drains: stops accepting, lets running requests finish (HTTP/2 clients get a GOAWAY), and
+    /// closes what is left after `deadline`. Returns how many connections had to be closed hard.
+    pub async fn shutdown(mut self, deadline: Duration) -> usize {
+        let started = tokio::time::Instant::now();
+        self.stop_accepting(deadline).await;
         // A worker that has not heard of it yet may still accept one.
         let is_busy = || self.accepting.load(Ordering::Acquire) > 0 || self.open_connections() > 0;
         while is_busy() && started.elapsed() < deadline {

@@ -176,15 +176,15 @@ pub(crate) async fn boot(
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
     let audience = core.as_ref().and_then(|core| core.audience.clone());
     let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), config, reloads);
-    let (service, mut own) = (admin::router(state.clone()), admin_sockets);
-    let admin = serve_inner(config.admin.listen, "admin", service, Limits::default(), &mut own, &runtime)
-        .map_err(failed("admin.listen"))?;
-    addresses.admin = admin.addresses()[0];
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
     let observers =
         Observers::start(config, environment, apm.as_ref(), core.as_ref(), (&state, &runtime)).await?;
+    let admin = start_admin(config, &state, admin_sockets, &runtime)?;
+    addresses.admin = admin.addresses()[0];
+    // The system may have chosen the port.
+    state.publish(Facts::new(config, addresses));
     readiness.set(true);
     Ok(Platform {
         _watch: start_watch(&config.apm.runtime, apm.as_ref(), &state, &gateway, &runtime),
@@ -205,6 +205,18 @@ pub(crate) async fn boot(
         observers,
         readiness,
     })
+}
+
+/// Comes after all that it answers from: nobody is told of a half-started platform.
+fn start_admin(
+    config: &Config,
+    state: &AdminState,
+    mut sockets: Sockets,
+    runtime: &Handle,
+) -> Result<RunningServer, BootError> {
+    let service = admin::router(state.clone());
+    serve_inner(config.admin.listen, "admin", service, Limits::default(), &mut sockets, runtime)
+        .map_err(failed("admin.listen"))
 }
 
 impl Observers {

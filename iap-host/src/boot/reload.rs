@@ -11,11 +11,13 @@
 //! | `alerts` | the new rules go on with what the old ones have found |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
 
+use std::time::Duration;
+
 use iap_core::RouteTable;
 
 use super::auth;
 use super::desk::start_desk;
-use super::gateway::start_gateway;
+use super::gateway::{Gateway, start_gateway};
 use super::mcp::make_mcp;
 use super::processes::Processes;
 use super::routes::build_routes;
@@ -26,6 +28,9 @@ use crate::admin::Facts;
 use crate::config::{Config, Environment};
 use crate::logging;
 use crate::reports::Reports;
+
+/// How long the workers of the settings before may take to hear that others accept now.
+const HAND_OVER: Duration = Duration::from_secs(5);
 
 impl Platform {
     /// Takes over a checked configuration. Returns the sections that have changed. On an error nothing
@@ -65,11 +70,12 @@ impl Platform {
             false => None,
         };
         let mcp = make_mcp(&new, environment, &self.admin)?;
-        if has("server") || has("sessions") {
-            self.replace_gateway(&new, routes, environment)?;
+        let former = if has("server") || has("sessions") {
+            Some(self.replace_gateway(&new, routes, environment)?)
         } else {
             self.gateway.server.set_routes(routes);
-        }
+            None
+        };
 
         // From here on nothing can fail.
         if let Some(desk) = desk {
@@ -90,7 +96,11 @@ impl Platform {
             let shared = self.sessions.as_ref().and_then(|core| core.redis.clone());
             self.observers.reports = Reports::start(&new, &self.admin, shared, &self.runtime);
         }
+        let drain = self.config.server.drain.0;
         self.config = new;
+        if let Some(former) = former {
+            self.retire(former, drain).await;
+        }
         Ok(changed)
     }
 
@@ -126,13 +136,25 @@ impl Platform {
         self.draining.push(self.runtime.spawn(finish));
     }
 
-    /// A new server takes over; the old one finishes what it has begun.
+    /// Lets a gateway finish what it has begun. Whoever connects once this is over meets the one that runs.
+    async fn retire(&mut self, mut former: Gateway, drain: Duration) {
+        former.server.stop_accepting(HAND_OVER).await;
+        self.finish_beside(async move {
+            let left = former.shutdown(drain).await;
+            if left > 0 {
+                tracing::warn!(connections = left, "connections of the settings before were closed");
+            }
+            left
+        });
+    }
+
+    /// A new server takes over the sockets, and gives back the one before.
     fn replace_gateway(
         &mut self,
         new: &Config,
         routes: RouteTable,
         environment: &Environment,
-    ) -> Result<(), BootError> {
+    ) -> Result<Gateway, BootError> {
         let layers =
             self.sessions.as_ref().map(|core| core.layers(&new.sessions, environment)).transpose()?;
         let sockets = self.gateway.server.sockets().map_err(failed("server.listen"))?;
@@ -148,17 +170,9 @@ impl Platform {
             tls.listen = address;
         }
         let next = start_gateway(&bound, routes, layers, self.apm.as_ref(), sockets, &self.runtime)?;
-        let old = std::mem::replace(&mut self.gateway, next);
+        let former = std::mem::replace(&mut self.gateway, next);
         self.admin.set_runtimes(event_loops(&self.gateway, &self.runtime));
-        let deadline = self.config.server.drain.0;
-        self.finish_beside(async move {
-            let left = old.shutdown(deadline).await;
-            if left > 0 {
-                tracing::warn!(connections = left, "connections of the settings before were closed");
-            }
-            left
-        });
-        Ok(())
+        Ok(former)
     }
 }
 
