@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::System;
+use crate::config::{Lang, System};
 
 /// The iap host: gateway, session cluster, APM and console in one process.
 #[derive(Debug, Parser)]
@@ -118,12 +118,6 @@ pub(crate) struct McpArgs {
     /// A file with the token `ops.mcp.token`; without it the environment variable IAP_MCP_TOKEN has it.
     #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Lang {
-    Ko,
-    En,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]

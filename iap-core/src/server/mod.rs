@@ -180,9 +180,7 @@ impl RunningServer {
     pub async fn shutdown(mut self, deadline: Duration) -> usize {
         let started = tokio::time::Instant::now();
         self.stop_accepting(deadline).await;
-        // A worker that has not heard of it yet may still accept one.
-        let is_busy = || self.accepting.load(Ordering::Acquire) > 0 || self.open_connections() > 0;
-        while is_busy() && started.elapsed() < deadline {
+        while self.open_connections() > 0 && started.elapsed() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         let left = self.open_connections();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::response::Json;
 use http::StatusCode;
-use iap_core::SpanId;
+use iap_core::{Clock, SpanId, SystemClock};
 use iap_ops::alerts::{Group, MAX_EVENTS, Silence};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::{Body, Named};
-use crate::alerts::{Desk, now_us};
+use crate::alerts::Desk;
 use crate::config::Span;
 
 /// The longest silence.
@@ -29,7 +29,7 @@ pub(super) async fn list(State(state): State<AdminState>) -> ApiResult<Json<Valu
     let desk = desk(&state)?;
     Ok(Json(json!({
         "rules": desk.alerts.states(),
-        "silences": desk.alerts.book().silences,
+        "silences": desk.alerts.silences(),
         "channels": desk.outbox.status(),
     })))
 }
@@ -39,9 +39,8 @@ pub(super) async fn events(State(state): State<AdminState>, mut named: Named) ->
     let limit = named.take::<usize>("limit")?.unwrap_or(100).clamp(1, MAX_EVENTS);
     let rule = named.take::<String>("rule")?;
     named.finish()?;
-    let events = desk(&state)?.alerts.book().events.into_iter().rev();
-    let wanted = events.filter(|event| rule.as_ref().is_none_or(|rule| *rule == event.rule));
-    Ok(Json(json!({ "events": wanted.take(limit).collect::<Vec<_>>() })))
+    let events = desk(&state)?.alerts.events(rule.as_deref(), limit);
+    Ok(Json(json!({ "events": events })))
 }
 
 /// Who is not to be told of what.
@@ -78,7 +77,7 @@ pub(super) async fn silence(
         id: SpanId::random().to_string(),
         rule: quiet.rule,
         group: quiet.group,
-        until_us: now_us().saturating_add(quiet.lasts.0.as_micros() as u64),
+        until_us: SystemClock.now_ms() * 1_000 + quiet.lasts.0.as_micros() as u64,
         by: quiet.by,
         reason: quiet.reason,
     };

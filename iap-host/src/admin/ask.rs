@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::Params;
+use crate::config::Lang;
 
 /// The longest question, in bytes.
 const MAX_QUESTION: usize = 1_000;
@@ -25,23 +26,6 @@ pub(super) struct AskQuery {
     q: String,
     conversation: Option<String>,
     lang: Option<Lang>,
-}
-
-/// The language of an answer or a report.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Lang {
-    Ko,
-    En,
-}
-
-impl From<Lang> for Language {
-    fn from(lang: Lang) -> Self {
-        match lang {
-            Lang::Ko => Self::Korean,
-            Lang::En => Self::English,
-        }
-    }
 }
 
 pub(super) async fn ask(

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::AdminState;
-use super::ask::Lang;
 use super::error::{ApiError, ApiResult};
 use super::params::{Body, Params};
 use super::telemetry::Range;
+use crate::config::Lang;
 use crate::detection::{Detection, is_in};
 
 /// Incidents of a page.

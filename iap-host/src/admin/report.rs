@@ -13,9 +13,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::AdminState;
-use super::ask::{Lang, assistant, unreadable};
+use super::ask::{assistant, unreadable};
 use super::error::{ApiError, ApiResult};
 use super::params::Params;
+use crate::config::Lang;
 use crate::reports;
 
 /// The time of a report that names none, in seconds: a week.

@@ -1,11 +1,10 @@
 //! The book as a file beside the history.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
-use iap_ops::alerts::{Book, Group};
+use iap_ops::alerts::Book;
 
 /// A book that cannot be read is set aside: alerts that go on are told once more.
 pub(super) fn read(place: &Path) -> Book {
@@ -31,11 +30,4 @@ pub(super) fn write(place: &Path, book: &Book) -> io::Result<()> {
     file.write_all(serde_json::to_string(book).map_err(io::Error::other)?.as_bytes())?;
     file.sync_all()?;
     fs::rename(&new, place)
-}
-
-/// What is broken, and since when.
-pub(super) fn begun(book: &Book) -> BTreeMap<(&str, &Group), u64> {
-    let all = book.watched.iter().flat_map(|(rule, all)| all.iter().map(move |watched| (rule, watched)));
-    all.filter_map(|(rule, watched)| Some(((rule.as_str(), &watched.group), watched.broken_since_us?)))
-        .collect()
 }

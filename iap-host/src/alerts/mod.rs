@@ -6,9 +6,10 @@ mod channels;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use iap_apm::History;
+use iap_core::{Clock, SystemClock};
 use iap_ops::alerts::{AlertEvent, Alerts, Book, Edge, Rule, Severity, describe};
 use iap_ops::notify::{ChannelSettings, Message, Outbox};
 use iap_ops::{Language, Zone};
@@ -17,7 +18,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::config::{AlertsConfig, Environment, MessageLanguage};
+use crate::config::{AlertsConfig, Environment};
 
 /// How long what one gateway has told is not told by another.
 const TOLD_FOR: Duration = Duration::from_secs(300);
@@ -86,10 +87,7 @@ impl RunningDesk {
         let desk = Arc::new(Desk {
             alerts: Alerts::new(config.rules()?, book),
             outbox,
-            language: match config.language {
-                MessageLanguage::En => Language::English,
-                MessageLanguage::Ko => Language::Korean,
-            },
+            language: config.language.into(),
             zone: Zone::default(),
             console: config.console.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             place,
@@ -110,8 +108,8 @@ impl RunningDesk {
 
 impl Desk {
     async fn round(&self, history: &dyn History) {
-        let before = self.alerts.book();
-        for event in self.alerts.evaluate(history, now_us()).await {
+        let before = self.alerts.revision();
+        for event in self.alerts.evaluate(history, SystemClock.now_ms() * 1_000).await {
             if event.untold.is_some() {
                 continue;
             }
@@ -125,12 +123,7 @@ impl Desk {
                 }
             }
         }
-        let book = self.alerts.book();
-        // Values change with each round; what has to be kept does not.
-        if before.events != book.events
-            || before.silences != book.silences
-            || book::begun(&before) != book::begun(&book)
-        {
+        if self.alerts.revision() != before {
             self.keep().await;
         }
     }
@@ -196,7 +189,7 @@ impl Desk {
             _ => ("a test", "This channel works."),
         };
         let message = Message {
-            id: format!("test-{}", now_us()),
+            id: format!("test-{}", SystemClock.now_ms()),
             severity: Severity::Info,
             title: title.to_owned(),
             text: text.to_owned(),
@@ -204,9 +197,4 @@ impl Desk {
         };
         self.outbox.try_now(name, &message).await
     }
-}
-
-pub(crate) fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

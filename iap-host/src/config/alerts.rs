@@ -7,7 +7,7 @@ use iap_ops::alerts::{Bound, Measure, Rule, Severity, Signal};
 use serde::{Deserialize, Serialize};
 
 use super::upstream::UpstreamTlsConfig;
-use super::{SecretRef, Span};
+use super::{Lang, SecretRef, Span};
 
 /// Rules, and the channels by which people are told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub(crate) struct AlertsConfig {
     /// How often rules are judged.
     pub(crate) every: Span,
     /// The language of messages.
-    pub(crate) language: MessageLanguage,
+    pub(crate) language: Lang,
     /// Where people reach the console: messages lead there.
     pub(crate) console: Option<String>,
     pub(crate) channels: BTreeMap<String, ChannelConfig>,
@@ -27,19 +27,12 @@ impl Default for AlertsConfig {
     fn default() -> Self {
         Self {
             every: Span::seconds(10),
-            language: MessageLanguage::En,
+            language: Lang::En,
             console: None,
             channels: BTreeMap::new(),
             rules: Vec::new(),
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum MessageLanguage {
-    En,
-    Ko,
 }
 
 /// One of the three.

@@ -12,6 +12,7 @@ mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod jwt;
+mod lang;
 mod observed;
 mod ops;
 mod parse;
@@ -35,13 +36,14 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use adopt::{AdoptConfig, System};
-pub(crate) use alerts::{AlertsConfig, ChannelConfig, MailConfig, MessageLanguage, Security};
+pub(crate) use alerts::{AlertsConfig, ChannelConfig, MailConfig, Security};
 pub(crate) use apm::{ApmConfig, ExportConfig, OtlpTokenConfig};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use detection::{DetectionConfig, WatchedMetric};
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
+pub(crate) use lang::Lang;
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
 pub(crate) use ops::OpsConfig;
 pub(crate) use parse::parse;

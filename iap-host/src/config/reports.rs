@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use iap_ops::ReportKind;
 use iap_ops::report::{Period, Schedule};
-use iap_ops::{Language, ReportKind};
 use serde::{Deserialize, Serialize};
 
-use super::MessageLanguage;
+use super::Lang;
 
 /// Where reports are kept, and which are made when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,41 +31,24 @@ impl Default for ReportsConfig {
 pub(crate) struct ScheduleConfig {
     /// What files and messages are called by.
     pub(crate) name: String,
-    pub(crate) kind: KindConfig,
-    pub(crate) period: PeriodConfig,
+    pub(crate) kind: ReportKind,
+    pub(crate) period: Period,
     /// From this time of day on: `08:00`.
     #[serde(default = "eight")]
     pub(crate) at: String,
     #[serde(default = "korean")]
-    pub(crate) language: MessageLanguage,
+    pub(crate) language: Lang,
     /// Channels of `alerts.channels` that get it.
     #[serde(default)]
     pub(crate) notify: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum KindConfig {
-    Executive,
-    Incident,
-    Capacity,
-    Inspection,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum PeriodConfig {
-    Day,
-    Week,
-    Month,
 }
 
 fn eight() -> String {
     "08:00".to_owned()
 }
 
-fn korean() -> MessageLanguage {
-    MessageLanguage::Ko
+fn korean() -> Lang {
+    Lang::Ko
 }
 
 impl ReportsConfig {
@@ -106,22 +89,10 @@ impl ScheduleConfig {
     pub(crate) fn schedule(&self) -> Schedule {
         Schedule {
             name: self.name.clone(),
-            kind: match self.kind {
-                KindConfig::Executive => ReportKind::Executive,
-                KindConfig::Incident => ReportKind::Incident,
-                KindConfig::Capacity => ReportKind::Capacity,
-                KindConfig::Inspection => ReportKind::Inspection,
-            },
-            period: match self.period {
-                PeriodConfig::Day => Period::Day,
-                PeriodConfig::Week => Period::Week,
-                PeriodConfig::Month => Period::Month,
-            },
+            kind: self.kind,
+            period: self.period,
             at: self.time().unwrap_or_default(),
-            language: match self.language {
-                MessageLanguage::En => Language::English,
-                MessageLanguage::Ko => Language::Korean,
-            },
+            language: self.language.into(),
         }
     }
 }

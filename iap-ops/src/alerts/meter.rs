@@ -1,6 +1,7 @@
 //! What rules measure, read from the history.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use iap_apm::{History, HistoryError, MetricQuery, Order, RouteCounts, RouteStats, TransactionQuery, Window};
@@ -22,8 +23,8 @@ pub(super) struct Meter {
     minutes: BTreeMap<u64, Vec<RouteCounts>>,
     /// The limits that they were counted by.
     limits_us: Vec<u64>,
-    counts: BTreeMap<u64, Vec<RouteCounts>>,
-    stats: BTreeMap<u64, Vec<RouteStats>>,
+    counts: BTreeMap<u64, Arc<[RouteCounts]>>,
+    stats: BTreeMap<u64, Arc<[RouteStats]>>,
 }
 
 /// The values of one rule.
@@ -149,11 +150,11 @@ impl Meter {
         &mut self,
         history: &dyn History,
         window: Window,
-    ) -> Result<Vec<RouteStats>, HistoryError> {
+    ) -> Result<Arc<[RouteStats]>, HistoryError> {
         if let Some(known) = self.stats.get(&window.length_us()) {
             return Ok(known.clone());
         }
-        let stats = history.route_stats(window).await?;
+        let stats: Arc<[_]> = history.route_stats(window).await?.into();
         self.stats.insert(window.length_us(), stats.clone());
         Ok(stats)
     }
@@ -162,16 +163,16 @@ impl Meter {
         &mut self,
         history: &dyn History,
         window: Window,
-    ) -> Result<Vec<RouteCounts>, HistoryError> {
+    ) -> Result<Arc<[RouteCounts]>, HistoryError> {
         let length_us = window.length_us();
         if let Some(known) = self.counts.get(&length_us) {
             return Ok(known.clone());
         }
-        let counted = if length_us <= micros(COUNTED_WHOLE) {
-            history.route_counts(window, &self.limits_us).await?
+        let counted: Arc<[_]> = if length_us <= micros(COUNTED_WHOLE) {
+            history.route_counts(window, &self.limits_us).await?.into()
         } else {
             let minutes = self.minutes.range(window.from_us / MINUTE_US..).map(|(_, counts)| counts);
-            sum(minutes.flatten())
+            sum(minutes.flatten()).into()
         };
         self.counts.insert(length_us, counted.clone());
         Ok(counted)

@@ -126,6 +126,8 @@ pub struct Alerts {
     rules: Vec<Rule>,
     book: Mutex<Book>,
     errors: Mutex<BTreeMap<String, String>>,
+    /// Grows with each change of the book but for values, which change with each round.
+    revision: AtomicU64,
     /// When rules were judged first, in Unix microseconds; 0 before.
     began_us: AtomicU64,
     meter: tokio::sync::Mutex<Meter>,
@@ -140,6 +142,7 @@ impl Alerts {
             book: Mutex::new(book),
             errors: Mutex::default(),
             began_us: AtomicU64::new(0),
+            revision: AtomicU64::new(0),
             meter: tokio::sync::Mutex::default(),
         }
     }
@@ -186,7 +189,11 @@ impl Alerts {
             }
         }
         let mut book = self.book.lock();
+        let silences = book.silences.len();
         book.silences.retain(|silence| silence.until_us > now_us);
+        if silences != book.silences.len() || !events.is_empty() {
+            self.revise();
+        }
         for event in &mut events {
             if let Some(silence) = book.silences.iter().find(|silence| silence.covers(event)) {
                 event.untold = Some(format!("silenced by {}: {}", silence.by, silence.reason));
@@ -216,18 +223,42 @@ impl Alerts {
                 }
             };
             gone.retain(|gone| *gone != at);
-            events.extend(step(rule, &mut all[at], value, now_us));
+            events.extend(self.step(rule, &mut all[at], value, now_us));
         }
         if early {
             return events;
         }
         for at in gone {
-            events.extend(step(rule, &mut all[at], None, now_us));
+            events.extend(self.step(rule, &mut all[at], None, now_us));
         }
         // What nobody has heard of for long is forgotten, unless it is just that which is told.
         let forget_us = u64::try_from(rule.over.as_micros()).unwrap_or(u64::MAX).saturating_mul(2);
         all.retain(|watched| watched.alert.is_some() || now_us.saturating_sub(watched.seen_us) <= forget_us);
         events
+    }
+
+    fn step(
+        &self,
+        rule: &Rule,
+        watched: &mut Watched,
+        value: Option<f64>,
+        now_us: u64,
+    ) -> Option<AlertEvent> {
+        let before = watched.broken_since_us;
+        let event = step(rule, watched, value, now_us);
+        if watched.broken_since_us != before {
+            self.revise();
+        }
+        event
+    }
+
+    fn revise(&self) {
+        self.revision.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Another number than before if there is anything new to be kept of [`Alerts::book`].
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Relaxed)
     }
 
     /// Notes why nobody was told of an event after all.
@@ -236,6 +267,7 @@ impl Alerts {
         let event = book.events.iter_mut().rev().find(|event| event.id == id && event.edge == edge);
         if let Some(event) = event {
             event.untold = Some(why.to_owned());
+            self.revise();
         }
     }
 
@@ -268,6 +300,7 @@ impl Alerts {
             return Err("there are too many silences: end some of them");
         }
         book.silences.push(silence);
+        self.revise();
         Ok(())
     }
 
@@ -276,7 +309,23 @@ impl Alerts {
         let mut book = self.book.lock();
         let before = book.silences.len();
         book.silences.retain(|silence| silence.id != id);
-        book.silences.len() < before
+        let ended = book.silences.len() < before;
+        if ended {
+            self.revise();
+        }
+        ended
+    }
+
+    /// Who is not to be told of what.
+    pub fn silences(&self) -> Vec<Silence> {
+        self.book.lock().silences.clone()
+    }
+
+    /// What has begun and ended, of one rule or of all, the latest first.
+    pub fn events(&self, rule: Option<&str>, limit: usize) -> Vec<AlertEvent> {
+        let book = self.book.lock();
+        let wanted = book.events.iter().rev().filter(|event| rule.is_none_or(|rule| rule == event.rule));
+        wanted.take(limit).cloned().collect()
     }
 
     /// What is to outlive a restart.

@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use iap_apm::Window;
+use serde::{Deserialize, Serialize};
 
 pub use self::html::html;
 pub use self::markdown::markdown;
@@ -18,7 +19,8 @@ use crate::question::{Intent, Language};
 use crate::zone::Zone;
 
 /// What a report is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ReportKind {
     /// The state of the service for those who answer for it.

@@ -3,13 +3,15 @@
 use iap_apm::Window;
 use jiff::civil::Time;
 use jiff::{Span, Timestamp, Zoned};
+use serde::{Deserialize, Serialize};
 
 use super::ReportKind;
 use crate::question::Language;
 use crate::zone::{Zone, midnight};
 
 /// What a report of a schedule is about: the last whole one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Period {
     /// From midnight to midnight; each day.
     Day,

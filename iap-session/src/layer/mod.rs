@@ -124,12 +124,12 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let Some(visit) = self.layer.enter(&mut request) else {
+        let Some(mut visit) = self.layer.enter(&mut request) else {
             return SessionFuture::without(self.inner.call(request));
         };
         if !visit.asks_first() {
-            let token = self.layer.hand_on(&visit, &mut request);
-            return SessionFuture::within(self.inner.call(request), Visit { token, ..visit });
+            self.layer.hand_on(&mut visit, &mut request);
+            return SessionFuture::within(self.inner.call(request), visit);
         }
         // The clone that was polled ready is the one to call; the fresh one stays for later.
         let fresh = self.inner.clone();
@@ -137,8 +137,7 @@ where
         let layer = self.layer.clone();
         SessionFuture::after(async move {
             visit.introduce(&mut request).await?;
-            let token = layer.hand_on(&visit, &mut request);
-            let visit = Visit { token, ..visit };
+            layer.hand_on(&mut visit, &mut request);
             let response = inner.call(request).await;
             visit.leave(response.map_err(|error| Error::from_boxed(error.into(), Origin::App))?).await
         })
@@ -240,17 +239,18 @@ impl SessionLayer {
     }
 
     /// Prepares a request for an upstream, where one is behind: no id of ours, but a token.
-    fn hand_on(&self, visit: &Visit, request: &mut Request<Body>) -> Option<TokenGuard> {
+    fn hand_on(&self, visit: &mut Visit, request: &mut Request<Body>) {
         let session = &visit.session.0;
         if !session.policy().forward {
-            return None;
+            return;
         }
         self.shared.config.strip(request.headers_mut());
-        let forwarding = self.forwarding.as_ref()?;
-        let token = forwarding.registry.register(session.clone())?;
-        request.headers_mut().insert(TOKEN_HEADER, token.header());
-        request.headers_mut().insert(URL_HEADER, forwarding.url.clone());
-        Some(token)
+        let Some(forwarding) = &self.forwarding else { return };
+        visit.token = forwarding.registry.register(session.clone());
+        if let Some(token) = &visit.token {
+            request.headers_mut().insert(TOKEN_HEADER, token.header());
+            request.headers_mut().insert(URL_HEADER, forwarding.url.clone());
+        }
     }
 }
 

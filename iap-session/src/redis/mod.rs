@@ -181,9 +181,8 @@ impl RedisStore {
         for (kind, name, value) in tests.into_iter().chain(changes) {
             args.extend([kind.into(), name.into(), value.into()]);
         }
-        let reply = self
-            .on_session(&scripts::COMMIT_SCRIPT, key, Args::in_time(args, deadline), Replicas::Confirm)
-            .await?;
+        let args = Args::in_time(args, deadline);
+        let (key, reply) = self.on_session(&scripts::COMMIT_SCRIPT, key, args, Replicas::Confirm).await?;
         self.note_time(reply.get(2));
         if let (Some(user), Some(handle)) = (reply.get(3), reply.get(4))
             && !handle.is_empty()
@@ -192,13 +191,16 @@ impl RedisStore {
             let _ = self.release(user, handle).await;
         }
         let version = reply.get(1).and_then(|version| version.parse().ok());
-        version.ok_or_else(|| corrupt("a script gave no version"))
+        let version = version.ok_or_else(|| corrupt("a script gave no version"))?;
+        self.seen(key, version);
+        Ok(version)
     }
 
     async fn revoke_now(&self, key: SessionKey, reason: Reason) -> Result<bool, StoreError> {
         let args = vec![reason.as_str().into()];
-        let reply = match self.on_session(&scripts::REVOKE_SCRIPT, key, args, Replicas::Confirm).await {
-            Ok(reply) => reply,
+        let (key, reply) = match self.on_session(&scripts::REVOKE_SCRIPT, key, args, Replicas::Confirm).await
+        {
+            Ok(done) => done,
             Err(error) if matches!(error.kind(), StoreErrorKind::Gone | StoreErrorKind::Revoked) => {
                 return Ok(false);
             }
@@ -216,14 +218,14 @@ impl RedisStore {
         Ok(true)
     }
 
-    /// Runs a script on the session that `key` leads to, and reads its word.
+    /// Runs a script on the session that `key` leads to, and reads its word. The answer says which session it was.
     async fn on_session(
         &self,
         script: &fred::types::scripts::Script,
         key: SessionKey,
         args: impl Into<Args>,
         replicas: Replicas,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<(SessionKey, Vec<String>), StoreError> {
         let (mut key, args) = (key, args.into());
         for _ in 0..MAX_HOPS {
             let (name, args) = (self.session_key(&key), args.clone());
@@ -232,7 +234,7 @@ impl RedisStore {
                 Replicas::Any => self.connection.script_unconfirmed(script, &name, args).await?,
             };
             match reply[0].as_str() {
-                "ok" | "ended" => return Ok(reply),
+                "ok" | "ended" => return Ok((key, reply)),
                 "gone" => return Err(StoreError::gone()),
                 "corrupt" => return Err(corrupt("the session's fields are not complete")),
                 "conflict" => {
@@ -309,18 +311,14 @@ impl SessionStore for RedisStore {
     fn commit(&self, key: SessionKey, commit: Commit) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             let committed = self.metrics.timed(Timed::Commit, self.commit_now(key, commit)).await;
-            match &committed {
-                Ok(version) => self.seen(key, *version),
-                Err(_) => self.unseen(&key),
-            }
-            committed
+            committed.inspect_err(|_| self.unseen(&key))
         })
     }
 
     fn touch(&self, key: SessionKey) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
             let touch = self.on_session(&scripts::TOUCH_SCRIPT, key, vec![], Replicas::Any);
-            let reply = self.metrics.timed(Timed::Touch, touch).await?;
+            let (_, reply) = self.metrics.timed(Timed::Touch, touch).await?;
             self.note_time(reply.get(1));
             Ok(())
         })

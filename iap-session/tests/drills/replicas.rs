@@ -122,6 +122,13 @@ async fn a_gateway_sees_its_own_writes_however_far_a_replica_is_behind() {
         Some(Loaded::Found { record, .. }) => assert_eq!(record.key, next),
         other => panic!("the old id leads to the new one: {other:?}"),
     }
+    // What comes with the old id is done to the session that has the new one.
+    written = answered(|| store.commit(moved, commit(0))).await.unwrap();
+    assert_eq!(version(&store, next).await, written);
+    answered(|| store.revoke(moved, Reason::Operator)).await.unwrap();
+    let refused = answered(|| store.load(next, None)).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Revoked);
+    written = version(&store, key).await;
     // By now nobody believes that replica, so what others have done is seen, too.
     assert_eq!(version(&other, key).await, written);
     let refused = answered(|| other.load(ended, None)).await.unwrap_err();

@@ -16,8 +16,8 @@ use crate::model::{RouteStats, SeriesPoint, Window};
 use crate::sketch::Sketch;
 
 /// Routes that are told apart; the rest is `other`.
-pub(super) const MAX_ROUTES: usize = 1_000;
-pub(super) const OTHER: &str = "other";
+const MAX_ROUTES: usize = 1_000;
+const OTHER: &str = "other";
 pub(super) const MINUTE_US: u64 = 60_000_000;
 
 /// What aggregates need of an entry.
@@ -61,6 +61,21 @@ impl Tally {
         all.merge(&self.failed);
         (all, errors)
     }
+}
+
+/// What is known of a route, or of `other` where there are too many of them.
+pub(super) fn of_route<'a, T>(
+    routes: &'a mut HashMap<String, T>,
+    route: &str,
+    new: impl FnOnce(&str) -> T,
+) -> &'a mut T {
+    let known = routes.len() < MAX_ROUTES || routes.contains_key(route);
+    let route = if known { route } else { OTHER };
+    // A name that is known is not copied to be found.
+    if !routes.contains_key(route) {
+        routes.insert(route.to_owned(), new(route));
+    }
+    routes.get_mut(route).expect("it was put there")
 }
 
 /// Calls `each` with every entry in the window.
@@ -177,11 +192,7 @@ pub(super) fn roll(connection: &mut Connection) -> rusqlite::Result<()> {
                                                       weight,
                                                   }| {
         let routes = found.entry(start_us - start_us % MINUTE_US).or_default();
-        if let Some(tally) = routes.get_mut(route) {
-            return tally.add(duration_us, failed, weight);
-        }
-        let route = if routes.len() < MAX_ROUTES { route } else { OTHER };
-        routes.entry(route.to_owned()).or_default().add(duration_us, failed, weight);
+        of_route(routes, route, |_| Tally::default()).add(duration_us, failed, weight);
     })?;
     {
         let mut statement = transaction.prepare("INSERT OR REPLACE INTO rollup VALUES (?1, ?2, ?3, ?4)")?;
@@ -199,12 +210,7 @@ pub(super) fn route_stats(files: &Files, window: Window) -> Result<Vec<RouteStat
     let mut routes: HashMap<String, Tally> = HashMap::new();
     parts(files, window, None, true, |part| {
         let (Part::One(Counted { route, .. }) | Part::Many { route, .. }) = &part;
-        let known = routes.len() < MAX_ROUTES || routes.contains_key(*route);
-        let route = if known { *route } else { OTHER };
-        if !routes.contains_key(route) {
-            routes.insert(route.to_owned(), Tally::default());
-        }
-        let Some(tally) = routes.get_mut(route) else { return };
+        let tally = of_route(&mut routes, route, |_| Tally::default());
         match part {
             Part::One(one) => tally.add(one.duration_us, one.failed, one.weight),
             Part::Many { tally: more, .. } => tally.merge(more),

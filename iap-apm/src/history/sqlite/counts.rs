@@ -1,8 +1,8 @@
 //! How many transactions were good enough.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use super::aggregate::{Counted, MAX_ROUTES, scan};
+use super::aggregate::{Counted, of_route, scan};
 use super::files::Files;
 use crate::error::HistoryError;
 use crate::model::{RouteCounts, Window};
@@ -12,16 +12,12 @@ pub(super) fn route_counts(
     window: Window,
     limits_us: &[u64],
 ) -> Result<Vec<RouteCounts>, HistoryError> {
-    let mut routes: BTreeMap<String, RouteCounts> = BTreeMap::new();
+    let mut routes: HashMap<String, RouteCounts> = HashMap::new();
     let mut add = |route: &str, count, errors, within: &dyn Fn(u64) -> u64| {
-        let full = routes.len() >= MAX_ROUTES && !routes.contains_key(route);
-        let route = if full { "other" } else { route };
-        if !routes.contains_key(route) {
+        let counts = of_route(&mut routes, route, |route| {
             let within = vec![0; limits_us.len()];
-            let none = RouteCounts { route: route.to_owned(), count: 0, errors: 0, within };
-            routes.insert(route.to_owned(), none);
-        }
-        let Some(counts) = routes.get_mut(route) else { return };
+            RouteCounts { route: route.to_owned(), count: 0, errors: 0, within }
+        });
         counts.count += count;
         counts.errors += errors;
         for (sum, limit_us) in counts.within.iter_mut().zip(limits_us) {
@@ -37,5 +33,7 @@ pub(super) fn route_counts(
         let (ok, failed) = (&tally.ok, &tally.failed);
         add(route, ok.count() + failed.count(), failed.count(), &|limit_us| ok.within(limit_us));
     })?;
-    Ok(routes.into_values().collect())
+    let mut counts: Vec<_> = routes.into_values().collect();
+    counts.sort_by(|a, b| a.route.cmp(&b.route));
+    Ok(counts)
 }

@@ -36,7 +36,7 @@ impl FileId {
         format!("apm-{:08}-{:05}.db", self.hour, self.number)
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    pub(super) fn parse(name: &str) -> Option<Self> {
         let (hour, number) = name.strip_prefix("apm-")?.strip_suffix(".db")?.split_once('-')?;
         Some(Self { hour: hour.parse().ok()?, number: number.parse().ok()? })
     }

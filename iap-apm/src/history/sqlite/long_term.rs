@@ -4,14 +4,14 @@
 //! A file's minutes are added in the step that notes it as removed, and it is deleted afterwards; so whatever ends
 //! the process in between, each transaction is counted once. Of any time, the finest that is kept whole is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::aggregate::{MAX_ROUTES, OTHER, Tally, minutes};
+use super::aggregate::{Tally, minutes, of_route};
 use super::schema::unsigned;
 use super::sqlite_error;
 use super::writer::clamp;
@@ -80,7 +80,7 @@ impl LongTerm {
         if transaction.execute("INSERT OR IGNORE INTO removed VALUES (?1)", [name])? == 0 {
             return transaction.commit();
         }
-        let mut sums: BTreeMap<(usize, u64), BTreeMap<String, Tally>> = BTreeMap::new();
+        let mut sums: BTreeMap<(usize, u64), HashMap<String, Tally>> = BTreeMap::new();
         minutes(file, Window::all(), None, |minute, route, tally| {
             for (level, width) in WIDTHS_US.into_iter().enumerate() {
                 let start_us = minute - minute % width;
@@ -88,8 +88,7 @@ impl LongTerm {
                     continue;
                 }
                 let routes = sums.entry((level, start_us)).or_default();
-                let known = routes.len() < MAX_ROUTES || routes.contains_key(route);
-                routes.entry(if known { route } else { OTHER }.to_owned()).or_default().merge(&tally);
+                of_route(routes, route, |_| Tally::default()).merge(&tally);
             }
             Ok(())
         })?;

@@ -6,6 +6,7 @@ mod weights;
 
 use iap_core::ManualClock;
 
+use super::files::FileId;
 use super::*;
 use crate::history::{Order, StatusFilter, TraceSpans};
 use crate::model::{Attributes, Level, Source};
@@ -42,6 +43,14 @@ fn line(time_us: u64, level: Level, trace: Option<u64>) -> LogLine {
         service: "test".into(),
         fields: Attributes::new(),
     }
+}
+
+/// The one file of an hour in the directory; the roll-ups lie beside it.
+fn hour_file(directory: &std::path::Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(directory).expect("readable").map(|entry| entry.expect("readable").path());
+    let mut hours =
+        files.filter(|path| FileId::parse(&path.file_name().expect("a name").to_string_lossy()).is_some());
+    hours.next().expect("a file")
 }
 
 async fn ids(history: &SqliteHistory, query: &TransactionQuery) -> Vec<u64> {

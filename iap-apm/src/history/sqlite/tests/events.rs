@@ -39,9 +39,7 @@ async fn a_history_without_events_gets_room_for_them() {
         .await
         .expect("written");
     drop(history);
-    let file = std::fs::read_dir(directory.path()).expect("readable").flatten().map(|entry| entry.path());
-    let file = file.into_iter().find(|path| path.extension().is_some_and(|end| end == "db")).expect("a file");
-    let before = rusqlite::Connection::open(file).expect("opened");
+    let before = rusqlite::Connection::open(hour_file(directory.path())).expect("opened");
     before
         .execute_batch("DROP TABLE events; PRAGMA user_version = 3;")
         .expect("as the version before has written it");

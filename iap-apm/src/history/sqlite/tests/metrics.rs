@@ -79,10 +79,7 @@ async fn files_from_before_there_were_metrics_take_them() {
     let history = SqliteHistory::open(directory.path(), options(&clock)).expect("a history");
     history.append(batch(vec![summary(1, T0 + 1, 10)])).await.expect("kept");
     drop(history);
-    let file = std::fs::read_dir(directory.path()).expect("readable").map(|entry| entry.expect("one").path());
-    let file =
-        file.into_iter().find(|path| path.extension().is_some_and(|name| name == "db")).expect("a file");
-    let old = rusqlite::Connection::open(file).expect("a file");
+    let old = rusqlite::Connection::open(hour_file(directory.path())).expect("a file");
     old.execute_batch(
         "DROP TABLE metric_series; DROP TABLE metric_points; DROP TABLE metric_range;
         PRAGMA user_version = 2;",
