@@ -204,9 +204,9 @@ impl Error {
         self
     }
 
-    /// Adds a field to the answer.
+    /// Adds a field to the answer, such as a challenge.
     #[must_use]
-    pub(crate) fn with_field(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub fn with_field(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.field = Some(Box::new((name, value)));
         self
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Lang, System};
+use crate::config::{Lang, Role, System};
 
 /// The iap host: gateway, session cluster, APM and console in one process.
 #[derive(Debug, Parser)]
@@ -20,6 +20,8 @@ Examples:
   iap-host demo                        a shop, a load on it, and the console
   iap-host validate -c iap.yaml        check a configuration; touches nothing else
   iap-host run -c iap.yaml             run it
+  iap-host user add kim --role operator
+                                       somebody who may sign in to the console
   iap-host session import -c iap.yaml --from spring --source redis://10.0.0.5:6379
                                        take over the sessions of another system
   iap-host ask \"지금 문제의 원인을 알려줘\"
@@ -59,8 +61,61 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Write a report of a running host. Exit status 2 when there is none.
     Report(ReportArgs),
+    /// People who may sign in to the console.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
     /// Let an AI assistant that speaks the Model Context Protocol over standard input and output ask a running host.
     Mcp(McpArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add somebody. The password is asked for, or read from standard input.
+    Add {
+        #[command(flatten)]
+        file: UserFileArgs,
+        name: String,
+        /// What somebody may: viewer, developer, operator or admin; each may what those before it may.
+        #[arg(long, value_enum)]
+        role: Role,
+    },
+    /// Give somebody another role. A running host knows at the next request.
+    Role {
+        #[command(flatten)]
+        file: UserFileArgs,
+        name: String,
+        #[arg(value_enum)]
+        role: Role,
+    },
+    /// Give somebody another password. It is asked for, or read from standard input.
+    Password {
+        #[command(flatten)]
+        file: UserFileArgs,
+        name: String,
+    },
+    /// Take somebody out; also who is signed in is out at the next request.
+    Remove {
+        #[command(flatten)]
+        file: UserFileArgs,
+        name: String,
+    },
+    /// List names and roles.
+    List {
+        #[command(flatten)]
+        file: UserFileArgs,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UserFileArgs {
+    /// The configuration file, whose `admin.access.users` says where they are.
+    #[arg(short, long, default_value = "iap.yaml")]
+    pub(crate) config: PathBuf,
+    /// The file of users itself.
+    #[arg(short, long, conflicts_with = "config")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// The admin API of a running host.

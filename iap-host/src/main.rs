@@ -1,5 +1,6 @@
 //! The iap host: the thin binary around the library crates. This file only wires.
 
+mod access;
 mod admin;
 mod alerts;
 mod ask;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         cli::Command::Session { command: cli::SessionCommand::Import(args) } => run::import(&args),
         cli::Command::Ask(args) => ask::ask(&args),
         cli::Command::Report(args) => ask::report(&args),
+        cli::Command::User { command } => access::command(&command),
         cli::Command::Mcp(args) => mcp::relay(&args),
     };
     result.unwrap_or_else(|error| {

@@ -1,11 +1,13 @@
 //! Questions to the operations assistant.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Json;
 use iap_apm::history::BoxFuture;
 use iap_core::{BoxError, Error, Kind, Origin};
 use iap_ops::{
-    Answer, AskOptions, Assistant, Language, SessionSource, SessionStats, StoreNumbers, TelemetryError,
+    Answer, AskOptions, Assistant, Intent, Language, SessionSource, SessionStats, StoreNumbers,
+    TelemetryError,
 };
 use iap_session::Sessions;
 use serde::Deserialize;
@@ -13,6 +15,7 @@ use serde::Deserialize;
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::Params;
+use crate::access::{Caller, Right};
 use crate::config::Lang;
 
 /// The longest question, in bytes.
@@ -30,6 +33,7 @@ pub(super) struct AskQuery {
 
 pub(super) async fn ask(
     State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<AskQuery>,
 ) -> ApiResult<Json<Answer>> {
     if query.q.trim().is_empty() || query.q.len() > MAX_QUESTION {
@@ -41,6 +45,10 @@ pub(super) async fn ask(
     let options =
         AskOptions { conversation: query.conversation.as_deref(), language: query.lang.map(Language::from) };
     let answer = assistant(&state)?.ask_with(&query.q, options).await.map_err(unreadable)?;
+    // Its text names them.
+    if answer.question.intent == Intent::Activity && !caller.may(Right::Person) {
+        return Err(ApiError::forbidden(Right::Person.missing()));
+    }
     Ok(Json(answer))
 }
 

@@ -2,10 +2,10 @@
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
-use iap_core::{Error, Kind, Origin};
+use http::header;
 
 use super::AdminState;
+use super::access::unauthorized;
 use super::error::ApiError;
 use super::guard;
 use crate::mcp::Refusal;
@@ -23,12 +23,6 @@ pub(super) async fn serve(State(state): State<AdminState>, request: Request) -> 
         Err(Refusal::Origin) => {
             ApiError::forbidden("this origin is not served: add it to `ops.mcp.origins`").into_response()
         }
-        Err(Refusal::Token) => {
-            let error = Error::new(Kind::Unauthorized, Origin::Client, "the token `ops.mcp.token` is needed");
-            let mut response = ApiError::from(error).into_response();
-            *response.status_mut() = StatusCode::UNAUTHORIZED;
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            response
-        }
+        Err(Refusal::Token) => unauthorized("the token `ops.mcp.token` is needed").into_response(),
     }
 }

@@ -1,8 +1,9 @@
 //! The admin side: JSON API, metrics, health and console, on a listener of its own.
 //!
-//! `docs/admin-api.md` is its contract. Without accounts yet, it is protected by where it
-//! listens: loopback by default, and [`guard`] keeps web pages of other origins out.
+//! `docs/admin-api.md` is its contract, [`routes`] its table of contents. It is protected by where it listens (loopback by
+//! default), by [`guard`], which keeps web pages of other origins out, and where `admin.access` has accounts by [`access`].
 
+mod access;
 mod active;
 mod alerts;
 mod ask;
@@ -18,8 +19,10 @@ mod mcp;
 mod metrics;
 mod params;
 mod processes;
+mod redact;
 mod reload;
 mod report;
+mod routes;
 mod runtime;
 mod sessions;
 mod telemetry;
@@ -31,10 +34,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use axum::Router;
 use axum::extract::State;
 use axum::response::Json;
-use axum::routing::{any, delete, get, post};
 use iap_apm::{Apm, Exporter};
 use iap_core::Process;
 use iap_ops::notify::Message;
@@ -48,6 +49,7 @@ use tokio::sync::Semaphore;
 
 use iap_core::Upstream;
 
+use crate::access::Access;
 use crate::alerts::{Desk, RunningDesk};
 use crate::boot::Addresses;
 use crate::config::{Config, RuntimeConfig};
@@ -56,6 +58,7 @@ use crate::mcp::McpServer;
 
 pub(crate) use health::Readiness;
 pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
+pub(crate) use routes::router;
 
 /// What the handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -85,6 +88,7 @@ struct Inner {
     telemetry: Option<Arc<Live>>,
     detection: Arc<ArcSwapOption<Detection>>,
     mcp: ArcSwapOption<McpServer>,
+    access: ArcSwapOption<Access>,
 }
 
 /// What changes with the configuration alone.
@@ -182,6 +186,7 @@ impl AdminState {
             telemetry,
             detection,
             mcp: ArcSwapOption::empty(),
+            access: ArcSwapOption::empty(),
         }))
     }
 
@@ -232,6 +237,11 @@ impl AdminState {
         self.0.mcp.store(server);
     }
 
+    /// Changes who may use the admin side; without accounts everybody who reaches it.
+    pub(crate) fn set_access(&self, access: Option<Arc<Access>>) {
+        self.0.access.store(access);
+    }
+
     /// Makes incidents visible.
     pub(crate) fn set_detection(&self, detection: Option<Detection>) {
         self.0.detection.store(detection.map(Arc::new));
@@ -241,59 +251,6 @@ impl AdminState {
     pub(crate) fn set_hosts(&self, hosts: Vec<String>) {
         self.0.hosts.store(Arc::new(hosts));
     }
-}
-
-/// All of the admin side.
-pub(crate) fn router(state: AdminState) -> Router {
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(telemetry::metrics))
-        .route("/api/status", get(status))
-        .route("/api/live", get(telemetry::live))
-        .route("/api/requests/active", get(active::active))
-        .route("/api/requests/interrupted", get(active::interrupted))
-        .route("/api/transactions", get(telemetry::transactions))
-        .route("/api/transactions/{trace_id}", get(telemetry::transaction))
-        .route("/api/timeline", get(timeline::timeline))
-        .route("/api/runtime", get(runtime::runtime))
-        .route("/api/jvms/{pid}/threads", post(runtime::threads))
-        .route("/api/jvms/{pid}/histogram", post(runtime::histogram))
-        .route("/api/routes", get(telemetry::routes))
-        .route("/api/series", get(telemetry::series))
-        .route("/api/logs", get(telemetry::logs))
-        .route("/api/metrics/names", get(metrics::names))
-        .route("/api/metrics/query", get(metrics::query))
-        .route("/api/sessions", get(sessions::list))
-        .route("/api/sessions/events", get(events::events))
-        .route("/api/sessions/revoke", post(sessions::revoke))
-        .route("/api/sessions/{key}", get(sessions::one).delete(sessions::end))
-        .route("/api/audience", get(audience::audience))
-        .route("/api/processes", get(processes::list))
-        .route("/api/processes/{name}/restart", post(processes::restart))
-        .route("/api/alerts", get(alerts::list))
-        .route("/api/alerts/events", get(alerts::events))
-        .route("/api/alerts/silences", post(alerts::silence))
-        .route("/api/alerts/silences/{id}", delete(alerts::unsilence))
-        .route("/api/alerts/channels/{name}/test", post(alerts::test))
-        .route("/api/incidents", get(incidents::list))
-        .route("/api/incidents/{id}", get(incidents::one))
-        .route("/api/incidents/{id}/ack", post(incidents::acknowledge))
-        .route("/api/changes", post(incidents::changed))
-        .route("/api/ask", get(ask::ask))
-        .route("/api/reports", get(report::kept))
-        .route("/api/reports/kept/{file}", get(report::one))
-        .route("/api/reports/{kind}", get(report::report))
-        .route("/api/config/reload", post(reload::reload))
-        .route("/api/upstreams", get(upstreams::list))
-        .route(
-            "/api/upstreams/{name}/servers/{server}/drain",
-            post(upstreams::drain).delete(upstreams::undrain),
-        )
-        .fallback(console::serve)
-        .layer(axum::middleware::from_fn_with_state(state.clone(), guard::guard))
-        .route("/mcp", any(mcp::serve))
-        .with_state(state)
 }
 
 async fn status(State(state): State<AdminState>) -> Json<Value> {

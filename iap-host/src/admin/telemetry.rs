@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderMap, header};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::Params;
+use crate::access::{Caller, Right};
 
 /// The window of a query that names none, in seconds.
 const DEFAULT_WINDOW_S: u64 = 300;
@@ -118,8 +120,12 @@ pub(super) struct ListQuery {
 
 pub(super) async fn transactions(
     State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<ListQuery>,
 ) -> ApiResult<Json<TransactionPage>> {
+    if (query.user.is_some() || query.session.is_some()) && !caller.may(Right::Person) {
+        return Err(ApiError::forbidden(Right::Person.missing()));
+    }
     let range = Range { last_s: query.last_s, from_us: query.from_us, to_us: query.to_us };
     let mut wanted = TransactionQuery::new(range.window()?);
     wanted.route = query.route;

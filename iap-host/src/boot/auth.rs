@@ -7,21 +7,26 @@ use std::path::Path;
 use iap_core::rules::{Auth, Basic, Bearer, Jwt, JwtKeys};
 
 use super::secret::read_secret;
-use crate::config::{AuthConfig, Config, Environment, JwtConfig, SecretRef};
+use crate::config::{AuthConfig, ChannelConfig, Config, Environment, JwtConfig, SecretRef};
 
-/// What stands for the contents of all files that logins and session ids hang on. Equal for equal contents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Material {
-    pub(super) routes: u64,
-    pub(super) sessions: u64,
-}
+/// What stands for the contents of all files of secrets that a reload takes up, by the section they belong to. Equal for equal
+/// contents.
+pub(super) type Material = [(&'static str, u64); 5];
 
-/// Looks at the files that the routes' logins and the keys of session ids are read from. One that cannot be
-/// read counts as another: what is wrong with it is found when it is used.
+/// Looks at the files that passwords, tokens and keys are read from. One that cannot be read counts as another: what is wrong
+/// with it is found when it is used. The file of the console's users is none of them: it is watched.
 pub(super) fn material(config: &Config) -> Material {
     let routes = config.routes.iter().filter_map(|route| route.auth.as_ref()).flat_map(files);
     let keys = config.sessions.sign.iter().flat_map(|sign| std::iter::once(&sign.key).chain(&sign.former));
-    Material { routes: contents(routes), sessions: contents(keys.filter_map(secret_file)) }
+    let programs = config.admin.access.iter().flat_map(|access| access.tokens.values());
+    let channels = config.alerts.channels.values().flat_map(ChannelConfig::secrets);
+    [
+        ("routes", contents(routes)),
+        ("sessions", contents(keys.filter_map(secret_file))),
+        ("admin", contents(programs.filter_map(|program| secret_file(&program.token)))),
+        ("alerts", contents(channels.filter_map(secret_file))),
+        ("ops", contents(config.ops.mcp.token.iter().filter_map(secret_file))),
+    ]
 }
 
 fn contents<'a>(files: impl Iterator<Item = &'a Path>) -> u64 {

@@ -1,6 +1,7 @@
 //! From a checked configuration to a running platform, in the order in which things depend on
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
+mod access;
 mod adopt;
 mod apm;
 mod auth;
@@ -32,6 +33,7 @@ use iap_session::Events;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
+use self::access::make_access;
 pub(crate) use self::apm::open_apm;
 use self::apm::start_otlp;
 use self::desk::start_desk;
@@ -176,6 +178,7 @@ pub(crate) async fn boot(
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
     let audience = core.as_ref().and_then(|core| core.audience.clone());
     let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), config, reloads);
+    state.set_access(make_access(&config.admin, environment)?);
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));

@@ -6,7 +6,7 @@
 //! | `server`, the policies of `sessions` | a new server takes over the listening sockets, the old one drains |
 //! | the rest of a route with `rate_limits` | limits that are the same go on, by the route's name |
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
-//! | `admin.hosts`, `log.level` | swapped |
+//! | `admin.hosts`, `admin.access`, `log.level` | swapped; who is signed in stays so |
 //! | `reports` | the new schedules |
 //! | `alerts` | the new rules go on with what the old ones have found |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use iap_core::RouteTable;
 
+use super::access::make_access;
 use super::auth;
 use super::desk::start_desk;
 use super::gateway::{Gateway, start_gateway};
@@ -69,7 +70,8 @@ impl Platform {
             }
             false => None,
         };
-        let mcp = make_mcp(&new, environment, &self.admin)?;
+        let mcp = has("ops").then(|| make_mcp(&new, environment, &self.admin)).transpose()?;
+        let access = has("admin").then(|| make_access(&new.admin, environment)).transpose()?;
         let former = if has("server") || has("sessions") {
             Some(self.replace_gateway(&new, routes, environment)?)
         } else {
@@ -82,7 +84,12 @@ impl Platform {
             self.admin.set_desk(desk.as_ref());
             self.observers.desk = desk;
         }
-        self.admin.set_mcp(mcp);
+        if let Some(mcp) = mcp {
+            self.admin.set_mcp(mcp);
+        }
+        if let Some(access) = access {
+            self.admin.set_access(access);
+        }
         self.auth = auth;
         self.upstreams = upstreams;
         self.admin.set_upstreams([self.upstreams.list(), processes.upstreams()].concat());
@@ -107,12 +114,9 @@ impl Platform {
     /// The sections that differ, and those whose files of passwords, tokens and keys do.
     fn changed(&self, new: &Config) -> Vec<&'static str> {
         let mut changed = changes(&self.config, new);
-        let (before, after) = (&self.auth, auth::material(new));
-        for (section, differs) in
-            [("sessions", before.sessions != after.sessions), ("routes", before.routes != after.routes)]
-        {
-            if differs && !changed.contains(&section) {
-                changed.push(section);
+        for (before, after) in self.auth.iter().zip(auth::material(new)) {
+            if *before != after && !changed.contains(&after.0) {
+                changed.push(after.0);
             }
         }
         changed

@@ -47,6 +47,18 @@ pub(crate) enum ChannelConfig {
     Mail(MailConfig),
 }
 
+impl ChannelConfig {
+    /// What it needs to be read from elsewhere.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        let (one, other) = match self {
+            Self::Webhook(webhook) => (Some(&webhook.url), webhook.secret.as_ref()),
+            Self::Slack(slack) => (Some(&slack.url), None),
+            Self::Mail(mail) => (None, mail.password.as_ref()),
+        };
+        one.into_iter().chain(other)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WebhookConfig {

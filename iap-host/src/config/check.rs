@@ -37,6 +37,9 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     if config.admin.hosts.iter().any(|host| host.is_empty() || !host.bytes().all(is_host_byte)) {
         return general("admin.hosts: write host names like `ops.example`, without scheme, port or `*`");
     }
+    if let Some(access) = &config.admin.access {
+        access.check().map_err(|message| Problem { route: None, message })?;
+    }
     check_durations(config)?;
     check_addresses(config)?;
     if config.sessions.enabled {

@@ -1,6 +1,7 @@
 //! The configuration: types, YAML in, environment over it, checks. Pure: no files, no sockets,
 //! no secrets are read here (an invariant that a test enforces).
 
+mod access;
 mod adopt;
 mod alerts;
 mod apm;
@@ -35,6 +36,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use access::{AccessConfig, Role};
 pub(crate) use adopt::{AdoptConfig, System};
 pub(crate) use alerts::{AlertsConfig, ChannelConfig, MailConfig, Security};
 pub(crate) use apm::{ApmConfig, ExportConfig, OtlpTokenConfig};
@@ -86,11 +88,13 @@ pub(crate) struct AdminConfig {
     pub(crate) listen: SocketAddr,
     /// Host names under which the admin side may be called, besides loopback and its own address.
     pub(crate) hosts: Vec<String>,
+    /// Accounts; without them whoever reaches the listener may do all.
+    pub(crate) access: Option<AccessConfig>,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 9900).into(), hosts: Vec::new() }
+        Self { listen: ([127, 0, 0, 1], 9900).into(), hosts: Vec::new(), access: None }
     }
 }
 

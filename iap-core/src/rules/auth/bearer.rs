@@ -1,6 +1,7 @@
 //! Fixed tokens.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{AuthError, User, credentials};
 
@@ -31,8 +32,9 @@ impl Bearer {
         self.check(authorization).is_some()
     }
 
-    pub(super) fn check(&self, text: &str) -> Option<User> {
-        let token = credentials(text, "bearer")?;
+    /// Whose token the value of a field `Authorization` has.
+    pub fn check(&self, authorization: &str) -> Option<Arc<str>> {
+        let token = credentials(authorization, "bearer")?;
         self.0.get(blake3::hash(token.as_bytes()).as_bytes()).cloned()
     }
 }
