@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::rt::TokioIo;
+use http::{Method, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
 use iap_core::BoxError;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use crate::cli::{AskArgs, ReportArgs};
+use crate::client::{Connection, bearer, own_token};
 
 /// There are problems.
 const PROBLEMS: u8 = 1;
@@ -92,18 +91,12 @@ fn get(url: &str, path: &str) -> Result<Bytes, BoxError> {
 }
 
 async fn fetch(url: &str, path: &str) -> Result<Bytes, BoxError> {
-    let known: Uri = url.parse().map_err(|_| format!("{url}: not an address"))?;
-    let authority = known.authority().filter(|_| known.scheme_str() == Some("http"));
-    let authority =
-        authority.ok_or_else(|| format!("{url}: an address such as http://127.0.0.1:9900 is needed"))?;
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80)));
-    let stream = stream.await.map_err(|error| format!("{url}: {error}: is the host running?"))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let target = format!("{}{path}", known.path().trim_end_matches('/'));
-    let request = Request::get(target).header(header::HOST, authority.as_str()).body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
+    let mut host = Connection::open(url).await?;
+    let mut request = host.request(Method::GET, path);
+    if let Some(token) = own_token() {
+        request = request.header(header::AUTHORIZATION, bearer(&token)?);
+    }
+    let response = host.sender.send_request(request.body(Full::default())?).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
     match status {
@@ -111,7 +104,12 @@ async fn fetch(url: &str, path: &str) -> Result<Bytes, BoxError> {
         _ => {
             let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
             let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no answer");
-            Err(format!("{url}: {}: {}", status.as_u16(), printable(detail)).into())
+            let hint = if status == StatusCode::UNAUTHORIZED {
+                " (IAP_TOKEN, a token of admin.access.tokens)"
+            } else {
+                ""
+            };
+            Err(format!("{url}: {}: {}{hint}", status.as_u16(), printable(detail)).into())
         }
     }
 }

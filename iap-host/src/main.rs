@@ -6,6 +6,7 @@ mod alerts;
 mod ask;
 mod boot;
 mod cli;
+mod client;
 mod config;
 mod demo;
 mod detection;

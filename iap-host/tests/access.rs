@@ -187,6 +187,41 @@ fn those_who_may_not_know_people_see_requests_without_them() {
 }
 
 #[test]
+fn programs_use_their_token_in_the_terminal_and_as_assistants() {
+    let host = host_with("ops: {mcp: {enabled: true}}\n");
+    let url = format!("http://{}", host.admin);
+    let ask = |token: Option<&str>| {
+        let mut command = host_command(host.path());
+        command.args(["ask", "hello", "--json", "--url", &url]).env_remove("IAP_TOKEN");
+        if let Some(token) = token {
+            command.env("IAP_TOKEN", token);
+        }
+        let output = command.output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (answer, _) = ask(Some(TOKEN));
+    assert!(answer.contains("\"outcome\""), "{answer}");
+    let (answer, error) = ask(None);
+    assert!(answer.is_empty() && error.contains("401") && error.contains("IAP_TOKEN"), "{error}");
+
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
+    let mcp = |fields: &[(&str, &str)]| {
+        let mut all = vec![
+            ("content-type", "application/json"),
+            ("accept", "application/json, text/event-stream"),
+            ("mcp-protocol-version", "2025-11-25"),
+        ];
+        all.extend_from_slice(fields);
+        send(host.admin, "POST", "/mcp", &all, ping.as_bytes()).unwrap().status
+    };
+    assert_eq!(mcp(&[("authorization", &format!("Bearer {TOKEN}"))]), 200);
+    assert_eq!(mcp(&[]), 401);
+    let ada = Person::signed_in(&host, "ada");
+    let (name, value) = ada.browser.cookies.iter().next().unwrap();
+    assert_eq!(mcp(&[("cookie", &format!("{name}={value}"))]), 401, "a cookie is for pages");
+}
+
+#[test]
 fn pages_of_other_sites_cannot_use_the_cookie() {
     let host = host();
     let ada = Person::signed_in(&host, "ada");

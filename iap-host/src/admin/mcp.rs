@@ -8,7 +8,7 @@ use super::AdminState;
 use super::access::unauthorized;
 use super::error::ApiError;
 use super::guard;
-use crate::mcp::Refusal;
+use crate::access::{Right, Via};
 
 pub(super) async fn serve(State(state): State<AdminState>, request: Request) -> Response {
     let Some(server) = state.0.mcp.load_full() else {
@@ -18,11 +18,19 @@ pub(super) async fn serve(State(state): State<AdminState>, request: Request) -> 
     if !guard::is_known_host(host, &state.0.hosts.load()) {
         return ApiError::forbidden(guard::UNKNOWN_HOST).into_response();
     }
-    match server.admit(host, request.headers()) {
-        Ok(()) => server.serve(request).await.map(axum::body::Body::new),
-        Err(Refusal::Origin) => {
-            ApiError::forbidden("this origin is not served: add it to `ops.mcp.origins`").into_response()
-        }
-        Err(Refusal::Token) => unauthorized("the token `ops.mcp.token` is needed").into_response(),
+    if !server.serves_origin(host, request.headers()) {
+        return ApiError::forbidden("this origin is not served: add it to `ops.mcp.origins`").into_response();
     }
+    if !server.knows(request.headers()) && !is_program(&state, &request) {
+        return unauthorized("a token is needed: `ops.mcp.token`, or one of `admin.access.tokens`")
+            .into_response();
+    }
+    server.serve(request).await.map(axum::body::Body::new)
+}
+
+/// Whether it comes from a program of ours that may see single requests. Never by a cookie: that is for pages.
+fn is_program(state: &AdminState, request: &Request) -> bool {
+    let access = state.0.access.load_full();
+    let caller = access.and_then(|access| access.caller(request.headers()));
+    caller.is_some_and(|caller| caller.via == Via::Token && caller.may(Right::Detail))
 }

@@ -14,12 +14,9 @@ pub(super) fn make_mcp(
     environment: &Environment,
     state: &AdminState,
 ) -> Result<Option<Arc<McpServer>>, BootError> {
-    let (true, Some(token), Some(assistant)) =
-        (config.ops.mcp.enabled, &config.ops.mcp.token, state.assistant())
-    else {
-        return Ok(None);
-    };
-    let token = read_secret(token, environment).map_err(failed("ops.mcp.token"))?;
-    let server = McpServer::new(&config.ops, assistant, &token).map_err(failed("ops.mcp.token"))?;
+    let (true, Some(assistant)) = (config.ops.mcp.enabled, state.assistant()) else { return Ok(None) };
+    let token = config.ops.mcp.token.as_ref().map(|token| read_secret(token, environment));
+    let token = token.transpose().map_err(failed("ops.mcp.token"))?;
+    let server = McpServer::new(&config.ops, assistant, token.as_deref()).map_err(failed("ops.mcp.token"))?;
     Ok(Some(Arc::new(server)))
 }

@@ -33,7 +33,8 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     if !config.alerts.rules.is_empty() && !config.apm.enabled {
         return general("alerts.rules: they are judged by what apm records, which is switched off");
     }
-    config.ops.check(config.apm.enabled).map_err(|message| Problem { route: None, message })?;
+    let has_tokens = config.admin.access.as_ref().is_some_and(|access| !access.tokens.is_empty());
+    config.ops.check(config.apm.enabled, has_tokens).map_err(|message| Problem { route: None, message })?;
     if config.admin.hosts.iter().any(|host| host.is_empty() || !host.bytes().all(is_host_byte)) {
         return general("admin.hosts: write host names like `ops.example`, without scheme, port or `*`");
     }

@@ -26,7 +26,7 @@ pub(crate) struct MaskingConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct McpConfig {
     pub(crate) enabled: bool,
-    /// What clients show: at least 16 characters.
+    /// What clients show: at least 16 characters. A token of `admin.access.tokens` does as well.
     pub(crate) token: Option<SecretRef>,
     /// Origins of web pages that may ask, besides the admin listener's own.
     pub(crate) origins: Vec<String>,
@@ -49,7 +49,7 @@ impl MaskingConfig {
 
 impl OpsConfig {
     /// What is wrong with it, if anything.
-    pub(super) fn check(&self, has_apm: bool) -> Result<(), String> {
+    pub(super) fn check(&self, has_apm: bool, has_tokens: bool) -> Result<(), String> {
         if let Some(error) = self.masking.off.iter().find_map(|name| name.parse::<Class>().err()) {
             return Err(format!("ops.masking.off: {error}"));
         }
@@ -64,8 +64,11 @@ impl OpsConfig {
         if !self.mcp.origins.iter().all(is_origin) {
             return Err("ops.mcp.origins: write origins like `https://assistant.example`".to_owned());
         }
-        match (self.mcp.enabled, self.mcp.token.is_some(), has_apm) {
-            (true, false, _) => Err("ops.mcp.token is needed, like `token: {env: IAP_MCP_TOKEN}`".to_owned()),
+        match (self.mcp.enabled, self.mcp.token.is_some() || has_tokens, has_apm) {
+            (true, false, _) => {
+                Err("ops.mcp.token is needed, like `token: {env: IAP_MCP_TOKEN}`, or `admin.access.tokens`"
+                    .to_owned())
+            }
             (true, _, false) => {
                 Err("ops.mcp: it tells of what apm records, which is switched off".to_owned())
             }

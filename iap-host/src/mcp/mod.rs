@@ -28,22 +28,17 @@ const MAX_REQUEST: usize = 256 << 10;
 /// A server that runs.
 pub(crate) struct McpServer {
     service: StreamableHttpService<Handler, NeverSessionManager>,
-    token: Bearer,
+    token: Option<Bearer>,
     origins: Vec<String>,
 }
 
-/// Why a request is not served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// A page of another site asks.
-    Origin,
-    /// The token is missing or wrong.
-    Token,
-}
-
 impl McpServer {
-    /// Serves what the assistant reads, to those who know the token.
-    pub(crate) fn new(config: &OpsConfig, assistant: Assistant, token: &str) -> Result<Self, BoxError> {
+    /// Serves what the assistant reads, to those who know the token or are known elsewhere.
+    pub(crate) fn new(
+        config: &OpsConfig,
+        assistant: Assistant,
+        token: Option<&str>,
+    ) -> Result<Self, BoxError> {
         let masker = Arc::new(Masker::without(&config.masking.classes_off()));
         let handler = Handler::new(Tools::new(assistant, masker), config.mcp.output_schema);
         // Hosts and origins are checked by us, before the token; sessions are not kept, so nothing is to be cleared away.
@@ -53,22 +48,22 @@ impl McpServer {
             .with_json_response(true)
             .with_max_request_body_bytes(MAX_REQUEST);
         let service = StreamableHttpService::new(move || Ok(handler.clone()), Arc::default(), settings);
-        let token = Bearer::new([("mcp", token)])?;
+        let token = token.map(|token| Bearer::new([("mcp", token)])).transpose()?;
         Ok(Self { service, token, origins: config.mcp.origins.clone() })
     }
 
-    /// Whether a request may be served that has come to this host.
-    pub(crate) fn admit(&self, host: &str, headers: &HeaderMap) -> Result<(), Refusal> {
-        let text = |name| headers.get(name).map(|value: &http::HeaderValue| value.to_str().unwrap_or("?"));
-        let own = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
-        let listed = |origin: &str| self.origins.iter().any(|known| known.eq_ignore_ascii_case(origin));
-        if text(header::ORIGIN).is_some_and(|origin| !own(origin) && !listed(origin)) {
-            return Err(Refusal::Origin);
-        }
-        match text(header::AUTHORIZATION) {
-            Some(given) if self.token.allows(given) => Ok(()),
-            _ => Err(Refusal::Token),
-        }
+    /// Whether requests of this page are served; of none, too.
+    pub(crate) fn serves_origin(&self, host: &str, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let origin = origin.to_str().unwrap_or("?");
+        let is_own = origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+        is_own || self.origins.iter().any(|known| known.eq_ignore_ascii_case(origin))
+    }
+
+    /// Whether a request shows the token.
+    pub(crate) fn knows(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(|given| given.to_str().ok());
+        self.token.as_ref().zip(given).is_some_and(|(token, given)| token.allows(given))
     }
 
     /// Answers a request.

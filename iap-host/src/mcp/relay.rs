@@ -5,15 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Uri, header};
+use http::{Method, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
 use iap_core::BoxError;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 use crate::cli::McpArgs;
+use crate::client::{Connection, bearer};
 
 /// The longest line, and answer.
 const MAX_LINE: u64 = 256 << 10;
@@ -44,6 +43,12 @@ pub(crate) fn relay(args: &McpArgs) -> Result<ExitCode, BoxError> {
         if (&mut input).take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
             return Ok(ExitCode::SUCCESS);
         }
+        if line.len() as u64 == MAX_LINE && line.last() != Some(&b'\n') {
+            skip_line(&mut input)?;
+            writeln!(output, "{}", not_a_message("it is too long"))?;
+            output.flush()?;
+            continue;
+        }
         if line.trim_ascii().is_empty() {
             continue;
         }
@@ -52,6 +57,23 @@ pub(crate) fn relay(args: &McpArgs) -> Result<ExitCode, BoxError> {
             output.flush()?;
         }
     }
+}
+
+/// Reads on to the end of a line, and keeps nothing of it.
+fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
+    let mut rest = Vec::new();
+    loop {
+        rest.clear();
+        let read = input.by_ref().take(MAX_LINE).read_until(b'\n', &mut rest)?;
+        if read == 0 || rest.last() == Some(&b'\n') {
+            return Ok(());
+        }
+    }
+}
+
+fn not_a_message(why: &str) -> Value {
+    let error = json!({ "code": -32_700, "message": format!("not a message: {why}") });
+    json!({ "jsonrpc": "2.0", "id": null, "error": error })
 }
 
 /// A running host.
@@ -66,18 +88,15 @@ impl Host {
     async fn ask(&mut self, line: &[u8]) -> Option<Value> {
         let message: Value = match serde_json::from_slice(line) {
             Ok(message) => message,
-            Err(error) => {
-                let error = json!({ "code": -32_700, "message": format!("not a message: {error}") });
-                return Some(json!({ "jsonrpc": "2.0", "id": null, "error": error }));
-            }
+            Err(error) => return Some(not_a_message(&error.to_string())),
         };
         let sent = tokio::time::timeout(PATIENCE, self.send(&message, line)).await;
         let answer = match sent.unwrap_or_else(|_| Err("no answer in time".into())) {
             Ok(answer) => answer,
             Err(error) => {
                 let id = message.get("id").filter(|id| !id.is_null())?;
-                let text = format!("{}: {error}", self.url);
-                json!({ "jsonrpc": "2.0", "id": id, "error": { "code": INTERNAL_ERROR, "message": text } })
+                let error = json!({ "code": INTERNAL_ERROR, "message": error.to_string() });
+                json!({ "jsonrpc": "2.0", "id": id, "error": error })
             }
         };
         if let Some(revision) = answer["result"]["protocolVersion"].as_str() {
@@ -87,19 +106,12 @@ impl Host {
     }
 
     async fn send(&self, message: &Value, line: &[u8]) -> Result<Value, BoxError> {
-        let known: Uri = self.url.parse().map_err(|_| "not an address")?;
-        let authority = known.authority().filter(|_| known.scheme_str() == Some("http"));
-        let authority = authority.ok_or("an address such as http://127.0.0.1:9900 is needed")?;
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, authority.port_u16().unwrap_or(80))).await;
-        let stream = stream.map_err(|error| format!("{error}: is the host running?"))?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
+        let mut host = Connection::open(&self.url).await?;
         let (method, params) = (message["method"].as_str(), &message["params"]);
         let own = params["_meta"][REVISION_KEY].as_str();
-        let mut request = Request::post(format!("{}/mcp", known.path().trim_end_matches('/')))
-            .header(header::HOST, authority.as_str())
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+        let mut request = host
+            .request(Method::POST, "/mcp")
+            .header(header::AUTHORIZATION, bearer(&self.token)?)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, text/event-stream");
         if method != Some("initialize") {
@@ -112,7 +124,8 @@ impl Host {
                 request = request.header(field, value);
             }
         }
-        let response = sender.send_request(request.body(Full::new(Bytes::copy_from_slice(line)))?).await?;
+        let body = Full::new(Bytes::copy_from_slice(line));
+        let response = host.sender.send_request(request.body(body)?).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
         read(status, &body)
