@@ -2,51 +2,10 @@
 
 mod common;
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
-
+use common::accounts::{PASSWORD, TOKEN, host, host_with, user};
 use common::http::{Browser, Response, send};
-use common::{FREE_PORTS, Host, eventually, host_command};
+use common::{Host, eventually, host_command};
 use serde_json::{Value, json};
-
-const PASSWORD: &str = "correct horse battery";
-const TOKEN: &str = "a-token-of-a-program-0001";
-const ROUTES: &str = "\
-sessions: {api: 127.0.0.1:0}
-routes:
-- {name: shop, path: /, respond: {status: 200, body: hello}}
-";
-
-/// A host with one person for each role, and a program.
-fn host() -> Host {
-    host_with("")
-}
-
-fn host_with(more: &str) -> Host {
-    let admin = "admin: {listen: 127.0.0.1:0}\n";
-    let access = format!(
-        "admin:\n  listen: 127.0.0.1:0\n  access:\n    users: users\n    tokens: {{ci: {{role: operator, token: {{file: token}}}}}}\n{more}"
-    );
-    let config = format!("{}{ROUTES}", FREE_PORTS.replace(admin, &access));
-    Host::start_prepared(&config, |directory| {
-        std::fs::write(directory.join("token"), TOKEN).unwrap();
-        for (name, role) in [("vera", "viewer"), ("dev", "developer"), ("olga", "operator"), ("ada", "admin")]
-        {
-            let output =
-                user(host_command(directory), &["add", name, "--role", role, "--file", "users"], PASSWORD);
-            assert!(output.status.success(), "{output:?}");
-        }
-    })
-}
-
-/// `iap-host user`, with a password on its standard input.
-fn user(mut command: Command, arguments: &[&str], password: &str) -> Output {
-    command.arg("user").args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // One that refuses the name has not waited for it.
-    let _ = child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes());
-    child.wait_with_output().unwrap()
-}
 
 /// Somebody at a console.
 struct Person {

@@ -1,4 +1,5 @@
-//! The console in a real browser: chromium, driven by `browser/console.mjs`, against the demo.
+//! The console in a real browser: chromium, driven by `browser/console.mjs`, against the demo and against a host
+//! with accounts.
 
 mod common;
 
@@ -6,8 +7,9 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{OnceLock, mpsc};
 
+use common::accounts;
 use common::{Process, SOON, eventually, host_command, http, workspace};
 
 /// Debian's place, as in the list of packages that `make test-tools` installs.
@@ -15,7 +17,6 @@ const CHROMIUM: &str = "/usr/bin/chromium";
 
 #[test]
 fn the_console_shows_what_the_platform_does() {
-    let scripts = prepare_driver();
     let directory = tempfile::tempdir().unwrap();
     let (_demo, admin) = start_demo(directory.path());
     assert!(
@@ -33,12 +34,25 @@ fn the_console_shows_what_the_platform_does() {
             (!page["items"].as_array()?.is_empty()).then_some(())
         });
     }
+    drive("demo", admin);
+}
+
+#[test]
+fn people_sign_in_and_see_what_their_role_may() {
+    let host = accounts::host();
+    assert_eq!(http::get(host.http, "/").status, 200);
+    drive("accounts", host.admin);
+}
+
+/// Runs a suite of the driver.
+fn drive(suite: &str, admin: SocketAddr) {
+    static DRIVER: OnceLock<PathBuf> = OnceLock::new();
     let status = Command::new("node")
-        .arg("console.mjs")
+        .args(["console.mjs", suite])
         .arg(format!("http://{admin}/"))
         .arg(workspace().join("target/screenshots"))
         .arg(CHROMIUM)
-        .current_dir(&scripts)
+        .current_dir(DRIVER.get_or_init(prepare_driver))
         .status()
         .unwrap();
     assert!(

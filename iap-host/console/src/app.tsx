@@ -1,7 +1,11 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
+import { AccessView } from "./access";
+import { SignIn } from "./access/sign-in";
+import { type Access, readAccess, type Right, signOut, useAccess } from "./access/store";
 import { Alerts } from "./alerts";
+import type { ApiError } from "./api/client";
 import { useStatus } from "./api/hooks";
 import { Ask } from "./ask";
 import { zone } from "./format";
@@ -20,21 +24,23 @@ import { Sessions } from "./sessions";
 import { TransactionView } from "./transaction";
 import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
-import { Segments } from "./ui/parts";
+import { Failure, Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask";
+type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask" | "access";
 
-const SECTIONS: { section: Section; to: string; icon: IconName }[] = [
-  { section: "overview", to: "/", icon: "pulse" },
-  { section: "live", to: "/live", icon: "bolt" },
-  { section: "incidents", to: "/incidents", icon: "alert" },
-  { section: "alerts", to: "/alerts", icon: "bell" },
-  { section: "transactions", to: "/transactions", icon: "list" },
-  { section: "routes", to: "/routes", icon: "fork" },
-  { section: "metrics", to: "/metrics-explorer", icon: "chart" },
-  { section: "runtime", to: "/runtime", icon: "gauge" },
-  { section: "sessions", to: "/sessions", icon: "people" },
-  { section: "ask", to: "/ask", icon: "question" },
+/** The sections, and what one needs to see each. */
+const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[] = [
+  { section: "overview", to: "/", icon: "pulse", right: "view" },
+  { section: "live", to: "/live", icon: "bolt", right: "detail" },
+  { section: "incidents", to: "/incidents", icon: "alert", right: "view" },
+  { section: "alerts", to: "/alerts", icon: "bell", right: "view" },
+  { section: "transactions", to: "/transactions", icon: "list", right: "detail" },
+  { section: "routes", to: "/routes", icon: "fork", right: "view" },
+  { section: "metrics", to: "/metrics-explorer", icon: "chart", right: "view" },
+  { section: "runtime", to: "/runtime", icon: "gauge", right: "view" },
+  { section: "sessions", to: "/sessions", icon: "people", right: "person" },
+  { section: "ask", to: "/ask", icon: "question", right: "detail" },
+  { section: "access", to: "/access", icon: "key", right: "view" },
 ];
 
 interface View {
@@ -70,6 +76,7 @@ function view(path: string): View {
     if (head === "sessions" && key)
       return { section: head, title: (t) => t.session, show: () => <SessionView key={key} id={key} /> };
     if (head === "sessions") return { section: head, title: (t) => t.sessions, show: () => <Sessions /> };
+    if (head === "access" && !id) return { section: head, title: (t) => t.access, show: () => <AccessView /> };
     if (head === "ask" && !id) return { section: head, title: (t) => t.ask, show: () => <Ask /> };
   }
   return { section: null, title: (t) => t.notFound, show: () => <Missing /> };
@@ -88,12 +95,28 @@ function Missing() {
 }
 
 export function App() {
+  const { access, error } = useAccess();
+  useEffect(() => void readAccess(), []);
+  const isKnown = access?.caller != null;
+  return (
+    <>
+      <a class="skip" href="#main">
+        {useText().skip}
+      </a>
+      {access || error ? <Shell access={access} error={error} known={isKnown} /> : <main id="main" aria-busy="true" />}
+    </>
+  );
+}
+
+/** Navigation and a view; or the way in, for somebody who is not known. */
+function Shell({ access, error, known }: { access: Access | null; error: ApiError | null; known: boolean }) {
   const t = useText();
   const { path } = useLocation();
   const main = useRef<HTMLElement>(null);
   const shown = useRef(path);
   const current = view(path);
-  const title = current.title(t);
+  const asks = access !== null && !known;
+  const title = asks ? t.signIn : current.title(t);
 
   useEffect(() => {
     document.title = `${title} · iap`;
@@ -106,21 +129,27 @@ export function App() {
 
   return (
     <>
-      <a class="skip" href="#main">
-        {t.skip}
-      </a>
       <Navigation section={current.section} path={path} />
       <main id="main" ref={main} tabIndex={-1}>
         <h1>{title}</h1>
-        {current.show()}
+        {access ? known ? <Allowed section={current.section}>{current.show()}</Allowed> : <SignIn /> : null}
+        {!access && error && <Failure error={error} retry={() => void readAccess()} />}
       </main>
     </>
   );
 }
 
+/** A view, for those who may see it. */
+function Allowed({ section, children }: { section: Section | null; children: VNode }) {
+  const t = useText();
+  const needed = SECTIONS.find((entry) => entry.section === section)?.right ?? "view";
+  const rights = useAccess().access?.caller?.rights ?? [];
+  return rights.includes(needed) ? children : <p class="note">{t.notAllowed}</p>;
+}
+
 function Navigation({ section, path }: { section: Section | null; path: string }) {
   const t = useText();
-  const status = useStatus();
+  const rights = useAccess().access?.caller?.rights ?? [];
   const [open, setOpen] = useState(false);
   useEffect(() => setOpen(false), [path]);
   return (
@@ -137,7 +166,7 @@ function Navigation({ section, path }: { section: Section | null; path: string }
         </button>
       </div>
       <nav id="nav" aria-label={t.navigation}>
-        {SECTIONS.map((entry) => (
+        {SECTIONS.filter((entry) => rights.includes(entry.right)).map((entry) => (
           <Link key={entry.section} to={entry.to} class="nav-link" current={entry.section === section}>
             <Icon name={entry.icon} />
             {t[entry.section]}
@@ -151,11 +180,43 @@ function Navigation({ section, path }: { section: Section | null; path: string }
           choices={(Object.keys(LANGUAGES) as Language[]).map((value) => ({ value, text: LANGUAGES[value].own }))}
           choose={setLanguage}
         />
+        <Who />
         <p>{t.timesIn(zone())}</p>
-        {status?.facts && <p>{t.version(status.facts.version)}</p>}
-        {status?.ready === false && <p class="bad-text">{t.notReady}</p>}
+        {rights.includes("view") && <Version />}
       </footer>
     </div>
     </aside>
+  );
+}
+
+/** Who this is, and the way out. */
+function Who() {
+  const t = useText();
+  const caller = useAccess().access?.caller;
+  if (!caller || caller.via === "local") return null;
+  return (
+    <p class="side-who">
+      <span>
+        {caller.name} · {t.roles[caller.role] ?? caller.role}
+      </span>
+      {caller.sign_in ? (
+        <button type="button" class="link" onClick={() => void signOut()}>
+          {t.signOut}
+        </button>
+      ) : (
+        <Link to="/access">{t.signIn}</Link>
+      )}
+    </p>
+  );
+}
+
+function Version() {
+  const t = useText();
+  const status = useStatus();
+  return (
+    <>
+      {status?.facts && <p>{t.version(status.facts.version)}</p>}
+      {status?.ready === false && <p class="bad-text">{t.notReady}</p>}
+    </>
   );
 }

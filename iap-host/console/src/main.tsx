@@ -14,6 +14,7 @@ import "./styles/metrics.css";
 import "./styles/incidents.css";
 import "./styles/alerts.css";
 import "./styles/live.css";
+import "./styles/access.css";
 import "./styles/narrow.css";
 
 document.documentElement.lang = language();

@@ -71,6 +71,11 @@ impl Caller {
     pub(crate) fn may(&self, right: Right) -> bool {
         right.is_of(self.role)
     }
+
+    /// The name that something is done under: where there are no accounts the one that was given.
+    pub(crate) fn signs<'a>(&'a self, given: &'a str) -> &'a str {
+        if self.via == Via::Local { given } else { &self.name }
+    }
 }
 
 /// The accounts of a running host.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Json;
 use http::StatusCode;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::{Body, Named};
+use crate::access::Caller;
 use crate::alerts::Desk;
 use crate::config::Span;
 
@@ -53,12 +55,15 @@ pub(super) struct Quiet {
     /// For how long.
     #[serde(rename = "for")]
     lasts: Span,
+    /// Who wants it so; where there are accounts it is the one who has signed in.
+    #[serde(default)]
     by: String,
     reason: String,
 }
 
 pub(super) async fn silence(
     State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
     Body(quiet): Body<Quiet>,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
     let desk = desk(&state)?;
@@ -78,7 +83,7 @@ pub(super) async fn silence(
         rule: quiet.rule,
         group: quiet.group,
         until_us: SystemClock.now_ms() * 1_000 + quiet.lasts.0.as_micros() as u64,
-        by: quiet.by,
+        by: caller.signs(&quiet.by).to_owned(),
         reason: quiet.reason,
     };
     desk.alerts.silence(silence.clone()).map_err(ApiError::bad_request)?;

@@ -1,5 +1,6 @@
 //! Incidents: what was found out of order, why, and who knows of it; and changes that others tell of.
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Json;
 use iap_core::{Error, Kind, Origin};
@@ -12,6 +13,7 @@ use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::{Body, Params};
 use super::telemetry::Range;
+use crate::access::Caller;
 use crate::config::Lang;
 use crate::detection::{Detection, is_in};
 
@@ -43,6 +45,7 @@ pub(super) struct OneQuery {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AckBody {
+    #[serde(default)]
     who: String,
     #[serde(default)]
     note: String,
@@ -92,10 +95,11 @@ pub(super) async fn one(
 
 pub(super) async fn acknowledge(
     State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<u64>,
     Body(body): Body<AckBody>,
 ) -> ApiResult<Json<Value>> {
-    let (who, note) = (body.who.trim(), body.note.trim());
+    let (who, note) = (caller.signs(body.who.trim()), body.note.trim());
     if who.is_empty() || who.len() > MAX_WHO || note.len() > MAX_NOTE {
         return Err(ApiError::bad_request("who has 1 to 100 bytes, note at most 1000"));
     }

@@ -1,11 +1,12 @@
-// Drives the console in a real browser against a running demo.
-// usage: node console.mjs CONSOLE_URL SCREENSHOTS CHROMIUM
+// Drives the console in a real browser against a running host: the demo, or one with accounts.
+// usage: node console.mjs SUITE CONSOLE_URL SCREENSHOTS CHROMIUM
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
+import { signing } from "./access.mjs";
 import { alerts } from "./alerts.mjs";
 import { large } from "./large.mjs";
 import { live, runtime } from "./live.mjs";
@@ -13,8 +14,13 @@ import { metrics } from "./metrics.mjs";
 import { overview } from "./overview.mjs";
 import { found, language, narrow, pages, sessions, transactions } from "./views.mjs";
 
-const [address, screenshots, executablePath] = process.argv.slice(2);
+const [suite, address, screenshots, executablePath] = process.argv.slice(2);
 mkdirSync(screenshots, { recursive: true });
+
+const SUITES = {
+  demo: [overview, transactions, large, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
+  accounts: [signing],
+};
 
 const ARGUMENTS = [
   "--no-sandbox",
@@ -54,7 +60,7 @@ try {
       await page.screenshot({ path: join(screenshots, `${name}.png`), fullPage: true });
     },
   };
-  for (const check of [overview, transactions, large, pages, metrics, live, runtime, alerts, sessions, found, language, narrow]) {
+  for (const check of SUITES[suite]) {
     console.log(`console: ${check.name}`);
     await check(world);
     assert.deepEqual(complaints, [], `${check.name}: the browser's console is silent`);

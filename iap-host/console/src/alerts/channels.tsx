@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 
+import { useMay } from "../access/store";
 import { ApiError, post } from "../api/client";
 import type { ChannelStatus } from "../api/types";
 import { number } from "../format";
@@ -9,6 +10,7 @@ import { Panel } from "../ui/parts";
 /** The channels, what became of their messages, and a test of each. */
 export function Channels({ channels, done }: { channels: Record<string, ChannelStatus>; done: () => void }) {
   const t = useText();
+  const operates = useMay("operate");
   const [told, setTold] = useState<Record<string, string>>({});
   const test = async (name: string) => {
     setTold((old) => ({ ...old, [name]: t.sending }));
@@ -36,9 +38,11 @@ export function Channels({ channels, done }: { channels: Record<string, ChannelS
                 {t.channelCounts(number(status.sent), number(status.failed + status.dropped), number(status.waiting))}
                 {status.last_error && <span class="bad-text"> {status.last_error}</span>}
               </span>
-              <button type="button" onClick={() => void test(name)}>
-                {t.sendTest}
-              </button>
+              {operates && (
+                <button type="button" onClick={() => void test(name)}>
+                  {t.sendTest}
+                </button>
+              )}
               {told[name] && <span role="status">{told[name]}</span>}
             </li>
           ))}

@@ -1,6 +1,8 @@
 import { useRef, useState } from "preact/hooks";
 
-import { ApiError, post, remove } from "../api/client";
+import { useMay } from "../access/store";
+import { YourName } from "../access/your-name";
+import { type ApiError, asApiError, post, remove } from "../api/client";
 import type { RuleState, Silence } from "../api/types";
 import { dateTime } from "../format";
 import { useText } from "../i18n";
@@ -13,13 +15,14 @@ const SPANS = ["30m", "2h", "8h", "1d", "7d"];
 export function Silences({ rules, silences, done }: { rules: RuleState[]; silences: Silence[]; done: () => void }) {
   const t = useText();
   const [failure, setFailure] = useState<ApiError | null>(null);
+  const operates = useMay("operate");
   const act = async (action: () => Promise<unknown>) => {
     setFailure(null);
     try {
       await action();
       done();
     } catch (error) {
-      setFailure(error instanceof ApiError ? error : new ApiError(0, ""));
+      setFailure(asApiError(error));
     }
   };
   return (
@@ -35,14 +38,16 @@ export function Silences({ rules, silences, done }: { rules: RuleState[]; silenc
                 {[groupText(silence.group), silence.by, silence.reason].filter(Boolean).join(" · ")} ·{" "}
                 {t.until(dateTime(silence.until_us / 1000))}
               </span>
-              <button type="button" onClick={() => void act(() => remove(`/api/alerts/silences/${silence.id}`))}>
-                {t.endSilence}
-              </button>
+              {operates && (
+                <button type="button" onClick={() => void act(() => remove(`/api/alerts/silences/${silence.id}`))}>
+                  {t.endSilence}
+                </button>
+              )}
             </li>
           ))}
         </ul>
       )}
-      <Ask rules={rules} send={(silence) => void act(() => post("/api/alerts/silences", silence))} />
+      {operates && <Ask rules={rules} send={(silence) => void act(() => post("/api/alerts/silences", silence))} />}
       {failure && <Failure error={failure} />}
     </Panel>
   );
@@ -82,10 +87,7 @@ function Ask({ rules, send }: { rules: RuleState[]; send: (silence: object) => v
           ))}
         </select>
       </label>
-      <label class="field">
-        <span>{t.yourName}</span>
-        <input ref={by} required maxLength={100} />
-      </label>
+      <YourName input={by} />
       <label class="field">
         <span>{t.silenceReason}</span>
         <input ref={reason} required maxLength={300} />

@@ -13,6 +13,17 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, as an error of the API. */
+export const asApiError = (error: unknown): ApiError =>
+  error instanceof ApiError ? error : new ApiError(0, error instanceof Error ? error.message : String(error));
+
+let unauthorized: () => void = () => undefined;
+
+/** Who is told when an answer is 401. */
+export function onUnauthorized(listener: () => void): void {
+  unauthorized = listener;
+}
+
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
 export function queryString(query: Query): string {
@@ -36,6 +47,7 @@ async function request(method: string, path: string, signal?: AbortSignal, json?
     throw new ApiError(0, "");
   }
   if (!response.ok) {
+    if (response.status === 401 && path !== "/api/access/sign-in") unauthorized();
     const problem = (await response.json().catch(() => null)) as Problem | null;
     throw new ApiError(response.status, problem?.detail ?? response.statusText);
   }

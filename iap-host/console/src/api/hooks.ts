@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
-import { ApiError, get } from "./client";
+import { type ApiError, asApiError, get } from "./client";
 import type { Status } from "./types";
 
 export interface Loaded<T> {
@@ -27,8 +27,7 @@ export function useGet<T>(path: string | null): Loaded<T> {
       (data) => setState({ path, data, error: null, loading: false }),
       (error: unknown) => {
         if (abort.signal.aborted) return;
-        const known = error instanceof ApiError ? error : new ApiError(0, String(error));
-        setState({ path, data: null, error: known, loading: false });
+        setState({ path, data: null, error: asApiError(error), loading: false });
       },
     );
     return () => abort.abort();

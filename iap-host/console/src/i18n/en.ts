@@ -1,3 +1,4 @@
+import { accessEn } from "./access-en";
 import { alertsEn } from "./alerts-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
@@ -214,6 +215,7 @@ export const en = {
   endFailed: "The session was not ended.",
   sessionMissing: "There is no such session: it has ended.",
 
+  ...accessEn,
   ...sessionsEn,
   ...alertsEn,
   ...incidentsEn,

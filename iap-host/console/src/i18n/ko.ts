@@ -1,4 +1,5 @@
 import type { Dictionary } from "./en";
+import { accessKo } from "./access-ko";
 import { alertsKo } from "./alerts-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
@@ -210,6 +211,7 @@ export const ko: Dictionary = {
   endFailed: "세션을 종료하지 못했습니다.",
   sessionMissing: "없는 세션입니다. 이미 종료되었습니다.",
 
+  ...accessKo,
   ...sessionsKo,
   ...alertsKo,
   ...incidentsKo,

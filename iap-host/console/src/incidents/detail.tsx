@@ -1,6 +1,8 @@
 import { useRef, useState } from "preact/hooks";
 
-import { ApiError, post, queryString } from "../api/client";
+import { useMay } from "../access/store";
+import { YourName } from "../access/your-name";
+import { type ApiError, asApiError, post, queryString } from "../api/client";
 import { useGet } from "../api/hooks";
 import type { Evidence, Incident } from "../api/types";
 import { dateTime, number } from "../format";
@@ -25,6 +27,7 @@ export function IncidentView({ id }: { id: string }) {
 
 function Told({ incident, again }: { incident: Incident; again: () => void }) {
   const t = useText();
+  const operates = useMay("operate");
   const { story, cause } = incident;
   const side = (
     <>
@@ -99,7 +102,7 @@ function Told({ incident, again }: { incident: Incident; again: () => void }) {
           </>
         )}
       </dl>
-      {incident.state !== "resolved" && <Acknowledge id={incident.id} done={again} />}
+      {operates && incident.state !== "resolved" && <Acknowledge id={incident.id} done={again} />}
     </Panel>
   );
 }
@@ -128,15 +131,12 @@ function Acknowledge({ id, done }: { id: number; done: () => void }) {
       await post(`/api/incidents/${id}/ack`, { who: who.current?.value ?? "", note: note.current?.value ?? "" });
       done();
     } catch (error) {
-      setFailure(error instanceof ApiError ? error : new ApiError(0, ""));
+      setFailure(asApiError(error));
     }
   };
   return (
     <form class="filters incident-ack" onSubmit={(event) => void send(event)}>
-      <label class="field">
-        <span>{t.yourName}</span>
-        <input ref={who} required maxLength={100} />
-      </label>
+      <YourName input={who} />
       <label class="field">
         <span>{t.yourNote}</span>
         <input ref={note} maxLength={300} />

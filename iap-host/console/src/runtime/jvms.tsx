@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 
-import { ApiError, post } from "../api/client";
+import { useMay } from "../access/store";
+import { type ApiError, asApiError, post } from "../api/client";
 import type { Jvm, JvmAnswer } from "../api/types";
 import { useText } from "../i18n";
 import { Failure } from "../ui/parts";
@@ -21,11 +22,12 @@ export function Jvms({ jvms }: { jvms: Jvm[] }) {
     post<JvmAnswer>(`/api/jvms/${jvm.pid}/${what}`, {}).then(
       (answer) => setAsked({ title: full, answer, error: null }),
       (error: unknown) => {
-        const known = error instanceof ApiError ? error : new ApiError(0, String(error));
+        const known = asApiError(error);
         setAsked({ title: full, answer: null, error: known });
       },
     );
   };
+  const operates = useMay("operate");
   const busy = asked !== null && asked.answer === null && asked.error === null;
   return (
     <>
@@ -48,10 +50,10 @@ export function Jvms({ jvms }: { jvms: Jvm[] }) {
                 <td data-label={t.pid}>{jvm.pid}</td>
                 <td data-label={t.jvmVersion}>{jvm.version}</td>
                 <td data-label={t.now} class="jvm-questions">
-                  <button type="button" disabled={busy} onClick={() => ask(jvm, "threads", t.threadDump)}>
+                  <button type="button" disabled={busy || !operates} onClick={() => ask(jvm, "threads", t.threadDump)}>
                     {t.threadDump}
                   </button>
-                  <button type="button" disabled={busy} onClick={() => ask(jvm, "histogram", t.classHistogram)}>
+                  <button type="button" disabled={busy || !operates} onClick={() => ask(jvm, "histogram", t.classHistogram)}>
                     {t.classHistogram}
                   </button>
                 </td>

@@ -1,6 +1,6 @@
 import { useRef, useState } from "preact/hooks";
 
-import { ApiError, queryString, remove } from "../api/client";
+import { ApiError, asApiError, queryString, remove } from "../api/client";
 import { useGet } from "../api/hooks";
 import type { SessionDetail, SessionEntry } from "../api/types";
 import { bytes, dateTime, number, relative } from "../format";
@@ -147,7 +147,7 @@ function End({ session, who }: { session: SessionDetail; who: string }) {
     } catch (error) {
       // It ended meanwhile: what was wanted.
       if (error instanceof ApiError && error.status === 404) return navigate("/sessions");
-      setFailure(error instanceof ApiError ? error : new ApiError(0, ""));
+      setFailure(asApiError(error));
       setBusy(false);
     }
   };

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 
-import { ApiError, post } from "../api/client";
+import { type ApiError, asApiError, post } from "../api/client";
 import type { Revoked } from "../api/types";
 import { number } from "../format";
 import { useText } from "../i18n";
@@ -46,7 +46,7 @@ export function EndMany(props: { meant: Meant; disabled: boolean; done: () => vo
     try {
       await work();
     } catch (error) {
-      setFailure(error instanceof ApiError ? error : new ApiError(0, ""));
+      setFailure(asApiError(error));
       setStep("over");
     }
   };

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 
-import { ApiError, get } from "../api/client";
+import { type ApiError, asApiError, get } from "../api/client";
 import type { SessionEvent, SessionEventPage } from "../api/types";
 import { dateTime } from "../format";
 import { useText } from "../i18n";
@@ -35,7 +35,7 @@ function useEvents(): Heard {
     };
     get<SessionEventPage>(`/api/sessions/events?limit=${SHOWN}`, abort.signal).then(listen, (error: unknown) => {
       if (abort.signal.aborted) return;
-      const failure = error instanceof ApiError ? error : new ApiError(0, "");
+      const failure = asApiError(error);
       setHeard({ events: null, failure, lost: false });
     });
     return () => {

@@ -151,3 +151,8 @@ export function Pager(props: { paged: boolean; next: string | null; go: (cursor:
     </nav>
   );
 }
+
+/** A text in which what stands between backticks is code. */
+export function Coded({ text }: { text: string }) {
+  return <>{text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part))}</>;
+}
