@@ -28,9 +28,9 @@ pub(super) async fn serve(State(state): State<AdminState>, request: Request) -> 
     server.serve(request).await.map(axum::body::Body::new)
 }
 
-/// Whether it comes from a program of ours that may see single requests. Never by a cookie: that is for pages.
+/// Whether it comes from a program that may see whose requests they are: tools tell. Never by a cookie: that is for pages.
 fn is_program(state: &AdminState, request: &Request) -> bool {
     let access = state.0.access.load_full();
     let caller = access.and_then(|access| access.caller(request.headers()));
-    caller.is_some_and(|caller| caller.via == Via::Token && caller.may(Right::Detail))
+    caller.is_some_and(|caller| caller.via == Via::Token && caller.may(Right::Person))
 }
