@@ -33,11 +33,13 @@
 //! | [`estate`] | users, servers, processes, changes |
 //! | [`tools`] | what an AI assistant may ask, in small answers |
 //! | [`masking`] | personal data, taken out of what leaves the platform |
+//! | [`actions`] | what may be done about it, by whom, and how it is taken back |
 //! | [`detect`] | events in series, and incidents |
 //! | [`cause`] | what an incident is due to |
 //! | [`blame`] | which span of a trace the time or the failure is due to |
 //! | [`assistant`] | plan, queries, findings, wording |
 
+pub mod actions;
 pub mod alerts;
 mod answers;
 pub mod assistant;
