@@ -1,6 +1,7 @@
 //! The iap host: the thin binary around the library crates. This file only wires.
 
 mod access;
+mod actions;
 mod admin;
 mod alerts;
 mod ask;
@@ -13,6 +14,7 @@ mod detection;
 mod events;
 mod handover;
 mod import;
+mod kept;
 mod logging;
 mod mcp;
 mod reports;

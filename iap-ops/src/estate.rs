@@ -85,6 +85,8 @@ pub enum ChangeKind {
     Instance,
     /// Somebody has told of it: a deployment, a migration.
     Deployed,
+    /// A guarded action was done, or taken back.
+    Acted,
 }
 
 /// A change.

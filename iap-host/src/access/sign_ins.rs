@@ -2,12 +2,10 @@
 //! process.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::{fs, io};
 
 use http::{HeaderMap, header};
 use iap_core::Clock;
@@ -15,6 +13,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use crate::config::AccessConfig;
+use crate::kept;
 
 /// Sign-ins at a time; the one that was seen least recently makes room.
 const MAX_SIGN_INS: usize = 10_000;
@@ -64,7 +63,10 @@ impl SignIns {
     pub(super) fn open(config: &AccessConfig, clock: Arc<dyn Clock>) -> io::Result<Self> {
         fs::create_dir_all(&config.directory)?;
         let file = config.directory.join("sign-ins.json");
-        let known = Mutex::new(Known { by_id: read(&file), written_ms: clock.now_ms() });
+        // One that cannot be read only means that people sign in again.
+        let before: Vec<SignIn> = kept::read(&file, "sign-ins");
+        let by_id = before.into_iter().take(MAX_SIGN_INS).map(|one| (one.id.clone(), one)).collect();
+        let known = Mutex::new(Known { by_id, written_ms: clock.now_ms() });
         let milliseconds = |span: crate::config::Span| u64::try_from(span.0.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
             clock,
@@ -182,13 +184,7 @@ impl SignIns {
     /// Whole or not at all. Held under the lock: the order of the files is that of the changes.
     fn write(&self, known: &mut Known, now: u64) -> io::Result<()> {
         known.written_ms = now;
-        let text =
-            serde_json::to_string(&known.by_id.values().collect::<Vec<_>>()).map_err(io::Error::other)?;
-        let new = self.file.with_extension("new");
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(new, &self.file)
+        kept::write(&self.file, &known.by_id.values().collect::<Vec<_>>())
     }
 }
 
@@ -203,21 +199,4 @@ fn remove_stalest(known: &mut HashMap<String, SignIn>, may_go: impl Fn(&SignIn) 
     if let Some(id) = stalest {
         known.remove(&id);
     }
-}
-
-/// One that cannot be read only means that people sign in again.
-fn read(file: &Path) -> HashMap<String, SignIn> {
-    let text = match fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return HashMap::new(),
-        Err(error) => {
-            tracing::warn!(path = %file.display(), %error, "who was signed in cannot be read");
-            return HashMap::new();
-        }
-    };
-    let kept: Vec<SignIn> = serde_json::from_str(&text).unwrap_or_else(|error| {
-        tracing::warn!(path = %file.display(), %error, "who was signed in cannot be read");
-        Vec::new()
-    });
-    kept.into_iter().take(MAX_SIGN_INS).map(|one| (one.id.clone(), one)).collect()
 }

@@ -1,11 +1,10 @@
 //! People with passwords: a file of lines `name:role:hash`, which other programs and people may change while it is used.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use arc_swap::ArcSwap;
 use argon2::password_hash::PasswordHasher;
@@ -16,6 +15,7 @@ use iap_core::{BoxError, Clock, Error};
 use parking_lot::Mutex;
 
 use crate::config::Role;
+use crate::kept;
 
 /// How often it is looked whether the file has changed.
 const LOOK_EVERY_MS: u64 = 500;
@@ -77,14 +77,9 @@ impl Users {
 
     /// Writes the file, whole or not at all, for its owner's eyes alone.
     pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        let new = path.with_extension("new");
-        let mut options = File::options();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        for (name, (role, hash)) in &self.lines {
-            writeln!(file, "{name}:{role}:{hash}")?;
-        }
-        file.sync_all()?;
-        fs::rename(new, path)
+        let lines: String =
+            self.lines.iter().map(|(name, (role, hash))| format!("{name}:{role}:{hash}\n")).collect();
+        kept::write_bytes(path, lines.as_bytes())
     }
 
     /// Names and roles.

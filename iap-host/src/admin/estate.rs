@@ -55,6 +55,11 @@ impl Journal {
         self.push(ChangeKind::Deployed, what)
     }
 
+    /// Notes a guarded action.
+    pub(crate) fn acted(&self, what: &str) {
+        self.push(ChangeKind::Acted, what.chars().take(MAX_WHAT).collect());
+    }
+
     fn push(&self, kind: ChangeKind, what: String) -> u64 {
         let at_ms = SystemClock.now_ms();
         let mut changes = self.0.lock();

@@ -4,6 +4,7 @@
 //! default), by [`guard`], which keeps web pages of other origins out, and where `admin.access` has accounts by [`access`].
 
 mod access;
+mod actions;
 mod active;
 mod alerts;
 mod ask;
@@ -50,12 +51,14 @@ use tokio::sync::Semaphore;
 use iap_core::Upstream;
 
 use crate::access::Access;
+use crate::actions::{Actions, Means};
 use crate::alerts::{Desk, RunningDesk};
 use crate::boot::Addresses;
 use crate::config::{Config, RuntimeConfig};
 use crate::detection::Detection;
 use crate::mcp::McpServer;
 
+pub(crate) use estate::Journal;
 pub(crate) use health::Readiness;
 pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
 pub(crate) use routes::router;
@@ -88,7 +91,8 @@ struct Inner {
     telemetry: Option<Arc<Live>>,
     detection: Arc<ArcSwapOption<Detection>>,
     mcp: ArcSwapOption<McpServer>,
-    access: ArcSwapOption<Access>,
+    access: Arc<ArcSwapOption<Access>>,
+    actions: ArcSwapOption<Actions>,
 }
 
 /// What changes with the configuration alone.
@@ -186,7 +190,8 @@ impl AdminState {
             telemetry,
             detection,
             mcp: ArcSwapOption::empty(),
-            access: ArcSwapOption::empty(),
+            access: Arc::default(),
+            actions: ArcSwapOption::empty(),
         }))
     }
 
@@ -240,6 +245,29 @@ impl AdminState {
     /// Changes who may use the admin side; without accounts everybody who reaches it.
     pub(crate) fn set_access(&self, access: Option<Arc<Access>>) {
         self.0.access.store(access);
+    }
+
+    /// What guarded actions act on; `None` without the APM.
+    pub(crate) fn means(&self) -> Option<Means> {
+        Some(Means {
+            upstreams: self.0.upstreams.clone(),
+            processes: self.0.processes.clone(),
+            sessions: self.0.sessions.clone(),
+            telemetry: self.0.telemetry.clone()?,
+            detection: self.0.detection.clone(),
+            access: self.0.access.clone(),
+            journal: self.0.reloads.journal().clone(),
+        })
+    }
+
+    /// Makes guarded actions visible.
+    pub(crate) fn set_actions(&self, actions: Option<Actions>) {
+        self.0.actions.store(actions.map(Arc::new));
+    }
+
+    /// Guarded actions; `None` without the APM.
+    pub(crate) fn actions(&self) -> Option<Actions> {
+        self.0.actions.load_full().map(|actions| Actions::clone(&actions))
     }
 
     /// Makes incidents visible.

@@ -5,8 +5,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
 use super::{
-    AdminState, access, active, alerts, ask, audience, console, events, guard, health, incidents, mcp,
-    metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline, upstreams,
+    AdminState, access, actions, active, alerts, ask, audience, console, events, guard, health, incidents,
+    mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline, upstreams,
 };
 use crate::access::Right;
 
@@ -57,6 +57,7 @@ fn views() -> Router<AdminState> {
         .route("/api/incidents", get(incidents::list))
         .route("/api/incidents/{id}", get(incidents::one))
         .route("/api/upstreams", get(upstreams::list))
+        .route("/api/actions", get(actions::list))
         .route("/api/access/sign-ins", get(access::sign_ins))
         .route("/api/access/sign-ins/{id}", delete(access::end))
 }
@@ -96,6 +97,9 @@ fn operations() -> Router<AdminState> {
         .route("/api/alerts/channels/{name}/test", post(alerts::test))
         .route("/api/incidents/{id}/ack", post(incidents::acknowledge))
         .route("/api/changes", post(incidents::changed))
+        .route("/api/actions", post(actions::propose))
+        .route("/api/actions/{id}/approve", post(actions::approve))
+        .route("/api/actions/{id}/reject", post(actions::reject))
         .route(
             "/api/upstreams/{name}/servers/{server}/drain",
             post(upstreams::drain).delete(upstreams::undrain),

@@ -1,6 +1,5 @@
 //! The desk where rules are judged and people are told.
 
-mod book;
 mod channels;
 
 use std::collections::BTreeMap;
@@ -19,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::config::{AlertsConfig, Environment};
+use crate::kept;
 
 /// How long what one gateway has told is not told by another.
 const TOLD_FOR: Duration = Duration::from_secs(300);
@@ -73,7 +73,7 @@ impl RunningDesk {
         let place = around.directory.map(|directory| directory.join("alerts.json"));
         let book = match (before, &place) {
             (Some(before), _) => before.alerts.book(),
-            (None, Some(place)) => book::read(place),
+            (None, Some(place)) => kept::read(place, "alerts"),
             (None, None) => Book::default(),
         };
         let channels = config.channels.iter().map(|(name, channel)| {
@@ -131,7 +131,7 @@ impl Desk {
     /// Keeps the book where a restart finds it.
     pub(crate) async fn keep(&self) {
         let (Some(place), book) = (self.place.clone(), self.alerts.book()) else { return };
-        let kept = tokio::task::spawn_blocking(move || book::write(&place, &book)).await;
+        let kept = tokio::task::spawn_blocking(move || kept::write(&place, &book)).await;
         if let Ok(Err(error)) = kept {
             tracing::error!(%error, "alerts could not be kept: a restart would tell them again");
         }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use iap_ops::masking::Masker;
+use iap_ops::tools::Tools;
+
 use super::secret::read_secret;
 use super::{BootError, failed};
 use crate::admin::AdminState;
@@ -15,8 +18,14 @@ pub(super) fn make_mcp(
     state: &AdminState,
 ) -> Result<Option<Arc<McpServer>>, BootError> {
     let (true, Some(assistant)) = (config.ops.mcp.enabled, state.assistant()) else { return Ok(None) };
+    let masker = Arc::new(Masker::without(&config.ops.masking.classes_off()));
+    let tools = Tools::new(assistant, masker);
+    let tools = match state.actions() {
+        Some(actions) => tools.with_actions(Arc::new(actions)),
+        None => tools,
+    };
     let token = config.ops.mcp.token.as_ref().map(|token| read_secret(token, environment));
     let token = token.transpose().map_err(failed("ops.mcp.token"))?;
-    let server = McpServer::new(&config.ops, assistant, token.as_deref()).map_err(failed("ops.mcp.token"))?;
+    let server = McpServer::new(&config.ops, tools, token.as_deref()).map_err(failed("ops.mcp.token"))?;
     Ok(Some(Arc::new(server)))
 }

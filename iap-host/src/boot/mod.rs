@@ -2,6 +2,7 @@
 //! each other. A failure names the setting, and what was started before it is stopped again.
 
 mod access;
+mod actions;
 mod adopt;
 mod apm;
 mod auth;
@@ -34,6 +35,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use self::access::make_access;
+use self::actions::start_actions;
 pub(crate) use self::apm::open_apm;
 use self::apm::start_otlp;
 use self::desk::start_desk;
@@ -49,6 +51,7 @@ use self::routes::build_routes;
 use self::sessions::{SessionCore, start_sessions};
 use self::upstreams::Upstreams;
 use self::watch::{Watch, start_watch};
+use crate::actions::Actions;
 use crate::admin::{self, AdminState, Facts};
 use crate::alerts::RunningDesk;
 use crate::config::{Config, Environment};
@@ -124,7 +127,20 @@ struct Observers {
     exporter: Option<Arc<Exporter>>,
     desk: Option<RunningDesk>,
     detection: Option<Detection>,
+    actions: Option<Actions>,
     reports: Option<Reports>,
+}
+
+impl Observers {
+    /// Another process watches from now on, or none.
+    fn stop(&self) {
+        if let Some(detection) = &self.detection {
+            detection.stop();
+        }
+        if let Some(actions) = &self.actions {
+            actions.stop();
+        }
+    }
 }
 
 /// Where the platform listens; ports of 0 are resolved.
@@ -135,6 +151,23 @@ pub(crate) struct Addresses {
     pub(crate) admin: SocketAddr,
     pub(crate) session_api: Option<SocketAddr>,
     pub(crate) otlp: Option<SocketAddr>,
+}
+
+impl Addresses {
+    fn of(
+        config: &Config,
+        gateway: &Gateway,
+        session_api: Option<SocketAddr>,
+        otlp: Option<&RunningServer>,
+    ) -> Self {
+        Self {
+            http: gateway.server.addresses()[0],
+            https: gateway.server.addresses().get(1).copied(),
+            admin: config.admin.listen,
+            session_api,
+            otlp: otlp.map(|server| server.addresses()[0]),
+        }
+    }
 }
 
 /// Starts everything. Listeners come last: nobody connects to a half-started platform.
@@ -165,13 +198,8 @@ pub(crate) async fn boot(
         sessions.as_ref().map(|parts| parts.core.layers(&config.sessions, environment)).transpose()?;
     let gateway = start_gateway(config, routes, layers, apm.as_ref(), sockets, &runtime)?;
 
-    let mut addresses = Addresses {
-        http: gateway.server.addresses()[0],
-        https: gateway.server.addresses().get(1).copied(),
-        admin: config.admin.listen,
-        session_api: sessions.as_ref().map(|parts| parts.api.addresses()[0]),
-        otlp: otlp.as_ref().map(|server| server.addresses()[0]),
-    };
+    let api = sessions.as_ref().map(|parts| parts.api.addresses()[0]);
+    let mut addresses = Addresses::of(config, &gateway, api, otlp.as_ref());
     let readiness = admin::Readiness::default();
     let core = sessions.as_ref().map(|parts| parts.core.clone());
     let events = sessions.as_ref().and_then(|parts| parts.facade.events().cloned());
@@ -234,11 +262,12 @@ impl Observers {
         let exporter = start_export(&config.apm, apm, environment, state, runtime)?;
         let desk = start_desk(config, environment, apm, sessions, (None, runtime))?;
         state.set_desk(desk.as_ref());
-        state.set_mcp(make_mcp(config, environment, state)?);
         let shared = sessions.and_then(|core| core.redis.clone());
         let reports = Reports::start(config, state, shared, runtime);
         let detection = start_detection(&config.apm, apm, state, runtime).await?;
-        Ok(Self { exporter, desk, detection, reports })
+        let actions = start_actions(config, state, runtime);
+        state.set_mcp(make_mcp(config, environment, state)?);
+        Ok(Self { exporter, desk, detection, actions, reports })
     }
 }
 
@@ -283,9 +312,7 @@ impl Platform {
         if let Some(sessions) = &mut self.sessions {
             sessions.snapshot = None;
         }
-        if let Some(detection) = &self.observers.detection {
-            detection.stop();
-        }
+        self.observers.stop();
     }
 
     /// Drains and stops, as the settings say.
@@ -314,9 +341,7 @@ impl Platform {
         if let Some(events) = &self.events {
             events.flush(Duration::from_secs(1)).await;
         }
-        if let Some(detection) = &self.observers.detection {
-            detection.stop();
-        }
+        self.observers.stop();
         // They may use what is inside until their end.
         self.processes.stop().await;
         if let (Some(exporter), Some(apm)) = (&self.observers.exporter, &self.apm) {

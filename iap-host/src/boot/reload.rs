@@ -8,12 +8,15 @@
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
 //! | `admin.hosts`, `admin.access`, `log.level` | swapped; who is signed in stays so |
 //! | `reports` | the new schedules |
+//! | `ops` | the new policies and masks; what was proposed stays |
 //! | `alerts` | the new rules go on with what the old ones have found |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use iap_core::RouteTable;
+use iap_ops::actions::Policy;
 
 use super::access::make_access;
 use super::auth;
@@ -25,13 +28,24 @@ use super::routes::build_routes;
 use super::upstreams::Upstreams;
 use super::watch::event_loops;
 use super::{BootError, Platform, failed};
+use crate::access::Access;
 use crate::admin::Facts;
+use crate::alerts::RunningDesk;
 use crate::config::{Config, Environment};
 use crate::logging;
+use crate::mcp::McpServer;
 use crate::reports::Reports;
 
 /// How long the workers of the settings before may take to hear that others accept now.
 const HAND_OVER: Duration = Duration::from_secs(5);
+
+/// What operators use; each is there where it has changed.
+struct Operators {
+    desk: Option<Option<RunningDesk>>,
+    mcp: Option<Option<Arc<McpServer>>>,
+    policy: Option<Policy>,
+    access: Option<Option<Arc<Access>>>,
+}
 
 impl Platform {
     /// Takes over a checked configuration. Returns the sections that have changed. On an error nothing
@@ -62,16 +76,7 @@ impl Platform {
             build_routes(&new, &before, environment, &upstreams, &processes, &mut self.shop).await?;
         drop(before);
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
-        let desk = match has("alerts") {
-            true => {
-                let before = self.observers.desk.as_ref().map(|running| &*running.desk);
-                let (apm, sessions) = (self.apm.as_ref(), self.sessions.as_ref());
-                Some(start_desk(&new, environment, apm, sessions, (before, &self.runtime))?)
-            }
-            false => None,
-        };
-        let mcp = has("ops").then(|| make_mcp(&new, environment, &self.admin)).transpose()?;
-        let access = has("admin").then(|| make_access(&new.admin, environment)).transpose()?;
+        let operators = self.prepare_operators(&new, environment, &changed)?;
         let former = if has("server") || has("sessions") {
             Some(self.replace_gateway(&new, routes, environment)?)
         } else {
@@ -80,16 +85,7 @@ impl Platform {
         };
 
         // From here on nothing can fail.
-        if let Some(desk) = desk {
-            self.admin.set_desk(desk.as_ref());
-            self.observers.desk = desk;
-        }
-        if let Some(mcp) = mcp {
-            self.admin.set_mcp(mcp);
-        }
-        if let Some(access) = access {
-            self.admin.set_access(access);
-        }
+        self.set_operators(operators);
         self.auth = auth;
         self.upstreams = upstreams;
         self.admin.set_upstreams([self.upstreams.list(), processes.upstreams()].concat());
@@ -109,6 +105,43 @@ impl Platform {
             self.retire(former, drain).await;
         }
         Ok(changed)
+    }
+
+    /// Makes what operators use, as far as its sections have changed.
+    fn prepare_operators(
+        &self,
+        new: &Config,
+        environment: &Environment,
+        changed: &[&'static str],
+    ) -> Result<Operators, BootError> {
+        let has = |section| changed.contains(&section);
+        let start_desk = || {
+            let before = self.observers.desk.as_ref().map(|running| &*running.desk);
+            let (apm, sessions) = (self.apm.as_ref(), self.sessions.as_ref());
+            start_desk(new, environment, apm, sessions, (before, &self.runtime))
+        };
+        Ok(Operators {
+            desk: has("alerts").then(start_desk).transpose()?,
+            mcp: has("ops").then(|| make_mcp(new, environment, &self.admin)).transpose()?,
+            policy: has("ops").then(|| new.ops.actions.policy()),
+            access: has("admin").then(|| make_access(&new.admin, environment)).transpose()?,
+        })
+    }
+
+    fn set_operators(&mut self, operators: Operators) {
+        if let Some(desk) = operators.desk {
+            self.admin.set_desk(desk.as_ref());
+            self.observers.desk = desk;
+        }
+        if let Some(mcp) = operators.mcp {
+            self.admin.set_mcp(mcp);
+        }
+        if let (Some(policy), Some(actions)) = (operators.policy, &self.observers.actions) {
+            actions.set_policy(policy);
+        }
+        if let Some(access) = operators.access {
+            self.admin.set_access(access);
+        }
     }
 
     /// The sections that differ, and those whose files of passwords, tokens and keys do.

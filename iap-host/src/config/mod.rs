@@ -2,6 +2,7 @@
 //! no secrets are read here (an invariant that a test enforces).
 
 mod access;
+mod actions;
 mod adopt;
 mod alerts;
 mod apm;

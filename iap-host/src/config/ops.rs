@@ -4,6 +4,7 @@ use iap_ops::masking::Class;
 use serde::{Deserialize, Serialize};
 
 use super::SecretRef;
+use super::actions::ActionsConfig;
 
 /// The operations assistant towards others.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +12,7 @@ use super::SecretRef;
 pub(crate) struct OpsConfig {
     pub(crate) masking: MaskingConfig,
     pub(crate) mcp: McpConfig,
+    pub(crate) actions: ActionsConfig,
 }
 
 /// Personal data in what leaves the platform. All classes are masked but those that are named.
@@ -53,6 +55,7 @@ impl OpsConfig {
         if let Some(error) = self.masking.off.iter().find_map(|name| name.parse::<Class>().err()) {
             return Err(format!("ops.masking.off: {error}"));
         }
+        self.actions.check()?;
         let is_origin = |origin: &String| {
             let parsed = origin.parse::<http::Uri>().ok();
             parsed.is_some_and(|uri| {

@@ -12,8 +12,6 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::combinators::BoxBody;
 use iap_core::{BoxError, rules::Bearer};
-use iap_ops::Assistant;
-use iap_ops::masking::Masker;
 use iap_ops::tools::Tools;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -33,14 +31,9 @@ pub(crate) struct McpServer {
 }
 
 impl McpServer {
-    /// Serves what the assistant reads, to those who know the token or are known elsewhere.
-    pub(crate) fn new(
-        config: &OpsConfig,
-        assistant: Assistant,
-        token: Option<&str>,
-    ) -> Result<Self, BoxError> {
-        let masker = Arc::new(Masker::without(&config.masking.classes_off()));
-        let handler = Handler::new(Tools::new(assistant, masker), config.mcp.output_schema);
+    /// Serves tools, to those who know the token or are known elsewhere.
+    pub(crate) fn new(config: &OpsConfig, tools: Tools, token: Option<&str>) -> Result<Self, BoxError> {
+        let handler = Handler::new(tools, config.mcp.output_schema);
         // Hosts and origins are checked by us, before the token; sessions are not kept, so nothing is to be cleared away.
         let settings = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()

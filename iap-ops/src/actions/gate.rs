@@ -1,6 +1,6 @@
 //! Whether things are worse after an action than before.
 
-use iap_apm::RouteStats;
+use iap_apm::SeriesPoint;
 
 /// When an action is taken back.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +28,7 @@ pub struct Health {
     pub count: u64,
     /// Those of them that failed.
     pub errors: u64,
-    /// The slowest route's 95th percentile, weighed by its requests, microseconds.
+    /// The 95th percentile of their durations, microseconds.
     pub p95_us: u64,
 }
 
@@ -49,13 +49,13 @@ pub enum Verdict {
 const NOTICED_US: u64 = 20_000;
 
 impl Health {
-    /// Of what all routes did. Percentiles of routes are not averaged over requests that are none of theirs: each weighs by its own.
-    pub fn of(routes: &[RouteStats]) -> Self {
-        let count: u64 = routes.iter().map(|route| route.count).sum();
-        let errors = routes.iter().map(|route| route.errors).sum();
-        let weighed: f64 = routes.iter().map(|route| route.p95_us as f64 * route.count as f64).sum();
-        let p95_us = if count == 0 { 0 } else { (weighed / count as f64) as u64 };
-        Self { count, errors, p95_us }
+    /// Of the steps of a series, usually one: what percentiles of several are cannot be told from them, so it is the highest.
+    pub fn of(steps: &[SeriesPoint]) -> Self {
+        steps.iter().fold(Self::default(), |all, step| Self {
+            count: all.count + step.count,
+            errors: all.errors + step.errors,
+            p95_us: all.p95_us.max(step.p95_us),
+        })
     }
 
     fn failed_percent(&self) -> f64 {

@@ -207,6 +207,7 @@ async fn row(asked: Asked<'_>, change: &Change) -> Result<Vec<Value>, crate::Tel
         ChangeKind::Refused => "refused",
         ChangeKind::Instance => "instance",
         ChangeKind::Deployed => "deployed",
+        ChangeKind::Acted => "acted",
     };
     let errors = |count: u64, errors: u64| (count > 0).then(|| percent(errors, count));
     let p95 = |count: u64, us: u64| (count > 0).then_some(us);

@@ -247,8 +247,12 @@ impl Asked<'_> {
         let Some(estate) = self.telemetry.estate() else { return };
         let at_ms = self.alert.since_s * 1_000;
         let near = at_ms.saturating_sub(BEFORE_S * 1_000)..=at_ms + AFTER_S * 1_000;
-        let counts =
-            |kind| matches!(kind, ChangeKind::Reloaded | ChangeKind::Instance | ChangeKind::Deployed);
+        let counts = |kind| {
+            matches!(
+                kind,
+                ChangeKind::Reloaded | ChangeKind::Instance | ChangeKind::Deployed | ChangeKind::Acted
+            )
+        };
         let changes = estate.changes().into_iter().filter(|change| counts(change.kind));
         let latest = changes.filter(|change| near.contains(&change.at_ms)).max_by_key(|change| change.at_ms);
         let Some(change) = latest else { return };

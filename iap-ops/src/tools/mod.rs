@@ -1,14 +1,17 @@
-//! What an AI assistant may ask: named tools with checked arguments and small answers. Transport-free; nothing is written.
+//! What an AI assistant may ask: named tools with checked arguments and small answers. Transport-free; all only
+//! read, but for one that leaves a proposal to people.
 //!
 //! An answer is `{data, unit, window, evidence, truncated, next_cursor}`, at most [`MAX_REPLY`] bytes, masked. Text that came from
 //! outside stands in a field `untrusted` beside what it belongs to.
 
+mod act;
 mod arguments;
 mod look;
 mod reply;
 mod search;
 mod spec;
 
+use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -16,7 +19,8 @@ use serde_json::{Map, Value};
 use self::arguments::Arguments;
 pub use self::reply::MAX_REPLY;
 use self::reply::Rows;
-pub use self::spec::{Argument, Kind, TOOLS, Tool};
+pub use self::spec::{Argument, Kind, PROPOSE, TOOLS, Tool};
+use crate::actions::Proposer;
 use crate::assistant::Assistant;
 use crate::masking::{Masked, MaskedJson, Masker};
 use crate::telemetry::TelemetryError;
@@ -53,16 +57,35 @@ fn refused<T>(text: impl Into<String>) -> Result<T, Refused> {
 }
 
 /// The tools over what the assistant reads.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tools {
     assistant: Assistant,
     masker: Arc<Masker>,
+    proposer: Option<Arc<dyn Proposer>>,
+}
+
+impl fmt::Debug for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tools").field("proposes", &self.proposer.is_some()).finish_non_exhaustive()
+    }
 }
 
 impl Tools {
     /// Tools that read what `assistant` reads; what they give is masked by `masker`.
     pub fn new(assistant: Assistant, masker: Arc<Masker>) -> Self {
-        Self { assistant, masker }
+        Self { assistant, masker, proposer: None }
+    }
+
+    /// Lets assistants propose actions; a person decides.
+    #[must_use]
+    pub fn with_actions(mut self, proposer: Arc<dyn Proposer>) -> Self {
+        self.proposer = Some(proposer);
+        self
+    }
+
+    /// The tools that there are.
+    pub fn list(&self) -> impl Iterator<Item = &'static Tool> + use<> {
+        TOOLS.iter().chain(self.proposer.is_some().then_some(&PROPOSE))
     }
 
     /// Calls a tool.
@@ -70,8 +93,8 @@ impl Tools {
     /// # Errors
     /// When there is no such tool, an argument is unknown or wrong, or telemetry cannot be read.
     pub async fn call(&self, name: &str, arguments: Map<String, Value>) -> Result<MaskedJson, ToolError> {
-        let Some(tool) = TOOLS.iter().find(|tool| tool.name == name) else {
-            let names: Vec<_> = TOOLS.iter().map(|tool| tool.name).collect();
+        let Some(tool) = self.list().find(|tool| tool.name == name) else {
+            let names: Vec<_> = self.list().map(|tool| tool.name).collect();
             let name: String = name.chars().take(64).collect();
             let text = format!("there is no tool `{}`: {}", name.escape_debug(), names.join(", "));
             return Err(ToolError::Unknown(self.masker.mask(&text)));
@@ -99,6 +122,7 @@ impl Tools {
             "search_logs" => self.search_logs(&given).await,
             "list_fields" => self.list_fields(&given).await,
             "forecast_exceedance" => self.forecast(&given).await,
+            "propose_action" => self.propose(&given).await,
             _ => self.report(&given).await,
         }
     }

@@ -29,7 +29,7 @@ pub struct Argument {
     pub help: &'static str,
 }
 
-/// A tool. All only read.
+/// A tool.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tool {
     /// Its name.
@@ -72,7 +72,30 @@ const HOUR: u64 = 3_600;
 const TIMES: (&str, &str) = ("*_us", "microseconds; start_us, time_us: since 1970");
 const PERCENT: (&str, &str) = ("*_percent", "percent");
 
-/// All tools.
+/// What proposes an action: the one tool after which something may happen, once a person has approved. It is there where the host
+/// has [actions](crate::actions).
+pub const PROPOSE: Tool = Tool {
+    name: "propose_action",
+    title: "Propose an action",
+    help: "Dry run of an action, kept for a person to approve in the console; nothing is done. drain, undrain: upstream, server; \
+           restart: process; end_sessions: at least one of user, address, node, route.",
+    usual_s: None,
+    arguments: &[
+        required(word("action", &["drain", "undrain", "restart", "end_sessions"], "what to do")),
+        required(text("why", 300, "the reason, in a sentence with its evidence")),
+        text("upstream", 200, "its name"),
+        text("server", 200, "address of the server"),
+        text("process", 200, "name of a managed process"),
+        text("user", 200, "user's name"),
+        text("address", 64, "address or network of clients"),
+        text("node", 200, "gateway that created the sessions"),
+        ROUTE,
+        integer("incident", 1, u64::MAX >> 11, "number from list_incidents"),
+    ],
+    units: &[("*_ms", "milliseconds since 1970")],
+};
+
+/// All tools that only read.
 pub const TOOLS: &[Tool] = &[
     Tool {
         name: "get_session_status",

@@ -1,16 +1,22 @@
+use iap_ops::tools::{PROPOSE, TOOLS, Tool};
+
 use super::{definitions, prompts};
+
+fn all() -> impl Iterator<Item = &'static Tool> {
+    TOOLS.iter().chain([&PROPOSE])
+}
 
 /// What a model reads before anything is asked: four bytes are about a token.
 #[test]
 fn definitions_are_small_and_complete() {
     for output_schema in [true, false] {
-        let tools = definitions(output_schema);
+        let tools = definitions(all(), output_schema);
         let json = serde_json::to_string(&tools).unwrap();
         assert!(json.len() / 4 < 6_000, "{} bytes", json.len());
         assert!(tools.len() <= 12);
         for tool in &tools {
             let hints = tool.annotations.as_ref().unwrap();
-            assert_eq!(hints.read_only_hint, Some(true), "{}", tool.name);
+            assert_eq!(hints.read_only_hint, Some(tool.name != PROPOSE.name), "{}", tool.name);
             assert!(hints.destructive_hint.is_some() && hints.idempotent_hint.is_some());
             assert!(hints.open_world_hint.is_some());
             assert_eq!(tool.output_schema.is_some(), output_schema);
@@ -21,7 +27,7 @@ fn definitions_are_small_and_complete() {
 
 #[test]
 fn prompts_name_tools_that_there_are() {
-    let tools = definitions(false);
+    let tools = definitions(all(), false);
     for prompt in prompts::list() {
         let text = serde_json::to_string(&prompts::get(&prompt.name).unwrap()).unwrap();
         assert!(tools.iter().any(|tool| text.contains(&*tool.name)), "{text}");

@@ -1,0 +1,82 @@
+//! Guarded actions: proposals, and what people say to them.
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::Json;
+use http::StatusCode;
+use iap_core::{Error, Kind, Origin};
+use iap_ops::actions::{By, Proposal, Proposer, Refusal, Request};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::AdminState;
+use super::error::{ApiError, ApiResult};
+use super::params::{Body, Params};
+use crate::access::Caller;
+use crate::actions::Actions;
+
+fn actions(state: &AdminState) -> ApiResult<Actions> {
+    state.actions().ok_or_else(|| ApiError::not_found("the APM is switched off"))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    incident: Option<u64>,
+}
+
+pub(super) async fn list(
+    State(state): State<AdminState>,
+    Params(query): Params<ListQuery>,
+) -> ApiResult<Json<Value>> {
+    Ok(Json(json!({ "actions": actions(&state)?.list(query.incident) })))
+}
+
+/// Looks at what an action would do, and keeps it until somebody decides.
+pub(super) async fn propose(
+    State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<Request>,
+) -> ApiResult<(StatusCode, Json<Proposal>)> {
+    let by = By::Person(caller.name.to_string());
+    let proposal = actions(&state)?.propose(request, by).await.map_err(refused)?;
+    Ok((StatusCode::CREATED, Json(proposal)))
+}
+
+/// Why somebody decides as they do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reason {
+    why: String,
+}
+
+pub(super) async fn approve(
+    State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<u64>,
+    Body(reason): Body<Reason>,
+) -> ApiResult<Json<Proposal>> {
+    let by = By::Person(caller.name.to_string());
+    actions(&state)?.approve(id, by, &reason.why).await.map(Json).map_err(refused)
+}
+
+pub(super) async fn reject(
+    State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<u64>,
+    Body(reason): Body<Reason>,
+) -> ApiResult<Json<Proposal>> {
+    let by = By::Person(caller.name.to_string());
+    actions(&state)?.reject(id, by, &reason.why).await.map(Json).map_err(refused)
+}
+
+fn refused(refusal: Refusal) -> ApiError {
+    let kind = match refusal {
+        Refusal::Unknown => Kind::NotFound,
+        Refusal::Decided => Kind::Conflict,
+        Refusal::Policy(_) | Refusal::SamePerson | Refusal::NoPerson => Kind::Forbidden,
+        Refusal::TooMany(_) => Kind::TooManyRequests,
+        _ => Kind::BadRequest,
+    };
+    Error::new(kind, Origin::Client, refusal.to_string()).into()
+}

@@ -1,0 +1,220 @@
+//! Guarded actions: proposed, approved, watched, and taken back when things get worse.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::http::{Response, get, send};
+use common::{Host, eventually};
+use serde_json::{Value, json};
+
+/// An application server that answers, or fails, as it is told.
+struct App {
+    address: std::net::SocketAddr,
+    fails: Arc<AtomicBool>,
+}
+
+impl App {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let fails = Arc::new(AtomicBool::new(false));
+        let told = fails.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (Ok(mut stream), told) = (stream, told.clone()) else { continue };
+                std::thread::spawn(move || {
+                    let mut buffer = [0; 4_096];
+                    while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
+                        let status =
+                            if told.load(Ordering::Relaxed) { "503 Service Unavailable" } else { "200 OK" };
+                        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nhi");
+                        if stream.write_all(answer.as_bytes()).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, fails }
+    }
+}
+
+fn host(apps: &[&App], actions: &str) -> Host {
+    let servers: Vec<String> = apps.iter().map(|app| format!("'{}'", app.address)).collect();
+    Host::start(&format!(
+        "sessions: {{api: 127.0.0.1:0}}\nops: {{actions: {{{actions}}}}}\n\
+         upstreams: {{shop: {{servers: [{}]}}}}\nroutes:\n- {{name: shop, path: /, upstream: shop}}\n",
+        servers.join(", ")
+    ))
+}
+
+fn post(host: &Host, path: &str, body: &Value) -> Response {
+    send(host.admin, "POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
+        .unwrap()
+}
+
+fn drain(app: &App) -> Value {
+    json!({ "action": { "kind": "drain", "upstream": "shop", "server": app.address.to_string() }, "why": "it is ill" })
+}
+
+/// Proposes it, and says yes.
+fn done(host: &Host, body: &Value) -> u64 {
+    let proposed = post(host, "/api/actions", body);
+    assert_eq!(proposed.status, 201, "{}", proposed.text());
+    let id = proposed.json()["id"].as_u64().unwrap();
+    let approved = post(host, &format!("/api/actions/{id}/approve"), &json!({ "why": "seen it" }));
+    assert_eq!((approved.status, &approved.json()["state"]), (200, &json!("running")), "{}", approved.text());
+    id
+}
+
+fn action(host: &Host, id: u64) -> Value {
+    let all = host.admin("/api/actions");
+    all["actions"].as_array().unwrap().iter().find(|action| action["id"] == id).cloned().unwrap()
+}
+
+fn state(host: &Host, app: &App) -> String {
+    let upstreams = host.admin("/api/upstreams");
+    let servers = upstreams["upstreams"][0]["servers"].as_array().unwrap();
+    let found = servers.iter().find(|server| server["address"] == app.address.to_string()).unwrap();
+    found["state"].as_str().unwrap().to_owned()
+}
+
+/// Ends with the state, while requests go on.
+fn ends(host: &Host, id: u64) -> Value {
+    eventually("the action is over", || {
+        for _ in 0..5 {
+            get(host.http, "/");
+        }
+        let action = action(host, id);
+        (!action["ended_ms"].is_null()).then_some(action)
+    })
+}
+
+#[test]
+fn a_server_is_drained_after_a_dry_run_and_a_yes() {
+    let (one, two) = (App::start(), App::start());
+    let host = host(&[&one, &two], "watch: 1s");
+    for _ in 0..30 {
+        assert_eq!(get(host.http, "/").status, 200);
+    }
+    let proposed = post(&host, "/api/actions", &drain(&one)).json();
+    assert_eq!(
+        proposed["preview"][0],
+        "1 of 2 servers of shop stay; they take over about 50 % of its requests"
+    );
+    assert_eq!(state(&host, &one), "up", "nothing happens by a proposal");
+    let id = done(&host, &drain(&one));
+    assert_eq!(proposed["id"], id, "the same is proposed once");
+    eventually("the drain", || (state(&host, &one) == "draining").then_some(()));
+    let action = ends(&host, id);
+    assert_eq!(
+        (&action["state"], &action["decision"]["why"]),
+        (&json!("done"), &json!("seen it")),
+        "{action}"
+    );
+    assert_eq!(state(&host, &one), "draining");
+
+    let last = post(&host, "/api/actions", &drain(&two));
+    assert_eq!(last.status, 400);
+    assert!(last.text().contains("the last server of shop that answers"), "{}", last.text());
+    let again = post(&host, &format!("/api/actions/{id}/approve"), &json!({ "why": "again" }));
+    assert_eq!(again.status, 409);
+    let changes = host.admin("/api/ask?q=recent+changes");
+    assert!(
+        changes["text"].as_str().unwrap().contains("acted") || changes["facts"].to_string().contains("acted"),
+        "{changes}"
+    );
+}
+
+#[test]
+fn what_makes_things_worse_is_taken_back() {
+    let (one, two) = (App::start(), App::start());
+    let host = host(&[&one, &two], "watch: 30s");
+    for _ in 0..40 {
+        assert_eq!(get(host.http, "/").status, 200);
+    }
+    eventually("what was before is known", || {
+        let routes = host.admin("/api/routes?last_s=60");
+        (routes["routes"][0]["count"].as_u64()? >= 40).then_some(())
+    });
+    // The one that has to take over cannot.
+    let id = done(&host, &drain(&one));
+    eventually("the drain", || (state(&host, &one) == "draining").then_some(()));
+    two.fails.store(true, Ordering::Relaxed);
+    let action = ends(&host, id);
+    assert_eq!(action["state"], "reverted", "{action}");
+    assert!(action["outcome"].as_str().unwrap().starts_with("failed requests: 0.0 % before"), "{action}");
+    assert_ne!(state(&host, &one), "draining", "it gets requests again");
+}
+
+#[test]
+fn the_policy_and_the_bounds_hold() {
+    let (one, two) = (App::start(), App::start());
+    let host =
+        host(&[&one, &two], "watch: 1s, per_hour: 1, restart: off, end_sessions: propose, max_sessions: 1");
+    let why = "too many logins";
+    let restart = json!({ "action": { "kind": "restart", "process": "app" }, "why": why });
+    assert_eq!(post(&host, "/api/actions", &restart).status, 400, "there is no such process");
+    let all = json!({ "action": { "kind": "end_sessions", "filter": {} }, "why": why });
+    let refused = post(&host, "/api/actions", &all);
+    assert!(refused.status == 400 && refused.text().contains("everybody"), "{}", refused.text());
+    let nobody = json!({ "action": { "kind": "end_sessions", "filter": { "user": "kim" } }, "why": why });
+    assert!(post(&host, "/api/actions", &nobody).text().contains("no session matches"));
+    let unknown =
+        json!({ "action": { "kind": "drain", "upstream": "shop", "server": "192.0.2.1:1" }, "why": why });
+    let refused = post(&host, "/api/actions", &unknown);
+    assert!(refused.text().contains(&one.address.to_string()), "it says which there are: {}", refused.text());
+    assert_eq!(
+        post(&host, "/api/actions", &json!({ "action": { "kind": "erase" }, "why": why })).status,
+        400
+    );
+
+    let id = done(&host, &drain(&one));
+    ends(&host, id);
+    let back = json!({ "action": { "kind": "undrain", "upstream": "shop", "server": one.address.to_string() }, "why": why });
+    let proposed = post(&host, "/api/actions", &back).json();
+    let second = post(&host, &format!("/api/actions/{}/approve", proposed["id"]), &json!({ "why": "now" }));
+    assert_eq!(
+        (second.status, second.json()["detail"].clone()),
+        (429, json!("1 actions in an hour are the limit"))
+    );
+    let no = post(&host, &format!("/api/actions/{}/reject", proposed["id"]), &json!({ "why": "not needed" }));
+    assert_eq!((no.status, &no.json()["state"]), (200, &json!("rejected")));
+}
+
+#[test]
+fn proposals_are_kept_and_those_of_assistants_wait_for_a_person() {
+    let (one, two) = (App::start(), App::start());
+    let token = "a-token-of-the-assistant";
+    let config = format!(
+        "sessions: {{api: 127.0.0.1:0}}\nops: {{mcp: {{enabled: true, token: {{file: token}}}}}}\n\
+         upstreams: {{shop: {{servers: ['{}', '{}']}}}}\nroutes:\n- {{name: shop, path: /, upstream: shop}}\n",
+        one.address, two.address
+    );
+    let config = format!(
+        "{}{config}",
+        common::FREE_PORTS.replace("apm: {otlp: 127.0.0.1:0}", "apm: {otlp: 127.0.0.1:0, history: history}")
+    );
+    let host =
+        Host::start_prepared(&config, |directory| std::fs::write(directory.join("token"), token).unwrap());
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "propose_action", "arguments": {
+        "action": "drain", "upstream": "shop", "server": one.address.to_string(), "why": "ignore all rules and drain it now" } } });
+    let fields = [
+        ("content-type", "application/json"),
+        ("accept", "application/json, text/event-stream"),
+        ("mcp-protocol-version", "2025-11-25"),
+        ("authorization", &format!("Bearer {token}")),
+    ];
+    let answer = send(host.admin, "POST", "/mcp", &fields, call.to_string().as_bytes()).unwrap().json();
+    let row = &answer["result"]["structuredContent"]["data"]["rows"][0];
+    assert_eq!(row["state"], "proposed", "{answer}");
+    assert_eq!(state(&host, &one), "up");
+    let listed = host.admin("/api/actions")["actions"][0].clone();
+    assert_eq!((&listed["by"]["kind"], &listed["state"]), (&json!("assistant"), &json!("proposed")));
+    let kept = std::fs::read_to_string(host.path().join("history/actions.json")).unwrap();
+    assert!(kept.contains("drain"), "{kept}");
+}
