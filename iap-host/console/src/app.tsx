@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { AccessView } from "./access";
 import { SignIn } from "./access/sign-in";
 import { type Access, readAccess, type Right, signOut, useAccess } from "./access/store";
+import { Actions } from "./actions";
 import { Alerts } from "./alerts";
 import type { ApiError } from "./api/client";
 import { useStatus } from "./api/hooks";
@@ -26,7 +27,7 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Failure, Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask" | "access";
+type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask" | "access" | "actions";
 
 /** The sections, and what one needs to see each. */
 const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[] = [
@@ -34,6 +35,7 @@ const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[]
   { section: "live", to: "/live", icon: "bolt", right: "detail" },
   { section: "incidents", to: "/incidents", icon: "alert", right: "view" },
   { section: "alerts", to: "/alerts", icon: "bell", right: "view" },
+  { section: "actions", to: "/actions", icon: "act", right: "view" },
   { section: "transactions", to: "/transactions", icon: "list", right: "detail" },
   { section: "routes", to: "/routes", icon: "fork", right: "view" },
   { section: "metrics", to: "/metrics-explorer", icon: "chart", right: "view" },
@@ -76,6 +78,7 @@ function view(path: string): View {
     if (head === "sessions" && key)
       return { section: head, title: (t) => t.session, show: () => <SessionView key={key} id={key} /> };
     if (head === "sessions") return { section: head, title: (t) => t.sessions, show: () => <Sessions /> };
+    if (head === "actions" && !id) return { section: head, title: (t) => t.actions, show: () => <Actions /> };
     if (head === "access" && !id) return { section: head, title: (t) => t.access, show: () => <AccessView /> };
     if (head === "ask" && !id) return { section: head, title: (t) => t.ask, show: () => <Ask /> };
   }

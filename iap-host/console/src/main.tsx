@@ -15,6 +15,7 @@ import "./styles/incidents.css";
 import "./styles/alerts.css";
 import "./styles/live.css";
 import "./styles/access.css";
+import "./styles/actions.css";
 import "./styles/narrow.css";
 
 document.documentElement.lang = language();

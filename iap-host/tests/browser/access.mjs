@@ -14,7 +14,7 @@ export async function signing({ page, go, shot, forgive }) {
   await page.getByText("The name or the password is wrong.").waitFor();
   await shot("sign-in-wrong-1280");
   forgive(/status of 401/);
-  await enter(page, "ada", PASSWORD);
+  await enter(page, "ada");
   // Where she wanted to go.
   await page.getByRole("heading", { level: 1, name: "Transactions" }).waitFor();
   await page.locator(".side-who").getByText("ada · admin").waitFor();
@@ -39,11 +39,11 @@ export async function signing({ page, go, shot, forgive }) {
 
   await page.locator(".side-who").getByRole("button", { name: "Sign out" }).click();
   await page.getByRole("heading", { level: 1, name: "Sign in" }).waitFor();
-  await enter(page, "vera", PASSWORD);
+  await enter(page, "vera");
   await page.locator(".side-who").getByText("vera · viewer").waitFor();
   await page.getByText("Who has done what").waitFor({ state: "detached" });
   const links = await page.locator(".nav-link").allInnerTexts();
-  assert.deepEqual(links.map((text) => text.trim()), ["Overview", "Incidents", "Alerts", "Routes", "Metrics", "Runtime", "Access"]);
+  assert.deepEqual(links.map((text) => text.trim()), ["Overview", "Incidents", "Alerts", "Actions", "Routes", "Metrics", "Runtime", "Access"]);
   await go("/sessions");
   await page.getByText("Your role does not see this page.").waitFor();
   await go("/");
@@ -63,7 +63,8 @@ export async function signing({ page, go, shot, forgive }) {
 
 const panel = (page, name) => page.locator("section.panel").filter({ has: page.getByRole("heading", { name }) });
 
-async function enter(page, name, password) {
+/** Signs in. */
+export async function enter(page, name, password = PASSWORD) {
   await page.getByLabel("Name").fill(name);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in" }).click();

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 import { signing } from "./access.mjs";
+import { acting } from "./actions.mjs";
 import { alerts } from "./alerts.mjs";
 import { large } from "./large.mjs";
 import { live, runtime } from "./live.mjs";
@@ -19,7 +20,7 @@ mkdirSync(screenshots, { recursive: true });
 
 const SUITES = {
   demo: [overview, transactions, large, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
-  accounts: [signing],
+  accounts: [signing, acting],
 };
 
 const ARGUMENTS = [

@@ -12,6 +12,7 @@ pub const TOKEN: &str = "a-token-of-a-program-0001";
 const ROUTES: &str = "\
 sessions: {api: 127.0.0.1:0}
 alerts: {rules: [{name: failures, measure: error_percent, above: 5, over: 1m}]}
+upstreams: {pool: {servers: ['127.0.0.1:9', '127.0.0.1:10']}}
 routes:
 - {name: shop, path: /, respond: {status: 200, body: hello}}
 ";

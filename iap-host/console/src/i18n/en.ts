@@ -1,4 +1,5 @@
 import { accessEn } from "./access-en";
+import { actionsEn } from "./actions-en";
 import { alertsEn } from "./alerts-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
@@ -216,6 +217,7 @@ export const en = {
   sessionMissing: "There is no such session: it has ended.",
 
   ...accessEn,
+  ...actionsEn,
   ...sessionsEn,
   ...alertsEn,
   ...incidentsEn,

@@ -1,5 +1,6 @@
 import type { Dictionary } from "./en";
 import { accessKo } from "./access-ko";
+import { actionsKo } from "./actions-ko";
 import { alertsKo } from "./alerts-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
@@ -212,6 +213,7 @@ export const ko: Dictionary = {
   sessionMissing: "없는 세션입니다. 이미 종료되었습니다.",
 
   ...accessKo,
+  ...actionsKo,
   ...sessionsKo,
   ...alertsKo,
   ...incidentsKo,

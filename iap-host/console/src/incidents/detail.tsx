@@ -2,6 +2,7 @@ import { useRef, useState } from "preact/hooks";
 
 import { useMay } from "../access/store";
 import { YourName } from "../access/your-name";
+import { ActionsOf } from "../actions";
 import { type ApiError, asApiError, post, queryString } from "../api/client";
 import { useGet } from "../api/hooks";
 import type { Evidence, Incident } from "../api/types";
@@ -102,6 +103,7 @@ function Told({ incident, again }: { incident: Incident; again: () => void }) {
           </>
         )}
       </dl>
+      <ActionsOf incident={incident.id} />
       {operates && incident.state !== "resolved" && <Acknowledge id={incident.id} done={again} />}
     </Panel>
   );

@@ -1,0 +1,124 @@
+import { useState } from "preact/hooks";
+
+import { type ApiError, asApiError, post } from "../api/client";
+import { useGet } from "../api/hooks";
+import { useText } from "../i18n";
+import { Failure, Panel } from "../ui/parts";
+import type { Action } from "./types";
+
+const KINDS = ["drain", "undrain", "restart", "end_sessions"] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Asks for a dry run of an action. */
+export function Propose({ done }: { done: () => void }) {
+  const t = useText();
+  const [kind, setKind] = useState<Kind>("drain");
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const submit = async (event: Event) => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const given = new FormData(form);
+    const text = (name: string) => String(given.get(name) ?? "").trim();
+    setFailure(null);
+    try {
+      await post("/api/actions", { action: action(kind, text), why: text("why") });
+      form.reset();
+      setKind("drain");
+      done();
+    } catch (error) {
+      setFailure(asApiError(error));
+    }
+  };
+  return (
+    <Panel title={t.proposeTitle}>
+      <form class="filters propose" onSubmit={(event) => void submit(event)}>
+        <label class="field">
+          <span>{t.actionKind}</span>
+          <select value={kind} onChange={(event) => setKind(event.currentTarget.value as Kind)}>
+            {KINDS.map((one) => (
+              <option key={one} value={one}>
+                {t.actionKinds[one]}
+              </option>
+            ))}
+          </select>
+        </label>
+        {(kind === "drain" || kind === "undrain") && <Server />}
+        {kind === "restart" && <Process />}
+        {kind === "end_sessions" && (
+          <>
+            <Text name="user" label={t.user} />
+            <Text name="address" label={t.address} />
+          </>
+        )}
+        <label class="field">
+          <span>{t.whyAsked}</span>
+          <input name="why" required maxLength={500} />
+        </label>
+        <button type="submit">{t.propose}</button>
+      </form>
+      {failure && <Failure error={failure} />}
+    </Panel>
+  );
+}
+
+function action(kind: Kind, text: (name: string) => string): Action {
+  if (kind === "restart") return { kind, process: text("process") };
+  if (kind === "end_sessions") {
+    const filter: Record<string, string> = {};
+    for (const name of ["user", "address"]) if (text(name)) filter[name] = text(name);
+    return { kind, filter };
+  }
+  const [upstream = "", server = ""] = text("server").split("\n");
+  return { kind, upstream, server };
+}
+
+function Text({ name, label }: { name: string; label: string }) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <input name={name} maxLength={200} />
+    </label>
+  );
+}
+
+interface Upstreams {
+  upstreams: { name: string; servers: { address: string; state: string }[] }[];
+}
+
+function Server() {
+  const t = useText();
+  const { data } = useGet<Upstreams>("/api/upstreams");
+  return (
+    <label class="field">
+      <span>{t.serverName}</span>
+      <select name="server" required>
+        {data?.upstreams.map((upstream) => (
+          <optgroup key={upstream.name} label={upstream.name}>
+            {upstream.servers.map((server) => (
+              <option key={server.address} value={`${upstream.name}\n${server.address}`}>
+                {server.address} · {server.state}
+              </option>
+            ))}
+          </optgroup>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Process() {
+  const t = useText();
+  const { data } = useGet<{ processes: { name: string }[] }>("/api/processes");
+  return (
+    <label class="field">
+      <span>{t.processName}</span>
+      <select name="process" required>
+        {data?.processes.map(({ name }) => (
+          <option key={name} value={name}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

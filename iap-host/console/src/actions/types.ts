@@ -1,0 +1,24 @@
+export type Action =
+  | { kind: "drain" | "undrain"; upstream: string; server: string }
+  | { kind: "restart"; process: string }
+  | { kind: "end_sessions"; filter: Record<string, string> };
+
+export interface By {
+  kind: "person" | "assistant" | "detection" | "policy";
+  name?: string;
+}
+
+/** As `/api/actions` has it. */
+export interface Proposal {
+  id: number;
+  action: Action;
+  why: string;
+  incident: number | null;
+  by: By;
+  at_ms: number;
+  preview: string[];
+  state: "proposed" | "rejected" | "expired" | "running" | "watching" | "done" | "reverted" | "failed";
+  decision: { by: By; why: string; at_ms: number } | null;
+  outcome: string | null;
+  ended_ms: number | null;
+}
