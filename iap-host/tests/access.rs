@@ -248,7 +248,7 @@ fn who_has_done_what_is_kept_without_secrets() {
     assert!(seen("vera", "POST /api/changes", 403).is_some(), "what was refused as well: {answer}");
     assert!(seen("ada", "POST /api/access/sign-in", 200).is_some(), "{answer}");
     assert!(seen("unknown", "POST /api/access/sign-in", 401).is_some(), "{answer}");
-    for file in std::fs::read_dir(host.path().join("iap-access")).unwrap() {
+    for file in std::fs::read_dir(host.path().join("data/access")).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         let cookie = ada.browser.cookies.values().next().unwrap();
         assert!(!text.contains(PASSWORD) && !text.contains(cookie) && !text.contains(TOKEN), "{text}");

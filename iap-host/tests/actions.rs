@@ -218,3 +218,41 @@ fn proposals_are_kept_and_those_of_assistants_wait_for_a_person() {
     let kept = std::fs::read_to_string(host.path().join("history/actions.json")).unwrap();
     assert!(kept.contains("drain"), "{kept}");
 }
+
+#[test]
+fn detection_proposes_what_would_help_and_the_policy_may_do_it() {
+    let (one, two) = (App::start(), App::start());
+    let servers = format!("'{}', '{}'", one.address, two.address);
+    let host = Host::start_with(&format!(
+        "server: {{listen: 127.0.0.1:0, drain: 1s}}\nadmin: {{listen: 127.0.0.1:0}}\nlog: {{format: json}}\n\
+         apm: {{otlp: 127.0.0.1:0, detection: {{interval: 1s}}}}\nsessions: {{enabled: false}}\n\
+         ops: {{actions: {{drain: automatic, watch: 1s, confidence: 0.5}}}}\n\
+         upstreams: {{shop: {{servers: [{servers}]}}}}\nroutes:\n- {{name: shop, path: /, upstream: shop}}\n"
+    ));
+    let requests = || (0..6).for_each(|_| drop(get(host.http, "/")));
+    eventually("what is usual is known", || {
+        requests();
+        (host.admin("/api/incidents")["watched"]["rounds"].as_u64()? >= 16).then_some(())
+    });
+    assert_eq!(host.admin("/api/actions"), json!({ "actions": [] }), "nothing is wrong");
+    one.fails.store(true, Ordering::Relaxed);
+    let action = eventually("the action", || {
+        requests();
+        let action = host.admin("/api/actions")["actions"][0].clone();
+        (action["state"] == "done").then_some(action)
+    });
+    assert_eq!(
+        action["action"],
+        json!({ "kind": "drain", "upstream": "shop", "server": one.address.to_string() })
+    );
+    assert_eq!(
+        (&action["by"]["kind"], &action["decision"]["by"]["kind"]),
+        (&json!("detection"), &json!("policy"))
+    );
+    let incident = host.admin(&format!("/api/incidents/{}", action["incident"]));
+    assert_eq!(incident["cause"]["node"], one.address.to_string(), "{incident:#}");
+    assert_eq!((state(&host, &one), state(&host, &two)), ("draining".to_owned(), "up".to_owned()));
+    assert_eq!(get(host.http, "/").status, 200);
+    let of_it = host.admin(&format!("/api/actions?incident={}", action["incident"]));
+    assert_eq!(of_it["actions"].as_array().unwrap().len(), 1);
+}

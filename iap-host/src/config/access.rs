@@ -62,7 +62,7 @@ impl Default for AccessConfig {
             users: None,
             tokens: BTreeMap::new(),
             anonymous: None,
-            directory: "iap-access".into(),
+            directory: "data/access".into(),
             idle: Span::seconds(8 * 3_600),
             absolute: Span::seconds(24 * 3_600),
             keep_audit: Span::seconds(400 * 86_400),

@@ -7,7 +7,7 @@ use iap_apm::{Order, RouteStats, TransactionQuery, TransactionSummary, Window};
 use super::found::{Candidate, CauseKind, Evidence, Impact, RootCause, kind_of};
 use super::traces::{Group, NETWORK, Suspect, failing, printable, property, slower};
 use crate::detect::{Alert, Entity};
-use crate::estate::ChangeKind;
+use crate::estate::{ChangeKind, ServerState};
 use crate::telemetry::{Telemetry, TelemetryError};
 
 /// Transactions of either kind that are read.
@@ -74,6 +74,17 @@ pub async fn explain(
     cause.show(Evidence::Series(alert.key.to_string()));
     asked.changes(&mut cause);
     Ok(cause)
+}
+
+/// The one server of several that nearly all failures of an upstream come from.
+fn alone<'a>(suspects: &[Suspect], own: &[&'a ServerState]) -> Option<&'a ServerState> {
+    let of_server = |server: &ServerState| -> f64 {
+        let its = suspects.iter().filter(|suspect| suspect.blame.name == server.address);
+        its.map(|suspect| suspect.confidence).sum()
+    };
+    let all: f64 = own.iter().map(|server| of_server(server)).sum();
+    let one = own.iter().find(|server| of_server(server) >= 0.8 * all)?;
+    (own.len() > 1 && all > 0.0).then_some(*one)
 }
 
 struct Asked<'a> {
@@ -186,7 +197,8 @@ impl Asked<'_> {
             TransactionQuery { errors_only: true, limit: EXAMINED, ..TransactionQuery::new(self.window) };
         let rows = self.telemetry.transactions(&query).await?.items;
         let group = self.read(&rows).await?;
-        if let Some(first) = failing(&group, &Group::default()).first() {
+        let suspects = failing(&group, &Group::default());
+        if let Some(first) = suspects.first() {
             cause.error.clone_from(&first.error);
         }
         let servers = self.telemetry.estate().map(|estate| estate.servers()).unwrap_or_default();
@@ -200,6 +212,10 @@ impl Asked<'_> {
             cause.node = Some(one.address.clone());
             cause.error = cause.error.or_else(|| one.last_error.as_deref().map(printable));
             cause.confidence = 0.9;
+        } else if let Some(one) = alone(&suspects, &own) {
+            cause.show(Evidence::Server(format!("{} {}", one.upstream, one.address)));
+            cause.node = Some(one.address.clone());
+            cause.confidence = 0.85;
         }
         for (id, _) in group.shown.iter().take(3) {
             cause.show(Evidence::Trace(id.clone()));
