@@ -4,7 +4,9 @@
 //! cargo run --release -p iap-ops --example forecast_quality -- DIRECTORY
 //! ```
 //!
-//! The directory holds `Hourly-train.csv` and `Hourly-test.csv`. Nothing was fitted to the test part.
+//! The directory holds `Hourly-train.csv` and `Hourly-test.csv`. Points and intervals: nothing was fitted to the test part.
+//! Probabilities are calibrated by every second series, and reported on the others; `fit` after the directory prints the
+//! calibration anew.
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "a program that prints a table")]
 
 use std::path::Path;
@@ -14,9 +16,14 @@ use iap_ops::forecast::forecast;
 
 /// The season that M4 scales errors by.
 const SEASON: usize = 24;
+/// Earlier moments of each series, one horizon apart.
+const EARLIER: usize = 6;
+/// Limits of a series, as parts of its past that are below them.
+const LIMITS: [f64; 8] = [0.7, 0.8, 0.85, 0.9, 0.94, 0.97, 0.99, 1.0];
 
 fn main() -> ExitCode {
-    let Some(directory) = std::env::args().nth(1) else {
+    let mut arguments = std::env::args().skip(1);
+    let Some(directory) = arguments.next() else {
         eprintln!("give the directory with Hourly-train.csv and Hourly-test.csv");
         return ExitCode::FAILURE;
     };
@@ -25,8 +32,9 @@ fn main() -> ExitCode {
         eprintln!("{directory}: Hourly-train.csv or Hourly-test.csv cannot be read");
         return ExitCode::FAILURE;
     };
+    let fits = arguments.next().as_deref() == Some("fit");
     let (mut scores, mut exceeding) = (Scores::default(), Vec::new());
-    for (past, later) in train.iter().zip(&test) {
+    for (index, (past, later)) in train.iter().zip(&test).enumerate() {
         let Some(made) = forecast(past, 0, later.len()) else { continue };
         let values: Vec<f64> = made.points.iter().map(|point| point.value).collect();
         let naive: Vec<f64> = (0..later.len()).map(|at| past[past.len() - SEASON + at % SEASON]).collect();
@@ -37,18 +45,20 @@ fn main() -> ExitCode {
             scores.inside_95 += usize::from((point.range_95.0..=point.range_95.1).contains(actual));
             scores.points += 1;
         }
-        // A limit that the past reached now and then.
-        let mut sorted = past.clone();
-        sorted.sort_by(f64::total_cmp);
-        for part in [0.9, 0.97, 1.0] {
-            let limit = sorted[((sorted.len() - 1) as f64 * part) as usize];
-            let naive = f64::from(naive.iter().any(|value| *value > limit));
-            exceeding.push((
-                made.exceeds(limit) / 100.0,
-                naive,
-                f64::from(later.iter().any(|value| *value > limit)),
-            ));
+        // The calibration was made with the odd ones.
+        if index.is_multiple_of(2) == fits {
+            continue;
         }
+        exceeding.extend(cases(past, later, fits));
+        // The same at earlier moments of the same series.
+        for cut in (1..=EARLIER).map(|steps| past.len().saturating_sub(steps * later.len())) {
+            let (before, after) = past.split_at(cut);
+            exceeding.extend(cases(before, &after[..later.len().min(after.len())], fits));
+        }
+    }
+    if fits {
+        fit(exceeding);
+        return ExitCode::SUCCESS;
     }
     scores.print();
     reliability(&exceeding);
@@ -106,28 +116,73 @@ impl Scores {
     }
 }
 
+/// A limit of a series: what was said, what the day before says, and what came.
+struct Case {
+    said: f64,
+    naive: f64,
+    came: f64,
+}
+
+/// Limits that the past reached now and then.
+fn cases(past: &[f64], later: &[f64], raw: bool) -> Vec<Case> {
+    let Some(made) = forecast(past, 0, later.len()) else { return Vec::new() };
+    let mut sorted = past.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let naive = |limit: f64| (0..later.len()).any(|at| past[past.len() - SEASON + at % SEASON] > limit);
+    let case = |part: f64| {
+        let limit = sorted[((sorted.len() - 1) as f64 * part) as usize];
+        Case {
+            said: if raw { made.paths_above(limit) } else { made.exceeds(limit) } / 100.0,
+            naive: f64::from(naive(limit)),
+            came: f64::from(later.iter().any(|value| *value > limit)),
+        }
+    };
+    LIMITS.into_iter().map(case).collect()
+}
+
 /// Brier scores, and by tenths what was said and what came.
-fn reliability(cases: &[(f64, f64, f64)]) {
-    let mean =
-        |of: &dyn Fn(&(f64, f64, f64)) -> f64| cases.iter().map(of).sum::<f64>() / cases.len().max(1) as f64;
-    let ours = mean(&|(said, _, came)| (said - came).powi(2));
-    let naive = mean(&|(_, naive, came)| (naive - came).powi(2));
+fn reliability(cases: &[Case]) {
+    let mean = |of: &dyn Fn(&Case) -> f64| cases.iter().map(of).sum::<f64>() / cases.len().max(1) as f64;
+    let ours = mean(&|case| (case.said - case.came).powi(2));
+    let naive = mean(&|case| (case.naive - case.came).powi(2));
     println!(
         "P(exceed): {} cases, Brier {ours:.3}, seasonal naive {naive:.3}, skill {:.2}",
         cases.len(),
         1.0 - ours / naive
     );
     for tenth in 0..10 {
-        let of: Vec<_> = cases.iter().filter(|(said, ..)| ((said * 10.0) as usize).min(9) == tenth).collect();
-        let share = |value: &dyn Fn(&&(f64, f64, f64)) -> f64| {
+        let of: Vec<_> = cases.iter().filter(|case| ((case.said * 10.0) as usize).min(9) == tenth).collect();
+        let share = |value: &dyn Fn(&&Case) -> f64| {
             of.iter().map(value).sum::<f64>() * 100.0 / of.len().max(1) as f64
         };
         println!(
             "{:>4} cases: said {:5.1} %, came {:5.1} %",
             of.len(),
-            share(&|case| case.0),
-            share(&|case| case.2)
+            share(&|case| case.said),
+            share(&|case| case.came)
         );
+    }
+}
+
+/// Isotonic regression by pooling neighbours that are out of order or said the same, in steps of a twentieth; prints said and came.
+fn fit(mut cases: Vec<Case>) {
+    cases.sort_by(|a, b| a.said.total_cmp(&b.said));
+    // Sums of what was said and of what came, and how many.
+    let mut pools: Vec<(f64, f64, f64)> = Vec::new();
+    for chunk in cases.chunks(cases.len().div_ceil(20).max(1)) {
+        let sum = |of: fn(&Case) -> f64| chunk.iter().map(of).sum::<f64>();
+        pools.push((sum(|case| case.said), sum(|case| case.came), chunk.len() as f64));
+        while let [.., (before, came, count), (said, next, more)] = pools[..]
+            && (came / count >= next / more || before / count >= said / more)
+        {
+            let (said, came, count) = pools.pop().unwrap_or_default();
+            if let Some(last) = pools.last_mut() {
+                *last = (last.0 + said, last.1 + came, last.2 + count);
+            }
+        }
+    }
+    for (said, came, count) in pools {
+        println!("    ({:.1}, {:.1}), // {count} cases", said * 100.0 / count, came * 100.0 / count);
     }
 }
 

@@ -54,8 +54,9 @@ fn intervals_cover_what_they_say_and_widen() {
 #[test]
 fn the_probability_falls_with_the_limit_and_is_the_same_again() {
     let made = forecast(&load(672, 0.0, 20.0), 24, 168).expect("four weeks");
+    let paths = [100.0, 215.0, 400.0].map(|limit| made.paths_above(limit));
+    assert!((paths[0] - 100.0).abs() < 1e-9 && paths[1] > 0.0 && paths[2] < 1e-9, "{paths:?}");
     let [low, middle, high] = [100.0, 215.0, 400.0].map(|limit| made.exceeds(limit));
-    assert!((low - 100.0).abs() < 1e-9 && high < 1e-9, "{low} {high}");
-    assert!(middle > 0.0 && middle <= 100.0, "{middle}");
+    assert!(low < 100.0 && low >= middle && middle > high && high < 1e-9, "{low} {middle} {high}");
     assert!((made.exceeds(215.0) - middle).abs() < 1e-9);
 }
