@@ -1,15 +1,20 @@
 //! The load to come: seasonal-naive with a trend, and intervals from how wrong it was on the history that is
 //! there.
 //!
-//! The value of an hour is that of the same hour one season before, plus the trend. Which season, and whether with
+//! The value of an hour is that of the same hour one season before, plus the trend. Where that season is a week, an hour of a day off
+//! is that of the latest day off, and a day off is no pattern for a working day. Which season, and whether with
 //! a trend, is what had the smaller error in the back-test. Intervals are quantiles of the back-test's errors at the
 //! same distance, wide enough that those of its earlier half hold its later half; beyond the greatest distance that
 //! the history could test they widen with the square root of it.
 
 use serde::Serialize;
 
+const DAY: usize = 24;
+const WEEK: usize = 7 * DAY;
 /// Steps of a season: a week of hours, a day of hours.
-const SEASONS: [usize; 2] = [168, 24];
+const SEASONS: [usize; 2] = [WEEK, DAY];
+/// Days, or weeks, in which a pattern is looked for.
+const LOOK_BACK: usize = 14;
 /// Origins of the back-test in each season.
 const ORIGINS: usize = 4;
 /// Steps of the back-test by which seasons, and with or without a trend, are compared.
@@ -57,6 +62,16 @@ struct Errors {
 /// Forecasts `length` steps, of which the first is `from` steps after the last value; `None` with less than two
 /// seasons.
 pub fn forecast(values: &[f64], from: usize, length: usize) -> Option<Forecast> {
+    forecast_with(values, from, length, &|_| false)
+}
+
+/// The same where it is known which steps, counted from the first value, are of a day off: a Sunday or a public holiday.
+pub fn forecast_with(
+    values: &[f64],
+    from: usize,
+    length: usize,
+    is_off: &dyn Fn(usize) -> bool,
+) -> Option<Forecast> {
     let seasons: Vec<usize> = SEASONS.into_iter().filter(|season| values.len() >= season * 2).collect();
     // The same origins for all, so that their errors can be compared.
     let first = *seasons.first()?;
@@ -66,7 +81,7 @@ pub fn forecast(values: &[f64], from: usize, length: usize) -> Option<Forecast> 
         [Some((*season, false)), trended.then_some((*season, true))].into_iter().flatten()
     });
     let tested = candidates.map(|(season, trended)| {
-        let errors = back_test(values, season, trended, first);
+        let errors = back_test(values, (season, trended), first, is_off);
         (errors.near(season), season, trended, errors)
     });
     let (_, season, trended, errors) = tested.min_by(|(a, ..), (b, ..)| a.total_cmp(b))?;
@@ -74,7 +89,7 @@ pub fn forecast(values: &[f64], from: usize, length: usize) -> Option<Forecast> 
     let widening = errors.widening();
     let quantiles = errors.quantiles();
     let points = (from..from + length).map(|step| {
-        let value = predict(values, season, step, trend);
+        let value = predict(values, season, step, trend, is_off);
         let at = |low: usize| {
             let (distance, scale) = distance(step / season, quantiles.len());
             let scale = scale * widening;
@@ -155,8 +170,22 @@ fn distance(seasons: usize, known: usize) -> (usize, f64) {
 }
 
 /// The step at `ahead`, 0 being the first after the values.
-fn predict(values: &[f64], season: usize, ahead: usize, trend: f64) -> f64 {
-    values[values.len() - season + ahead % season] + trend * (ahead / season + 1) as f64
+fn predict(values: &[f64], season: usize, ahead: usize, trend: f64, is_off: &dyn Fn(usize) -> bool) -> f64 {
+    values[pattern(values.len(), season, ahead, is_off)] + trend * (ahead / season + 1) as f64
+}
+
+/// The step that another one is like.
+fn pattern(known: usize, season: usize, ahead: usize, is_off: &dyn Fn(usize) -> bool) -> usize {
+    let usual = known - season + ahead % season;
+    let target = known + ahead;
+    if season != WEEK || is_off(usual) == is_off(target) {
+        return usual;
+    }
+    // The same hour of an earlier day: for a day off any other, for a working day the same of a week.
+    let step = if is_off(target) { DAY } else { WEEK };
+    let last = known - step + (target - known) % step;
+    let earlier = (0..=last / step).map(|back| last - back * step);
+    earlier.take(LOOK_BACK).find(|at| is_off(*at) == is_off(target)).unwrap_or(usual)
 }
 
 /// The median change from one season's mean to the next one's.
@@ -169,14 +198,19 @@ fn trend(values: &[f64], season: usize) -> f64 {
     changes.get(changes.len() / 2).copied().unwrap_or(0.0)
 }
 
-fn back_test(values: &[f64], season: usize, with_trend: bool, first: usize) -> Errors {
+fn back_test(
+    values: &[f64],
+    (season, with_trend): (usize, bool),
+    first: usize,
+    is_off: &dyn Fn(usize) -> bool,
+) -> Errors {
     let mut blocks: Vec<Vec<Vec<f64>>> = Vec::new();
     for origin in (first..values.len()).step_by((first / ORIGINS).max(1)) {
         let (known, later) = values.split_at(origin);
         let trend = if with_trend { trend(known, season) } else { 0.0 };
         for (distance, actual) in later.chunks(season).enumerate() {
             let error = |(step, actual): (usize, &f64)| {
-                actual - predict(known, season, distance * season + step, trend)
+                actual - predict(known, season, distance * season + step, trend, is_off)
             };
             let errors: Vec<f64> = actual.iter().enumerate().map(error).collect();
             if blocks.len() <= distance {

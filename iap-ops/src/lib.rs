@@ -50,6 +50,7 @@ pub mod estate;
 pub mod facts;
 pub mod findings;
 pub mod forecast;
+mod holidays;
 pub mod masking;
 pub mod notify;
 pub mod question;

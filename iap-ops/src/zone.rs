@@ -5,6 +5,7 @@ use jiff::civil::Weekday;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp, Zoned};
 
+use crate::holidays::is_holiday;
 use crate::question::AskedTime;
 
 /// The zone that windows are printed in unless another one is set.
@@ -55,6 +56,15 @@ impl Zone {
         u64::try_from(us.as_microsecond()).ok()
     }
 
+    /// Whether a moment is on a Sunday or, in Korea, on a public holiday.
+    pub(crate) fn is_day_off(&self, us: u64) -> bool {
+        self.is_off(&self.zoned(us))
+    }
+
+    fn is_off(&self, day: &Zoned) -> bool {
+        day.weekday() == Weekday::Sunday || (self.name == SEOUL && is_holiday(day.date()))
+    }
+
     fn zoned(&self, us: u64) -> Zoned {
         let second = Timestamp::from_second((us / 1_000_000) as i64).unwrap_or(Timestamp::MAX);
         second.to_zoned(self.zone.clone())
@@ -85,12 +95,10 @@ impl Zone {
             AskedTime::NextWeek => between(monday(-1)?, monday(-2)?),
             AskedTime::NextMonth => between(first(1)?, first(2)?),
             AskedTime::LastBusinessDay => {
-                let back = match now.weekday() {
-                    Weekday::Monday => 3,
-                    Weekday::Sunday => 2,
-                    _ => 1,
-                };
-                let day = days(Span::new().days(back))?;
+                // No row of days off is longer than that.
+                let back = (1..=20).filter_map(|back| days(Span::new().days(back)));
+                let works = |day: &Zoned| day.weekday() != Weekday::Saturday && !self.is_off(day);
+                let day = back.into_iter().find(works)?;
                 between(day.clone(), day.tomorrow().ok()?)
             }
             AskedTime::Weekday { weekday, weeks_back } => {
@@ -149,7 +157,7 @@ pub(crate) fn midnight(day: &Zoned) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::Zone;
+    use super::{Timestamp, Zone};
     use crate::question::Question;
 
     /// Wednesday, 2026-11-25, 13:00 in Seoul.
@@ -178,6 +186,11 @@ mod tests {
                 "{text}"
             );
         }
+        // Monday after Chuseok, which fell on Friday; Thursday before it was off, too.
+        let monday_ms = "2026-09-28T04:00:00Z".parse::<Timestamp>().expect("a time").as_millisecond();
+        let asked = Question::read("last business day").time;
+        let (window, _) = zone.window(asked, monday_ms as u64).expect("a window");
+        assert_eq!(zone.minute(window.from_us), "2026-09-23 00:00");
         assert!(zone.window(Question::read("이번 주 금요일 장애").time, NOW_MS).is_none(), "still to come");
     }
 

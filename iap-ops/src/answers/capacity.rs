@@ -4,7 +4,7 @@ use iap_apm::{SeriesPoint, Window};
 
 use super::{Asked, Found, chart, per_second, source};
 use crate::facts::{Facts, Unit, figure};
-use crate::forecast::{Forecast, forecast};
+use crate::forecast::{Forecast, forecast_with};
 use crate::question::AskedTime;
 
 const HOUR_US: u64 = 3_600_000_000;
@@ -30,7 +30,8 @@ pub(super) async fn capacity(asked: Asked<'_>) -> Found {
     let rates: Vec<f64> = known.iter().map(|point| per_second(point.count, HOUR_US)).collect();
     let since_us = known[0].start_us;
     let (from, hours) = horizon(asked, end_us);
-    let Some(made) = forecast(&rates, from as usize, hours as usize) else {
+    let is_off = |step: usize| asked.zone.is_day_off(since_us + step as u64 * HOUR_US);
+    let Some(made) = forecast_with(&rates, from as usize, hours as usize, &is_off) else {
         facts.say(
             "too_little_history",
             [figure("hours", rates.len(), Unit::Count), figure("needed", 48_u64, Unit::Count)],

@@ -17,6 +17,7 @@ use iap_apm::{RouteStats, SeriesPoint, SeriesQuery, Window};
 use crate::facts::{Chart, Facts, Unit};
 use crate::question::{Intent, Question, named_routes};
 use crate::telemetry::{Telemetry, TelemetryError};
+use crate::zone::Zone;
 
 pub(crate) type Found = Result<Facts, TelemetryError>;
 
@@ -34,6 +35,7 @@ pub(crate) struct Asked<'a> {
     /// What is compared with, where two times are.
     pub(crate) other: Option<Window>,
     pub(crate) now_us: u64,
+    pub(crate) zone: &'a Zone,
     pub(crate) question: &'a Question,
     /// Texts that may name routes; the first that does counts.
     pub(crate) subject: &'a [String],

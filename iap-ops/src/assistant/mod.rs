@@ -211,8 +211,16 @@ impl Assistant {
     ) -> Result<Answer, TelemetryError> {
         let now_us = (now_ms + 1) * 1_000;
         let telemetry = &*self.telemetry;
-        let facts =
-            answers::facts(Asked { telemetry, window, other, now_us, question, subject: texts }).await?;
+        let facts = answers::facts(Asked {
+            telemetry,
+            window,
+            other,
+            now_us,
+            zone: &self.zone,
+            question,
+            subject: texts,
+        })
+        .await?;
         let facts = facts.worded(question.language, &self.zone);
         let about = self.answer_window(window);
         let said = facts::text(&facts, question.language, &self.zone);
@@ -297,7 +305,15 @@ impl Assistant {
                 _ => {}
             }
             let telemetry = &*self.telemetry;
-            let asked = Asked { telemetry, window: asked, other, now_us, question: &question, subject: &[] };
+            let asked = Asked {
+                telemetry,
+                window: asked,
+                other,
+                now_us,
+                zone: &self.zone,
+                question: &question,
+                subject: &[],
+            };
             let facts = answers::facts(asked).await?.worded(language, &self.zone);
             sections.push(Section { intent, facts });
         }

@@ -1,4 +1,4 @@
-use super::{Random, forecast};
+use super::{Forecast, Random, forecast, forecast_with};
 
 /// Hours with a daily and weekly shape, a growth for each week, and noise of a known size.
 fn load(hours: usize, growth: f64, noise: f64) -> Vec<f64> {
@@ -59,4 +59,22 @@ fn the_probability_falls_with_the_limit_and_is_the_same_again() {
     let [low, middle, high] = [100.0, 215.0, 400.0].map(|limit| made.exceeds(limit));
     assert!(low < 100.0 && low >= middle && middle > high && high < 1e-9, "{low} {middle} {high}");
     assert!((made.exceeds(215.0) - middle).abs() < 1e-9);
+}
+
+#[test]
+fn a_day_off_is_like_the_last_one_and_no_pattern_for_a_working_day() {
+    // Five weeks from a Monday on: a hundred an hour, forty on Sundays and on the Wednesday of the fourth week.
+    let off = |step: usize| step / 24 % 7 == 6 || step / 24 == 23 || step / 24 == 37;
+    let values: Vec<f64> =
+        (0..840).map(|step| if off(step) { 40.0 } else { 100.0 + (step % 3) as f64 }).collect();
+    let at_noon = |made: &Forecast, day: usize| made.points[day * 24 + 12].value;
+    let known = forecast_with(&values, 0, 168, &off).expect("five weeks");
+    assert_eq!(known.season, 168);
+    assert_eq!([1, 2, 6].map(|day| at_noon(&known, day)), [100.0, 40.0, 40.0], "the third day is a holiday");
+    let unaware = forecast(&values, 0, 168).expect("five weeks");
+    assert_eq!(at_noon(&unaware, 2), 100.0);
+    assert!(known.mean_error < unaware.mean_error, "{} {}", known.mean_error, unaware.mean_error);
+    // The week after the holiday is an ordinary one.
+    let later = forecast_with(&values[..672], 0, 168, &off).expect("four weeks");
+    assert_eq!([1, 2, 6].map(|day| at_noon(&later, day)), [100.0, 100.0, 40.0]);
 }

@@ -43,7 +43,7 @@ pub enum AskedTime {
         /// Of this week (0) or the one before (1); `None`: the latest that is over.
         weeks_back: Option<u8>,
     },
-    /// The latest day from Monday to Friday that is over. Holidays are not known.
+    /// The latest day from Monday to Friday that is over. In Korea public holidays do not count.
     LastBusinessDay,
     /// The seven days from next Monday: only for forecasts.
     NextWeek,
