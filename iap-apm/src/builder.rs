@@ -24,6 +24,7 @@ use crate::record::Rings;
 use crate::runtime::Board;
 use crate::shared::Shared;
 use crate::ticks::Ticks;
+use crate::timeline::Timeline;
 
 /// Commands that may wait for the collector.
 const COMMANDS: usize = 64;
@@ -195,7 +196,7 @@ impl ApmBuilder {
             exemplars: Exemplars::default(),
             outbox: OnceLock::new(),
             noted_us: AtomicU64::new(0),
-            timeline: Arc::default(),
+            timeline: Timeline::default(),
             runtime: Board::default(),
             interrupted: Mutex::new(interrupted),
         });

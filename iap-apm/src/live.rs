@@ -216,7 +216,7 @@ impl LiveState {
 }
 
 pub(crate) fn snapshot(shared: &Shared) -> LiveSnapshot {
-    let now_us = shared.ticks.unix_us(shared.ticks.raw());
+    let now_us = shared.now_us();
     LiveSnapshot {
         now_us,
         seconds: shared.live.seconds(now_us),
@@ -234,6 +234,15 @@ pub(crate) fn active(
 ) -> Vec<ActiveTransaction> {
     let mut running = shared.active.list();
     running.retain(|transaction| wanted(transaction));
+    longest(shared, now_us, limit, running)
+}
+
+fn longest(
+    shared: &Shared,
+    now_us: u64,
+    limit: usize,
+    mut running: Vec<Arc<ApmTransaction>>,
+) -> Vec<ActiveTransaction> {
     running.sort_by_key(|transaction| transaction.start);
     running.iter().take(limit).map(|transaction| show(shared, transaction, now_us)).collect()
 }
@@ -298,7 +307,7 @@ pub struct ActiveView {
 }
 
 pub(crate) fn view(shared: &Shared, limit: usize) -> ActiveView {
-    let now_us = shared.ticks.unix_us(shared.ticks.raw());
+    let now_us = shared.now_us();
     let running = shared.active.list();
     let mut routes: BTreeMap<String, ActiveRoute> = BTreeMap::new();
     for transaction in &running {
@@ -320,7 +329,7 @@ pub(crate) fn view(shared: &Shared, limit: usize) -> ActiveView {
         listed: running.len(),
         bands_us: BANDS_US,
         routes,
-        requests: active(shared, now_us, limit.min(MAX_ACTIVE), |_| true),
+        requests: longest(shared, now_us, limit.min(MAX_ACTIVE), running),
         noted_us: shared.noted_us.load(std::sync::atomic::Ordering::Relaxed),
     }
 }

@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     /// When the requests in flight were last written down; 0 for never.
     pub(crate) noted_us: AtomicU64,
     /// Events on their way to the history.
-    pub(crate) timeline: Arc<Timeline>,
+    pub(crate) timeline: Timeline,
     /// What the runtime was doing when it was last sampled.
     pub(crate) runtime: Board,
     /// Requests that were in flight when the process before this one crashed.
@@ -48,7 +48,7 @@ impl Shared {
 
     /// Takes an event for the time line, or counts it as dropped.
     pub(crate) fn event(&self, event: TimelineEvent) {
-        if !self.timeline.add(event) {
+        if !self.timeline.add(event, self.now_us()) {
             count(&self.rings.dropped.events, 1);
         }
     }

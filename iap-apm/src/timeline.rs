@@ -27,12 +27,13 @@ struct State {
 }
 
 impl Timeline {
-    /// Takes an event; `false` when there are too many.
-    pub(crate) fn add(&self, mut event: TimelineEvent) -> bool {
+    /// Takes an event; `false` when there are too many. What an event says of its time is not believed: one from the future would
+    /// begin the hours after it.
+    pub(crate) fn add(&self, mut event: TimelineEvent, now_us: u64) -> bool {
         event.text.truncate(cut(&event.text, MAX_TEXT).len());
         event.node.truncate(cut(&event.node, MAX_NODE).len());
         let mut state = self.0.lock();
-        let hour = event.time_us / HOUR_US;
+        let hour = now_us / HOUR_US;
         if hour > state.hour {
             (state.hour, state.taken) = (hour, 0);
         }
@@ -68,17 +69,18 @@ mod tests {
     #[test]
     fn events_are_bounded_in_length_and_number() {
         let timeline = Timeline::default();
-        assert!(timeline.add(event(1, 0)));
+        assert!(timeline.add(event(1, 0), 1));
         assert_eq!(timeline.take()[0].text.len(), MAX_TEXT);
-        let taken = (0..2 * MAX_WAITING).filter(|_| timeline.add(event(2, 0))).count();
+        let taken = (0..2 * MAX_WAITING).filter(|_| timeline.add(event(2, 0), 2)).count();
         assert_eq!(taken, MAX_WAITING, "as many as may wait");
         while !timeline.take().is_empty() {
             (0..MAX_WAITING).for_each(|_| {
-                timeline.add(event(3, 0));
+                timeline.add(event(3, 0), 3);
             });
         }
-        assert!(!timeline.add(event(4, 0)), "the hour is full");
-        assert!(timeline.add(event(HOUR_US, 0)), "the next one is not");
+        assert!(!timeline.add(event(4, 0), 4), "the hour is full");
+        assert!(timeline.add(event(9 * HOUR_US, 0), HOUR_US), "the next one is not");
+        assert_eq!(timeline.0.lock().hour, 1, "whatever the event says");
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl ApmLayer {
     fn line(&self, metadata: &Metadata<'_>, fields: Fields, at: Option<(TraceId, SpanId)>) {
         let shared = &self.hooks.shared;
         let line = LogLine {
-            time_us: shared.ticks.unix_us(shared.ticks.raw()),
+            time_us: shared.now_us(),
             level: level(*metadata.level()),
             target: metadata.target().to_owned(),
             message: fields.message,
@@ -161,7 +161,7 @@ where
             // Without a transaction (a pool's own query) there is nothing it could be a part of.
             let Some((trace_id, parent)) = at else { return };
             let shared = &self.hooks.shared;
-            let now_us = shared.ticks.unix_us(shared.ticks.raw());
+            let now_us = shared.now_us();
             if let Some(span) = sqlx::span(&fields, parent, now_us, &shared.service) {
                 shared.rings.push(Record::Span { trace_id, span: Box::new(span) });
             }

@@ -154,7 +154,7 @@ impl Collector {
     /// Writes what has ended of transactions that have been running for so long.
     pub(super) fn write_running(&mut self, than: Duration) {
         let shared = self.shared.clone();
-        let now_us = shared.ticks.unix_us(shared.ticks.raw());
+        let now_us = shared.now_us();
         let before_us = now_us.saturating_sub(than.as_micros() as u64);
         let mut running = shared.active.list();
         running.retain(|transaction| shared.ticks.unix_us(transaction.start) <= before_us);

@@ -72,7 +72,7 @@ impl Notes {
             return;
         }
         self.looked = Instant::now();
-        let now_us = shared.ticks.unix_us(shared.ticks.raw());
+        let now_us = shared.now_us();
         let least_us = LOOK_EVERY.as_micros() as u64;
         let mut running = live::active(shared, now_us, MAX_REQUESTS, |request| {
             now_us.saturating_sub(shared.ticks.unix_us(request.start)) >= least_us

@@ -59,8 +59,13 @@ impl Pauses {
                 let all_us = collector.time_us.saturating_sub(known.time_us);
                 text += &format!("; the last of {times}, {} ms together", all_us / 1_000);
             }
+            let time_us = zero_us.saturating_add(entry_us);
+            if time_us.saturating_add(pause_us) > now_us.saturating_add(CLOCK_SET_US) {
+                // No pause has ended that is to come: a damaged file, or one that is somebody else's.
+                continue;
+            }
             events.push(TimelineEvent {
-                time_us: zero_us.saturating_add(entry_us),
+                time_us,
                 duration_us: pause_us,
                 kind: EventKind::GcPause,
                 node: node.to_owned(),
@@ -119,6 +124,15 @@ mod tests {
         let steps = [(4, 100, 5), (5, 100, 5), (5, 9_000, -8_895), (5, 9_000, 30), (5, 9_000, 30)];
         let told = steps.map(|(count, entry, pause)| look(counters(1, count, entry, pause)));
         assert_eq!(told, [0, 0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_pause_that_is_to_come_is_not_believed() {
+        let mut pauses = Pauses::default();
+        let mut look = |bytes: Vec<u8>| pauses.look(&parse(&bytes).unwrap(), "shop", "", 100_010_000_000);
+        look(counters(1, 4, 100, 5));
+        assert_eq!(look(counters(1, 5, 9_000_000, 5)), []);
+        assert_eq!(look(counters(1, 6, 9_900, 5)).len(), 1, "the next one is");
     }
 
     #[test]

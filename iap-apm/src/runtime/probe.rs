@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::model::{EventKind, TimelineEvent};
-use crate::timeline::Timeline;
+use crate::shared::Shared;
 
 /// How often a probe wakes up.
 const EVERY: Duration = Duration::from_millis(50);
@@ -31,9 +31,8 @@ struct Seen {
 /// Where stalls are told, and from which delay on.
 #[derive(Clone)]
 pub(super) struct Stalls {
-    pub(super) timeline: Arc<Timeline>,
+    pub(super) shared: Arc<Shared>,
     pub(super) from: Duration,
-    pub(super) node: Arc<str>,
 }
 
 impl Probe {
@@ -69,12 +68,12 @@ async fn watch(name: String, seen: Arc<Seen>, stalls: Stalls) {
             continue;
         }
         seen.stalls.fetch_add(1, Ordering::Relaxed);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        stalls.timeline.add(TimelineEvent {
-            time_us: now.saturating_sub(delay).as_micros() as u64,
-            duration_us: delay.as_micros() as u64,
+        let duration_us = delay.as_micros() as u64;
+        stalls.shared.event(TimelineEvent {
+            time_us: stalls.shared.now_us().saturating_sub(duration_us),
+            duration_us,
             kind: EventKind::Stall,
-            node: stalls.node.to_string(),
+            node: stalls.shared.node.clone(),
             text: name.clone(),
         });
     }

@@ -46,11 +46,7 @@ pub(super) struct Sampler {
 
 impl Sampler {
     pub(super) fn new(shared: Arc<Shared>, settings: RuntimeSettings) -> Self {
-        let stalls = Stalls {
-            timeline: shared.timeline.clone(),
-            from: settings.stall,
-            node: shared.node.as_str().into(),
-        };
+        let stalls = Stalls { shared: shared.clone(), from: settings.stall };
         Self {
             started_us: shared.now_us(),
             shared,
