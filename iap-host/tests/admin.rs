@@ -174,6 +174,11 @@ fn wrong_requests_are_told_so() {
         assert_eq!(response.header("content-type"), Some("application/problem+json"), "{path}");
         assert_eq!(response.json()["status"], status, "{path}");
     }
+    let longest = host.admin(&format!("/api/series?last_s=90000&step_s={}", u64::MAX));
+    assert!(
+        longest["points"].as_array().unwrap().len() <= 2,
+        "a step beyond the window is all of it: {longest}"
+    );
     for path in ["/", "/transactions/abc"] {
         let page = get(host.admin, path);
         assert_eq!(

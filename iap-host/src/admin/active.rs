@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Json;
+use iap_apm::ActiveView;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,9 +24,8 @@ pub(super) struct ActiveQuery {
 pub(super) async fn active(
     State(state): State<AdminState>,
     Params(query): Params<ActiveQuery>,
-) -> ApiResult<Json<Value>> {
-    let view = apm(&state)?.active(query.limit.unwrap_or(DEFAULT_LIMIT));
-    Ok(Json(serde_json::to_value(view).unwrap_or_default()))
+) -> ApiResult<Json<ActiveView>> {
+    Ok(Json(apm(&state)?.active(query.limit.unwrap_or(DEFAULT_LIMIT))))
 }
 
 /// What was in flight at a crash.

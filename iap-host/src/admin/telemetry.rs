@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::Params;
+use super::timeline;
 use crate::access::{Caller, Right};
 
 /// The window of a query that names none, in seconds.
@@ -160,10 +161,9 @@ pub(super) async fn transaction(
         None => history.trace(trace_id).await?,
     };
     let trace = found.ok_or_else(|| ApiError::not_found("there is no such transaction"))?;
-    let began_us = trace.spans.first().map(|span| span.start_us).or(query.at_us);
-    let near = began_us.map(|began_us| Window::new(began_us, began_us.saturating_add(1)));
-    let linked_from = history.linked_from(trace_id, near).await?;
-    let events = super::timeline::met(apm, &trace).await?;
+    let extent = timeline::extent(&trace);
+    let (linked_from, events) =
+        tokio::try_join!(history.linked_from(trace_id, extent), timeline::met(apm, extent))?;
     Ok(Json(json!({
         "trace_id": trace_id.to_string(),
         "summary": trace.summary,
@@ -222,7 +222,9 @@ pub(super) async fn series(
 ) -> ApiResult<Json<Value>> {
     let mut window = query.window()?;
     let even = (window.length_us() / DEFAULT_STEPS).max(1_000_000);
-    let mut step_us = query.step_s.map_or(even, |step| step.saturating_mul(1_000_000));
+    // A step beyond the window is all of it.
+    let longest = window.length_us().max(1_000_000);
+    let mut step_us = query.step_s.map_or(even, |step| step.saturating_mul(1_000_000).min(longest));
     if step_us >= MINUTE_US && window.length_us() >= LONG_US {
         // Whole minutes need not be counted one transaction at a time.
         step_us = step_us.next_multiple_of(MINUTE_US);

@@ -37,9 +37,9 @@ pub(super) async fn timeline(
     Ok(Json(json!({ "window": window, "events": events })))
 }
 
-/// The events that a transaction met, each with how long both lasted together.
-pub(super) async fn met(apm: &Apm, trace: &Trace) -> Result<Vec<Value>, HistoryError> {
-    let Some(window) = extent(trace) else { return Ok(Vec::new()) };
+/// The events that a transaction of some [`extent`] met, each with how long both lasted together.
+pub(super) async fn met(apm: &Apm, extent: Option<Window>) -> Result<Vec<Value>, HistoryError> {
+    let Some(window) = extent else { return Ok(Vec::new()) };
     let query = EventQuery { limit: MAX_MET, ..EventQuery::new(window) };
     let events = apm.history().events(&query).await?;
     let met = events.into_iter().filter_map(|event| {
@@ -52,7 +52,7 @@ pub(super) async fn met(apm: &Apm, trace: &Trace) -> Result<Vec<Value>, HistoryE
 }
 
 /// From the beginning to the end of a transaction, or of its spans where it is not known.
-fn extent(trace: &Trace) -> Option<Window> {
+pub(super) fn extent(trace: &Trace) -> Option<Window> {
     if let Some(summary) = &trace.summary {
         return Some(Window::new(
             summary.start_us,
