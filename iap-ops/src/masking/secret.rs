@@ -4,6 +4,8 @@ use super::{Class, Hit, Seen};
 
 /// Characters of a secret.
 const MAX_SECRET: usize = 4_096;
+/// Spaces between a key and its value.
+const MAX_GAP: usize = 4;
 /// Shorter ones are words.
 const MIN_SECRET: usize = 4;
 /// Keys whose values are secrets, by their words without `_`.
@@ -23,6 +25,8 @@ const KEYS: [&str; 14] = [
     "비밀번호",
     "패스워드",
 ];
+/// The same where the value looks like a token: at other times these are ordinary words.
+const LONG: [&str; 4] = ["token", "sessionid", "authorization", "cookie"];
 /// Schemes of the field `Authorization`.
 const SCHEMES: [&str; 2] = ["bearer", "basic"];
 
@@ -32,7 +36,7 @@ pub(super) fn at(seen: Seen<'_>, at: usize) -> Option<Hit> {
     let begins = match at.checked_sub(1).map(|before| chars[before]) {
         None => seen.key.is_some(),
         Some('=' | '"' | '\'' | ':') => true,
-        Some(' ') => after_scheme(chars, at - 1),
+        Some(' ') => after_scheme(chars, at - 1) || after_gap(chars, at - 1),
         Some(_) => false,
     };
     if !begins || matches!(chars[at], ' ' | '"' | '\'' | '[' | '{' | '=' | ':') {
@@ -40,8 +44,9 @@ pub(super) fn at(seen: Seen<'_>, at: usize) -> Option<Hit> {
     }
     // What it is called comes first: the value may be long.
     let key = seen.key_before(at).replace('_', "");
-    let scheme = at > 0 && chars[at - 1] == ' ';
-    if scheme || KEYS.iter().any(|known| key.ends_with(known)) {
+    let scheme = at > 0 && chars[at - 1] == ' ' && after_scheme(chars, at - 1);
+    let long = LONG.iter().any(|known| key.ends_with(known)) && is_token(chars, at);
+    if scheme || long || KEYS.iter().any(|known| key.ends_with(known)) {
         let end = end(seen, at);
         return (end - at >= MIN_SECRET).then_some((Class::Secret, at..end));
     }
@@ -60,6 +65,12 @@ fn end(seen: Seen<'_>, at: usize) -> usize {
         None => c.is_whitespace() || matches!(c, '&' | ',' | ';' | '"' | '\'' | ')' | '}' | ']' | '<'),
     };
     at + chars[at..limit].iter().take_while(|c| !stops(**c)).count()
+}
+
+/// Whether the space before a value belongs to its key: `password: x`, `password = x`.
+fn after_gap(chars: &[char], space: usize) -> bool {
+    let before = chars[..space].iter().rev().take(MAX_GAP).find(|c| **c != ' ');
+    matches!(before, Some('=' | ':'))
 }
 
 fn after_scheme(chars: &[char], space: usize) -> bool {

@@ -28,7 +28,7 @@ const CASES: [(&str, &str); 20] = [
 ];
 
 /// What the forms are written like elsewhere.
-const MORE: [(&str, &str); 69] = [
+const MORE: [(&str, &str); 76] = [
     // Residents: with and without label, separators of all kinds, what is not seen in between.
     ("900101 1234568", "[resident]"),
     ("900101\u{2013}1234568", "[resident]"),
@@ -106,6 +106,13 @@ const MORE: [(&str, &str); 69] = [
     ("bearer of the message", "bearer of the message"),
     ("redis://user:pa55@10.0.0.1:6379", "redis://user:[secret]@10.0.0.1:6379"),
     ("password must not be empty", "password must not be empty"),
+    ("password: hunter22 for kim", "password: [secret] for kim"),
+    ("db.password = hunter22", "db.password = [secret]"),
+    ("비밀번호: hunter22", "비밀번호: [secret]"),
+    ("Cookie: JSESSIONID=0123456789ABCDEF0123", "Cookie: [secret]"),
+    ("csrf_token=abcdefghij0123456789", "csrf_token=[secret]"),
+    ("unexpected token: name", "unexpected token: name"),
+    ("at line 3: hunter22", "at line 3: hunter22"),
 ];
 
 #[test]
