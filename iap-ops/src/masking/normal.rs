@@ -39,6 +39,10 @@ impl Normal {
                 end = at + next.len_utf8();
                 cluster.push(next);
             }
+            if is_digit_and_more(&cluster) {
+                normal.push(first, start, end);
+                continue;
+            }
             for c in cluster.nfkc().filter(|c| !is_unseen(*c)) {
                 normal.push(c, start, end);
             }
@@ -61,6 +65,15 @@ impl Normal {
     pub(super) fn place(&self, chars: Range<usize>) -> Range<usize> {
         self.places[chars.start].0..self.places[chars.end - 1].1
     }
+}
+
+/// Whether one character stands for a digit and something else, as `¼` does: it is taken as a whole or not at all, so a
+/// digit of it is no part of a number beside it.
+fn is_digit_and_more(cluster: &str) -> bool {
+    let mut kinds = cluster.nfkc().map(|c| c.is_ascii_digit());
+    let first = kinds.next();
+    let mixed = first.is_some_and(|first| kinds.any(|kind| kind != first));
+    mixed && cluster.chars().nth(1).is_none()
 }
 
 /// Whether a character is one with what stands before it: a mark, or a vowel or final consonant of Hangul.
