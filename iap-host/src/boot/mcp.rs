@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use iap_ops::Assistant;
+
 use super::secret::read_secret;
 use super::{BootError, failed};
-use crate::admin::AdminState;
 use crate::config::{Config, Environment};
 use crate::mcp::McpServer;
 
@@ -12,10 +13,9 @@ use crate::mcp::McpServer;
 pub(super) fn make_mcp(
     config: &Config,
     environment: &Environment,
-    state: &AdminState,
+    assistant: Option<Assistant>,
 ) -> Result<Option<Arc<McpServer>>, BootError> {
-    let (true, Some(token), Some(assistant)) =
-        (config.ops.mcp.enabled, &config.ops.mcp.token, state.assistant())
+    let (true, Some(token), Some(assistant)) = (config.ops.mcp.enabled, &config.ops.mcp.token, assistant)
     else {
         return Ok(None);
     };

@@ -8,16 +8,20 @@
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
 //! | `admin.hosts`, `log.level` | swapped |
 //! | `reports` | the new schedules |
+//! | `ops` | who is asked for help and who may ask, and what is masked |
 //! | `alerts` | the new rules go on with what the old ones have found |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use iap_core::RouteTable;
+use iap_ops::Help;
 
 use super::auth;
 use super::desk::start_desk;
 use super::gateway::{Gateway, start_gateway};
+use super::help::make_help;
 use super::mcp::make_mcp;
 use super::processes::Processes;
 use super::routes::build_routes;
@@ -27,6 +31,7 @@ use super::{BootError, Platform, failed};
 use crate::admin::Facts;
 use crate::config::{Config, Environment};
 use crate::logging;
+use crate::mcp::McpServer;
 use crate::reports::Reports;
 
 /// How long the workers of the settings before may take to hear that others accept now.
@@ -69,7 +74,7 @@ impl Platform {
             }
             false => None,
         };
-        let mcp = make_mcp(&new, environment, &self.admin)?;
+        let (help, mcp) = self.ops(&new, environment)?;
         let former = if has("server") || has("sessions") {
             Some(self.replace_gateway(&new, routes, environment)?)
         } else {
@@ -82,6 +87,7 @@ impl Platform {
             self.admin.set_desk(desk.as_ref());
             self.observers.desk = desk;
         }
+        self.admin.set_help(help);
         self.admin.set_mcp(mcp);
         self.auth = auth;
         self.upstreams = upstreams;
@@ -92,7 +98,7 @@ impl Platform {
         self.addresses.http = self.gateway.server.addresses()[0];
         self.addresses.https = self.gateway.server.addresses().get(1).copied();
         self.admin.publish(Facts::new(&new, self.addresses));
-        if has("reports") || has("alerts") {
+        if has("reports") || has("alerts") || has("ops") {
             let shared = self.sessions.as_ref().and_then(|core| core.redis.clone());
             self.observers.reports = Reports::start(&new, &self.admin, shared, &self.runtime);
         }
@@ -102,6 +108,20 @@ impl Platform {
             self.retire(former, drain).await;
         }
         Ok(changed)
+    }
+
+    /// Help for the assistant, and who may ask it from elsewhere.
+    fn ops(
+        &self,
+        new: &Config,
+        environment: &Environment,
+    ) -> Result<(Help, Option<Arc<McpServer>>), BootError> {
+        let assistant = self.admin.assistant();
+        let before = assistant.as_ref().map(|assistant| (&self.config.ops, assistant.help()));
+        let help = make_help(&new.ops, environment, before, &self.runtime)?;
+        let helped = assistant.as_ref().map(|assistant| assistant.with_help(help.clone()));
+        let mcp = make_mcp(new, environment, helped)?;
+        Ok((help, mcp))
     }
 
     /// The sections that differ, and those whose files of passwords, tokens and keys do.

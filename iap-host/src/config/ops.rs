@@ -1,9 +1,9 @@
-//! What AI assistants may ask, and what is taken out of the answers.
+//! What AI assistants may ask, what is taken out of the answers, and what helps our own.
 
 use iap_ops::masking::Class;
 use serde::{Deserialize, Serialize};
 
-use super::SecretRef;
+use super::{LlmConfig, RunbooksConfig, SecretRef};
 
 /// The operations assistant towards others.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -11,6 +11,8 @@ use super::SecretRef;
 pub(crate) struct OpsConfig {
     pub(crate) masking: MaskingConfig,
     pub(crate) mcp: McpConfig,
+    pub(crate) llm: LlmConfig,
+    pub(crate) runbooks: RunbooksConfig,
 }
 
 /// Personal data in what leaves the platform. All classes are masked but those that are named.
@@ -63,6 +65,13 @@ impl OpsConfig {
         };
         if !self.mcp.origins.iter().all(is_origin) {
             return Err("ops.mcp.origins: write origins like `https://assistant.example`".to_owned());
+        }
+        self.llm.check()?;
+        self.runbooks.check()?;
+        if !has_apm && (self.llm.is_used() || self.runbooks.directory.is_some()) {
+            return Err(
+                "ops.llm, ops.runbooks: they are about what apm records, which is switched off".to_owned()
+            );
         }
         match (self.mcp.enabled, self.mcp.token.is_some(), has_apm) {
             (true, false, _) => Err("ops.mcp.token is needed, like `token: {env: IAP_MCP_TOKEN}`".to_owned()),

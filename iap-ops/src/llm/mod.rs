@@ -33,6 +33,7 @@ pub use self::ask::{Llm, LlmStatus, ProviderStatus};
 pub use self::error::{CallError, ErrorKind};
 pub use self::policy::breaker::BreakerSettings;
 pub use self::policy::budget::{Bounds, BudgetSettings, Spent};
+pub use self::sse::Events;
 pub(crate) use self::word::{Unworded, Wanted};
 
 /// How a provider is spoken to.

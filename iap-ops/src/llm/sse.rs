@@ -2,7 +2,7 @@
 
 /// Finds the data of events in a stream of bytes. What it keeps is bounded by whoever counts the bytes.
 #[derive(Debug, Default)]
-pub(super) struct Events {
+pub struct Events {
     line: Vec<u8>,
     data: String,
     /// Whether the last byte was a carriage return, so that a line feed after it ends no other line.
@@ -11,7 +11,7 @@ pub(super) struct Events {
 
 impl Events {
     /// Takes bytes, and gives the data of the events that end in them.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
+    pub fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
         for &byte in bytes {
             let second = std::mem::replace(&mut self.after_return, byte == b'\r');

@@ -64,11 +64,16 @@ async fn who_stalls_is_left() {
     let assistant = stage::assistant().await;
     for kind in KINDS {
         for act in [Act::Stall, Act::StallMidway] {
+            let stalled = matches!(act, Act::Stall);
             let server = Server::start(kind, vec![act]);
             let mut slow = provider("one", kind, &server);
             slow.first_byte = Duration::from_millis(300);
             let (llm, _) = llm(settings(vec![slow]));
             falls_back(&assistant, &llm, "timeout", &format!("{kind:?}")).await;
+            let asked = server.got().len();
+            while stalled && server.left() < asked {
+                tokio::task::yield_now().await;
+            }
         }
     }
     // A stream that goes on for ever ends by the time for all of it.

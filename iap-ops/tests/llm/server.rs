@@ -57,6 +57,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,
     written: Arc<Mutex<usize>>,
+    left: Arc<Mutex<usize>>,
 }
 
 impl Server {
@@ -66,10 +67,11 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (got, written) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::<Mutex<usize>>::default());
         let acts = Arc::new(Mutex::new(VecDeque::from(acts)));
-        let shared = (got.clone(), written.clone());
+        let left = Arc::<Mutex<usize>>::default();
+        let shared = (got.clone(), written.clone(), left.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (acts, (got, written)) = (acts.clone(), shared.clone());
+                let (acts, (got, written, left)) = (acts.clone(), shared.clone());
                 std::thread::spawn(move || {
                     let Some(request) = read(&stream) else { return };
                     got.lock().unwrap().push(request.clone());
@@ -79,15 +81,21 @@ impl Server {
                     };
                     let asked = serde_json::from_str(&request.body).unwrap_or_default();
                     let _ = perform(kind, &act, &asked, stream, &written);
+                    *left.lock().unwrap() += usize::from(matches!(act, Act::Stall));
                 });
             }
         });
-        Self { address, got, written }
+        Self { address, got, written, left }
     }
 
     /// The requests so far.
     pub(crate) fn got(&self) -> Vec<Got> {
         self.got.lock().unwrap().clone()
+    }
+
+    /// Those who have waited for an answer, and gone.
+    pub(crate) fn left(&self) -> usize {
+        *self.left.lock().unwrap()
     }
 
     /// Bytes that the flood has got rid of.
