@@ -14,6 +14,7 @@ use crate::findings::Findings;
 use crate::grounding::Mismatch;
 use crate::llm::{Llm, Scenario, Unworded, Wanted};
 use crate::question::{Intent, Language, Question};
+use crate::report::{Report, Summary};
 use crate::runbooks::{self, Citation, Origin, Query, Runbooks};
 use crate::tools::Tools;
 
@@ -130,6 +131,34 @@ impl Assistant {
         runbooks.find(query, past, (language, self.zone.clone())).await
     }
 
+    /// A report with a summary by a model, where one is set up for it and says nothing else than the report.
+    pub async fn summed_up(&self, mut report: Report) -> Report {
+        let Some(llm) = self.help.llm.as_ref().filter(|llm| llm.serves(Scenario::Report)) else {
+            return report;
+        };
+        let lines = report.said();
+        let facts = report.sections.iter().map(|section| &section.facts);
+        let mut subjects: Vec<String> = facts.clone().flat_map(routes).collect();
+        subjects.retain(|name| is_telling(name));
+        let wanted = Wanted {
+            question: report.kind.title(report.language),
+            language: report.language,
+            zone: &report.zone,
+            verdict: &[],
+            lines: &lines,
+            outside: facts.flat_map(|facts| of_facts(facts, usize::MAX)).collect(),
+            subjects,
+            runbooks: Vec::new(),
+        };
+        let tools = Tools::new(self.clone(), llm.masker().clone());
+        match llm.word(Scenario::Report, wanted, &tools, None).await {
+            Ok((text, provider)) => report.summary = Some(Summary { text, provider }),
+            Err(Unworded::Mismatch(kind)) => mismatch(kind),
+            Err(why) => tracing::info!(why = why.as_str(), "a report has no summary"),
+        }
+        report
+    }
+
     /// Lets a model word what comes after the verdict. What it says has to stand in the findings.
     async fn word(&self, answer: &mut Answer, told: &Told, question: &str, progress: Option<&Progress>) {
         let Some(llm) = self.help.llm.as_ref().filter(|llm| llm.serves(Scenario::Word)) else { return };
@@ -228,14 +257,25 @@ fn subjects(answer: &Answer) -> Vec<String> {
         found.extend(findings.problems.iter().map(|problem| problem.route.clone()));
         found.extend(findings.subjects.iter().chain(&findings.unjudged).map(|one| one.route.clone()));
     }
-    for table in answer.facts.iter().flat_map(|facts| &facts.tables) {
+    found.extend(answer.facts.iter().flat_map(routes));
+    found.retain(|name| is_telling(name));
+    found
+}
+
+/// The routes in tables.
+fn routes(facts: &Facts) -> Vec<String> {
+    let mut found = Vec::new();
+    for table in &facts.tables {
         let Some(at) = table.columns.iter().position(|column| column.unit == Unit::Route) else { continue };
         found.extend(table.rows.iter().filter_map(|row| match row.get(at) {
             Some(Value::Text(route)) => Some(route.clone()),
             _ => None,
         }));
     }
-    // A name of one sign is in everything.
-    found.retain(|name| name.chars().filter(|c| c.is_alphanumeric()).count() >= 2);
     found
+}
+
+/// A name of one sign is in everything.
+fn is_telling(name: &str) -> bool {
+    name.chars().filter(|c| c.is_alphanumeric()).count() >= 2
 }

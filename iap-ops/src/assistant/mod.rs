@@ -240,7 +240,8 @@ impl Assistant {
             let facts = answers::facts(asked).await?.worded(language, &self.zone);
             sections.push(Section { intent, facts });
         }
-        Ok(Report { kind, language, window, made_us: now_us, zone: self.zone.clone(), sections })
+        let zone = self.zone.clone();
+        Ok(Report { kind, language, window, made_us: now_us, zone, summary: None, sections })
     }
 
     /// The window from one time to another, each a date (`2026-11-01`, its beginning) or a time with an offset;

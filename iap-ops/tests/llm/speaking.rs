@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use iap_ops::{By, Intent, Outcome};
+use iap_ops::report::{html, markdown};
+use iap_ops::{By, Intent, Language, Outcome, ReportKind};
 use serde_json::{Value, json};
 
 use crate::server::{Act, Server, call, document, say};
@@ -125,4 +126,28 @@ async fn nobody_is_asked_where_there_is_nothing_to_word() {
     let answer = ask(&assistant, &llm, QUESTION).await;
     assert_eq!((answer.outcome, answer.wording_reason), (Outcome::Healthy, Some("nothing_to_word")));
     assert!(server.got().is_empty());
+}
+
+#[tokio::test]
+async fn it_sums_up_a_report_or_the_report_goes_without() {
+    let assistant = stage::assistant().await;
+    let window = iap_apm::Window::last(3_600_000_000, crate::load::NOW_US);
+    for (text, taken) in [
+        ("The slowest route is `orders` <b>![x](http://x)</b>.", false),
+        ("The slowest route is `orders` **<script>**.", true),
+        ("The slowest route is `orders`, with 12345 requests.", false),
+    ] {
+        let server = Server::start(KINDS[0], vec![say(text)]);
+        let mut used = settings(vec![provider("one", KINDS[0], &server)]);
+        used.report = vec!["one".into()];
+        let (llm, _) = llm(used);
+        let helped = assistant.with_help(iap_ops::Help { llm: Some(llm), runbooks: None });
+        let report = helped.report(ReportKind::Executive, window, Language::English).await.expect("a report");
+        let report = helped.summed_up(report).await;
+        assert_eq!(report.summary.is_some(), taken, "{text}");
+        let (page, plain) = (html(&report, ""), markdown(&report, ""));
+        assert_eq!(page.contains("<h2>Summary</h2>"), taken);
+        assert_eq!(plain.contains("## Summary"), taken);
+        assert!(!page.contains("<script") && !plain.contains("**<script>"), "{plain}");
+    }
 }

@@ -1,4 +1,5 @@
 import { alertsEn } from "./alerts-en";
+import { askEn } from "./ask-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
 import { sessionsEn } from "./sessions-en";
@@ -216,6 +217,7 @@ export const en = {
 
   ...sessionsEn,
   ...alertsEn,
+  ...askEn,
   ...incidentsEn,
   ...liveEn,
 

@@ -1,5 +1,6 @@
 import type { Dictionary } from "./en";
 import { alertsKo } from "./alerts-ko";
+import { askKo } from "./ask-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
 import { sessionsKo } from "./sessions-ko";
@@ -212,6 +213,7 @@ export const ko: Dictionary = {
 
   ...sessionsKo,
   ...alertsKo,
+  ...askKo,
   ...incidentsKo,
   ...liveKo,
 
