@@ -7,6 +7,7 @@ mod server;
 
 use std::process::Command;
 
+use common::browser::{CHROMIUM, prepare_driver};
 use common::http::{get, send};
 use common::{Host, eventually};
 use iap_ops::llm::ProviderKind;
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 use server::{Act, Server, call, say};
 
 const KEY: &str = "sk-a-key-that-nobody-sees";
-const RUNBOOK: &str = "# Runbook of the shop\n\n## When broken fails\nAsk the team of `broken` first.\n";
+const RUNBOOK: &str = "# Runbook of the shop\n\n## When broken fails\nAsk the team of `broken` first.\n\
+    <img src=x onerror=alert(1)> [click](javascript:alert(1))\n";
 
 /// A host whose route `broken` fails, with one model, and a runbook.
 fn host(server: &Server, more: &str) -> Host {
@@ -87,7 +89,7 @@ fn an_answer_streams_its_steps_its_text_and_itself() {
     assert_eq!(
         answer["runbooks"],
         json!([{ "origin": "runbook", "file": "shop.md", "heading": "When broken fails",
-                 "excerpt": "Ask the team of `broken` first." }])
+                 "excerpt": "Ask the team of `broken` first. <img src=x onerror=alert(1)> [click](javascript:alert(1))" }])
     );
     // The same as JSON, by a question in the body.
     let body = json!({ "q": "지금 문제의 원인을 알려줘" }).to_string();
@@ -165,6 +167,17 @@ fn lies_are_counted_and_the_terminal_tells_the_steps() {
     assert_eq!(send(host.admin, "POST", "/api/config/reload", &[], b"").unwrap().status, 200);
     let answer = host.admin(ASK);
     assert_eq!((&answer["wording_reason"], &answer["runbooks"]), (&Value::Null, &json!([])));
+}
+
+#[test]
+fn the_console_shows_steps_whose_words_and_where_to_look() {
+    let words = say("Ask the team of `broken` first.");
+    let server = Server::start(ProviderKind::OpenaiCompatible, vec![words.clone(), words, Act::Stall]);
+    let scripts = prepare_driver();
+    let host = host(&server, "");
+    let mut node = Command::new("node");
+    node.arg("ask.mjs").arg(format!("http://{}/", host.admin)).arg(CHROMIUM).current_dir(&scripts);
+    assert!(node.status().unwrap().success(), "the page of questions does not behave: see above");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Starts the real things: the host's binary, Tomcat, a Flask application. Each is killed on drop.
 #![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
 
+pub mod browser;
 pub mod http;
 
 use std::io::{BufRead, BufReader};

@@ -49,3 +49,17 @@ fn what_cannot_work_is_refused_with_its_name() {
         parse("iap.yaml", &off, &Environment::new()).expect_err("it has nothing to tell of").to_string();
     assert!(error.contains("apm records"), "{error}");
 }
+
+#[test]
+fn the_examples_of_the_documentation_are_read() {
+    let text = include_str!("../../../../docs/ops.md");
+    let blocks: Vec<&str> =
+        text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let blocks: Vec<&&str> = blocks.iter().filter(|block| block.starts_with("ops:")).collect();
+    assert_eq!(blocks.len(), 4, "runbooks, and three of models");
+    for block in blocks {
+        if let Err(error) = parse("ops.md", block, &Environment::new()) {
+            panic!("{error}\n{block}");
+        }
+    }
+}
