@@ -30,6 +30,7 @@ fn what_the_findings_say_may_be_said_in_other_words() {
         "orders 경로의 p95는 1.5초이며, 직전 1시간".split_once("이며").unwrap().0,
         "11월 25일 12시 55분부터 오후 1시까지 요청 1030건의 p95입니다.",
         "1. Look at `10.0.0.9:8443`.\n2. Then look at the query plan of the SQL of orders.",
+        "Look at 10.0.0.9 first.",
         "The route pay is the one to look at; the route that waits is orders.",
     ] {
         assert_eq!(known.check(text), Ok(()), "{text}");
@@ -61,6 +62,8 @@ fn what_they_do_not_say_may_not() {
         ("route billing waits", Mismatch::Name),
         ("billing 경로를 보십시오", Mismatch::Name),
         ("node db-7 waits", Mismatch::Name),
+        ("at 10.0.0.8 it waits", Mismatch::Name),
+        ("version 1.2.3", Mismatch::Name),
         ("run `rm -rf /`", Mismatch::Name),
         ("see https://example.com/fix", Mismatch::Name),
         ("Everything is healthy.", Mismatch::Claim),

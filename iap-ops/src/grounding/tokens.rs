@@ -138,7 +138,9 @@ impl Scan<'_> {
                 self.at = end;
                 return;
             }
-            if rest.is_empty() || units::is_joined(rest) {
+            // An address or a version is none.
+            let dotted = number.matches('.').count() > 1;
+            if !dotted && (rest.is_empty() || units::is_joined(rest)) {
                 self.at = start + number.len();
                 self.number(number, start);
                 return;
