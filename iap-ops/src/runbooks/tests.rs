@@ -2,7 +2,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
-use super::{Citation, Query, RunbookSettings, Runbooks};
+use super::{Citation, Origin, Query, RunbookSettings, Runbooks};
+use crate::cause::{CauseKind, RootCause};
+use crate::detect::{Ack, Incident, IncidentState, Severity};
 use crate::question::Language;
 use crate::zone::Zone;
 
@@ -81,4 +83,47 @@ async fn nothing_outside_of_the_folder_is_read_and_all_is_bounded() {
     let small = Runbooks::open(RunbookSettings { max_bytes: 300, ..settings }).unwrap();
     assert!(small.status().files < 3 && small.status().files > 0, "{:?}", small.status());
     assert!(Runbooks::open(RunbookSettings::new(folder.path().join("pay.md"))).is_err());
+}
+
+#[tokio::test]
+async fn incidents_of_the_past_are_found_by_what_they_were_due_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let runbooks = Runbooks::open(RunbookSettings::new(folder.path())).unwrap();
+    let incident = |id: u64, name: &str, note: &str| {
+        let cause = RootCause::new(CauseKind::Upstream, name);
+        let acks = vec![Ack { at_s: 1, who: "kim".into(), note: note.into() }];
+        let (state, resolved_s) = (IncidentState::Resolved, Some(200));
+        let (severity, signals) = (Severity::Warning, Vec::new());
+        let (began_s, detected_s, more, previous) = (100, 110, 0, None);
+        Incident {
+            id,
+            state,
+            severity,
+            began_s,
+            detected_s,
+            resolved_s,
+            cause,
+            signals,
+            more,
+            acks,
+            previous,
+        }
+    };
+    let find = async |past: Vec<Incident>, name: &str| {
+        let query = Query { text: String::new(), names: vec![name.to_owned()] };
+        runbooks.find(query, past, (Language::Korean, Zone::default())).await
+    };
+    let past = vec![incident(7, "10.0.0.9:8443", "인증서를 바꿈"), incident(8, "mail", "")];
+    let found = find(past.clone(), "10.0.0.9:8443").await;
+    assert_eq!(
+        (found.len(), found[0].origin, found[0].file.as_str()),
+        (1, Origin::Incident, "#7"),
+        "{found:?}"
+    );
+    assert!(found[0].excerpt.starts_with("인증서를 바꿈"), "what people noted comes first: {found:?}");
+    assert_eq!(find(past.clone(), "nothing-else").await, []);
+    // What is noted later is found as well.
+    let mut later = past;
+    later[1].acks.push(Ack { at_s: 2, who: "kim".into(), note: "queue of orders was full".into() });
+    assert_eq!(find(later, "orders").await[0].file, "#8");
 }

@@ -96,6 +96,19 @@ async fn it_chooses_what_a_question_means_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_plan_is_about_a_route_only_if_there_is_one() {
+    let assistant = stage::assistant().await;
+    for (route, rows) in [("orders", 1), ("billing", 3), ("\" orders", 1)] {
+        let plan = json!({ "intent": "slowest_routes", "last": "1h", "route": route }).to_string();
+        let server = Server::start(KINDS[0], vec![say(&plan), say("`orders`")]);
+        let (llm, _) = llm(settings(vec![provider("one", KINDS[0], &server)]));
+        let answer = ask(&assistant, &llm, "tell me a joke").await;
+        let table = &answer.facts.expect("facts").tables[0];
+        assert_eq!(table.rows.len(), rows, "{route}: {table:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_tool_has_answered_counts_as_found() {
     let assistant = stage::assistant().await;
     for kind in KINDS {

@@ -121,3 +121,6 @@ fn text<'a>(event: &'a Value, path: &str) -> &'a str {
 fn number(event: &Value, path: &str) -> u64 {
     event.pointer(path).and_then(Value::as_u64).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

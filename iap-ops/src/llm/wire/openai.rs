@@ -1,10 +1,12 @@
 //! Chat completions, as OpenAI defines them and vLLM, Ollama and llama.cpp speak them too
 //! (<https://platform.openai.com/docs/api-reference/chat>).
 
+use std::collections::BTreeMap;
+
 use http::{HeaderName, header};
 use serde_json::{Value, json};
 
-use super::{Asked, Partial, Stop, Wire, number, text};
+use super::{Asked, MAX_CALLS, Partial, PartialCall, Stop, Wire, number, text};
 use crate::llm::chat::{Call, Turn, Usage};
 use crate::tools::TOOLS;
 
@@ -54,9 +56,15 @@ impl Wire for OpenAi {
         let Some(choice) = event["choices"].get(0) else { return Some(()) };
         into.text.push_str(text(choice, "/delta/content"));
         for part in choice["delta"]["tool_calls"].as_array().into_iter().flatten() {
-            let call = into.call(number(part, "/index"))?;
-            call.id.push_str(text(part, "/id"));
-            call.name.push_str(text(part, "/function/name"));
+            let id = text(part, "/id");
+            let call = into.call(place(number(part, "/index"), id, &into.calls))?;
+            // Some say who they are in each part.
+            if call.id.is_empty() {
+                id.clone_into(&mut call.id);
+            }
+            if call.name.is_empty() {
+                text(part, "/function/name").clone_into(&mut call.name);
+            }
             call.arguments.push_str(text(part, "/function/arguments"));
         }
         match text(choice, "/finish_reason") {
@@ -66,6 +74,17 @@ impl Wire for OpenAi {
             _ => into.stop = Some(Stop::Done),
         }
         Some(())
+    }
+}
+
+/// Where a part of a call belongs. Ollama gives all calls of a reply the index 0: there another id is another call.
+fn place(index: u64, id: &str, calls: &BTreeMap<u64, PartialCall>) -> u64 {
+    let index = index.min(MAX_CALLS as u64);
+    let (first, last) = (index << 8, (index << 8) | 0xff);
+    match calls.range(first..=last).next_back() {
+        Some((at, call)) if id.is_empty() || call.id.is_empty() || call.id == id => *at,
+        Some((at, _)) => at + 1,
+        None => first,
     }
 }
 
