@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use iap_apm::Window;
 use metrics::counter;
+use tokio::time::Instant;
 
 use super::progress::{By, Progress, Step};
 use super::wording::Told;
@@ -12,7 +13,7 @@ use crate::detect::Incident;
 use crate::facts::{Facts, Figure, Unit, Value};
 use crate::findings::Findings;
 use crate::grounding::Mismatch;
-use crate::llm::{Llm, Scenario, Unworded, Wanted};
+use crate::llm::{Llm, Scenario, Unworded, Wanted, Watched};
 use crate::question::{Intent, Language, Question};
 use crate::report::{Report, Summary};
 use crate::runbooks::{self, Citation, Origin, Query, Runbooks};
@@ -33,6 +34,11 @@ pub struct Help {
 }
 
 impl Assistant {
+    /// Where steps are told, and until when models may take part in an answer that is begun now.
+    pub(super) fn watched<'a>(&self, progress: Option<&'a Progress>) -> Watched<'a> {
+        (progress, self.help.llm.as_ref().map_or_else(Instant::now, |llm| llm.until()))
+    }
+
     /// What it uses besides what it reads.
     pub fn help(&self) -> &Help {
         &self.help
@@ -43,12 +49,12 @@ impl Assistant {
         &self,
         question: &mut Question,
         texts: &mut Vec<String>,
-        progress: Option<&Progress>,
+        watched: Watched<'_>,
     ) -> Result<(), Option<&'static str>> {
         let llm = self.help.llm.as_ref().filter(|llm| llm.serves(Scenario::Understand)).ok_or(None)?;
         let tools = Tools::new(self.clone(), llm.masker().clone());
         let text = texts.first().cloned().unwrap_or_default();
-        let (plan, _) = match llm.understand(&text, &tools, progress).await {
+        let plan = match llm.understand(&text, &tools, watched).await {
             Ok(found) => found.ok_or(Some("unknown"))?,
             Err(error) => return Err(Some(error.kind.as_str())),
         };
@@ -66,10 +72,10 @@ impl Assistant {
         answer: Answer,
         told: &Told,
         question: &str,
-        progress: Option<&Progress>,
+        watched: Watched<'_>,
     ) -> Answer {
-        let mut answer = self.cited(answer, question, progress).await;
-        self.word(&mut answer, told, question, progress).await;
+        let mut answer = self.cited(answer, question, watched.0).await;
+        self.word(&mut answer, told, question, watched).await;
         if let Some(line) = wording::citations(answer.question.language, &answer.runbooks) {
             answer.text = format!("{}\n{line}", answer.text);
         }
@@ -151,7 +157,7 @@ impl Assistant {
             runbooks: Vec::new(),
         };
         let tools = Tools::new(self.clone(), llm.masker().clone());
-        match llm.word(Scenario::Report, wanted, &tools, None).await {
+        match llm.word(Scenario::Report, wanted, &tools, (None, llm.until())).await {
             Ok((text, provider)) => report.summary = Some(Summary { text, provider }),
             Err(Unworded::Mismatch(kind)) => mismatch(kind),
             Err(why) => tracing::info!(why = why.as_str(), "a report has no summary"),
@@ -160,7 +166,7 @@ impl Assistant {
     }
 
     /// Lets a model word what comes after the verdict. What it says has to stand in the findings.
-    async fn word(&self, answer: &mut Answer, told: &Told, question: &str, progress: Option<&Progress>) {
+    async fn word(&self, answer: &mut Answer, told: &Told, question: &str, watched: Watched<'_>) {
         let Some(llm) = self.help.llm.as_ref().filter(|llm| llm.serves(Scenario::Word)) else { return };
         let (head, body) = (told.head(), told.body());
         let nothing = matches!(answer.outcome, Outcome::NoData) || body.is_empty();
@@ -180,7 +186,7 @@ impl Assistant {
             runbooks: passages.collect(),
         };
         let tools = Tools::new(self.clone(), llm.masker().clone());
-        let worded = llm.word(Scenario::Word, wanted, &tools, progress).await;
+        let worded = llm.word(Scenario::Word, wanted, &tools, watched).await;
         match worded {
             Ok((text, provider)) => {
                 answer.text = format!("{}\n{text}", head.join("\n"));

@@ -86,9 +86,9 @@ impl Assistant {
         let now_ms = self.clock.now_ms();
         let (mut question, mut texts) = self.conversations.follow(options.conversation, text, now_ms);
         question.language = options.language.unwrap_or(question.language);
-        let mut understood = By::Template;
+        let (mut understood, watched) = (By::Template, self.watched(options.progress));
         if question.intent == Intent::Unknown {
-            match self.understand(&mut question, &mut texts, options.progress).await {
+            match self.understand(&mut question, &mut texts, watched).await {
                 Ok(()) => understood = By::Model,
                 Err(wording_reason) => {
                     let nothing = Answer::without_findings(question, Outcome::NotUnderstood);
@@ -106,7 +106,7 @@ impl Assistant {
         };
         Progress::tell(options.progress, Step::LookedAt { what: "telemetry" });
         answer.understood = understood;
-        let answer = self.helped(answer, &told, text, options.progress).await;
+        let answer = self.helped(answer, &told, text, watched).await;
         self.conversations.keep(options.conversation, &question, texts, now_ms);
         Ok(answer)
     }

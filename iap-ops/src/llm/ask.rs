@@ -8,6 +8,7 @@ use iap_core::Clock;
 use metrics::counter;
 use serde::Serialize;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::chat::{Chat, Reply, Usage};
 use super::error::{CallError, ErrorKind};
@@ -37,7 +38,7 @@ pub struct Llm {
     masker: Arc<Masker>,
     clock: Arc<dyn Clock>,
     pub(super) turns: Semaphore,
-    pub(super) patience: Duration,
+    patience: Duration,
 }
 
 struct Provider {
@@ -124,6 +125,11 @@ impl Llm {
         };
         let [hour, day] = self.ledger.spent(now_ms);
         LlmStatus { providers: self.providers.iter().map(one).collect(), hour, day }
+    }
+
+    /// Until when an answer that is begun now has to be there.
+    pub(crate) fn until(&self) -> Instant {
+        Instant::now() + self.patience
     }
 
     /// Masks what goes out.

@@ -28,6 +28,7 @@ use std::fmt;
 use std::time::Duration;
 
 use iap_core::upstream::UpstreamTls;
+use tokio::time::Instant;
 
 pub use self::ask::{Llm, LlmStatus, ProviderStatus};
 pub use self::error::{CallError, ErrorKind};
@@ -35,6 +36,7 @@ pub use self::policy::breaker::BreakerSettings;
 pub use self::policy::budget::{Bounds, BudgetSettings, Spent};
 pub use self::sse::Events;
 pub(crate) use self::word::{Unworded, Wanted};
+use crate::assistant::Progress;
 
 /// How a provider is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +104,9 @@ pub enum Scenario {
     /// To sum up a report.
     Report,
 }
+
+/// Where steps are told, and until when there has to be an answer.
+pub(crate) type Watched<'a> = (Option<&'a Progress>, Instant);
 
 /// Providers and the rules by which they are asked.
 #[derive(Debug, Clone, Default)]

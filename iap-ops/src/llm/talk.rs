@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use metrics::counter;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::chat::{Call, Chat, Reply, Turn};
 use super::error::{CallError, ErrorKind};
-use super::{Llm, Scenario};
+use super::{Llm, Scenario, Watched};
 use crate::assistant::{Progress, Step};
 use crate::tools::{TOOLS, Tools};
 
@@ -40,11 +40,11 @@ impl Llm {
         scenario: Scenario,
         chat: Chat,
         tools: &Tools,
-        progress: Option<&Progress>,
+        (progress, until): Watched<'_>,
     ) -> Result<Told, CallError> {
         let Ok(_turn) = self.turns.try_acquire() else { return Err(ErrorKind::Busy.into()) };
         let talk = Talk { llm: self, scenario, tools, progress, made: BTreeSet::new(), repeats: 0, told: 0 };
-        timeout(self.patience, talk.run(chat)).await.unwrap_or_else(|_| Err(ErrorKind::Timeout.into()))
+        timeout_at(until, talk.run(chat)).await.unwrap_or_else(|_| Err(ErrorKind::Timeout.into()))
     }
 }
 

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::chat::{Chat, Turn};
 use super::error::CallError;
-use super::{Llm, Scenario};
-use crate::assistant::{Progress, example};
+use super::{Llm, Scenario, Watched};
+use crate::assistant::example;
+use crate::masking::is_unseen;
 use crate::question::{Intent, Language};
 use crate::tools::{Tools, length_us};
 
@@ -39,21 +40,21 @@ impl Llm {
         &self,
         question: &str,
         tools: &Tools,
-        progress: Option<&Progress>,
-    ) -> Result<Option<(Plan, String)>, CallError> {
+        (progress, until): Watched<'_>,
+    ) -> Result<Option<Plan>, CallError> {
         let means =
             |intent: &Intent| json!({ "intent": intent, "for_example": example(*intent, Language::English) });
         let intents: Vec<Value> = Intent::ALL.iter().map(means).collect();
         let document = json!({ "intents": intents, "untrusted": { "question": printable(question) } });
         let chat = Chat { system: SYSTEM, turns: vec![Turn::Ours(document)], tools: true };
-        let told = self.talk(Scenario::Understand, chat, tools, progress).await?;
-        Ok(plan(&told.text).map(|plan| (plan, told.provider)))
+        let told = self.talk(Scenario::Understand, chat, tools, (progress, until)).await?;
+        Ok(plan(&told.text))
     }
 }
 
-/// A text without control characters but line breaks.
+/// A text without control characters but line breaks, and without those that are not seen.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+    text.chars().filter(|c| *c == '\n' || !(c.is_control() || is_unseen(*c))).collect()
 }
 
 /// The plan in a reply; anything else in it does not count.

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 use super::chat::{Chat, Turn};
 use super::error::ErrorKind;
 use super::understand::printable;
-use super::{Llm, Scenario};
-use crate::assistant::Progress;
+use super::{Llm, Scenario, Watched};
 use crate::facts::{Unit, Value as Fact, show};
 use crate::grounding::{Known, Mismatch};
 use crate::question::Language;
@@ -75,7 +74,7 @@ impl Llm {
         scenario: Scenario,
         findings: Wanted<'_>,
         tools: &Tools,
-        progress: Option<&Progress>,
+        watched: Watched<'_>,
     ) -> Result<(String, String), Unworded> {
         // The model knows what was masked only as such, and may say it only so.
         let mask = |text: &String| self.masker().mask(&printable(text)).into_string();
@@ -95,7 +94,7 @@ impl Llm {
         });
         let chat =
             Chat { system: SYSTEM, turns: vec![Turn::Ours(document)], tools: scenario == Scenario::Word };
-        let told = self.talk(scenario, chat, tools, progress).await;
+        let told = self.talk(scenario, chat, tools, watched).await;
         let told = told.map_err(|error| Unworded::NoAnswer(error.kind))?;
         for row in told.seen.iter().flat_map(|answer| rows(answer, findings.zone)) {
             known.add_row(&row.own.join(", "), &row.all.join(", "));

@@ -20,6 +20,7 @@ async fn lies_are_not_told() {
         ("모든 것이 정상이며 문제가 없습니다.", "claim_not_found"),
         ("Everything is healthy.", "claim_not_found"),
         ("요청 수백 건이 그렇습니다.", "claim_not_found"),
+        ("`pay`: 3\u{ad}1.4\u{200b}%", "number_not_found"),
         (&"말이 깁니다. ".repeat(1_000), "too_long"),
     ] {
         for kind in KINDS {
@@ -76,6 +77,14 @@ async fn who_stalls_is_left() {
             }
         }
     }
+    // All calls of an answer have one time together.
+    let server = Server::start(KINDS[0], vec![say(r#"{"intent": "what_is_wrong"}"#), Act::Stall]);
+    let mut hasty = settings(vec![provider("one", KINDS[0], &server)]);
+    hasty.patience = Some(Duration::from_secs(3));
+    let (made, _) = stage::llm(hasty);
+    let answer = stage::ask(&assistant, &made, "tell me a joke").await;
+    assert_eq!(answer.outcome, iap_ops::Outcome::Problems, "{}", answer.text);
+    assert_eq!(answer.wording_reason, Some("timeout"));
     // A stream that goes on for ever ends by the time for all of it.
     let server = Server::start(KINDS[0], vec![Act::Flood(usize::MAX)]);
     let mut endless = provider("one", KINDS[0], &server);
