@@ -160,6 +160,17 @@ fn lies_are_counted_and_the_terminal_tells_the_steps() {
     assert_eq!(send(host.admin, "POST", "/api/config/reload", &[], b"").unwrap().status, 200);
     assert_eq!(host.admin(ASK)["wording_reason"], "budget");
     assert_eq!(server.got().len(), 2);
+    // What cannot work is refused by its name, and what runs goes on.
+    for (from, to, part) in [
+        ("directory: runbooks", "directory: nowhere", "ops.runbooks.directory: nowhere"),
+        ("key: {file: key}", "key: {env: NOT_SET}", "ops.llm: local: key: the environment variable `NOT_SET`"),
+        ("word: [local]", "word: [far]", "there is no provider `far`"),
+    ] {
+        host.write("iap.yaml", &text.replace(from, to));
+        let refused = send(host.admin, "POST", "/api/config/reload", &[], b"").unwrap();
+        assert!(refused.status != 200 && refused.text().contains(part), "{to}: {}", refused.text());
+        assert_eq!(host.admin(ASK)["wording_reason"], "budget");
+    }
     // Without any of it answers are as before.
     let plain =
         text.split("ops:\n").next().unwrap().to_owned() + "routes:" + text.split("\nroutes:").nth(1).unwrap();
