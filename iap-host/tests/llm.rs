@@ -163,7 +163,11 @@ fn lies_are_counted_and_the_terminal_tells_the_steps() {
     // What cannot work is refused by its name, and what runs goes on.
     for (from, to, part) in [
         ("directory: runbooks", "directory: nowhere", "ops.runbooks.directory: nowhere"),
-        ("key: {file: key}", "key: {env: NOT_SET}", "ops.llm: local: key: the environment variable `NOT_SET`"),
+        (
+            "key: {file: key}",
+            "key: {env: NOT_SET}",
+            "ops.llm: local: key: the environment variable `NOT_SET`",
+        ),
         ("word: [local]", "word: [far]", "there is no provider `far`"),
     ] {
         host.write("iap.yaml", &text.replace(from, to));

@@ -211,18 +211,30 @@ impl Known {
             return Err(Mismatch::Claim);
         }
         let korean = text.chars().any(|c| matches!(c, '가'..='힣'));
-        sentences(&text).into_iter().try_for_each(|sentence| self.sentence(sentence, korean))
+        // What each line is about is found out once, however many sentences there are.
+        let lines: Vec<(&Line, BTreeSet<&String>)> =
+            self.lines.iter().map(|line| (line, self.about(&line.text))).collect();
+        sentences(&text).into_iter().try_for_each(|sentence| self.sentence(sentence, korean, &lines))
     }
 
-    fn sentence(&self, sentence: &str, korean: bool) -> Result<(), Mismatch> {
-        let about: Vec<&String> = self.subjects.iter().filter(|name| holds(sentence, name)).collect();
+    /// The subjects that a text names.
+    fn about(&self, text: &str) -> BTreeSet<&String> {
+        self.subjects.iter().filter(|name| holds(text, name)).collect()
+    }
+
+    fn sentence(
+        &self,
+        sentence: &str,
+        korean: bool,
+        lines: &[(&Line, BTreeSet<&String>)],
+    ) -> Result<(), Mismatch> {
+        let about = self.about(sentence);
         // Lines about something else do not count where a sentence is about something.
-        let counts = |line: &&Line| {
-            about.is_empty()
-                || about.iter().any(|name| holds(&line.text, name))
-                || !self.subjects.iter().any(|name| holds(&line.text, name))
+        let counts = |subjects: &BTreeSet<&String>| {
+            about.is_empty() || subjects.is_empty() || !about.is_disjoint(subjects)
         };
-        let lines: Vec<&Line> = self.lines.iter().filter(counts).collect();
+        let lines: Vec<&Line> =
+            lines.iter().filter(|(_, subjects)| counts(subjects)).map(|(line, _)| *line).collect();
         let mut before = String::new();
         for token in read(sentence) {
             match &token {

@@ -143,6 +143,19 @@ fn line() -> impl Strategy<Value = String> {
     })
 }
 
+/// Were the cost that of all sentences with all lines and subjects, the test would not end.
+#[test]
+fn many_sentences_about_many_lines_come_to_their_end() {
+    let routes: Vec<String> = (0..100).map(|n| format!("route-{n}")).collect();
+    let lines: Vec<String> =
+        (0..1_500).map(|n| format!("route-{}: {n} requests of `{}`", n % 100, "x".repeat(200))).collect();
+    let mut known = Known::new(&lines, NOTHING);
+    known.subjects(routes);
+    let text = (0..1_500).map(|n| format!("route-{}: {n}. ", n % 100)).collect::<String>();
+    assert_eq!(known.check(&text), Ok(()));
+    assert_eq!(known.check(&format!("{text} route-1: 2.")), Err(Mismatch::Number));
+}
+
 proptest! {
     #[test]
     fn text_made_of_findings_passes(lines in prop::collection::vec(line(), 1..5), order in any::<prop::sample::Index>()) {
