@@ -58,7 +58,7 @@ fn what_is_no_whole_reply_is_none() {
         (ProviderKind::Anthropic, anthropic("end_turn"), Malformed),
         (ProviderKind::Anthropic, json!({ "type": "error" }), Malformed),
     ] {
-        assert_eq!(calls(kind, &[event.clone()]), Err(why), "{event}");
+        assert_eq!(calls(kind, std::slice::from_ref(&event)), Err(why), "{event}");
     }
     for wrong in ["[]", "{", "1"] {
         let events =
