@@ -1,14 +1,17 @@
 //! `ask` and `report`: the assistant of a running host, over its admin API.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
 use clap::ValueEnum;
-use http::{Method, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use iap_core::BoxError;
+use iap_ops::llm::Events;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -34,8 +37,11 @@ pub(crate) fn ask(args: &AskArgs) -> Result<ExitCode, BoxError> {
     if let Some(lang) = args.lang {
         let _ = write!(path, "&lang={}", name(lang));
     }
-    Ok(or_no_answer(get(&args.url, &path).and_then(|body| {
-        let answer: Value = serde_json::from_slice(&body)?;
+    let asked = match args.progress || std::io::stderr().is_terminal() {
+        true => watch(&args.url, &path),
+        false => get(&args.url, &path).and_then(|body| Ok(serde_json::from_slice(&body)?)),
+    };
+    Ok(or_no_answer(asked.and_then(|answer: Value| {
         if args.json {
             println!("{}", serde_json::to_string_pretty(&answer)?);
         } else {
@@ -81,37 +87,77 @@ fn or_no_answer(result: Result<ExitCode, BoxError>) -> ExitCode {
 
 /// Asks the admin API; the text of a problem is the error.
 fn get(url: &str, path: &str) -> Result<Bytes, BoxError> {
+    patiently(url, async {
+        let response = fetch(url, path, "application/json").await?;
+        Ok(Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes())
+    })
+}
+
+/// The same, with the steps on standard error as they come.
+#[allow(clippy::print_stderr)] // The progress of the command.
+fn watch(url: &str, path: &str) -> Result<Value, BoxError> {
+    patiently(url, async {
+        let mut body = Limited::new(fetch(url, path, "text/event-stream").await?.into_body(), MAX_ANSWER);
+        let mut events = Events::default();
+        while let Some(frame) = body.frame().await {
+            let Ok(data) = frame?.into_data() else { continue };
+            for event in events.feed(&data) {
+                let mut event: Value = serde_json::from_str(&event)?;
+                if let Some(error) = event["error"].as_str() {
+                    return Err(format!("{url}: {}", printable(error)).into());
+                }
+                if event["answer"].is_object() {
+                    return Ok(event["answer"].take());
+                }
+                if let Some(step) = step(&event) {
+                    eprintln!("· {}", printable(&step));
+                }
+            }
+        }
+        Err(format!("{url}: the answer broke off").into())
+    })
+}
+
+/// A step in words.
+fn step(event: &Value) -> Option<String> {
+    let text = |name: &str| event[name].as_str().unwrap_or_default();
+    Some(match text("step") {
+        "understood" if text("by") == "model" => format!("understood by a model: {}", text("intent")),
+        "understood" => format!("understood: {}", text("intent")),
+        "looked_at" => format!("looked at {}", text("what")),
+        "asking" => format!("asking {} ({})", text("provider"), text("model")),
+        "failed" => format!("{} gave no answer: {}", text("provider"), text("why")),
+        _ => return None,
+    })
+}
+
+fn patiently<T>(url: &str, asked: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
     let runtime = Runtime::new()?;
     let result = runtime.block_on(async {
         let late = |_| format!("{url}: no answer within {} seconds", PATIENCE.as_secs());
-        tokio::time::timeout(PATIENCE, fetch(url, path)).await.map_err(late)?
+        tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
     });
     runtime.shutdown_background();
     result
 }
 
-async fn fetch(url: &str, path: &str) -> Result<Bytes, BoxError> {
+async fn fetch(url: &str, path: &str, accept: &str) -> Result<Response<Incoming>, BoxError> {
     let mut host = Connection::open(url).await?;
-    let mut request = host.request(Method::GET, path);
+    let mut request = host.request(Method::GET, path).header(header::ACCEPT, accept);
     if let Some(token) = own_token() {
         request = request.header(header::AUTHORIZATION, bearer(&token)?);
     }
     let response = host.sender.send_request(request.body(Full::default())?).await?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
-    match status {
-        StatusCode::OK => Ok(body),
-        _ => {
-            let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no answer");
-            let hint = if status == StatusCode::UNAUTHORIZED {
-                " (IAP_TOKEN, a token of admin.access.tokens)"
-            } else {
-                ""
-            };
-            Err(format!("{url}: {}: {}{hint}", status.as_u16(), printable(detail)).into())
-        }
+    if status == StatusCode::OK {
+        return Ok(response);
     }
+    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no answer");
+    let is_unknown = status == StatusCode::UNAUTHORIZED;
+    let hint = if is_unknown { " (IAP_TOKEN, a token of admin.access.tokens)" } else { "" };
+    Err(format!("{url}: {}: {}{hint}", status.as_u16(), printable(detail)).into())
 }
 
 /// Names of routes and texts of errors come from outside: no control sequence reaches the terminal.

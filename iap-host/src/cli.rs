@@ -138,6 +138,9 @@ pub(crate) struct AskArgs {
     /// A name for the conversation, so that the next question may go on from this one.
     #[arg(long, value_name = "NAME")]
     pub(crate) conversation: Option<String>,
+    /// Tell the steps on standard error, also where that is no terminal.
+    #[arg(long)]
+    pub(crate) progress: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -121,7 +121,7 @@ impl Maker {
             }
         }
         let report = self.assistant.report(schedule.kind, due.window, schedule.language).await;
-        let report = report.map_err(|error| error.to_string())?;
+        let report = self.assistant.summed_up(report.map_err(|error| error.to_string())?).await;
         let page = html(&report, &self.console);
         let (settings, path) = (self.settings.clone(), place.clone());
         let kept = tokio::task::spawn_blocking(move || keep(&settings, &path, &page)).await;

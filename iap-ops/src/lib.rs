@@ -1,7 +1,7 @@
 //! The operations assistant: questions in Korean or English, answered from what was recorded.
 //!
-//! No language model is involved: a question becomes a plan, the plan queries, queries findings with
-//! numbers and evidence, and findings a text by template.
+//! A question becomes a plan, the plan queries, queries findings with numbers and evidence, and findings a text by
+//! template. A language model, where one is set up, only chooses plans and words findings, and what it says is checked.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -38,6 +38,9 @@
 //! | [`cause`] | what an incident is due to |
 //! | [`blame`] | which span of a trace the time or the failure is due to |
 //! | [`assistant`] | plan, queries, findings, wording |
+//! | [`llm`] | a language model beside it, where one is set up |
+//! | [`grounding`] | whether a text claims anything that the findings do not say |
+//! | [`runbooks`] | passages of runbooks and of past incidents about the same |
 
 pub mod actions;
 pub mod alerts;
@@ -50,17 +53,21 @@ pub mod estate;
 pub mod facts;
 pub mod findings;
 pub mod forecast;
+pub mod grounding;
 mod holidays;
+pub mod llm;
 pub mod masking;
 pub mod notify;
+mod outgoing;
 pub mod question;
 pub mod report;
+pub mod runbooks;
 mod sql;
 pub mod telemetry;
 pub mod tools;
 mod zone;
 
-pub use assistant::{Answer, AnswerWindow, AskOptions, Assistant, Outcome};
+pub use assistant::{Answer, AnswerWindow, AskOptions, Assistant, By, Help, Outcome, Progress, Step};
 pub use blame::{Blame, BlameKind};
 pub use estate::{AudienceKind, Change, ChangeKind, Estate, InstanceState, ServerState};
 pub use facts::Facts;

@@ -137,6 +137,18 @@ impl Question {
         Self { intent, language, time, timed: !times.is_empty(), other_time, named }
     }
 
+    /// Means this instead, about the time that the question names, or else about `last_us` if there is such a time.
+    pub(crate) fn understood_as(&mut self, intent: Intent, last_us: Option<u64>) {
+        self.intent = intent;
+        if !self.timed {
+            self.time = match last_us.filter(|_| !matches!(intent, Intent::Capacity | Intent::Compare)) {
+                Some(length_us) => AskedTime::Last { length_us },
+                None => intent.usual_time(),
+            };
+            self.timed = last_us.is_some();
+        }
+    }
+
     /// A question that nobody has worded.
     pub(crate) fn about(intent: Intent, language: Language, length_us: u64) -> Self {
         let time = AskedTime::Last { length_us };

@@ -40,7 +40,7 @@ use axum::response::Json;
 use iap_apm::{Apm, Exporter};
 use iap_core::Process;
 use iap_ops::notify::Message;
-use iap_ops::{Assistant, Live};
+use iap_ops::{Assistant, Help, Live};
 use iap_session::Sessions;
 use iap_session::audience::AudienceView;
 use serde::Serialize;
@@ -71,7 +71,7 @@ struct Inner {
     apm: Option<Apm>,
     sessions: Option<Sessions>,
     audience: Option<AudienceView>,
-    assistant: Option<Assistant>,
+    assistant: ArcSwapOption<Assistant>,
     readiness: Readiness,
     hosts: ArcSwap<Vec<String>>,
     facts: ArcSwapOption<Facts>,
@@ -80,6 +80,8 @@ struct Inner {
     upstreams: Arc<ArcSwap<Vec<Arc<Upstream>>>>,
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
+    /// Places for those who watch how an answer comes about.
+    asking: Arc<Semaphore>,
     exporter: ArcSwapOption<Exporter>,
     desk: ArcSwapOption<Desk>,
     /// Event loops that are sampled, by name.
@@ -168,13 +170,13 @@ impl AdminState {
                 None => telemetry,
             })
         });
-        let assistant = telemetry.clone().map(|telemetry| Assistant::new(telemetry));
+        let assistant = telemetry.clone().map(|telemetry| Arc::new(Assistant::new(telemetry)));
         let hosts = ArcSwap::from_pointee(config.admin.hosts.clone());
         Self(Arc::new(Inner {
             apm,
             sessions,
             audience,
-            assistant,
+            assistant: ArcSwapOption::new(assistant),
             readiness,
             hosts,
             facts: ArcSwapOption::empty(),
@@ -182,6 +184,7 @@ impl AdminState {
             processes,
             upstreams,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
+            asking: Arc::new(Semaphore::new(ask::MAX_STREAMS)),
             exporter: ArcSwapOption::empty(),
             desk: ArcSwapOption::empty(),
             runtimes: ArcSwap::default(),
@@ -227,7 +230,13 @@ impl AdminState {
 
     /// Who makes reports; `None` without the APM.
     pub(crate) fn assistant(&self) -> Option<Assistant> {
-        self.0.assistant.clone()
+        self.0.assistant.load_full().map(|assistant| Assistant::clone(&assistant))
+    }
+
+    /// Changes what the assistant may use besides what it reads.
+    pub(crate) fn set_help(&self, help: Help) {
+        let helped = self.0.assistant.load().as_ref().map(|assistant| Arc::new(assistant.with_help(help)));
+        self.0.assistant.store(helped);
     }
 
     /// Sends a message by channels of the alerts.
@@ -286,6 +295,11 @@ async fn status(State(state): State<AdminState>) -> Json<Value> {
     let dropped = state.0.apm.as_ref().map(Apm::dropped);
     let exporter = state.0.exporter.load_full();
     let export = exporter.map(|export| json!({ "metrics": export.metrics(), "traces": export.traces() }));
+    let assistant = state.assistant();
+    let help = assistant.as_ref().map(Assistant::help);
+    let llm = help.and_then(|help| help.llm.as_ref()).map(|llm| llm.status());
+    let runbooks = help.and_then(|help| help.runbooks.as_ref()).map(|runbooks| runbooks.status());
     Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "export": export,
+                 "llm": llm, "runbooks": runbooks,
                  "ready": state.0.readiness.get(), "config": state.0.reloads.state() }))
 }

@@ -32,7 +32,8 @@ const PEOPLE: [&str; 17] = [
     "source.address",
 ];
 
-/// The same answer without people. What is no JSON passes as it is: pages, and metrics, which name nobody.
+/// The same answer without people. What is no JSON passes as it is: pages, metrics, which name
+/// nobody, and streams, which take people out themselves.
 pub(super) async fn redact(response: Response) -> Response {
     let kind =
         response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -44,22 +45,26 @@ pub(super) async fn redact(response: Response) -> Response {
         let text = "the answer is too large to take out whose requests they are: ask for less";
         return ApiError::from(Error::new(Kind::Unavailable, Origin::Internal, text)).into_response();
     };
-    let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
+    let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    without_people(&mut value);
-    let masked = Masker::default().mask_json(value).to_text().into_string();
     parts.headers.remove(header::CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(masked))
+    Response::from_parts(parts, Body::from(without_people(value).to_string()))
 }
 
-fn without_people(value: &mut Value) {
+/// The same document without people, and personal data in its texts masked.
+pub(super) fn without_people(mut value: Value) -> Value {
+    take_out(&mut value);
+    Masker::default().mask_json(value).into_value()
+}
+
+fn take_out(value: &mut Value) {
     match value {
-        Value::Array(items) => items.iter_mut().for_each(without_people),
+        Value::Array(items) => items.iter_mut().for_each(take_out),
         Value::Object(fields) => {
             for (name, field) in fields.iter_mut() {
                 let says_who = field.is_string() && PEOPLE.contains(&name.as_str());
-                if says_who { *field = Value::Null } else { without_people(field) }
+                if says_who { *field = Value::Null } else { take_out(field) }
             }
         }
         _ => {}

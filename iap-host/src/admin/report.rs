@@ -75,6 +75,7 @@ pub(super) async fn report(
     })?;
     let language = query.lang.map_or(Language::Korean, Language::from);
     let report = assistant.report(kind, window, language).await.map_err(unreadable)?;
+    let report = assistant.summed_up(report).await;
     let (content, text) = match query.format {
         Format::Md => ("text/markdown; charset=utf-8", markdown(&report, base)),
         Format::Html => ("text/html; charset=utf-8", html(&report, base)),

@@ -70,7 +70,7 @@ fn details() -> Router<AdminState> {
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
         .route("/api/logs", get(telemetry::logs))
-        .route("/api/ask", get(ask::ask))
+        .route("/api/ask", get(ask::ask).post(ask::posted))
         .route("/api/reports", get(report::kept))
         .route("/api/reports/kept/{file}", get(report::one))
         .route("/api/reports/{kind}", get(report::report))

@@ -25,7 +25,7 @@ pub(super) fn material(config: &Config) -> Material {
         ("sessions", contents(keys.filter_map(secret_file))),
         ("admin", contents(programs.filter_map(|program| secret_file(&program.token)))),
         ("alerts", contents(channels.filter_map(secret_file))),
-        ("ops", contents(config.ops.mcp.token.iter().filter_map(secret_file))),
+        ("ops", contents(config.ops.secrets().filter_map(secret_file))),
     ]
 }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use iap_ops::Assistant;
 use iap_ops::masking::Masker;
 use iap_ops::tools::Tools;
 
 use super::secret::read_secret;
 use super::{BootError, failed};
-use crate::admin::AdminState;
+use crate::actions::Actions;
 use crate::config::{Config, Environment};
 use crate::mcp::McpServer;
 
@@ -15,13 +16,14 @@ use crate::mcp::McpServer;
 pub(super) fn make_mcp(
     config: &Config,
     environment: &Environment,
-    state: &AdminState,
+    assistant: Option<Assistant>,
+    actions: Option<&Actions>,
 ) -> Result<Option<Arc<McpServer>>, BootError> {
-    let (true, Some(assistant)) = (config.ops.mcp.enabled, state.assistant()) else { return Ok(None) };
+    let (true, Some(assistant)) = (config.ops.mcp.enabled, assistant) else { return Ok(None) };
     let masker = Arc::new(Masker::without(&config.ops.masking.classes_off()));
     let tools = Tools::new(assistant, masker);
-    let tools = match state.actions() {
-        Some(actions) => tools.with_actions(Arc::new(actions)),
+    let tools = match actions {
+        Some(actions) => tools.with_actions(Arc::new(actions.clone())),
         None => tools,
     };
     let token = config.ops.mcp.token.as_ref().map(|token| read_secret(token, environment));

@@ -10,6 +10,7 @@ mod desk;
 mod detection;
 mod export;
 mod gateway;
+mod help;
 mod import;
 mod mcp;
 mod processes;
@@ -41,6 +42,7 @@ use self::apm::start_otlp;
 use self::desk::start_desk;
 use self::detection::start_detection;
 use self::export::start_export;
+use self::help::make_help;
 pub(crate) use self::import::import;
 use self::mcp::make_mcp;
 pub(crate) use self::secret::read_secret;
@@ -262,11 +264,12 @@ impl Observers {
         let exporter = start_export(&config.apm, apm, environment, state, runtime)?;
         let desk = start_desk(config, environment, apm, sessions, (None, runtime))?;
         state.set_desk(desk.as_ref());
+        state.set_help(make_help(&config.ops, environment, None, runtime)?);
         let shared = sessions.and_then(|core| core.redis.clone());
         let reports = Reports::start(config, state, shared, runtime);
         let detection = start_detection(&config.apm, apm, state, runtime).await?;
         let actions = start_actions(config, state, runtime);
-        state.set_mcp(make_mcp(config, environment, state)?);
+        state.set_mcp(make_mcp(config, environment, state.assistant(), actions.as_ref())?);
         Ok(Self { exporter, desk, detection, actions, reports })
     }
 }

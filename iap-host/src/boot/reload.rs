@@ -8,7 +8,7 @@
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
 //! | `admin.hosts`, `admin.access`, `log.level` | swapped; who is signed in stays so |
 //! | `reports` | the new schedules |
-//! | `ops` | the new policies and masks; what was proposed stays |
+//! | `ops` | who is asked for help and who may ask, what is masked, and the policies of actions; what was proposed stays |
 //! | `alerts` | the new rules go on with what the old ones have found |
 //! | what the process hangs on | refused with the setting's name: a new process can take over (`SIGUSR2`) |
 
@@ -16,12 +16,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iap_core::RouteTable;
+use iap_ops::Help;
 use iap_ops::actions::Policy;
 
 use super::access::make_access;
 use super::auth;
 use super::desk::start_desk;
 use super::gateway::{Gateway, start_gateway};
+use super::help::make_help;
 use super::mcp::make_mcp;
 use super::processes::Processes;
 use super::routes::build_routes;
@@ -42,10 +44,11 @@ const HAND_OVER: Duration = Duration::from_secs(5);
 /// What operators use; each is there where it has changed.
 struct Operators {
     desk: Option<Option<RunningDesk>>,
-    mcp: Option<Option<Arc<McpServer>>>,
-    policy: Option<Policy>,
+    ops: Option<Ops>,
     access: Option<Option<Arc<Access>>>,
 }
+
+type Ops = (Help, Option<Arc<McpServer>>, Policy);
 
 impl Platform {
     /// Takes over a checked configuration. Returns the sections that have changed. On an error nothing
@@ -95,7 +98,7 @@ impl Platform {
         self.addresses.http = self.gateway.server.addresses()[0];
         self.addresses.https = self.gateway.server.addresses().get(1).copied();
         self.admin.publish(Facts::new(&new, self.addresses));
-        if has("reports") || has("alerts") {
+        if has("reports") || has("alerts") || has("ops") {
             let shared = self.sessions.as_ref().and_then(|core| core.redis.clone());
             self.observers.reports = Reports::start(&new, &self.admin, shared, &self.runtime);
         }
@@ -122,8 +125,7 @@ impl Platform {
         };
         Ok(Operators {
             desk: has("alerts").then(start_desk).transpose()?,
-            mcp: has("ops").then(|| make_mcp(new, environment, &self.admin)).transpose()?,
-            policy: has("ops").then(|| new.ops.actions.policy()),
+            ops: has("ops").then(|| self.ops(new, environment)).transpose()?,
             access: has("admin").then(|| make_access(&new.admin, environment)).transpose()?,
         })
     }
@@ -133,15 +135,26 @@ impl Platform {
             self.admin.set_desk(desk.as_ref());
             self.observers.desk = desk;
         }
-        if let Some(mcp) = operators.mcp {
+        if let Some((help, mcp, policy)) = operators.ops {
+            self.admin.set_help(help);
             self.admin.set_mcp(mcp);
-        }
-        if let (Some(policy), Some(actions)) = (operators.policy, &self.observers.actions) {
-            actions.set_policy(policy);
+            if let Some(actions) = &self.observers.actions {
+                actions.set_policy(policy);
+            }
         }
         if let Some(access) = operators.access {
             self.admin.set_access(access);
         }
+    }
+
+    /// Help for the assistant, who may ask it from elsewhere, and what may be done.
+    fn ops(&self, new: &Config, environment: &Environment) -> Result<Ops, BootError> {
+        let assistant = self.admin.assistant();
+        let before = assistant.as_ref().map(|assistant| (&self.config.ops, assistant.help()));
+        let help = make_help(&new.ops, environment, before, &self.runtime)?;
+        let helped = assistant.as_ref().map(|assistant| assistant.with_help(help.clone()));
+        let mcp = make_mcp(new, environment, helped, self.observers.actions.as_ref())?;
+        Ok((help, mcp, new.ops.actions.policy()))
     }
 
     /// The sections that differ, and those whose files of passwords, tokens and keys do.

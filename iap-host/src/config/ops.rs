@@ -1,10 +1,10 @@
-//! What AI assistants may ask, and what is taken out of the answers.
+//! What AI assistants may ask, what is taken out of the answers, and what helps our own.
 
 use iap_ops::masking::Class;
 use serde::{Deserialize, Serialize};
 
-use super::SecretRef;
 use super::actions::ActionsConfig;
+use super::{LlmConfig, RunbooksConfig, SecretRef};
 
 /// The operations assistant towards others.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub(crate) struct OpsConfig {
     pub(crate) masking: MaskingConfig,
     pub(crate) mcp: McpConfig,
     pub(crate) actions: ActionsConfig,
+    pub(crate) llm: LlmConfig,
+    pub(crate) runbooks: RunbooksConfig,
 }
 
 /// Personal data in what leaves the platform. All classes are masked but those that are named.
@@ -50,6 +52,11 @@ impl MaskingConfig {
 }
 
 impl OpsConfig {
+    /// What it needs to be read from elsewhere.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        self.mcp.token.iter().chain(self.llm.providers.iter().filter_map(|provider| provider.key.as_ref()))
+    }
+
     /// What is wrong with it, if anything.
     pub(super) fn check(&self, has_apm: bool, has_tokens: bool) -> Result<(), String> {
         if let Some(error) = self.masking.off.iter().find_map(|name| name.parse::<Class>().err()) {
@@ -66,6 +73,13 @@ impl OpsConfig {
         };
         if !self.mcp.origins.iter().all(is_origin) {
             return Err("ops.mcp.origins: write origins like `https://assistant.example`".to_owned());
+        }
+        self.llm.check()?;
+        self.runbooks.check()?;
+        if !has_apm && (self.llm.is_used() || self.runbooks.directory.is_some()) {
+            return Err(
+                "ops.llm, ops.runbooks: they are about what apm records, which is switched off".to_owned()
+            );
         }
         match (self.mcp.enabled, self.mcp.token.is_some() || has_tokens, has_apm) {
             (true, false, _) => {

@@ -1,6 +1,9 @@
 //! From a question to an answer.
 
+mod answer;
 mod conversation;
+mod helped;
+mod progress;
 mod suggestions;
 mod wording;
 
@@ -9,118 +12,22 @@ use std::sync::Arc;
 
 use iap_apm::Window;
 use iap_core::{Clock, SystemClock};
-use serde::Serialize;
 
+pub use self::answer::{Answer, AnswerWindow, AskOptions, Outcome};
 use self::conversation::Conversations;
+pub use self::helped::Help;
+pub use self::progress::{By, Progress, Step};
+pub(crate) use self::suggestions::example;
+use self::wording::Told;
 use crate::answers::{self, Asked};
-use crate::facts::{self, Facts};
-use crate::findings::{Findings, Scope, look_into};
+use crate::facts;
+use crate::findings::{Scope, look_into};
 use crate::question::{AskedTime, Intent, Language, Question};
 use crate::report::{Report, ReportKind, Section};
 use crate::telemetry::{Telemetry, TelemetryError};
 use crate::zone::Zone;
 
 const HOUR_US: u64 = 3_600_000_000;
-
-/// How the answer came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// There are problems: with routes, or the session store does not answer.
-    Problems,
-    /// There was traffic, and nothing is wrong with it.
-    Healthy,
-    /// A question that is not about what is wrong is answered, and nothing in the answer is.
-    Answered,
-    /// No problem is known, but there are [`Findings::unjudged`] routes.
-    TooFew,
-    /// Nothing was recorded in the window.
-    NoData,
-    /// The time in the question was not understood; the text says which forms are.
-    TimeNotUnderstood,
-    /// The question was not understood; the text says what can be asked.
-    NotUnderstood,
-}
-
-impl Outcome {
-    fn of(findings: &Findings) -> Self {
-        let known = !findings.problems.is_empty() || !findings.incidents.is_empty();
-        if findings.sessions_unavailable || known {
-            return Self::Problems;
-        }
-        match (findings.count, findings.unjudged.is_empty()) {
-            (0, _) => Self::NoData,
-            (_, false) => Self::TooFew,
-            (_, true) => Self::Healthy,
-        }
-    }
-}
-
-/// The time that an answer is about, as a calendar shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AnswerWindow {
-    /// The window in Unix microseconds.
-    #[serde(flatten)]
-    pub window: Window,
-    /// The first second, with the offset: `2026-11-25T13:00:00+09:00`.
-    pub start: String,
-    /// The second that it ends with.
-    pub end: String,
-    /// The zone.
-    pub tz: String,
-}
-
-/// An answer: the same as data and as text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Answer {
-    /// How the question was understood.
-    pub question: Question,
-    /// How it came out.
-    pub outcome: Outcome,
-    /// What it is about; `None` for a question, or a time, that was not understood.
-    pub window: Option<AnswerWindow>,
-    /// What is wrong, of a question about that.
-    pub findings: Option<Findings>,
-    /// What was found, of any other question.
-    pub facts: Option<Facts>,
-    /// The trace ids of all findings.
-    pub evidence: Vec<String>,
-    /// Questions that may come next, in the language of this one.
-    pub suggestions: Vec<&'static str>,
-    /// The wording, in the question's language. Every number in it is in the findings or facts.
-    pub text: String,
-}
-
-impl Answer {
-    fn without_findings(question: Question, outcome: Outcome) -> Self {
-        let text = match outcome {
-            Outcome::TimeNotUnderstood => wording::times(question.language),
-            _ => wording::help(question.language),
-        };
-        let suggestions = suggestions::after(question.intent, question.language);
-        Self {
-            question,
-            outcome,
-            window: None,
-            findings: None,
-            facts: None,
-            evidence: Vec::new(),
-            suggestions,
-            text,
-        }
-    }
-}
-
-/// What an answer depends on besides the question.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct AskOptions<'a> {
-    /// The conversation that the question belongs to: at most 64 bytes, chosen by whoever asks. The latest
-    /// question of the latest 1,000 conversations is remembered for 30 minutes.
-    pub conversation: Option<&'a str>,
-    /// The language of the answer; that of the question by default.
-    pub language: Option<Language>,
-}
 
 /// Answers questions.
 #[derive(Clone)]
@@ -129,12 +36,19 @@ pub struct Assistant {
     clock: Arc<dyn Clock>,
     zone: Zone,
     conversations: Arc<Conversations>,
+    help: Help,
 }
 
 impl Assistant {
     /// An assistant that reads `telemetry`; with the system's clock, in Korean time.
     pub fn new(telemetry: Arc<dyn Telemetry>) -> Self {
-        Self { telemetry, clock: Arc::new(SystemClock), zone: Zone::default(), conversations: Arc::default() }
+        Self {
+            telemetry,
+            clock: Arc::new(SystemClock),
+            zone: Zone::default(),
+            conversations: Arc::default(),
+            help: Help::default(),
+        }
     }
 
     /// Takes the time from another clock.
@@ -148,6 +62,12 @@ impl Assistant {
     pub fn with_zone(mut self, name: &str) -> Option<Self> {
         self.zone = Zone::named(name)?;
         Some(self)
+    }
+
+    /// The same assistant with other help, or none. Conversations go on.
+    #[must_use]
+    pub fn with_help(&self, help: Help) -> Self {
+        Self { help, ..self.clone() }
     }
 
     /// Answers a question; one that is not understood is answered with what can be asked.
@@ -164,18 +84,29 @@ impl Assistant {
     /// When telemetry cannot be read.
     pub async fn ask_with(&self, text: &str, options: AskOptions<'_>) -> Result<Answer, TelemetryError> {
         let now_ms = self.clock.now_ms();
-        let (mut question, texts) = self.conversations.follow(options.conversation, text, now_ms);
+        let (mut question, mut texts) = self.conversations.follow(options.conversation, text, now_ms);
         question.language = options.language.unwrap_or(question.language);
+        let (mut understood, watched) = (By::Template, self.watched(options.progress));
         if question.intent == Intent::Unknown {
-            return Ok(Answer::without_findings(question, Outcome::NotUnderstood));
+            match self.understand(&mut question, &mut texts, watched).await {
+                Ok(()) => understood = By::Model,
+                Err(wording_reason) => {
+                    let nothing = Answer::without_findings(question, Outcome::NotUnderstood);
+                    return Ok(Answer { wording_reason, ..nothing });
+                }
+            }
         }
         let Some(windows) = self.windows(&question, now_ms) else {
             return Ok(Answer::without_findings(question, Outcome::TimeNotUnderstood));
         };
-        let answer = match question.intent {
+        Progress::tell(options.progress, Step::Understood { intent: question.intent, by: understood });
+        let (mut answer, told) = match question.intent {
             Intent::WhatIsWrong => self.what_is_wrong(&question, windows, &texts).await?,
             _ => self.by_facts(&question, windows, &texts, now_ms).await?,
         };
+        Progress::tell(options.progress, Step::LookedAt { what: "telemetry" });
+        answer.understood = understood;
+        let answer = self.helped(answer, &told, text, watched).await;
         self.conversations.keep(options.conversation, &question, texts, now_ms);
         Ok(answer)
     }
@@ -185,21 +116,22 @@ impl Assistant {
         question: &Question,
         (window, until_now, _): Windows,
         texts: &[String],
-    ) -> Result<Answer, TelemetryError> {
+    ) -> Result<(Answer, Told), TelemetryError> {
         let baseline = Window::last(HOUR_US, window.from_us);
         let scope = Scope { window, baseline, until_now, subject: texts };
         let findings = look_into(&*self.telemetry, scope).await?;
         let about = self.answer_window(window);
-        let text = wording::answer(question.language, &self.zone, &about, &findings);
+        let told = wording::answer(question.language, &self.zone, &about, &findings);
         let evidence = findings.problems.iter().flat_map(|finding| finding.evidence.clone()).collect();
-        Ok(Answer {
+        let answer = Answer {
             outcome: Outcome::of(&findings),
             window: Some(about),
             findings: Some(findings),
             evidence,
-            text,
+            text: told.text(),
             ..Answer::without_findings(question.clone(), Outcome::Answered)
-        })
+        };
+        Ok((answer, told))
     }
 
     async fn by_facts(
@@ -208,7 +140,7 @@ impl Assistant {
         (window, _, other): Windows,
         texts: &[String],
         now_ms: u64,
-    ) -> Result<Answer, TelemetryError> {
+    ) -> Result<(Answer, Told), TelemetryError> {
         let now_us = (now_ms + 1) * 1_000;
         let telemetry = &*self.telemetry;
         let facts = answers::facts(Asked {
@@ -223,11 +155,16 @@ impl Assistant {
         .await?;
         let facts = facts.worded(question.language, &self.zone);
         let about = self.answer_window(window);
-        let said = facts::text(&facts, question.language, &self.zone);
-        let first = wording::window(question.language, &about);
-        let text = match said.is_empty() {
-            true => format!("{first}\n{}", wording::no_data(question.language)),
-            false => format!("{first}\n{said}"),
+        let mut lines = facts::lines(&facts, question.language, &self.zone);
+        if lines.is_empty() {
+            lines.push(wording::no_data(question.language));
+        }
+        let rest = lines.split_off(1);
+        let told = Told {
+            before: vec![wording::window(question.language, &about)],
+            verdict: lines.pop(),
+            rest,
+            ..Told::default()
         };
         let outcome = match (facts.problem, facts.empty) {
             (true, _) => Outcome::Problems,
@@ -235,14 +172,15 @@ impl Assistant {
             _ => Outcome::Answered,
         };
         let evidence = facts.evidence();
-        Ok(Answer {
+        let answer = Answer {
             outcome,
             window: Some(about),
             facts: Some(facts),
             evidence,
-            text,
+            text: told.text(),
             ..Answer::without_findings(question.clone(), Outcome::Answered)
-        })
+        };
+        Ok((answer, told))
     }
 
     /// Answers what nobody has worded: an intent about a window, and about one route if `route` names one; of a forecast
@@ -262,10 +200,11 @@ impl Assistant {
         question.named.limit_per_second = limit;
         let texts: Vec<String> = route.map(str::to_owned).into_iter().collect();
         let until_now = window.to_us.saturating_add(5_000_000) >= now_ms * 1_000;
-        match intent {
-            Intent::WhatIsWrong => self.what_is_wrong(&question, (window, until_now, None), &texts).await,
-            _ => self.by_facts(&question, (window, until_now, None), &texts, now_ms).await,
-        }
+        let (answer, _) = match intent {
+            Intent::WhatIsWrong => self.what_is_wrong(&question, (window, until_now, None), &texts).await?,
+            _ => self.by_facts(&question, (window, until_now, None), &texts, now_ms).await?,
+        };
+        Ok(self.with_citations(answer).await)
     }
 
     /// What it reads.
@@ -317,7 +256,8 @@ impl Assistant {
             let facts = answers::facts(asked).await?.worded(language, &self.zone);
             sections.push(Section { intent, facts });
         }
-        Ok(Report { kind, language, window, made_us: now_us, zone: self.zone.clone(), sections })
+        let zone = self.zone.clone();
+        Ok(Report { kind, language, window, made_us: now_us, zone, summary: None, sections })
     }
 
     /// The window from one time to another, each a date (`2026-11-01`, its beginning) or a time with an offset;

@@ -4,7 +4,7 @@ use super::pick;
 use crate::question::{Intent, Language};
 
 /// A question of each intent.
-pub(super) fn example(intent: Intent, language: Language) -> &'static str {
+pub(crate) fn example(intent: Intent, language: Language) -> &'static str {
     let (korean, english) = match intent {
         Intent::WhatIsWrong | Intent::Unknown => ("지금 문제의 원인을 알려줘", "what is wrong right now?"),
         Intent::PerformanceReport => ("오늘 성능 보고서", "performance report of today"),

@@ -5,6 +5,7 @@ use crate::blame::BlameKind;
 use crate::detect::{Incident, story};
 use crate::findings::{Culprit, Finding, Findings, Problem, Recent, RouteNumbers};
 use crate::question::{Intent, Language};
+use crate::runbooks::{Citation, Origin};
 use crate::zone::Zone;
 
 /// Routes that are named of those with too few requests.
@@ -39,37 +40,89 @@ pub(super) fn times(language: Language) -> String {
     .to_owned()
 }
 
-pub(super) fn answer(language: Language, zone: &Zone, about: &AnswerWindow, findings: &Findings) -> String {
-    let mut lines = vec![window(language, about)];
-    lines.extend(subject(language, findings));
-    lines.extend(findings.incidents.iter().map(|incident| detected(language, zone, incident)));
-    if findings.count == 0 {
-        lines.push(no_data(language));
-    } else {
-        match (&*findings.problems, &*findings.unjudged, &*findings.subjects) {
-            ([], [], []) => lines.push(healthy(language, findings)),
-            ([], [], _) => {}
-            _ => lines.push(totals(language, findings)),
-        }
-        for (at, problem) in findings.problems.iter().enumerate() {
-            lines.push(format!("{}. {}", at + 1, finding(language, problem)));
-        }
-        lines.extend(good(language, findings));
+/// A text in its parts. A model words only what comes after the verdict.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The window, and what the answer is about.
+    pub(super) before: Vec<String>,
+    /// Incidents that were detected: what they are called, and all there is to tell.
+    pub(super) incidents: Vec<(String, String)>,
+    /// How things are, in a sentence.
+    pub(super) verdict: Option<String>,
+    /// All else.
+    pub(super) rest: Vec<String>,
+}
+
+impl Told {
+    /// The whole text.
+    pub(super) fn text(&self) -> String {
+        let incidents = self.incidents.iter().map(|(_, whole)| whole);
+        let lines = self.before.iter().chain(incidents).chain(&self.verdict).chain(&self.rest);
+        lines.map(String::as_str).collect::<Vec<_>>().join("\n")
     }
-    lines.extend(unjudged(language, findings));
-    lines.extend(sessions(language, findings));
-    lines.join("\n")
+
+    /// What a model does not word.
+    pub(super) fn head(&self) -> Vec<String> {
+        let incidents = self.incidents.iter().map(|(title, _)| title);
+        self.before.iter().chain(incidents).chain(&self.verdict).cloned().collect()
+    }
+
+    /// What it does.
+    pub(super) fn body(&self) -> Vec<String> {
+        self.incidents.iter().map(|(_, whole)| whole).chain(&self.rest).cloned().collect()
+    }
+}
+
+pub(super) fn answer(language: Language, zone: &Zone, about: &AnswerWindow, findings: &Findings) -> Told {
+    let mut told = Told { before: vec![window(language, about)], ..Told::default() };
+    told.before.extend(subject(language, findings));
+    told.incidents.extend(findings.incidents.iter().map(|incident| detected(language, zone, incident)));
+    if findings.count == 0 {
+        told.verdict = Some(no_data(language));
+    } else {
+        told.verdict = match (&*findings.problems, &*findings.unjudged, &*findings.subjects) {
+            ([], [], []) => Some(healthy(language, findings)),
+            ([], [], _) => None,
+            _ => Some(totals(language, findings)),
+        };
+        for (at, problem) in findings.problems.iter().enumerate() {
+            told.rest.push(format!("{}. {}", at + 1, finding(language, problem)));
+        }
+        told.rest.extend(good(language, findings));
+    }
+    told.rest.extend(unjudged(language, findings));
+    told.rest.extend(sessions(language, findings));
+    if told.verdict.is_none() && !told.rest.is_empty() {
+        told.verdict = Some(told.rest.remove(0));
+    }
+    told
+}
+
+/// Where else to look.
+pub(super) fn citations(language: Language, found: &[Citation]) -> Option<String> {
+    let one = |citation: &Citation| match citation.origin {
+        Origin::Runbook => format!("{} — {}", citation.file, citation.heading),
+        Origin::Incident => {
+            let name = pick(language, "지난 장애", "past incident");
+            format!("{name} {}: {}", citation.file, citation.heading)
+        }
+    };
+    let listed: Vec<String> = found.iter().map(one).collect();
+    let name = pick(language, "참고 문서", "See runbook");
+    (!listed.is_empty()).then(|| format!("{name}: {}", listed.join("; ")))
 }
 
 /// An incident that was detected before anybody asked.
-fn detected(language: Language, zone: &Zone, incident: &Incident) -> String {
+fn detected(language: Language, zone: &Zone, incident: &Incident) -> (String, String) {
     let told = story(incident, language, zone);
     let head = pick(language, "[진행 중인 장애", "[incident");
     let id = incident.id;
     let cause = pick(language, "원인", "Cause");
     let parts =
         [&*told.when, &*told.impact, &*format!("{cause}: {}", told.cause), &*told.advice, &*told.disproof];
-    format!("{head} #{id}] {}. {}", told.title, parts.join(" "))
+    let title = format!("{head} #{id}] {}.", told.title);
+    let whole = format!("{title} {}", parts.join(" "));
+    (title, whole)
 }
 
 fn subject(language: Language, findings: &Findings) -> Option<String> {

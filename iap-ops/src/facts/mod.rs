@@ -8,6 +8,7 @@ mod terms;
 
 use serde::Serialize;
 
+pub(crate) use self::render::lines;
 pub use self::render::text;
 use self::render::{advice as advice_text, sentence as sentence_text};
 pub use self::show::show;

@@ -6,12 +6,17 @@ use crate::zone::Zone;
 
 /// The sentences, tables and recommendations, one a line.
 pub fn text(facts: &Facts, language: Language, zone: &Zone) -> String {
+    lines(facts, language, zone).join("\n")
+}
+
+/// The same as lines.
+pub(crate) fn lines(facts: &Facts, language: Language, zone: &Zone) -> Vec<String> {
     let mut lines: Vec<String> = facts.sentences.iter().map(|said| said.text.clone()).collect();
     for table in facts.tables.iter().filter(|table| !table.rows.is_empty()) {
         lines.extend(rows(table, language, zone));
     }
     lines.extend(facts.advice.iter().map(|given| given.text.clone()));
-    lines.join("\n")
+    lines
 }
 
 /// A sentence with its values.

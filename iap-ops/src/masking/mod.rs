@@ -30,6 +30,7 @@ use serde_json::Value;
 
 use self::clause::Clauses;
 use self::normal::Normal;
+pub(crate) use self::normal::is_unseen;
 
 /// A kind of personal data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

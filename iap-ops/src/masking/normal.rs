@@ -39,6 +39,10 @@ impl Normal {
                 end = at + next.len_utf8();
                 cluster.push(next);
             }
+            if is_digit_and_more(&cluster) {
+                normal.push(first, start, end);
+                continue;
+            }
             for c in cluster.nfkc().filter(|c| !is_unseen(*c)) {
                 normal.push(c, start, end);
             }
@@ -63,12 +67,22 @@ impl Normal {
     }
 }
 
+/// Whether one character stands for a digit and something else, as `¼` does: it is taken as a whole or not at all, so a
+/// digit of it is no part of a number beside it.
+fn is_digit_and_more(cluster: &str) -> bool {
+    let mut kinds = cluster.nfkc().map(|c| c.is_ascii_digit());
+    let first = kinds.next();
+    let mixed = first.is_some_and(|first| kinds.any(|kind| kind != first));
+    mixed && cluster.chars().nth(1).is_none()
+}
+
 /// Whether a character is one with what stands before it: a mark, or a vowel or final consonant of Hangul.
 fn joins(c: char) -> bool {
     is_combining_mark(c) || matches!(c, '\u{1160}'..='\u{11ff}' | '\u{ff9e}' | '\u{ff9f}')
 }
 
-fn is_unseen(c: char) -> bool {
+/// Whether a character is not seen, or turns the direction of writing.
+pub(crate) fn is_unseen(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{2069}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }

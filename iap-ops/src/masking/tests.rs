@@ -28,7 +28,7 @@ const CASES: [(&str, &str); 20] = [
 ];
 
 /// What the forms are written like elsewhere.
-const MORE: [(&str, &str); 76] = [
+const MORE: [(&str, &str); 77] = [
     // Residents: with and without label, separators of all kinds, what is not seen in between.
     ("900101 1234568", "[resident]"),
     ("900101\u{2013}1234568", "[resident]"),
@@ -97,6 +97,7 @@ const MORE: [(&str, &str); 76] = [
     ("a.b+c@mail.example.co.kr로", "[email]로"),
     ("kim@example.com-010-1234-5678", "[email]-[phone]"),
     ("<kim@example.com>", "<[email]>"),
+    ("010-1234-5678¼kim@example.com", "[phone]¼[email]"),
     ("Object@1a2b3c.4d", "Object@1a2b3c.4d"),
     ("@scope/pkg@1.2.3", "@scope/pkg@1.2.3"),
     // Secrets.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use iap_core::Body;
 use iap_core::upstream::{Upstream, UpstreamSettings, UpstreamTls};
-use iap_core::{Body, Error};
 use ring::hmac;
 use serde_json::json;
 
 use super::{ChannelError, Failure, Message};
+use crate::outgoing::{AGENT, Place, chain};
 
 /// The header with the signature of a message.
 const SIGNATURE: &str = "iap-signature";
@@ -38,7 +39,6 @@ impl Post {
         Self::new(name, url, None, tls, true)
     }
 
-    /// No error quotes the URL: it may be all that somebody needs to write there.
     fn new(
         name: &str,
         url: &str,
@@ -47,29 +47,19 @@ impl Post {
         slack: bool,
     ) -> Result<Self, ChannelError> {
         let bad = |why: &str| ChannelError(format!("url: {why}"));
-        let uri: Uri = url.trim().parse().map_err(|_| bad("it is no URL"))?;
-        let scheme = match uri.scheme_str() {
-            Some(scheme @ ("http" | "https")) => scheme,
-            _ => return Err(bad("it must begin with http:// or https://")),
-        };
-        let authority = uri.authority().map_or("", |authority| authority.as_str());
-        if authority.is_empty() || authority.contains('@') {
-            return Err(bad("it needs a host, and has no user in it"));
-        }
+        let place = Place::parse(url).map_err(bad)?;
         let settings = UpstreamSettings {
             tls,
             response_timeout: Duration::from_secs(20),
             connect_timeout: Duration::from_secs(10),
             ..UpstreamSettings::default()
         };
-        let server = format!("{scheme}://{authority}");
-        let upstream = Upstream::new(format!("notify.{name}"), [&server], settings)
+        let upstream = Upstream::new(format!("notify.{name}"), [&place.server], settings)
             .map_err(|_| bad("its host cannot be used"))?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
         Ok(Self {
             upstream: Arc::new(upstream),
-            host: HeaderValue::try_from(authority).map_err(|_| bad("its host cannot be used"))?,
-            path: path.parse().map_err(|_| bad("its path cannot be used"))?,
+            host: place.host,
+            path: place.path.parse().map_err(|_| bad("its path cannot be used"))?,
             secret,
             slack,
         })
@@ -90,8 +80,7 @@ impl Post {
         let headers = request.headers_mut();
         headers.insert(header::HOST, self.host.clone());
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let agent = concat!("iap/", env!("CARGO_PKG_VERSION"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
         if let Some(secret) = &self.secret {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
             if let Ok(signature) = HeaderValue::try_from(sign(secret, now, &body)) {
@@ -123,12 +112,4 @@ pub fn sign(secret: &str, unix_s: u64, body: &str) -> String {
     let tag = hmac::sign(&key, format!("{unix_s}.{body}").as_bytes());
     let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     format!("t={unix_s},v1={hex}")
-}
-
-fn chain(error: &Error) -> String {
-    use std::error::Error as _;
-    match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }

@@ -49,6 +49,13 @@ pub fn html(report: &Report, base: &str) -> String {
     for line in report.lines() {
         let _ = writeln!(out, "<p class=\"about\">{}</p>", escape(&line));
     }
+    if let Some(summary) = &report.summary {
+        let _ = writeln!(out, "<section><h2>{}</h2>", report.word("요약", "Summary"));
+        for line in summary.text.lines().filter(|line| !line.trim().is_empty()) {
+            let _ = writeln!(out, "<p>{}</p>", code(line));
+        }
+        let _ = writeln!(out, "<p class=\"about\">{}</p></section>", escape(&report.summary_note(summary)));
+    }
     let base = escape(base);
     for part in &report.sections {
         section(&mut out, report, part, &base);

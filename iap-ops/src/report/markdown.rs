@@ -11,6 +11,13 @@ pub fn markdown(report: &Report, base: &str) -> String {
     for line in report.lines() {
         let _ = writeln!(out, "{line}  ");
     }
+    if let Some(summary) = &report.summary {
+        let _ = writeln!(out, "\n## {}\n", report.word("요약", "Summary"));
+        for line in summary.text.lines().filter(|line| !line.trim().is_empty()) {
+            let _ = writeln!(out, "{}\n", plain(line));
+        }
+        let _ = writeln!(out, "*{}*", plain(&report.summary_note(summary)));
+    }
     for section in &report.sections {
         let _ = write!(out, "\n## {}\n\n", report.heading(section.intent));
         if section.facts.sentences.is_empty() {

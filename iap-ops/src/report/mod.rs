@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::html::html;
 pub use self::markdown::markdown;
 pub use self::schedule::{Due, Period, Schedule};
-use crate::facts::Facts;
+use crate::facts::{self, Facts};
 use crate::question::{Intent, Language};
 use crate::zone::Zone;
 
@@ -125,11 +125,43 @@ pub struct Report {
     pub made_us: u64,
     /// How times are printed.
     pub zone: Zone,
+    /// In a few sentences, where a model has written some that say nothing else than the parts.
+    pub summary: Option<Summary>,
     /// Its parts.
     pub sections: Vec<Section>,
 }
 
+/// A report in a few sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The sentences.
+    pub text: String,
+    /// The provider of the model that wrote them.
+    pub provider: String,
+}
+
 impl Report {
+    /// What its parts say, line by line.
+    pub(crate) fn said(&self) -> Vec<String> {
+        let section = |section: &Section| {
+            let heading = format!("[{}]", self.heading(section.intent));
+            std::iter::once(heading)
+                .chain(facts::lines(&section.facts, self.language, &self.zone))
+                .collect::<Vec<_>>()
+        };
+        self.sections.iter().flat_map(section).collect()
+    }
+
+    /// Whose words the summary has.
+    fn summary_note(&self, summary: &Summary) -> String {
+        let provider = &summary.provider;
+        pick(
+            self.language,
+            format!("{provider} 모델이 쓴 요약입니다. 숫자는 모두 아래 내용에서 확인했습니다."),
+            format!("Summed up by the model {provider}; each number was found in what follows."),
+        )
+    }
+
     fn title(&self) -> &'static str {
         self.kind.title(self.language)
     }

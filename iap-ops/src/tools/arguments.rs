@@ -113,7 +113,8 @@ fn check(argument: &Argument, value: &mut Value) -> Result<(), String> {
     }
 }
 
-fn length_us(text: &str) -> Option<u64> {
+/// `15m`, `6h`, `7d`, in microseconds.
+pub(crate) fn length_us(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,

@@ -60,9 +60,10 @@ impl Tools {
         let evidence = ids.collect();
         let end = incident.resolved_s.map_or(self.assistant.now().0, |s| s.saturating_mul(1_000_000));
         let window = Window::new(incident.began_s.saturating_mul(1_000_000), end);
+        let runbooks = self.assistant.about_incident(&incident).await;
         let mut rows = Rows::new(given, Some(self.assistant.answer_window(window)), vec![row]);
         rows.evidence = evidence;
-        Ok(rows)
+        Ok(rows.with("runbooks", json!(runbooks)))
     }
 
     fn incidents(&self, window: Window) -> Option<Vec<Incident>> {
@@ -167,6 +168,7 @@ fn told(given: &Arguments, answer: Answer) -> Rows {
     let mut out = Rows::new(given, answer.window, rows);
     out.evidence = answer.evidence;
     let first = answer.text.lines().nth(1).unwrap_or_default();
+    let out = if answer.runbooks.is_empty() { out } else { out.with("runbooks", json!(answer.runbooks)) };
     out.with("outcome", json!(answer.outcome)).with("summary", first)
 }
 

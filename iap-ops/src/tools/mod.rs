@@ -17,6 +17,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use self::arguments::Arguments;
+pub(crate) use self::arguments::length_us;
 pub use self::reply::MAX_REPLY;
 use self::reply::Rows;
 pub use self::spec::{Argument, Kind, PROPOSE, TOOLS, Tool};

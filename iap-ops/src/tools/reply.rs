@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Arguments;
 use crate::assistant::AnswerWindow;
-use crate::masking::Masker;
+use crate::masking::{Masker, is_unseen};
 
 /// The largest answer, in bytes of JSON.
 pub const MAX_REPLY: usize = 16_000;
@@ -180,10 +180,7 @@ fn is_word(text: &str) -> bool {
 
 /// A text from outside: without control characters and those that turn the direction of writing, cut.
 fn clean(text: &str) -> String {
-    let shown = |c: &char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}')
-    };
+    let shown = |c: &char| !(c.is_control() || is_unseen(*c));
     let mut out = String::new();
     for c in text.chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c }).filter(shown) {
         if out.len() + c.len_utf8() > MAX_TEXT {

@@ -5,7 +5,7 @@ use iap_ops::{Answer, AskOptions, AskedTime, Assistant, Intent, Language, Outcom
 use crate::shop::{ask, shop};
 
 async fn say(shop: &Assistant, conversation: &str, text: &str) -> Answer {
-    let options = AskOptions { conversation: Some(conversation), language: None };
+    let options = AskOptions { conversation: Some(conversation), ..AskOptions::default() };
     shop.ask_with(text, options).await.expect("an answer")
 }
 
@@ -53,7 +53,7 @@ async fn conversations_are_apart_and_a_new_question_begins_anew() {
 
 #[tokio::test]
 async fn the_language_may_be_asked_for() {
-    let options = AskOptions { conversation: None, language: Some(Language::Korean) };
+    let options = AskOptions { language: Some(Language::Korean), ..AskOptions::default() };
     let answer = shop().await.ask_with("slowest routes", options).await.expect("an answer");
     assert!(answer.text.contains("가장 느린 경로"), "{}", answer.text);
 }

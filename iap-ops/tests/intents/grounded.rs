@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use iap_ops::grounding::Known;
 use iap_ops::{Answer, Intent, Outcome};
 use serde_json::Value;
 
@@ -114,6 +115,7 @@ async fn every_number_of_every_intent_is_in_its_facts_in_both_languages() {
             assert!(unknown.is_empty(), "{intent:?}: {unknown:?} in\n{}", answer.text);
             assert!(!answer.text.contains(['{', '}']), "{}", answer.text);
             assert!(numbers(&answer.text).len() > 8, "there are numbers in it: {}", answer.text);
+            known_again(answer);
         }
         assert_eq!(korean.evidence, english.evidence, "{intent:?}");
         if let Some(facts) = &korean.facts {
@@ -137,6 +139,19 @@ async fn every_number_of_every_intent_is_in_its_facts_in_both_languages() {
             })
         };
         assert_eq!(numbers(&korean), numbers(&english), "{intent:?}");
+    }
+}
+
+/// What is checked of a model's words takes our own, line by line and as a whole, and none of them with another number.
+fn known_again(answer: &Answer) {
+    let known = Known::new(answer.text.lines(), [""; 0]);
+    for text in answer.text.lines().chain([answer.text.as_str()]) {
+        assert_eq!(known.check(text), Ok(()), "{text}");
+    }
+    for number in numbers(&names(&answer.text)).into_iter().filter(|number| number.len() > 2) {
+        // No number of a text has so many digits behind its point.
+        let other = answer.text.replace(&number, &format!("{}.98765", number.replace('.', "")));
+        assert!(other == answer.text || known.check(&other).is_err(), "{number} in {other}");
     }
 }
 

@@ -392,7 +392,19 @@ export interface Answer {
   evidence: string[];
   suggestions: string[];
   text: string;
+  understood: "template" | "model";
+  wording: "template" | "model";
+  wording_reason: string | null;
+  model: string | null;
+  runbooks: { origin: "runbook" | "incident"; file: string; heading: string; excerpt: string }[];
 }
+
+/** A step on the way to an answer. */
+export type AskStep =
+  | { step: "understood"; intent: string; by: "template" | "model" }
+  | { step: "looked_at"; what: string }
+  | { step: "asking"; provider: string; model: string }
+  | { step: "failed"; provider: string; why: string };
 
 export interface Audience {
   application: string | null;

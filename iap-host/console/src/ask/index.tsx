@@ -2,13 +2,14 @@ import type { TargetedSubmitEvent } from "preact";
 import { useEffect } from "preact/hooks";
 
 import { queryString } from "../api/client";
-import { useGet } from "../api/hooks";
 import type { Answer } from "../api/types";
 import { useText } from "../i18n";
 import { Link, navigate, useLocation } from "../router";
 import { Failure, Panel } from "../ui/parts";
+import { useAnswer } from "./answer";
 import { begin, conversation, keep, useTurns } from "./conversation";
 import { FactLine, FactRows } from "./facts";
+import { Progress, Runbooks, Wording } from "./help";
 
 const EXAMPLES = ["지금 문제의 원인을 알려줘", "what is wrong right now?"];
 const TRACE_ID = /\b[0-9a-f]{32}\b/;
@@ -18,7 +19,7 @@ export function Ask() {
   const t = useText();
   const question = useLocation().query.get("q") ?? "";
   const path = question ? `/api/ask${queryString({ q: question, conversation: conversation() })}` : null;
-  const { data, error, loading, reload } = useGet<Answer>(path);
+  const { data, error, loading, steps, reload } = useAnswer(path);
   const put = (text: string) => (text === question ? reload() : navigate(`/ask${queryString({ q: text })}`));
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
@@ -41,7 +42,7 @@ export function Ask() {
       {question && (
         <div aria-live="polite" aria-busy={loading}>
           {loading ? (
-            <p class="note">{t.thinking}</p>
+            <Progress steps={steps} />
           ) : error ? (
             <Failure error={error} retry={reload} />
           ) : (
@@ -107,8 +108,10 @@ function AnswerView({ answer, put }: { answer: Answer; put: (text: string) => vo
   const { facts, outcome, window } = answer;
   const known = outcome in t.outcome ? t.outcome[outcome as keyof typeof t.outcome] : outcome;
   const kind = outcome === "problems" ? "bad" : outcome === "healthy" || outcome === "answered" ? "ok" : "warn";
-  // Tables are shown as such.
-  const lines = facts?.sentences.length ? facts.sentences.map((sentence) => sentence.text) : answer.text.split("\n");
+  const worded = answer.wording === "model";
+  // Tables, and passages of runbooks, are shown as such.
+  const text = answer.text.split("\n").slice(facts && window ? 1 : 0, answer.runbooks.length > 0 ? -1 : undefined);
+  const lines = !worded && facts?.sentences.length ? facts.sentences.map((sentence) => sentence.text) : text;
   return (
     <>
       <Panel title={t.answer} side={<span class={`badge badge-${kind}`}>{known}</span>}>
@@ -123,14 +126,16 @@ function AnswerView({ answer, put }: { answer: Answer; put: (text: string) => vo
               <Linked text={line} evidence={answer.evidence} />
             </p>
           ))}
-          {facts?.advice.map((advice, index) => (
+          {!worded && facts?.advice.map((advice, index) => (
             <p key={index} class="advice">
               <Linked text={advice.text} evidence={answer.evidence} />
             </p>
           ))}
+          <Wording answer={answer} />
         </div>
         <Suggestions title={t.askNext} texts={answer.suggestions} put={put} />
       </Panel>
+      <Runbooks answer={answer} />
       {facts?.charts.map((chart, index) => <FactLine key={`${chart.name} ${index}`} chart={chart} group="answer" />)}
       {facts?.tables.map((table) => <FactRows key={table.name} table={table} />)}
       {!facts && answer.evidence.length > 0 && (

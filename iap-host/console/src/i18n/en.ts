@@ -1,6 +1,7 @@
 import { accessEn } from "./access-en";
 import { actionsEn } from "./actions-en";
 import { alertsEn } from "./alerts-en";
+import { askEn } from "./ask-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
 import { sessionsEn } from "./sessions-en";
@@ -220,6 +221,7 @@ export const en = {
   ...actionsEn,
   ...sessionsEn,
   ...alertsEn,
+  ...askEn,
   ...incidentsEn,
   ...liveEn,
 

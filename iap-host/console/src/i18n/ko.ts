@@ -2,6 +2,7 @@ import type { Dictionary } from "./en";
 import { accessKo } from "./access-ko";
 import { actionsKo } from "./actions-ko";
 import { alertsKo } from "./alerts-ko";
+import { askKo } from "./ask-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
 import { sessionsKo } from "./sessions-ko";
@@ -216,6 +217,7 @@ export const ko: Dictionary = {
   ...actionsKo,
   ...sessionsKo,
   ...alertsKo,
+  ...askKo,
   ...incidentsKo,
   ...liveKo,
 
