@@ -66,6 +66,7 @@
 //! | [`in_flight`] | requests that were in flight at a crash |
 //! | [`runtime`] | event loops, processes, the machine, JVMs |
 //! | [`metrics`] | Prometheus text |
+//! | `testing` | the conformance suite for histories (feature `testing`) |
 
 mod active;
 mod apm;
@@ -89,8 +90,8 @@ mod record;
 pub mod runtime;
 mod shared;
 mod sketch;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod ticks;
 mod timeline;

@@ -34,6 +34,15 @@ pub use sqlite::{Evicted, Rollups, SqliteHistory, SqliteOptions};
 /// The most links to a trace that are told.
 pub const MAX_LINKED_FROM: usize = 128;
 
+/// The most spans of a trace that are read; one that has more is [truncated](Trace::truncated).
+pub const MAX_TRACE_SPANS: usize = 20_000;
+
+/// The most routes that figures tell apart; those beyond are together as [`OTHER_ROUTES`].
+pub const MAX_ROUTES: usize = 1_000;
+
+/// What routes beyond [`MAX_ROUTES`] are called.
+pub const OTHER_ROUTES: &str = "other";
+
 /// A boxed future, so that [`History`] can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

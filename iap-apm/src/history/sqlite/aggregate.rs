@@ -11,13 +11,10 @@ use super::read::{Filter, conversion};
 use super::schema::unsigned;
 use super::writer::clamp;
 use crate::error::{HistoryError, HistoryErrorKind};
-use crate::history::query::{MAX_SERIES_POINTS, SeriesQuery};
+use crate::history::{MAX_ROUTES, MAX_SERIES_POINTS, OTHER_ROUTES, SeriesQuery};
 use crate::model::{RouteStats, SeriesPoint, Window};
 use crate::sketch::Sketch;
 
-/// Routes that are told apart; the rest is `other`.
-const MAX_ROUTES: usize = 1_000;
-const OTHER: &str = "other";
 pub(super) const MINUTE_US: u64 = 60_000_000;
 
 /// What aggregates need of an entry.
@@ -70,7 +67,7 @@ pub(super) fn of_route<'a, T>(
     new: impl FnOnce(&str) -> T,
 ) -> &'a mut T {
     let known = routes.len() < MAX_ROUTES || routes.contains_key(route);
-    let route = if known { route } else { OTHER };
+    let route = if known { route } else { OTHER_ROUTES };
     // A name that is known is not copied to be found.
     if !routes.contains_key(route) {
         routes.insert(route.to_owned(), new(route));

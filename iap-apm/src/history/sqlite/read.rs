@@ -10,13 +10,12 @@ use super::blocks;
 use super::files::{FileId, Files};
 use super::schema::unsigned;
 use crate::error::{HistoryError, HistoryErrorKind};
+use crate::history::MAX_TRACE_SPANS;
 use crate::history::query::{
     Cursor, LogQuery, MAX_LIMIT, Order, StatusFilter, TransactionPage, TransactionQuery,
 };
 use crate::model::{LogLine, Source, Span, Trace, TransactionSummary, Window};
 
-/// Spans of a trace that are read; a trace with more is marked as truncated.
-const MAX_SPANS: usize = 20_000;
 /// Log lines of a trace that are read.
 const MAX_LINES: usize = 5_000;
 /// Uncompressed bytes of a trace that are read.
@@ -187,7 +186,7 @@ impl Found {
                     .with_source(error)
             })?;
             for span in spans {
-                if self.ids.len() >= MAX_SPANS {
+                if self.ids.len() >= MAX_TRACE_SPANS {
                     self.trace.truncated = true;
                 } else if self.ids.insert(span.span_id) {
                     self.trace.spans.push(span);
