@@ -103,9 +103,10 @@ pub use builder::ApmBuilder;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 pub use export::{ExportProtocol, ExportSettings, Exporter};
 pub use history::{
-    Batch, EventQuery, History, LogQuery, MetricAnswer, MetricFunction, MetricGroup, MetricInfo,
-    MetricNamesQuery, MetricQuery, Order, Rollups, SeriesExemplars, SeriesPoints, SeriesQuery, SqliteHistory,
-    SqliteOptions, StatusFilter, TraceSpans, TransactionPage, TransactionQuery,
+    Batch, ClickHouseHistory, ClickHouseSettings, EventQuery, History, LogQuery, MetricAnswer,
+    MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery, MetricQuery, Order, Retention, Rollups,
+    SeriesExemplars, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
+    TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
 pub use in_flight::Interrupted;
