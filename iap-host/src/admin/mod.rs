@@ -109,7 +109,9 @@ impl Facts {
     pub(crate) fn new(config: &Config, addresses: Addresses) -> Self {
         let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let sessions = config.sessions.enabled.then(|| json!({ "store": config.sessions.store }));
-        let apm = config.apm.enabled.then(|| json!({ "history": config.apm.history }));
+        let clickhouse = config.apm.clickhouse.as_ref().map(|clickhouse| &clickhouse.url);
+        let apm = json!({ "history": config.apm.history, "clickhouse": clickhouse });
+        let apm = config.apm.enabled.then_some(apm);
         let routes = config.routes.iter().map(|route| {
             let target = match route {
                 route if route.upstream.is_some() => "upstream",

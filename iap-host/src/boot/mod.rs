@@ -8,6 +8,7 @@ mod desk;
 mod detection;
 mod export;
 mod gateway;
+mod history;
 mod import;
 mod mcp;
 mod processes;

@@ -1,5 +1,6 @@
 //! Application performance monitoring.
 
+mod clickhouse;
 mod receiver;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use iap_apm::ExportProtocol;
 use iap_apm::export::check_endpoint;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::clickhouse::ClickHouseConfig;
 pub(crate) use self::receiver::OtlpTokenConfig;
 use self::receiver::{OtlpQuotaConfig, RollupsConfig};
 use super::units::one_minute;
@@ -23,6 +25,8 @@ pub(crate) struct ApmConfig {
     pub(crate) enabled: bool,
     /// The directory of the history; in memory when absent.
     pub(crate) history: Option<PathBuf>,
+    /// Keeps the telemetry in a ClickHouse; the directory then has only what belongs to this node.
+    pub(crate) clickhouse: Option<ClickHouseConfig>,
     pub(crate) max_age: Span,
     pub(crate) max_size: ByteSize,
     /// Ordinary transactions that are kept whole; beyond, some stand for others.
@@ -56,6 +60,7 @@ impl Default for ApmConfig {
         Self {
             enabled: true,
             history: Some("data/history".into()),
+            clickhouse: None,
             max_age: Span::seconds(7 * 24 * 3600),
             max_size: ByteSize(2 << 30),
             keep: Rate::PerSecond(200),
@@ -79,6 +84,9 @@ impl ApmConfig {
     pub(super) fn check(&self) -> Result<(), String> {
         if self.history.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Err("apm.history: write a directory, or null to keep the history in memory".to_owned());
+        }
+        if let Some(clickhouse) = &self.clickhouse {
+            clickhouse.check(self.max_age).map_err(|message| format!("apm.clickhouse.{message}"))?;
         }
         if self.max_series == 0 || self.max_series_per_service == 0 {
             return Err("apm.max_series and apm.max_series_per_service must be larger than zero".to_owned());

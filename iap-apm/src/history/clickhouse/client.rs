@@ -84,9 +84,10 @@ impl Client {
         let upstream = UpstreamSettings {
             protocol: Protocol::Http1,
             tls: settings.tls.clone(),
-            connect_timeout: settings.timeout,
-            response_timeout: settings.timeout,
-            body_idle: settings.timeout,
+            // An attempt is over before any of these: what is late is not asked again.
+            connect_timeout: settings.timeout * 2,
+            response_timeout: settings.timeout * 2,
+            body_idle: settings.timeout * 2,
             idle_timeout: IDLE,
             // There is no other one to go to.
             fail_pause: Duration::ZERO,

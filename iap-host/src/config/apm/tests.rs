@@ -1,3 +1,5 @@
+use iap_apm::Retention;
+
 use super::*;
 use crate::config::{Environment, parse};
 
@@ -79,4 +81,41 @@ fn senders_are_known_and_limited_as_it_says() {
     let quota = iap_apm::OtlpQuota::from(&apm.otlp_quota);
     assert_eq!((quota.spans, quota.logs, quota.points), (Some(100), Some(20_000), None));
     assert_eq!(apm.rollups.minute, Span::seconds(86_400));
+}
+
+#[test]
+fn a_clickhouse_needs_its_address_only() {
+    let read = |text: &str| parse("iap.yaml", &format!("apm: {{{text}}}"), &Environment::new());
+    let least = read("max_age: 3d, clickhouse: {url: 'http://clickhouse'}").unwrap().apm;
+    let clickhouse = least.clickhouse.clone().unwrap();
+    assert_eq!((clickhouse.database.as_str(), clickhouse.timeout), ("iap", Span::seconds(30)));
+    assert_eq!(clickhouse.retention.or(least.max_age), Retention::of_all(Span::seconds(3 * 86_400).0));
+    let all = read(
+        "clickhouse: {url: 'https://clickhouse', database: telemetry, user: iap, password: {env: P}, \
+         tls: {ca: ca.pem}, timeout: 5s, pace: 1s, retention: {spans: 2d, events: 90d}}",
+    );
+    let apm = all.unwrap().apm;
+    let clickhouse = apm.clickhouse.unwrap();
+    let retention = clickhouse.retention.or(apm.max_age);
+    assert_eq!((retention.spans, retention.logs), (Span::seconds(2 * 86_400).0, apm.max_age.0));
+    let json = serde_json::to_value(&clickhouse).unwrap();
+    assert_eq!(serde_json::from_value::<ClickHouseConfig>(json).unwrap(), clickhouse);
+    for (text, part) in [
+        ("database: d", "missing field `url`"),
+        ("url: clickhouse", "apm.clickhouse.url: the address must begin with"),
+        ("url: 'http://me:word@c'", "set user, password and database"),
+        ("url: 'http://c?user=me'", "set user, password and database"),
+        ("url: 'http://c', database: 'a`b'", "apm.clickhouse.database: a plain name"),
+        ("url: 'http://c', password: word", "given by reference"),
+        ("url: 'http://c', password: {env: P}", "it needs a user"),
+        ("url: 'http://c', timeout: 10ms", "timeout must be at least"),
+        ("url: 'http://c', pace: 1m", "pace at most"),
+        ("url: 'http://c', retention: {logs: 1m}", "between `1h`"),
+        ("url: 'http://c', retention: {all: 1d}", "unknown field"),
+        ("url: 'http://c', tls: {ca: a.pem}", "https://"),
+        ("url: 'https://c', tls: {key: a.pem}", "belong together"),
+    ] {
+        let message = read(&format!("clickhouse: {{{text}}}")).unwrap_err().to_string();
+        assert!(message.contains(part) && !message.contains("word"), "{text}: {message}");
+    }
 }
