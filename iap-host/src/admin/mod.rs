@@ -35,7 +35,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::Json;
 use axum::routing::{any, delete, get, post};
-use iap_apm::{Apm, Exporter};
+use iap_apm::Apm;
 use iap_core::Process;
 use iap_ops::notify::Message;
 use iap_ops::{Assistant, Live};
@@ -50,6 +50,7 @@ use iap_core::Upstream;
 
 use crate::alerts::{Desk, RunningDesk};
 use crate::boot::Addresses;
+use crate::boot::Exports;
 use crate::config::{Config, RuntimeConfig};
 use crate::detection::Detection;
 use crate::mcp::McpServer;
@@ -74,7 +75,7 @@ struct Inner {
     upstreams: Arc<ArcSwap<Vec<Arc<Upstream>>>>,
     /// Places for those who listen to events.
     streams: Arc<Semaphore>,
-    exporter: ArcSwapOption<Exporter>,
+    exports: ArcSwapOption<Exports>,
     desk: ArcSwapOption<Desk>,
     /// Event loops that are sampled, by name.
     runtimes: ArcSwap<Vec<(String, Handle)>>,
@@ -176,7 +177,7 @@ impl AdminState {
             processes,
             upstreams,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
-            exporter: ArcSwapOption::empty(),
+            exports: ArcSwapOption::empty(),
             desk: ArcSwapOption::empty(),
             runtimes: ArcSwap::default(),
             runtime,
@@ -203,8 +204,8 @@ impl AdminState {
     }
 
     /// Makes what is exported visible.
-    pub(crate) fn set_exporter(&self, exporter: Option<Arc<Exporter>>) {
-        self.0.exporter.store(exporter);
+    pub(crate) fn set_exports(&self, exports: Option<Arc<Exports>>) {
+        self.0.exports.store(exports);
     }
 
     /// Makes the alerts visible.
@@ -301,8 +302,7 @@ pub(crate) fn router(state: AdminState) -> Router {
 async fn status(State(state): State<AdminState>) -> Json<Value> {
     let facts = state.0.facts.load_full();
     let dropped = state.0.apm.as_ref().map(Apm::dropped);
-    let exporter = state.0.exporter.load_full();
-    let export = exporter.map(|export| json!({ "metrics": export.metrics(), "traces": export.traces() }));
+    let export = state.0.exports.load_full().map(|exports| exports.ledgers());
     Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "export": export,
                  "ready": state.0.readiness.get(), "config": state.0.reloads.state() }))
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use iap_apm::{ClickHouseHistory, ClickHouseSettings, History, SqliteHistory, SqliteOptions};
-use iap_core::upstream::UpstreamTls;
 use tokio::runtime::Handle;
 
+use super::export::tls;
 use super::secret::read_secret;
 use super::{BootError, chain, failed};
 use crate::config::{ApmConfig, ClickHouseConfig, Environment};
@@ -67,10 +67,7 @@ fn settings(
         let password = read_secret(reference, environment).map_err(|error| format!("password: {error}"))?;
         settings.password = Some(password);
     }
-    if config.url.starts_with("https://") {
-        let tls = config.tls.clone().unwrap_or_default().settings();
-        settings.tls = Some(UpstreamTls::load(&tls).map_err(|error| format!("tls: {error}"))?);
-    }
+    settings.tls = tls("apm.clickhouse", config.tls.as_ref(), &config.url)?;
     Ok(settings)
 }
 
