@@ -75,7 +75,7 @@ fn mixed(count: u64) -> Vec<TransactionSummary> {
         let duration_us = (mixed >> 20) % [40, 5_000, 3_000_000, 40_000_000_000][(mixed % 4) as usize];
         let mut row = summary(n, T0 + (mixed >> 9) % (600 * SECOND), duration_us);
         row.route = format!("route {}", (mixed >> 3) % 5);
-        (row.failed, row.weight) = (mixed % 7 == 0, (mixed >> 7) % 5);
+        (row.failed, row.weight) = (mixed.is_multiple_of(7), (mixed >> 7) % 5);
         row
     };
     (1..=count).map(row).collect()

@@ -65,7 +65,7 @@ async fn rows_of_any_text_are_found_by_it(history: &Arc<dyn History>) {
             TransactionQuery { session: row.session.clone(), ..all },
         ] {
             let page = history.transactions(&query).await.expect("a page");
-            assert_eq!(page.items, [row.clone()], "{query:?}");
+            assert_eq!(page.items, std::slice::from_ref(row), "{query:?}");
         }
         let query =
             SeriesQuery { window: Window::new(T0, T0 + 100), step_us: 100, route: Some(row.route.clone()) };

@@ -214,7 +214,7 @@ async fn exemplars_are_of_the_series_asked_for(history: &Arc<dyn History>) {
         time_us: T0 + n * SECOND,
         value: n as f64,
         trace_id: trace_id(n),
-        span_id: (n % 2 == 0).then(|| span_id(n)),
+        span_id: n.is_multiple_of(2).then(|| span_id(n)),
     };
     let keep = async |pool, exemplars: Vec<MetricExemplar>| {
         let metrics = vec![SeriesPoints { series: of(pool), points: vec![number(1, 1.0)] }];
