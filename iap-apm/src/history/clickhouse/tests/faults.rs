@@ -193,11 +193,13 @@ async fn what_waits_is_bounded_and_the_rest_refused_at_once() {
     let faulty = Faulty::start([Met::Ignored]).await;
     let history = Arc::new(faulty.history());
     let mut appends = JoinSet::new();
-    // One is being written, as many wait as may, and there are three more.
-    for _ in 0..QUEUE + 4 {
-        let history = history.clone();
-        appends.spawn(async move { history.append(one()).await });
+    let append = |history: Arc<ClickHouseHistory>| async move { history.append(one()).await };
+    appends.spawn(append(history.clone()));
+    while faulty.asked.lock().is_empty() {
+        tokio::task::yield_now().await;
     }
+    // One is being written, as many wait as may, and there are three more.
+    (0..QUEUE + 3).for_each(|_| drop(appends.spawn(append(history.clone()))));
     for _ in 0..3 {
         let ended = appends.join_next().await.expect("one").expect("no panic");
         assert_eq!(ended.expect_err("refused").kind(), HistoryErrorKind::Overloaded);
