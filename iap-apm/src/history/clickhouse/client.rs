@@ -117,11 +117,11 @@ impl Client {
         })
     }
 
-    /// What a query answers, as `RowBinary`.
+    /// What a query answers, as `RowBinary`. Whatever the user's profile says, `FINAL` merges what came on several days.
     pub(super) async fn select(&self, sql: &str, params: Params) -> Result<Bytes, HistoryError> {
         let mut query = format!(
             "wait_end_of_query=1&enable_http_compression=1&max_execution_time={}\
-             &cancel_http_readonly_queries_on_client_close=1",
+             &cancel_http_readonly_queries_on_client_close=1&do_not_merge_across_partitions_select_final=0",
             self.timeout.as_secs().max(1)
         );
         bind(&mut query, &params);
