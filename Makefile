@@ -1,9 +1,10 @@
 # The two commands of the README are `make demo` and `make test`.
 CARGO ?= cargo
 VENV := target/test-venv
-DEBIAN := redis-server faketime valgrind tomcat10 tomcat10-examples default-jdk-headless chromium python3 python3-venv nodejs npm varnish
+DEBIAN := redis-server faketime valgrind tomcat10 tomcat10-examples default-jdk-headless chromium python3 python3-venv nodejs npm varnish prometheus
 PYTHON := flask opentelemetry-sdk opentelemetry-instrumentation-flask opentelemetry-instrumentation-sqlite3 \
           opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc aiosmtpd mcp
+PYTHON_OPTIONAL := chdb-core zstandard
 
 .PHONY: demo build test test-tools lint docs examples bench cost drills faults mcp-conformance
 
@@ -23,7 +24,7 @@ test: test-tools
 
 ## What the tests need: Debian packages, a Python environment, a browser driver.
 test-tools:
-	@./tests/install-tools.sh "$(DEBIAN)" "$(VENV)" "$(PYTHON)"
+	@./tests/install-tools.sh "$(DEBIAN)" "$(VENV)" "$(PYTHON)" "$(PYTHON_OPTIONAL)"
 
 lint:
 	$(CARGO) fmt --all --check

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, where it can; says clearly what is missing where it cannot.
-# usage: install-tools.sh "DEBIAN PACKAGES" VENV "PYTHON PACKAGES"
+# usage: install-tools.sh "DEBIAN PACKAGES" VENV "PYTHON PACKAGES" "OPTIONAL PYTHON PACKAGES"
 set -u
-packages=$1 venv=$2 python_packages=$3
+packages=$1 venv=$2 python_packages=$3 optional_packages=$4
 
 missing=()
 have() {
@@ -33,7 +33,7 @@ if [ ${#missing[@]} -gt 0 ]; then
       exit 1
     }
     # Debian starts services when they are installed; the tests start their own on free ports.
-    for service in redis-server tomcat10 varnish; do
+    for service in redis-server tomcat10 varnish prometheus; do
       $sudo systemctl stop "$service" >/dev/null 2>&1 || true
     done
   else
@@ -50,4 +50,11 @@ if ! "$venv/bin/python" -c 'import flask, aiosmtpd, mcp, opentelemetry.instrumen
     echo "Python's packages could not be installed: $python_packages" >&2
     exit 1
   }
+fi
+
+# ClickHouse's engine, which is large and not made for every machine: its tests are skipped without it.
+if ! "$venv/bin/python" -c 'import chdb, zstandard' 2>/dev/null; then
+  # shellcheck disable=SC2086 # A list of packages.
+  "$venv/bin/python" -m pip install -q --disable-pip-version-check $optional_packages ||
+    echo "Tests that need these are skipped: $optional_packages" >&2
 fi

@@ -11,7 +11,7 @@ use crate::bridge::ApmLayer;
 use crate::builder::ApmBuilder;
 use crate::collector::Command;
 use crate::error::{Error, ErrorKind};
-use crate::export::{ExportSettings, Exporter, Outbox};
+use crate::export::{ExportSettings, Exporter, Outbox, RemoteWriteSettings, RemoteWriter};
 use crate::history::History;
 use crate::hooks::ApmHooks;
 use crate::in_flight::Interrupted;
@@ -121,6 +121,18 @@ impl Apm {
             let _ = self.shared.outbox.set(outbox);
         }
         Ok(exporter)
+    }
+
+    /// Begins to send the metrics of the process by Prometheus' remote write, by a task on `runtime`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Export`](crate::ErrorKind::Export) when the settings cannot be used.
+    pub fn remote_write(
+        &self,
+        settings: RemoteWriteSettings,
+        runtime: &Handle,
+    ) -> Result<RemoteWriter, Error> {
+        RemoteWriter::start(self.clone(), settings, runtime)
     }
 
     /// Puts an event on the time line that has lasted until now.

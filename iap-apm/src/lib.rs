@@ -61,11 +61,12 @@
 //! | [`bridge`] | `tracing` events and spans, SQL statements |
 //! | [`tower_layer`] | the APM inside an existing tower or axum service |
 //! | [`otlp`] | the OTLP receiver, HTTP and gRPC |
-//! | [`export`] | our own metrics and spans to a collector, by OTLP |
+//! | [`export`] | our own metrics and spans to a collector, by OTLP; metrics by Prometheus' remote write |
 //! | [`live`] | the last two minutes, running transactions, points of the scatter |
 //! | [`in_flight`] | requests that were in flight at a crash |
 //! | [`runtime`] | event loops, processes, the machine, JVMs |
 //! | [`metrics`] | Prometheus text |
+//! | `testing` | the conformance suite for histories (feature `testing`) |
 
 mod active;
 mod apm;
@@ -89,8 +90,8 @@ mod record;
 pub mod runtime;
 mod shared;
 mod sketch;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod ticks;
 mod timeline;
@@ -100,11 +101,12 @@ pub use apm::Apm;
 pub use bridge::ApmLayer;
 pub use builder::ApmBuilder;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
-pub use export::{ExportProtocol, ExportSettings, Exporter};
+pub use export::{ExportProtocol, ExportSettings, Exporter, RemoteWriteSettings, RemoteWriter};
 pub use history::{
-    Batch, EventQuery, History, LogQuery, MetricAnswer, MetricFunction, MetricGroup, MetricInfo,
-    MetricNamesQuery, MetricQuery, Order, Rollups, SeriesExemplars, SeriesPoints, SeriesQuery, SqliteHistory,
-    SqliteOptions, StatusFilter, TraceSpans, TransactionPage, TransactionQuery,
+    Batch, ClickHouseHistory, ClickHouseSettings, EventQuery, History, LogQuery, MetricAnswer,
+    MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery, MetricQuery, Order, Retention, Rollups,
+    SeriesExemplars, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
+    TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
 pub use in_flight::Interrupted;

@@ -30,6 +30,23 @@ impl Sketch {
         self.max = self.max.max(value);
     }
 
+    /// Of values that were put into their buckets and counted elsewhere; more of a bucket may come later.
+    pub(crate) fn of_buckets(
+        buckets: impl Iterator<Item = (u16, u64)>,
+        count: u64,
+        total: u64,
+        max: u64,
+    ) -> Self {
+        let mut sketch = Self { buckets: vec![0; bucket(max) + 1], count, total, max };
+        for (at, number) in buckets {
+            // A bucket beyond that of the largest value cannot be.
+            if let Some(sum) = sketch.buckets.get_mut(usize::from(at)) {
+                *sum = sum.saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
+            }
+        }
+        sketch
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
@@ -140,7 +157,8 @@ fn read_number(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn bucket(value: u64) -> usize {
+/// The number of the bucket that a value is in: below 2,000, whatever the value.
+pub(crate) fn bucket(value: u64) -> usize {
     if value < 2 * STEPS {
         return value as usize;
     }

@@ -1,58 +1,22 @@
 //! The export, against servers that answer as they are told; in a process of its own, since a process has
 //! one recorder.
 
-use std::convert::Infallible;
+mod common;
+
 use std::io::Read;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use common::answering::{answering, status};
+use http::Response;
 use iap_apm::{Apm, ExportSettings, Exporter};
-use iap_core::server::RunningServer;
-use iap_core::{Body, Route, RouteTable, Server, Target};
+use iap_core::Body;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
 use prost::Message;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, mpsc};
-
-type Answers = Arc<Mutex<mpsc::Receiver<Response<Body>>>>;
-type Asked = (String, HeaderMap, Bytes);
-
-/// A collector whose answers come from a test, which is told what was asked.
-fn collector() -> (RunningServer, mpsc::Sender<Response<Body>>, mpsc::Receiver<Asked>) {
-    let (answer, answers) = mpsc::channel(16);
-    let (tell, asked) = mpsc::channel(16);
-    let answers: Answers = Arc::new(Mutex::new(answers));
-    let service = tower::service_fn(move |request: Request<Body>| {
-        let (answers, tell) = (answers.clone(), tell.clone());
-        async move {
-            let (head, body) = request.into_parts();
-            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-            let _ = tell.send((head.uri.path().to_owned(), head.headers, body)).await;
-            let answer = answers.lock().await.recv().await;
-            Ok::<_, Infallible>(answer.unwrap_or_else(|| status(503, None)))
-        }
-    });
-    let routes = RouteTable::new([Route::new("collector", "/", Target::service("collector", service))]);
-    let address = "127.0.0.1:0".parse().expect("an address");
-    let builder = Server::builder().listen(address).workers(1).application(Handle::current());
-    let server = builder.routes(routes.expect("one route")).start().expect("a server");
-    (server, answer, asked)
-}
-
-fn status(code: u16, retry_after: Option<&str>) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::from_u16(code).expect("a status");
-    if let Some(value) = retry_after {
-        response.headers_mut().insert("retry-after", value.parse().expect("a value"));
-    }
-    response
-}
 
 fn export(apm: &Apm, address: SocketAddr, path: &str) -> Exporter {
     let mut settings = ExportSettings::new(format!("http://{address}{path}"));
@@ -78,7 +42,7 @@ async fn what_is_refused_is_never_sent_again_and_each_point_is_counted_once() {
     let apm = Apm::builder().service_name("gateway").build().expect("an APM");
 
     // Kept, but for three.
-    let (server, answer, mut asked) = collector();
+    let (server, answer, mut asked) = answering();
     let exporter = export(&apm, server.addresses()[0], "/otlp/");
     let partial = ExportMetricsPartialSuccess { rejected_data_points: 3, error_message: String::new() };
     let message = ExportMetricsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
@@ -99,7 +63,7 @@ async fn what_is_refused_is_never_sent_again_and_each_point_is_counted_once() {
 
     // Refused as a whole: once asked, never again.
     for code in [400, 401, 404, 500, 501, 307] {
-        let (server, answer, mut asked) = collector();
+        let (server, answer, mut asked) = answering();
         let exporter = export(&apm, server.addresses()[0], "");
         answer.send(status(code, Some("0"))).await.expect("taken");
         exporter.stop(Duration::from_secs(60)).await;
@@ -121,7 +85,7 @@ async fn what_is_refused_is_never_sent_again_and_each_point_is_counted_once() {
 async fn what_may_be_sent_again_is_the_same_until_it_is_kept() {
     iap_apm::metrics::install().expect("installed");
     let apm = Apm::builder().service_name("gateway").build().expect("an APM");
-    let (server, answer, mut asked) = collector();
+    let (server, answer, mut asked) = answering();
     let mut settings = ExportSettings::new(format!("http://{}", server.addresses()[0]));
     settings.interval = Duration::from_secs(1);
     let exporter = apm.export(settings, &Handle::current()).expect("an export");

@@ -72,13 +72,13 @@ enum Origin<'a> {
 
 fn serve(config: Config, environment: &Environment, origin: Origin<'_>) -> Result<ExitCode, BoxError> {
     let sockets = handover::inherited()?;
-    let mut temporary = None;
-    let open = || boot::open_apm(&config, environment, handover::takes_over(), &mut temporary);
-    let apm = logging::early(&config.log, open)??;
-    logging::init(&config.log, apm.as_ref())?;
     // Applications, admin and background work run here; connections have runtimes of their own.
     let runtime = Runtime::new()?;
     let handle = runtime.handle().clone();
+    let mut temporary = None;
+    let open = || boot::open_apm(&config, environment, handover::takes_over(), &mut temporary, &handle);
+    let apm = logging::early(&config.log, open)??;
+    logging::init(&config.log, apm.as_ref())?;
     let code = runtime.block_on(async {
         let mut config = config;
         if let Origin::Demo(DemoArgs { faults: true, .. }) = origin {

@@ -52,6 +52,17 @@ pub(super) fn http(
     }
 }
 
+/// An answer to a remote write, which takes all of a request or nothing: again after a failure of the server, and when it
+/// asks for fewer.
+pub(super) fn remote_write(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Outcome {
+    let why = format!("the answer is {status}");
+    match status.as_u16() {
+        200..=299 => Outcome::Kept { rejected: 0, why },
+        429 | 500..=599 => Outcome::Again { pause: retry_after(headers, now), why },
+        _ => Outcome::Refused { why },
+    }
+}
+
 /// An answer of OTLP/gRPC: `last` is where its status stands, the trailers or the head.
 pub(super) fn grpc(signal: Signal, status: StatusCode, last: &HeaderMap, body: &[u8]) -> Outcome {
     let code = last.get("grpc-status").and_then(|code| code.to_str().ok()?.trim().parse::<u32>().ok());
@@ -80,6 +91,7 @@ pub(super) fn grpc(signal: Signal, status: StatusCode, last: &HeaderMap, body: &
 /// An answer that does not say what was refused is taken to have kept all.
 fn kept(signal: Signal, body: &[u8]) -> Outcome {
     let (rejected, why) = match signal {
+        Signal::RemoteWrite => None,
         Signal::Metrics => ExportMetricsServiceResponse::decode(body)
             .ok()
             .and_then(|answer| answer.partial_success)

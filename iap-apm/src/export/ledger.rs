@@ -1,5 +1,6 @@
 //! What became of each record.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Counter, counter};
@@ -20,10 +21,10 @@ pub struct Ledger {
     pub dropped: u64,
 }
 
-/// The ledgers of both signals.
+/// The ledgers of both signals of OTLP.
 pub(super) struct Books {
-    pub(super) metrics: Book,
-    pub(super) traces: Book,
+    pub(super) metrics: Arc<Book>,
+    pub(super) traces: Arc<Book>,
 }
 
 pub(super) struct Book {
@@ -55,21 +56,19 @@ impl Count {
 
 impl Default for Books {
     fn default() -> Self {
-        Self { metrics: Book::new(Signal::Metrics), traces: Book::new(Signal::Traces) }
+        let book = |signal| Arc::new(Book::new(signal));
+        Self { metrics: book(Signal::Metrics), traces: book(Signal::Traces) }
     }
 }
 
 impl Books {
-    pub(super) fn of(&self, signal: Signal) -> &Book {
-        match signal {
-            Signal::Metrics => &self.metrics,
-            Signal::Traces => &self.traces,
-        }
+    pub(super) fn of(&self, signal: Signal) -> &Arc<Book> {
+        if signal == Signal::Traces { &self.traces } else { &self.metrics }
     }
 }
 
 impl Book {
-    fn new(signal: Signal) -> Self {
+    pub(super) fn new(signal: Signal) -> Self {
         let count = |result| Count::new(signal, result);
         Self {
             made: count("made"),

@@ -1,4 +1,4 @@
-//! Our own metrics and spans to a collector, by OTLP. What was received is never sent on, so a collector
+//! Our own metrics and spans to a collector, by OTLP, and metrics to a Prometheus by its [remote write](RemoteWriter). What was received is never sent on, so a collector
 //! may be behind us, in front of us, or ourselves.
 //!
 //! Source: OTLP 1.11, <https://opentelemetry.io/docs/specs/otlp/>, on what may be sent again and when.
@@ -17,11 +17,14 @@ mod ledger;
 mod outbox;
 mod own;
 mod queue;
+mod remote_write;
+mod sender;
 mod spans;
 mod task;
 mod transport;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +44,11 @@ use crate::error::Error;
 pub use ledger::Ledger;
 pub(crate) use outbox::Outbox;
 pub(crate) use own::sample;
+pub use remote_write::{RemoteWriteSettings, RemoteWriter, check_remote_write, is_label};
 pub use transport::check_endpoint;
+
+/// The shortest time between two takings of metrics.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How requests are sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,6 +112,7 @@ impl fmt::Debug for ExportSettings {
 enum Signal {
     Metrics,
     Traces,
+    RemoteWrite,
 }
 
 impl Signal {
@@ -112,6 +120,7 @@ impl Signal {
         match self {
             Self::Metrics => "metrics",
             Self::Traces => "traces",
+            Self::RemoteWrite => "remote_write",
         }
     }
 }
@@ -119,8 +128,7 @@ impl Signal {
 /// A running export. Dropping it ends it without a last attempt.
 pub struct Exporter {
     books: Arc<Books>,
-    stop: Mutex<Option<oneshot::Sender<Duration>>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    running: Running,
 }
 
 impl Exporter {
@@ -132,9 +140,8 @@ impl Exporter {
     ) -> Result<Self, Error> {
         let transport = Transport::new(&settings)?;
         let books = outbox.books.clone();
-        let (stop, stopped) = oneshot::channel();
-        let task = runtime.spawn(Task::new(apm, settings, transport, outbox).run(stopped));
-        Ok(Self { books, stop: Mutex::new(Some(stop)), task: Mutex::new(Some(task)) })
+        let task = Task::new(apm, settings, transport, outbox);
+        Ok(Self { books, running: Running::start(runtime, |stopped| task.run(stopped)) })
     }
 
     /// What became of all metrics points until now.
@@ -150,6 +157,26 @@ impl Exporter {
     /// Takes the metrics once more, sends what waits as long as that works and there is time, and ends. What is
     /// left is counted as dropped.
     pub async fn stop(&self, at_most: Duration) {
+        self.running.stop(at_most).await;
+    }
+}
+
+/// A task that is told when to end, and how much time it has for that.
+struct Running {
+    stop: Mutex<Option<oneshot::Sender<Duration>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Running {
+    fn start<F>(runtime: &Handle, task: impl FnOnce(oneshot::Receiver<Duration>) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (stop, stopped) = oneshot::channel();
+        Self { stop: Mutex::new(Some(stop)), task: Mutex::new(Some(runtime.spawn(task(stopped)))) }
+    }
+
+    async fn stop(&self, at_most: Duration) {
         if let Some(stop) = self.stop.lock().take() {
             let _ = stop.send(at_most);
         }
@@ -160,7 +187,7 @@ impl Exporter {
     }
 }
 
-impl Drop for Exporter {
+impl Drop for Running {
     fn drop(&mut self) {
         if let Some(task) = self.task.get_mut() {
             task.abort();

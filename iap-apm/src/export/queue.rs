@@ -1,25 +1,29 @@
 //! Requests that wait to be sent, the oldest first.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Signal;
+use super::ledger::Book;
 
 /// Requests that wait, and their bytes.
 const MAX_PARCELS: usize = 256;
 const MAX_BYTES: usize = 16 << 20;
 
 /// One request.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Parcel {
     pub(super) signal: Signal,
     pub(super) records: u64,
-    /// Protobuf, by gzip.
+    /// As it is sent.
     pub(super) body: Bytes,
+    /// Where it is noted what becomes of it.
+    pub(super) book: Arc<Book>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Queue {
     parcels: VecDeque<Parcel>,
     bytes: usize,
@@ -78,7 +82,8 @@ mod tests {
     use super::*;
 
     fn parcel(records: u64, bytes: usize) -> Parcel {
-        Parcel { signal: Signal::Metrics, records, body: Bytes::from(vec![0; bytes]) }
+        let book = Arc::new(Book::new(Signal::Metrics));
+        Parcel { signal: Signal::Metrics, records, body: Bytes::from(vec![0; bytes]), book }
     }
 
     #[test]

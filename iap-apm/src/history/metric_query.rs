@@ -18,6 +18,32 @@ pub const MAX_EXEMPLARS: usize = 100;
 /// The most values of an answer, in all groups together.
 pub const MAX_VALUES: u64 = 200_000;
 
+/// Series of one metric that a query looks at.
+pub(super) const MAX_SERIES_READ: usize = 50_000;
+/// Points that a query reads.
+pub(super) const MAX_POINTS_READ: usize = 5_000_000;
+/// Exemplars that a query reads.
+pub(super) const MAX_EXEMPLARS_READ: usize = 5_000;
+
+pub(super) fn too_many_points() -> HistoryError {
+    let message = "the window is too large for as many points: take a shorter one, or one service";
+    HistoryError::new(HistoryErrorKind::InvalidQuery, message)
+}
+
+pub(super) fn too_many_series() -> HistoryError {
+    let message = "name: the metric has too many series: ask for one service";
+    HistoryError::new(HistoryErrorKind::InvalidQuery, message)
+}
+
+/// Exemplars as they are told: by time, thinned out evenly when there are more than an answer holds.
+pub(super) fn spread(mut found: Vec<MetricExemplar>) -> Vec<MetricExemplar> {
+    found.sort_by_key(|exemplar| (exemplar.time_us, exemplar.trace_id, exemplar.span_id));
+    // A cumulative histogram reports the same ones until others take their place.
+    found.dedup();
+    let every = found.len().div_ceil(MAX_EXEMPLARS).max(1);
+    found.into_iter().step_by(every).collect()
+}
+
 /// What is computed of the points in a step.
 ///
 /// What is reported over an interval is spread evenly over it, so steps may be shorter than intervals.

@@ -1,8 +1,10 @@
 //! The history: where finished transactions, spans and log lines are kept and found again.
 //!
-//! [`History`] is what an engine implements. The embedded one is [`SqliteHistory`]; others (a
-//! ClickHouse, a Tempo) implement the same trait, and all who read go through it.
+//! [`History`] is what an engine implements. The embedded one is [`SqliteHistory`], [`ClickHouseHistory`] is for more than
+//! one machine; others (a Tempo) can implement the same trait, and all who read go through it.
 
+mod clickhouse;
+mod codec;
 mod evaluate;
 mod metric_query;
 mod query;
@@ -20,6 +22,7 @@ use crate::model::{
     Span, TimelineEvent, Trace, TransactionSummary, Window,
 };
 
+pub use clickhouse::{ClickHouseHistory, ClickHouseSettings, Retention, check_database, check_url};
 pub use evaluate::Evaluation;
 pub use metric_query::{
     MAX_EXEMPLARS, MAX_GROUPS, MAX_METRICS, MAX_VALUES, MetricAnswer, MetricFunction, MetricGroup,
@@ -33,6 +36,21 @@ pub use sqlite::{Evicted, Rollups, SqliteHistory, SqliteOptions};
 
 /// The most links to a trace that are told.
 pub const MAX_LINKED_FROM: usize = 128;
+
+/// The most spans of a trace that are read; one that has more is [truncated](Trace::truncated).
+pub const MAX_TRACE_SPANS: usize = 20_000;
+
+/// The most log lines of a trace that are read; one that has more is truncated, too.
+pub const MAX_TRACE_LINES: usize = 5_000;
+
+/// The most bytes of a trace's spans, as JSON, that are read; one that has more is truncated, too.
+pub const MAX_TRACE_BYTES: usize = 64 << 20;
+
+/// The most routes that figures tell apart; those beyond are together as [`OTHER_ROUTES`].
+pub const MAX_ROUTES: usize = 1_000;
+
+/// What routes beyond [`MAX_ROUTES`] are called.
+pub const OTHER_ROUTES: &str = "other";
 
 /// A boxed future, so that [`History`] can be a trait object.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -100,7 +118,8 @@ impl Batch {
 ///
 /// Contract for engines:
 /// - `append` answers `Ok` only once the batch survives the end of the process (`kill -9`) and is
-///   seen by every query that begins afterwards. A refused batch has left nothing behind.
+///   seen by every query that begins afterwards. A refused batch has left nothing behind, or, in an engine that writes
+///   to several places, records that count once when the batch comes again.
 /// - The same batch may come twice (a sender that lost our answer): a transaction is told apart by
 ///   trace and span id, a span by its id inside the trace, a log line by all of its content, a point of a metric by its
 ///   series and its two times, an event by all of its content.

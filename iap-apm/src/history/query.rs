@@ -102,6 +102,22 @@ pub struct SeriesQuery {
     pub route: Option<String>,
 }
 
+impl SeriesQuery {
+    /// How many steps there are.
+    ///
+    /// # Errors
+    /// [`HistoryErrorKind::InvalidQuery`] when the step is zero, or there are too many.
+    pub fn steps(&self) -> Result<u64, HistoryError> {
+        match self.window.length_us().div_ceil(self.step_us.max(1)) {
+            steps if self.step_us > 0 && steps <= MAX_SERIES_POINTS => Ok(steps),
+            _ => {
+                let message = "the step is too small for the window";
+                Err(HistoryError::new(HistoryErrorKind::InvalidQuery, message))
+            }
+        }
+    }
+}
+
 /// Which log lines to list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogQuery {

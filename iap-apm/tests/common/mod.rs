@@ -1,6 +1,8 @@
 //! What the tests have in common.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod answering;
+
 use std::sync::Arc;
 
 use http::{Method, StatusCode, Version};

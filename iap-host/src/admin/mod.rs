@@ -37,7 +37,7 @@ use std::time::{Duration, SystemTime};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::extract::State;
 use axum::response::Json;
-use iap_apm::{Apm, Exporter};
+use iap_apm::Apm;
 use iap_core::Process;
 use iap_ops::notify::Message;
 use iap_ops::{Assistant, Help, Live};
@@ -54,6 +54,7 @@ use crate::access::Access;
 use crate::actions::{Actions, Means};
 use crate::alerts::{Desk, RunningDesk};
 use crate::boot::Addresses;
+use crate::boot::Exports;
 use crate::config::{Config, RuntimeConfig};
 use crate::detection::Detection;
 use crate::mcp::McpServer;
@@ -82,7 +83,7 @@ struct Inner {
     streams: Arc<Semaphore>,
     /// Places for those who watch how an answer comes about.
     asking: Arc<Semaphore>,
-    exporter: ArcSwapOption<Exporter>,
+    exports: ArcSwapOption<Exports>,
     desk: ArcSwapOption<Desk>,
     /// Event loops that are sampled, by name.
     runtimes: ArcSwap<Vec<(String, Handle)>>,
@@ -119,7 +120,9 @@ impl Facts {
     pub(crate) fn new(config: &Config, addresses: Addresses) -> Self {
         let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let sessions = config.sessions.enabled.then(|| json!({ "store": config.sessions.store }));
-        let apm = config.apm.enabled.then(|| json!({ "history": config.apm.history }));
+        let clickhouse = config.apm.clickhouse.as_ref().map(|clickhouse| &clickhouse.url);
+        let apm = json!({ "history": config.apm.history, "clickhouse": clickhouse });
+        let apm = config.apm.enabled.then_some(apm);
         let routes = config.routes.iter().map(|route| {
             let target = match route {
                 route if route.upstream.is_some() => "upstream",
@@ -185,7 +188,7 @@ impl AdminState {
             upstreams,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             asking: Arc::new(Semaphore::new(ask::MAX_STREAMS)),
-            exporter: ArcSwapOption::empty(),
+            exports: ArcSwapOption::empty(),
             desk: ArcSwapOption::empty(),
             runtimes: ArcSwap::default(),
             runtime,
@@ -214,8 +217,8 @@ impl AdminState {
     }
 
     /// Makes what is exported visible.
-    pub(crate) fn set_exporter(&self, exporter: Option<Arc<Exporter>>) {
-        self.0.exporter.store(exporter);
+    pub(crate) fn set_exports(&self, exports: Option<Arc<Exports>>) {
+        self.0.exports.store(exports);
     }
 
     /// Makes the alerts visible.
@@ -293,8 +296,7 @@ impl AdminState {
 async fn status(State(state): State<AdminState>) -> Json<Value> {
     let facts = state.0.facts.load_full();
     let dropped = state.0.apm.as_ref().map(Apm::dropped);
-    let exporter = state.0.exporter.load_full();
-    let export = exporter.map(|export| json!({ "metrics": export.metrics(), "traces": export.traces() }));
+    let export = state.0.exports.load_full().map(|exports| exports.ledgers());
     let assistant = state.assistant();
     let help = assistant.as_ref().map(Assistant::help);
     let llm = help.and_then(|help| help.llm.as_ref()).map(|llm| llm.status());

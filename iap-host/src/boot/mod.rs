@@ -11,6 +11,7 @@ mod detection;
 mod export;
 mod gateway;
 mod help;
+mod history;
 mod import;
 mod mcp;
 mod processes;
@@ -27,7 +28,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iap_apm::{Apm, Exporter};
+use iap_apm::Apm;
 use iap_core::pipeline::Limits;
 use iap_core::server::{RunningServer, Sockets, StartError};
 use iap_core::{BoxError, Route, RouteTable, Server, Target};
@@ -41,6 +42,7 @@ pub(crate) use self::apm::open_apm;
 use self::apm::start_otlp;
 use self::desk::start_desk;
 use self::detection::start_detection;
+pub(crate) use self::export::Exports;
 use self::export::start_export;
 use self::help::make_help;
 pub(crate) use self::import::import;
@@ -126,7 +128,7 @@ pub(crate) struct Platform {
 
 /// What looks at what was recorded, and tells others of it.
 struct Observers {
-    exporter: Option<Arc<Exporter>>,
+    exports: Option<Arc<Exports>>,
     desk: Option<RunningDesk>,
     detection: Option<Detection>,
     actions: Option<Actions>,
@@ -261,7 +263,8 @@ impl Observers {
         sessions: Option<&SessionCore>,
         (state, runtime): (&AdminState, &Handle),
     ) -> Result<Self, BootError> {
-        let exporter = start_export(&config.apm, apm, environment, state, runtime)?;
+        let node = sessions::node(&config.sessions);
+        let exports = start_export(&config.apm, apm, environment, state, (&node, runtime))?;
         let desk = start_desk(config, environment, apm, sessions, (None, runtime))?;
         state.set_desk(desk.as_ref());
         state.set_help(make_help(&config.ops, environment, None, runtime)?);
@@ -270,7 +273,7 @@ impl Observers {
         let detection = start_detection(&config.apm, apm, state, runtime).await?;
         let actions = start_actions(config, state, runtime);
         state.set_mcp(make_mcp(config, environment, state.assistant(), actions.as_ref())?);
-        Ok(Self { exporter, desk, detection, actions, reports })
+        Ok(Self { exports, desk, detection, actions, reports })
     }
 }
 
@@ -347,10 +350,10 @@ impl Platform {
         self.observers.stop();
         // They may use what is inside until their end.
         self.processes.stop().await;
-        if let (Some(exporter), Some(apm)) = (&self.observers.exporter, &self.apm) {
+        if let (Some(exports), Some(apm)) = (&self.observers.exports, &self.apm) {
             // What was recorded last goes along.
             let _ = apm.flush().await;
-            exporter.stop(EXPORT_AT_END).await;
+            exports.stop(EXPORT_AT_END).await;
         }
         for server in self.inner {
             server.shutdown(Duration::from_millis(200)).await;

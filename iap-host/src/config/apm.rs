@@ -1,20 +1,19 @@
 //! Application performance monitoring.
 
+mod clickhouse;
+mod export;
 mod receiver;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use iap_apm::ExportProtocol;
-use iap_apm::export::check_endpoint;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::clickhouse::ClickHouseConfig;
+pub(crate) use self::export::{ExportConfig, RemoteWriteConfig};
 pub(crate) use self::receiver::OtlpTokenConfig;
 use self::receiver::{OtlpQuotaConfig, RollupsConfig};
-use super::units::one_minute;
-use super::upstream::UpstreamTlsConfig;
-use super::{ByteSize, DetectionConfig, Rate, RuntimeConfig, SecretRef, Span};
+use super::{ByteSize, DetectionConfig, Rate, RuntimeConfig, Span};
 
 /// Application performance monitoring.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +22,8 @@ pub(crate) struct ApmConfig {
     pub(crate) enabled: bool,
     /// The directory of the history; in memory when absent.
     pub(crate) history: Option<PathBuf>,
+    /// Keeps the telemetry in a ClickHouse; the directory then has only what belongs to this node.
+    pub(crate) clickhouse: Option<ClickHouseConfig>,
     pub(crate) max_age: Span,
     pub(crate) max_size: ByteSize,
     /// Ordinary transactions that are kept whole; beyond, some stand for others.
@@ -43,7 +44,7 @@ pub(crate) struct ApmConfig {
     pub(crate) max_series: usize,
     /// The same of one service.
     pub(crate) max_series_per_service: usize,
-    /// Sends our own metrics and spans to a collector.
+    /// Sends our own metrics and spans to others.
     pub(crate) export: Option<ExportConfig>,
     /// The process itself, the machine and the JVMs on it.
     pub(crate) runtime: RuntimeConfig,
@@ -56,6 +57,7 @@ impl Default for ApmConfig {
         Self {
             enabled: true,
             history: Some("data/history".into()),
+            clickhouse: None,
             max_age: Span::seconds(7 * 24 * 3600),
             max_size: ByteSize(2 << 30),
             keep: Rate::PerSecond(200),
@@ -80,6 +82,9 @@ impl ApmConfig {
         if self.history.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
             return Err("apm.history: write a directory, or null to keep the history in memory".to_owned());
         }
+        if let Some(clickhouse) = &self.clickhouse {
+            clickhouse.check(self.max_age).map_err(|message| format!("apm.clickhouse.{message}"))?;
+        }
         if self.max_series == 0 || self.max_series_per_service == 0 {
             return Err("apm.max_series and apm.max_series_per_service must be larger than zero".to_owned());
         }
@@ -97,76 +102,6 @@ impl ApmConfig {
             None => Ok(()),
         }
     }
-}
-
-/// Our own metrics and spans, to a collector by OTLP.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ExportConfig {
-    pub(crate) endpoint: String,
-    #[serde(default)]
-    pub(crate) protocol: OtlpProtocol,
-    /// Fields of each request; their values are secrets.
-    #[serde(default)]
-    pub(crate) headers: BTreeMap<String, SecretRef>,
-    /// How often metrics are sent.
-    #[serde(default = "one_minute")]
-    pub(crate) interval: Span,
-    /// How long one attempt may take.
-    #[serde(default = "ten_seconds")]
-    pub(crate) timeout: Span,
-    #[serde(default = "yes")]
-    pub(crate) metrics: bool,
-    #[serde(default)]
-    pub(crate) traces: bool,
-    #[serde(default)]
-    pub(crate) tls: Option<UpstreamTlsConfig>,
-}
-
-/// As OpenTelemetry writes them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum OtlpProtocol {
-    #[default]
-    #[serde(rename = "http/protobuf")]
-    Http,
-    #[serde(rename = "grpc")]
-    Grpc,
-}
-
-impl From<OtlpProtocol> for ExportProtocol {
-    fn from(protocol: OtlpProtocol) -> Self {
-        match protocol {
-            OtlpProtocol::Http => Self::Http,
-            OtlpProtocol::Grpc => Self::Grpc,
-        }
-    }
-}
-
-impl ExportConfig {
-    fn check(&self) -> Result<(), String> {
-        check_endpoint(&self.endpoint, self.protocol.into()).map_err(|why| format!("endpoint: {why}"))?;
-        if let Some(name) = self.headers.keys().find(|name| name.parse::<http::HeaderName>().is_err()) {
-            return Err(format!("headers: `{name}` is no name of a header"));
-        }
-        if self.interval < Span::seconds(1) || self.timeout.0.is_zero() {
-            return Err("interval must be at least `1s`, and timeout longer than zero".to_owned());
-        }
-        if !self.metrics && !self.traces {
-            return Err("metrics and traces are both off: remove apm.export".to_owned());
-        }
-        if self.tls.is_some() && !self.endpoint.starts_with("https://") {
-            return Err("tls is set, but the endpoint is not written with https://".to_owned());
-        }
-        self.tls.as_ref().map_or(Ok(()), UpstreamTlsConfig::check)
-    }
-}
-
-fn ten_seconds() -> Span {
-    Span::seconds(10)
-}
-
-fn yes() -> bool {
-    true
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use access::{AccessConfig, Role};
 pub(crate) use adopt::{AdoptConfig, System};
 pub(crate) use alerts::{AlertsConfig, ChannelConfig, MailConfig, Security};
-pub(crate) use apm::{ApmConfig, ExportConfig, OtlpTokenConfig};
+pub(crate) use apm::{ApmConfig, ClickHouseConfig, ExportConfig, OtlpTokenConfig, RemoteWriteConfig};
 use check_server::named_networks;
 pub(crate) use check_server::networks;
 pub(crate) use detection::{DetectionConfig, WatchedMetric};

@@ -10,14 +10,11 @@ use super::files::{FileId, Files};
 use super::read::{Filter, conversion};
 use super::schema::unsigned;
 use super::writer::clamp;
-use crate::error::{HistoryError, HistoryErrorKind};
-use crate::history::query::{MAX_SERIES_POINTS, SeriesQuery};
+use crate::error::HistoryError;
+use crate::history::{MAX_ROUTES, OTHER_ROUTES, SeriesQuery};
 use crate::model::{RouteStats, SeriesPoint, Window};
 use crate::sketch::Sketch;
 
-/// Routes that are told apart; the rest is `other`.
-const MAX_ROUTES: usize = 1_000;
-const OTHER: &str = "other";
 pub(super) const MINUTE_US: u64 = 60_000_000;
 
 /// What aggregates need of an entry.
@@ -70,7 +67,7 @@ pub(super) fn of_route<'a, T>(
     new: impl FnOnce(&str) -> T,
 ) -> &'a mut T {
     let known = routes.len() < MAX_ROUTES || routes.contains_key(route);
-    let route = if known { route } else { OTHER };
+    let route = if known { route } else { OTHER_ROUTES };
     // A name that is known is not copied to be found.
     if !routes.contains_key(route) {
         routes.insert(route.to_owned(), new(route));
@@ -236,14 +233,7 @@ pub(super) fn route_stats(files: &Files, window: Window) -> Result<Vec<RouteStat
 
 pub(super) fn series(files: &Files, query: &SeriesQuery) -> Result<Vec<SeriesPoint>, HistoryError> {
     let Window { from_us, .. } = query.window;
-    let steps = match query.step_us {
-        0 => u64::MAX,
-        step => query.window.length_us().div_ceil(step),
-    };
-    if steps > MAX_SERIES_POINTS {
-        let message = "the step is too small for the window";
-        return Err(HistoryError::new(HistoryErrorKind::InvalidQuery, message));
-    }
+    let steps = query.steps()?;
     let mut points: Vec<Tally> = vec![Tally::default(); steps as usize];
     let whole_minutes = query.step_us.is_multiple_of(MINUTE_US) && from_us.is_multiple_of(MINUTE_US);
     parts(files, query.window, query.route.as_deref(), whole_minutes, |part| {

@@ -3,25 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use iap_core::{SpanId, TraceId};
+use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::codec;
 use super::files::{FileId, Files};
 use super::schema::unsigned;
 use super::writer::{clamp, conversion, hash_of};
-use crate::error::{HistoryError, HistoryErrorKind};
-use crate::history::metric_query::{MAX_EXEMPLARS, MAX_METRICS};
+use crate::error::HistoryError;
+use crate::history::metric_query::{MAX_EXEMPLARS_READ, MAX_POINTS_READ, MAX_SERIES_READ};
+use crate::history::metric_query::{spread, too_many_points, too_many_series};
 use crate::history::{
-    Evaluation, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery, SeriesExemplars, SeriesPoints,
+    Evaluation, MAX_METRICS, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery, SeriesExemplars,
+    SeriesPoints, codec,
 };
-use crate::model::{MetricExemplar, MetricKind, MetricPoint, MetricSeries, Temporality, Window};
-
-/// Series of one metric that a query looks at.
-const MAX_SERIES: usize = 50_000;
-/// Points that a query reads.
-const MAX_POINTS: usize = 5_000_000;
-/// Exemplars that a query reads.
-const MAX_EXEMPLARS_READ: usize = 5_000;
+use crate::model::{MetricExemplar, MetricKind, MetricPoint, MetricSeries, MetricValue, Temporality, Window};
 
 pub(super) fn insert(connection: &Connection, metrics: &[SeriesPoints]) -> rusqlite::Result<()> {
     let mut range: Option<(u64, u64)> = None;
@@ -32,7 +27,10 @@ pub(super) fn insert(connection: &Connection, metrics: &[SeriesPoints]) -> rusql
         for point in points {
             let time = point.time_us;
             range = Some(range.map_or((time, time), |(low, high)| (low.min(time), high.max(time))));
-            let value = codec::write(&point.value);
+            let value = match &point.value {
+                MetricValue::Number(number) => Value::Real(*number),
+                value => Value::Blob(codec::encode(value)),
+            };
             statement.execute(params![id, clamp(time), clamp(point.start_us), value])?;
         }
     }
@@ -150,7 +148,7 @@ pub(super) fn evaluate(files: &Files, query: &MetricQuery) -> Result<MetricAnswe
     let places = places(files, query)?;
     let all: Vec<MetricSeries> = places.iter().map(|(series, _)| series.clone()).collect();
     let mut evaluation = Evaluation::new(query, &all)?;
-    let mut room = MAX_POINTS;
+    let mut room = MAX_POINTS_READ;
     for (at, (_, ids)) in places.iter().enumerate() {
         if !evaluation.reads(at) {
             continue;
@@ -165,7 +163,7 @@ pub(super) fn evaluate(files: &Files, query: &MetricQuery) -> Result<MetricAnswe
                 let sql = format!(
                     "SELECT time_us, start_us, value FROM metric_points
                      WHERE series = ?1 AND time_us >= ?2 AND time_us < ?3 LIMIT {}",
-                    MAX_POINTS + 1
+                    MAX_POINTS_READ + 1
                 );
                 let mut statement = connection.prepare_cached(&sql)?;
                 let rows = statement.query_map(params![id, from, clamp(window.to_us)], point)?;
@@ -173,9 +171,7 @@ pub(super) fn evaluate(files: &Files, query: &MetricQuery) -> Result<MetricAnswe
             })?;
             let Some((older, more)) = read else { continue };
             before |= older;
-            let message = "the window is too large for as many points: take a shorter one, or one service";
-            let too_many = || HistoryError::new(HistoryErrorKind::InvalidQuery, message);
-            room = room.checked_sub(more.len()).ok_or_else(too_many)?;
+            room = room.checked_sub(more.len()).ok_or_else(too_many_points)?;
             points.extend(more);
         }
         evaluation.add(at, points, before);
@@ -190,7 +186,7 @@ pub(super) fn evaluate(files: &Files, query: &MetricQuery) -> Result<MetricAnswe
     Ok(MetricAnswer { exemplars, ..evaluation.finish() })
 }
 
-/// Exemplars of these series, thinned out evenly when there are more than an answer holds.
+/// Exemplars of these series.
 fn exemplars(files: &Files, window: Window, places: &[&Place]) -> Result<Vec<MetricExemplar>, HistoryError> {
     let mut found: Vec<MetricExemplar> = Vec::new();
     for (file, id) in places.iter().flat_map(|(_, ids)| ids) {
@@ -208,11 +204,7 @@ fn exemplars(files: &Files, window: Window, places: &[&Place]) -> Result<Vec<Met
             break;
         }
     }
-    found.sort_by_key(|exemplar| (exemplar.time_us, exemplar.trace_id, exemplar.span_id));
-    // A cumulative histogram reports the same ones until others take their place.
-    found.dedup();
-    let every = found.len().div_ceil(MAX_EXEMPLARS).max(1);
-    Ok(found.into_iter().step_by(every).collect())
+    Ok(spread(found))
 }
 
 fn exemplar(row: &Row<'_>) -> rusqlite::Result<MetricExemplar> {
@@ -236,7 +228,7 @@ fn places(files: &Files, query: &MetricQuery) -> Result<Vec<Place>, HistoryError
         let rows = files.query(file, |connection| {
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map(params![query.name, query.service], series)?;
-            rows.take(MAX_SERIES + 1).collect::<Result<Vec<_>, _>>()
+            rows.take(MAX_SERIES_READ + 1).collect::<Result<Vec<_>, _>>()
         })?;
         for (id, series) in rows.into_iter().flatten() {
             let identity = format!(
@@ -245,9 +237,8 @@ fn places(files: &Files, query: &MetricQuery) -> Result<Vec<Place>, HistoryError
             );
             places.entry(identity).or_insert_with(|| (series, Vec::new())).1.push((file, id));
         }
-        if places.len() > MAX_SERIES {
-            let message = "name: the metric has too many series: ask for one service";
-            return Err(HistoryError::new(HistoryErrorKind::InvalidQuery, message));
+        if places.len() > MAX_SERIES_READ {
+            return Err(too_many_series());
         }
     }
     let mut places: Vec<_> = places.into_iter().collect();
@@ -274,6 +265,10 @@ fn point(row: &Row<'_>) -> rusqlite::Result<MetricPoint> {
     Ok(MetricPoint {
         time_us: unsigned(row, 0)?,
         start_us: unsigned(row, 1)?,
-        value: codec::read(row.get_ref(2)?)?,
+        value: match row.get_ref(2)? {
+            ValueRef::Real(number) => MetricValue::Number(number),
+            ValueRef::Integer(number) => MetricValue::Number(number as f64),
+            other => codec::decode(other.as_blob()?).map_err(conversion)?,
+        },
     })
 }

@@ -11,7 +11,6 @@
 
 mod aggregate;
 mod blocks;
-mod codec;
 mod counts;
 mod disk;
 mod events;

@@ -13,14 +13,9 @@ use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::query::{
     Cursor, LogQuery, MAX_LIMIT, Order, StatusFilter, TransactionPage, TransactionQuery,
 };
+use crate::history::{MAX_TRACE_BYTES, MAX_TRACE_LINES, MAX_TRACE_SPANS};
 use crate::model::{LogLine, Source, Span, Trace, TransactionSummary, Window};
 
-/// Spans of a trace that are read; a trace with more is marked as truncated.
-const MAX_SPANS: usize = 20_000;
-/// Log lines of a trace that are read.
-const MAX_LINES: usize = 5_000;
-/// Uncompressed bytes of a trace that are read.
-const MAX_TRACE_BYTES: usize = 64 << 20;
 /// Files without a hit after which a trace is taken to be complete.
 const QUIET_FILES: usize = 3;
 
@@ -187,7 +182,7 @@ impl Found {
                     .with_source(error)
             })?;
             for span in spans {
-                if self.ids.len() >= MAX_SPANS {
+                if self.ids.len() >= MAX_TRACE_SPANS {
                     self.trace.truncated = true;
                 } else if self.ids.insert(span.span_id) {
                     self.trace.spans.push(span);
@@ -195,8 +190,8 @@ impl Found {
             }
         }
         self.trace.logs.extend(lines);
-        if self.trace.logs.len() > MAX_LINES {
-            self.trace.logs.truncate(MAX_LINES);
+        if self.trace.logs.len() > MAX_TRACE_LINES {
+            self.trace.logs.truncate(MAX_TRACE_LINES);
             self.trace.truncated = true;
         }
         Ok(hit)
@@ -211,7 +206,8 @@ fn best_summary(connection: &Connection, id: TraceId) -> rusqlite::Result<Option
 }
 
 fn lines_of(connection: &Connection, id: TraceId) -> rusqlite::Result<Vec<LogLine>> {
-    let sql = format!("SELECT line FROM logs WHERE trace_id = ? ORDER BY time_us LIMIT {}", MAX_LINES + 1);
+    let sql =
+        format!("SELECT line FROM logs WHERE trace_id = ? ORDER BY time_us LIMIT {}", MAX_TRACE_LINES + 1);
     let mut statement = connection.prepare_cached(&sql)?;
     statement.query_map([id.0], line)?.collect()
 }

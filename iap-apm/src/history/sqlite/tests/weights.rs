@@ -2,25 +2,6 @@
 
 use super::*;
 
-#[tokio::test]
-async fn aggregates_count_by_weight() {
-    let history = history();
-    let mut rows: Vec<_> = (1..=4).map(|n| summary(n, T0 + n, n * 10)).collect();
-    (rows[0].weight, rows[1].weight, rows[2].weight) = (90, 9, 0);
-    (rows[1].failed, rows[1].status) = (true, 500);
-    history.append(batch(rows.clone())).await.expect("kept");
-    let stats = history.route_stats(Window::all()).await.expect("stats");
-    let [stats] = stats.as_slice() else { panic!("one route: {stats:?}") };
-    assert_eq!((stats.count, stats.errors, stats.total_us), (100, 9, 900 + 180 + 40));
-    assert_eq!((stats.p50_us, stats.p95_us, stats.max_us), (10, 20, 40));
-    let query = SeriesQuery { window: Window::new(T0, T0 + 10), step_us: 5, route: None };
-    let series = history.series(&query).await.expect("a series");
-    assert_eq!((series[0].count, series[0].errors, series[0].p95_us), (100, 9, 20));
-    let page = history.transactions(&TransactionQuery::new(Window::all())).await.expect("a page");
-    assert_eq!(page.items.iter().map(|row| row.weight).collect::<Vec<_>>(), [1, 0, 9, 90]);
-    assert_eq!(page.items[3], rows[0], "a row comes back as it was");
-}
-
 /// The tables before there were weights.
 const VERSION_1: &str = "
 CREATE TABLE transactions (

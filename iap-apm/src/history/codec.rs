@@ -1,10 +1,8 @@
-//! Values of points as they are stored: numbers as SQLite's, the others as a message of protobuf, which
-//! packs the many small counts of buckets.
+//! Values of points that are no numbers, as engines store them: a message of protobuf, which packs the many small
+//! counts of buckets.
 
 use prost::{Message, Oneof};
-use rusqlite::types::{Value, ValueRef};
 
-use super::writer::conversion;
 use crate::model::{Buckets, Distribution, Exponents, MetricValue, Quantiles};
 
 /// What a point that is no number holds.
@@ -65,9 +63,10 @@ struct Pairs {
     values: Vec<f64>,
 }
 
-pub(super) fn write(value: &MetricValue) -> Value {
+/// A number is written by itself, and so is nothing here.
+pub(super) fn encode(value: &MetricValue) -> Vec<u8> {
     let stored = match value {
-        MetricValue::Number(number) => return Value::Real(*number),
+        MetricValue::Number(_) => return Vec::new(),
         MetricValue::Distribution(distribution) => Stored {
             count: distribution.count,
             sum: distribution.sum,
@@ -85,7 +84,7 @@ pub(super) fn write(value: &MetricValue) -> Value {
             })),
         },
     };
-    Value::Blob(stored.encode_to_vec())
+    stored.encode_to_vec()
 }
 
 fn spread(buckets: &Buckets) -> Spread {
@@ -105,15 +104,10 @@ fn spread(buckets: &Buckets) -> Spread {
     }
 }
 
-pub(super) fn read(value: ValueRef<'_>) -> rusqlite::Result<MetricValue> {
-    let bytes = match value {
-        ValueRef::Real(number) => return Ok(MetricValue::Number(number)),
-        ValueRef::Integer(number) => return Ok(MetricValue::Number(number as f64)),
-        other => other.as_blob()?,
-    };
-    let stored = Stored::decode(bytes).map_err(conversion)?;
+pub(super) fn decode(bytes: &[u8]) -> Result<MetricValue, iap_core::BoxError> {
+    let stored = Stored::decode(bytes)?;
     let buckets = match stored.spread {
-        None => return Err(conversion("a stored point has no content")),
+        None => return Err("a stored point has no content".into()),
         Some(Spread::Quantiles(pairs)) => {
             let values = pairs.values.as_chunks::<2>().0.iter().map(|[quantile, value]| (*quantile, *value));
             let (count, sum) = (stored.count, stored.sum.unwrap_or_default());
