@@ -7,14 +7,18 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{OnceLock, mpsc};
+use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 
 use common::accounts;
 use common::browser::{CHROMIUM, prepare_driver};
 use common::{Process, SOON, eventually, host_command, http, workspace};
 
+/// One browser at a time: each with its host takes both cores of a small machine.
+static TURN: Mutex<()> = Mutex::new(());
+
 #[test]
 fn the_console_shows_what_the_platform_does() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = tempfile::tempdir().unwrap();
     let (_demo, admin) = start_demo(directory.path());
     assert!(
@@ -37,6 +41,7 @@ fn the_console_shows_what_the_platform_does() {
 
 #[test]
 fn people_sign_in_and_see_what_their_role_may() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let host = accounts::host();
     assert_eq!(http::get(host.http, "/").status, 200);
     drive("accounts", host.admin);

@@ -91,7 +91,7 @@ fn asked_over(way: &str) {
     let tools = client.ask(json!({ "do": "tools" }));
     let names: Vec<&str> =
         tools["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names.len(), 11);
+    assert_eq!(names.len(), 12);
     let found = eventually("the transactions are kept", || {
         let found = client.tool("search_traces", json!({ "route": "call", "limit": "100" }));
         (found["data"]["rows"].as_array()?.len() > 10).then_some(found)
