@@ -1,6 +1,6 @@
 //! What is known of a client connection; shared by all requests on it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -20,6 +20,8 @@ pub struct Connection {
     tls: bool,
     forwarded_for: HeaderValue,
     is_forwarded: bool,
+    /// Whether nobody is behind it: this process itself asks.
+    is_own: bool,
     socket: Arc<Socket>,
 }
 
@@ -94,8 +96,20 @@ impl Connection {
             tls: socket.is_tls,
             forwarded_for: address_value(peer.ip()),
             is_forwarded: false,
+            is_own: false,
             socket: Arc::new(socket),
         }
+    }
+
+    /// For a request of our own: there is no client to tell of.
+    pub(crate) fn own() -> Self {
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self { is_own: true, ..Self::new(nobody, nobody, false) }
+    }
+
+    /// Whether this process itself asks.
+    pub(crate) fn is_own(&self) -> bool {
+        self.is_own
     }
 
     /// The same socket, with the client that a trusted proxy speaks for: its address, whether it came
@@ -107,6 +121,7 @@ impl Connection {
             tls,
             forwarded_for: chain,
             is_forwarded: true,
+            is_own: false,
             socket: self.socket.clone(),
         }
     }

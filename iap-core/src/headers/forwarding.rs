@@ -50,6 +50,15 @@ impl<'a> Forwarding<'a> {
 
     /// The fields, with the request's own `Host` in them.
     pub(crate) fn each(&self, headers: &HeaderMap, mut field: impl FnMut(&HeaderName, &HeaderValue)) {
+        if !self.connection.is_own() {
+            self.each_of_client(headers, &mut field);
+        }
+        if let Some(trace) = &self.trace {
+            field(&TRACEPARENT, trace);
+        }
+    }
+
+    fn each_of_client(&self, headers: &HeaderMap, field: &mut impl FnMut(&HeaderName, &HeaderValue)) {
         field(&X_FORWARDED_FOR, self.connection.forwarded_for());
         field(&X_FORWARDED_PROTO, &HeaderValue::from_static(self.connection.scheme()));
         let host = self.host.as_ref().or_else(|| headers.get(HOST));
@@ -58,9 +67,6 @@ impl<'a> Forwarding<'a> {
         }
         if let Some(forwarded) = self.standard.then(|| forwarded(self.connection, host)).flatten() {
             field(&FORWARDED, &forwarded);
-        }
-        if let Some(trace) = &self.trace {
-            field(&TRACEPARENT, trace);
         }
     }
 

@@ -56,3 +56,17 @@ fn a_client_can_neither_spoof_nor_remove_our_forwarding_headers() {
         ]
     );
 }
+
+#[test]
+fn a_request_of_our_own_tells_of_no_client() {
+    let connection = Connection::own();
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static("hooks.example"));
+    headers.insert("x-forwarded-for", HeaderValue::from_static("10.0.0.1"));
+    let seen = Seen::in_fields(&headers);
+    let mut forwarding = prepare_request(&mut headers, &connection, seen);
+    forwarding.use_standard();
+    forwarding.put(&mut headers);
+    let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+    assert_eq!(left, ["host"]);
+}

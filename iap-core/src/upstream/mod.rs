@@ -168,14 +168,13 @@ impl Upstream {
     }
 
     /// Sends a request of our own, with a path as its target and a `Host`, and returns the response with a
-    /// streaming body. It is treated as a client's is: what cannot be connected to leads to the next server, and
+    /// streaming body. It is treated as a client's is, but tells of no client: what cannot be connected to leads to the next server, and
     /// nothing is sent twice unless [`UpstreamSettings::retry`] says so. To be called within a tokio runtime.
     ///
     /// # Errors
     /// As for clients: retryable ones mean that nothing was sent.
     pub async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, Error> {
-        let nobody = std::net::SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 0));
-        let connection = Arc::new(Connection::new(nobody, nobody, false));
+        let connection = Arc::new(Connection::own());
         forward(self, &(), &(), &connection, Box::new(request), None).await
     }
 

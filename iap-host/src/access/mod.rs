@@ -163,11 +163,12 @@ impl Access {
         if password.len() > MAX_PASSWORD {
             return Err(Refused::Wrong);
         }
-        let users = file.users();
-        let Some(role) = users.verify(name, password).await.map_err(Refused::Failed)? else {
-            self.throttle.failed(name, from);
-            return Err(Refused::Wrong);
-        };
+        let judged = file.users().verify(name, password).await;
+        let role = judged.map_err(|error| {
+            self.throttle.not_judged(name, from);
+            Refused::Failed(error)
+        })?;
+        let Some(role) = role else { return Err(Refused::Wrong) };
         self.throttle.succeeded(name, from);
         let (token, sign_in) = self.sign_ins.begin(name, from, agent).map_err(|error| {
             let text = "it cannot be kept who is signed in";

@@ -95,30 +95,28 @@ async fn a_password_is_right_or_not_and_names_are_nobodys_business() {
 fn wrong_passwords_make_the_next_try_wait_at_that_address_alone() {
     let clock = ManualClock::at(NOW_MS);
     let throttle = Throttle::new(Arc::new(clock.clone()));
-    for _ in 0..5 {
-        assert_eq!(throttle.admit("kim", HERE), Ok(()));
-        throttle.failed("kim", HERE);
+    for _ in 0..6 {
+        assert_eq!(throttle.admit("kim", HERE), Ok(()), "five wrong ones are free");
     }
-    assert_eq!(throttle.admit("kim", HERE), Ok(()), "five are free");
-    throttle.failed("kim", HERE);
     assert_eq!(throttle.admit("kim", HERE), Err(2));
     assert_eq!((throttle.admit("kim", ELSEWHERE), throttle.admit("lee", HERE)), (Ok(()), Ok(())));
     clock.advance(Duration::from_secs(2));
-    assert_eq!(throttle.admit("kim", HERE), Ok(()));
-    for _ in 0..40 {
-        throttle.failed("kim", HERE);
+    for wait in [4, 8, 16, 32, 64, 128, 256, 300, 300] {
+        assert_eq!(throttle.admit("kim", HERE), Ok(()));
+        assert_eq!(throttle.admit("kim", HERE), Err(wait), "no longer than five minutes");
+        clock.advance(Duration::from_secs(wait));
     }
-    assert_eq!(throttle.admit("kim", HERE), Err(300), "no longer than five minutes");
-    clock.advance(Duration::from_secs(300));
     throttle.succeeded("kim", HERE);
-    throttle.failed("kim", HERE);
-    assert_eq!(throttle.admit("kim", HERE), Ok(()), "a right one forgives");
-    for n in 0..60 {
-        throttle.failed(&format!("name-{n}"), ELSEWHERE);
+    for _ in 0..6 {
+        assert_eq!(throttle.admit("kim", HERE), Ok(()), "a right one forgives");
     }
-    assert!(throttle.admit("park", ELSEWHERE).is_err(), "many names from one address");
+    for _ in 0..20 {
+        assert_eq!(throttle.admit("jung", HERE), Ok(()), "what was not judged is not wrong");
+        throttle.not_judged("jung", HERE);
+    }
+    let tries = (0..100).filter(|n| throttle.admit(&format!("name-{n}"), ELSEWHERE).is_ok()).count();
+    assert_eq!(tries, 50, "with the one before: many names from one address");
     clock.advance(Duration::from_secs(901));
-    throttle.failed("park", ELSEWHERE);
     assert_eq!(throttle.admit("park", ELSEWHERE), Ok(()), "forgotten in time");
 }
 

@@ -50,21 +50,16 @@ impl Throttle {
         Self { clock, wrong: Mutex::default() }
     }
 
-    /// Whether a try counts now; else in how many seconds one does.
+    /// Whether a try counts now; else in how many seconds one does. One that does counts as wrong until it has
+    /// [succeeded](Self::succeeded): many at once are not judged by what was known before the first of them.
     pub(super) fn admit(&self, name: &str, from: IpAddr) -> Result<(), u64> {
         let now = self.clock.now_ms();
-        let wrong = self.wrong.lock();
-        let until =
-            keys(name, from).map(|(who, free)| wrong.get(&who).map_or(0, |known| known.until_ms(free)));
-        match until.into_iter().max() {
-            Some(until) if until > now => Err((until - now).div_ceil(1_000)),
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn failed(&self, name: &str, from: IpAddr) {
-        let now = self.clock.now_ms();
         let mut wrong = self.wrong.lock();
+        let until = keys(name, from).map(|(who, free)| wrong.get(&who).map_or(0, |known| known.until_ms(free)));
+        match until.into_iter().max() {
+            Some(until) if until > now => return Err((until - now).div_ceil(1_000)),
+            _ => {}
+        }
         if wrong.len() >= MAX_KNOWN {
             wrong.retain(|_, known| known.last_ms + FORGET_MS > now);
         }
@@ -81,10 +76,29 @@ impl Throttle {
                 }
             }
         }
+        Ok(())
     }
 
+    /// The password was right: what was wrong before is forgiven to the name, and this try to the address.
     pub(super) fn succeeded(&self, name: &str, from: IpAddr) {
-        self.wrong.lock().remove(&Who { from, name: Some(name.to_owned()) });
+        let [(of_name, _), (of_address, _)] = keys(name, from);
+        let mut wrong = self.wrong.lock();
+        wrong.remove(&of_name);
+        self.take_back(&mut wrong, &of_address);
+    }
+
+    /// The password was not judged.
+    pub(super) fn not_judged(&self, name: &str, from: IpAddr) {
+        let mut wrong = self.wrong.lock();
+        for (who, _) in keys(name, from) {
+            self.take_back(&mut wrong, &who);
+        }
+    }
+
+    fn take_back(&self, wrong: &mut HashMap<Who, Wrong>, who: &Who) {
+        if let Some(known) = wrong.get_mut(who) {
+            known.count = known.count.saturating_sub(1);
+        }
     }
 }
 

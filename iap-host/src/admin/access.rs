@@ -65,7 +65,8 @@ pub(super) async fn needs(
     let Some(caller) = caller else { return unknown().into_response() };
     let refused = || ApiError::forbidden(right.missing()).into_response();
     match access {
-        Some(access) if !is_read(&request) => {
+        // A question changes nothing, even where it is posted.
+        Some(access) if !is_read(&request) && right != Right::Detail => {
             let is_let_in = caller.may(right);
             let run = async |request| if is_let_in { next.run(request).await } else { refused() };
             noted(&access, &caller, request, run).await

@@ -79,6 +79,7 @@ pub(super) struct LiveQuery {
 /// One poll of the console: rates, running transactions, new points, sessions.
 pub(super) async fn live(
     State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<LiveQuery>,
 ) -> ApiResult<Json<Value>> {
     let apm = apm(&state)?;
@@ -91,8 +92,12 @@ pub(super) async fn live(
         Some(view) => Some(super::audience::now(view).await),
         None => None,
     };
+    let mut live = apm.live();
+    if !caller.may(Right::Detail) {
+        live.active.clear();
+    }
     Ok(Json(json!({
-        "live": apm.live(),
+        "live": live,
         "recent": apm.recent_since(query.since),
         "sessions": sessions,
         "users": users,

@@ -33,6 +33,9 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     if !config.alerts.rules.is_empty() && !config.apm.enabled {
         return general("alerts.rules: they are judged by what apm records, which is switched off");
     }
+    if config.ops.actions.four_eyes && config.admin.access.is_none() {
+        return general("ops.actions.four_eyes: without admin.access everybody is the same person");
+    }
     let has_tokens = config.admin.access.as_ref().is_some_and(|access| !access.tokens.is_empty());
     config.ops.check(config.apm.enabled, has_tokens).map_err(|message| Problem { route: None, message })?;
     if config.admin.hosts.iter().any(|host| host.is_empty() || !host.bytes().all(is_host_byte)) {
