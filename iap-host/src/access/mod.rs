@@ -7,7 +7,7 @@
 //! | [`sign_ins`] | who is signed in: cookies, their times, and their end |
 //! | [`throttle`] | wrong passwords make the next try wait |
 //! | [`audit`] | who has done what, as files of lines |
-//! | [`command`] | `iap-host user` |
+//! | [`mod@command`] | `iap-host user` |
 
 pub(crate) mod audit;
 mod command;

@@ -166,7 +166,8 @@ impl SignIns {
     pub(super) fn end(&self, id: &str, of: Option<&str>) -> bool {
         let now = self.clock.now_ms();
         let mut known = self.known.lock();
-        if !known.by_id.get(id).is_some_and(|one| of.is_none_or(|name| one.name == name)) {
+        let is_theirs = |one: &SignIn| of.is_none_or(|name| one.name == name);
+        if known.by_id.get(id).is_none_or(|one| !is_theirs(one)) {
             return false;
         }
         known.by_id.remove(id);

@@ -55,7 +55,8 @@ impl Throttle {
     pub(super) fn admit(&self, name: &str, from: IpAddr) -> Result<(), u64> {
         let now = self.clock.now_ms();
         let mut wrong = self.wrong.lock();
-        let until = keys(name, from).map(|(who, free)| wrong.get(&who).map_or(0, |known| known.until_ms(free)));
+        let until =
+            keys(name, from).map(|(who, free)| wrong.get(&who).map_or(0, |known| known.until_ms(free)));
         match until.into_iter().max() {
             Some(until) if until > now => return Err((until - now).div_ceil(1_000)),
             _ => {}
