@@ -48,6 +48,8 @@ export async function signing({ page, go, shot, forgive }) {
   await page.getByText("Your role does not see this page.").waitFor();
   await go("/");
   await page.locator(".card").first().waitFor();
+  await page.getByText("Your role does not see single requests.").first().waitFor();
+  assert.equal(await page.getByRole("button", { name: "List all" }).count(), 0);
   await shot("overview-viewer-1280");
   await go("/alerts");
   await page.getByText("Nothing is silenced.").waitFor();

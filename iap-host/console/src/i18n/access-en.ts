@@ -40,5 +40,6 @@ export const accessEn = {
   what: "What",
   result: "Result",
   when: "When",
+  notSingle: "Your role does not see single requests.",
   notAllowed: "Your role does not see this page.",
 };

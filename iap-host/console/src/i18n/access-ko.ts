@@ -41,5 +41,6 @@ export const accessKo: typeof accessEn = {
   what: "작업",
   result: "결과",
   when: "시각",
+  notSingle: "이 역할로는 개별 요청을 볼 수 없습니다.",
   notAllowed: "이 역할로는 볼 수 없는 페이지입니다.",
 };

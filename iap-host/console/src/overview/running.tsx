@@ -1,3 +1,4 @@
+import { useMay } from "../access/store";
 import type { Active } from "../api/types";
 import { duration, number } from "../format";
 import { useText } from "../i18n";
@@ -8,11 +9,12 @@ const SHOWN = 20;
 /** What runs right now, the longest first. It has no call tree until it has ended. */
 export function Running({ active, count }: { active: Active[]; count: number }) {
   const t = useText();
+  const details = useMay("detail");
   const rows = active.toSorted((a, b) => b.running_us - a.running_us).slice(0, SHOWN);
   return (
     <Panel class="running" title={t.runningList} side={number(count)}>
       {rows.length === 0 ? (
-        <p class="note">{t.runningEmpty}</p>
+        <p class="note">{details ? t.runningEmpty : t.notSingle}</p>
       ) : (
         <ol class="running-list">
           {rows.map((row) => (

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 
+import { useMay } from "../access/store";
 import type { Point } from "../api/types";
 import { usePalette } from "../charts/theme";
 import { duration, number, time } from "../format";
@@ -23,6 +24,7 @@ interface Props {
 
 export function Scatter({ points, now_us, missed }: Props) {
   const t = useText();
+  const details = useMay("detail");
   const [minutes, setMinutes] = useState<Minutes>("2");
   const [scale, setScale] = useState<Scale>("log");
   const [chosen, setChosen] = useState<Area | null>(null);
@@ -47,7 +49,7 @@ export function Scatter({ points, now_us, missed }: Props) {
         span_us={span_us}
         scale={scale}
         chosen={chosen}
-        select={(rectangle) => list(inside(shown, rectangle), rectangle)}
+        select={(rectangle) => details && list(inside(shown, rectangle), rectangle)}
       />
       <div class="scatter-foot">
         <span class="key key-ok">
@@ -56,13 +58,17 @@ export function Scatter({ points, now_us, missed }: Props) {
         <span class="key key-bad">
           {t.failure} {number(failed.length)}
         </span>
-        <span class="hint">{missed > 0 ? t.missed(number(missed)) : t.scatterHint}</span>
-        <button type="button" onClick={() => list(shown, null)}>
-          {t.listAll}
-        </button>
-        <button type="button" onClick={() => list(failed, null)}>
-          {t.listFailed}
-        </button>
+        <span class="hint">{missed > 0 ? t.missed(number(missed)) : details ? t.scatterHint : t.notSingle}</span>
+        {details && (
+          <>
+            <button type="button" onClick={() => list(shown, null)}>
+              {t.listAll}
+            </button>
+            <button type="button" onClick={() => list(failed, null)}>
+              {t.listFailed}
+            </button>
+          </>
+        )}
       </div>
       {listed && (
         <Selection
