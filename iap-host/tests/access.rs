@@ -181,6 +181,18 @@ fn programs_use_their_token_in_the_terminal_and_as_assistants() {
 }
 
 #[test]
+fn a_conversation_is_its_persons_own() {
+    let host = host();
+    let (ada, olga) = (Person::signed_in(&host, "ada"), Person::signed_in(&host, "olga"));
+    let ask = |person: &Person, question: &str| {
+        person.get(&format!("/api/ask?q={question}&conversation=mine")).json()["question"]["intent"].clone()
+    };
+    assert_eq!(ask(&ada, "slowest+routes"), "slowest_routes");
+    assert_eq!(ask(&olga, "and+yesterday%3F"), "unknown", "she has asked nothing yet");
+    assert_eq!(ask(&ada, "and+yesterday%3F"), "slowest_routes");
+}
+
+#[test]
 fn pages_of_other_sites_cannot_use_the_cookie() {
     let host = host();
     let ada = Person::signed_in(&host, "ada");

@@ -70,7 +70,7 @@ pub(super) async fn posted(
 async fn answer(
     state: &AdminState,
     headers: &HeaderMap,
-    query: AskQuery,
+    mut query: AskQuery,
     caller: &Caller,
 ) -> ApiResult<Response> {
     if query.q.trim().is_empty() || query.q.len() > MAX_QUESTION {
@@ -79,6 +79,8 @@ async fn answer(
     if query.conversation.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_CONVERSATION) {
         return Err(ApiError::bad_request("the name of a conversation has 1 to 64 bytes"));
     }
+    // Two people who choose one name go on with their own.
+    query.conversation = query.conversation.map(|name| format!("{} {name}", caller.name));
     let assistant = assistant(state)?;
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accepted.is_some_and(|accepted| accepted.contains("text/event-stream")) {
