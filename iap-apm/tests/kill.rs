@@ -6,10 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use iap_apm::history::MAX_LIMIT;
-use iap_apm::{
-    Batch, History, Source, SqliteHistory, SqliteOptions, TransactionQuery, TransactionSummary, Window,
-};
-use iap_core::{SpanId, TraceId};
+use iap_apm::testing::summary;
+use iap_apm::{Batch, History, SqliteHistory, SqliteOptions, TransactionQuery, TransactionSummary, Window};
 
 /// Set for the process that writes until it is killed: the directory, and the first number to write.
 const WRITER: &str = "IAP_TEST_WRITER";
@@ -70,34 +68,9 @@ fn kill_a_writer(directory: &Path, written: u64) -> u64 {
 async fn write_until_killed(directory: &Path, first: u64) -> ! {
     let history = SqliteHistory::open(directory, SqliteOptions::default()).expect("opens");
     for n in first.. {
-        let batch = Batch { transactions: vec![row(n)], ..Batch::default() };
+        let batch = Batch { transactions: vec![summary(n, n, 1)], ..Batch::default() };
         history.append(Arc::new(batch)).await.expect("kept");
         println!("\nkept {n}");
     }
     unreachable!("killed before")
-}
-
-fn row(n: u64) -> TransactionSummary {
-    TransactionSummary {
-        trace_id: TraceId(u128::from(n).to_be_bytes()),
-        span_id: SpanId(n.to_be_bytes()),
-        parent_id: None,
-        source: Source::Own,
-        service: "test".into(),
-        start_us: n,
-        duration_us: 1,
-        method: "GET".into(),
-        path: "/".into(),
-        host: String::new(),
-        route: "r".into(),
-        status: 200,
-        failed: false,
-        error: None,
-        message: None,
-        user: None,
-        session: None,
-        client: None,
-        bytes_out: 0,
-        weight: 1,
-    }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sketch::Sketch;
+
 /// A span of time: from `from_us` up to, but not including, `to_us` (Unix microseconds).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
@@ -60,6 +62,26 @@ pub struct RouteStats {
     pub max_us: u64,
 }
 
+impl RouteStats {
+    pub(crate) fn of(route: String, errors: u64, durations: &Sketch) -> Self {
+        Self {
+            route,
+            count: durations.count(),
+            errors,
+            total_us: durations.total(),
+            p50_us: durations.percentile(50),
+            p95_us: durations.percentile(95),
+            p99_us: durations.percentile(99),
+            max_us: durations.max(),
+        }
+    }
+
+    /// The order that all engines answer in: by falling total time, then by name.
+    pub(crate) fn sort(stats: &mut [Self]) {
+        stats.sort_by(|a, b| b.total_us.cmp(&a.total_us).then_with(|| a.route.cmp(&b.route)));
+    }
+}
+
 /// How many transactions of a route in a window were fast enough, for several ideas of that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteCounts {
@@ -99,4 +121,17 @@ pub struct SeriesPoint {
     pub p95_us: u64,
     /// 99 % of them were at most this long.
     pub p99_us: u64,
+}
+
+impl SeriesPoint {
+    pub(crate) fn of(start_us: u64, errors: u64, durations: &Sketch) -> Self {
+        Self {
+            start_us,
+            count: durations.count(),
+            errors,
+            p50_us: durations.percentile(50),
+            p95_us: durations.percentile(95),
+            p99_us: durations.percentile(99),
+        }
+    }
 }

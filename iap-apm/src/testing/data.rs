@@ -81,3 +81,17 @@ pub fn spans(trace: u64, spans: Vec<Span>) -> Arc<Batch> {
     let spans = vec![TraceSpans { trace_id: trace_id(trace), spans }];
     Arc::new(Batch { spans, ..Batch::default() })
 }
+
+/// A percentile of durations by nearest rank, each as often as its row weighs.
+pub(crate) fn percentile(rows: &[&TransactionSummary], percent: u64) -> u64 {
+    let mut values: Vec<_> = rows.iter().map(|row| (row.duration_us, row.weight)).collect();
+    values.sort_unstable();
+    let count: u64 = values.iter().map(|(_, weight)| weight).sum();
+    let rank = (count * percent).div_ceil(100).max(1);
+    let mut seen = 0;
+    let found = values.iter().find(|(_, weight)| {
+        seen += weight;
+        seen >= rank
+    });
+    found.map_or(0, |(value, _)| *value)
+}

@@ -7,4 +7,5 @@ mod data;
 
 pub use clickhouse::ClickHouseServer;
 pub use conformance::conformance;
+pub(crate) use data::percentile;
 pub use data::{line, span, span_id, spans, summary, trace_id, transactions};

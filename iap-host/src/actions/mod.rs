@@ -216,8 +216,8 @@ impl Actions {
     /// Proposes what would help against incidents, and lets go what is for those that are over.
     async fn round(&self) {
         let Some(detection) = self.0.means.detection.load_full() else { return };
-        let incidents = detection.list(0, now_ms() / 1_000 + 1);
-        let is_over = |id: u64| !incidents.iter().any(|incident| incident.id == id && incident.is_active());
+        let active = detection.active();
+        let is_over = |id: u64| !active.iter().any(|incident| incident.id == id);
         let (withdrawn, confidence) = {
             let mut book = self.0.book.lock();
             (book.withdraw(now_ms(), is_over), book.policy().confidence)
@@ -225,10 +225,9 @@ impl Actions {
         if withdrawn {
             self.keep().await;
         }
-        let active = incidents.iter().filter(|incident| incident.is_active());
         let servers = self.0.means.telemetry.estate().map(|estate| estate.servers()).unwrap_or_default();
         for (incident, (action, why)) in
-            active.filter_map(|incident| Some((incident.id, suggest(incident, &servers, confidence)?)))
+            active.iter().filter_map(|incident| Some((incident.id, suggest(incident, &servers, confidence)?)))
         {
             self.suggested(incident, action, why).await;
         }

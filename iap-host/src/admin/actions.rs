@@ -38,8 +38,7 @@ pub(super) async fn propose(
     Extension(caller): Extension<Caller>,
     Body(request): Body<Request>,
 ) -> ApiResult<(StatusCode, Json<Proposal>)> {
-    let by = By::Person(caller.name.to_string());
-    let proposal = actions(&state)?.propose(request, by).await.map_err(refused)?;
+    let proposal = actions(&state)?.propose(request, person(&caller)).await.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(proposal)))
 }
 
@@ -56,8 +55,7 @@ pub(super) async fn approve(
     Path(id): Path<u64>,
     Body(reason): Body<Reason>,
 ) -> ApiResult<Json<Proposal>> {
-    let by = By::Person(caller.name.to_string());
-    actions(&state)?.approve(id, by, &reason.why).await.map(Json).map_err(refused)
+    actions(&state)?.approve(id, person(&caller), &reason.why).await.map(Json).map_err(refused)
 }
 
 pub(super) async fn reject(
@@ -66,8 +64,11 @@ pub(super) async fn reject(
     Path(id): Path<u64>,
     Body(reason): Body<Reason>,
 ) -> ApiResult<Json<Proposal>> {
-    let by = By::Person(caller.name.to_string());
-    actions(&state)?.reject(id, by, &reason.why).await.map(Json).map_err(refused)
+    actions(&state)?.reject(id, person(&caller), &reason.why).await.map(Json).map_err(refused)
+}
+
+fn person(caller: &Caller) -> By {
+    By::Person(caller.name.to_string())
 }
 
 fn refused(refusal: Refusal) -> ApiError {

@@ -111,6 +111,11 @@ impl Detection {
         self.0.state.lock().incidents.list().filter(within).cloned().collect()
     }
 
+    /// The incidents that are not over, the latest first.
+    pub(crate) fn active(&self) -> Vec<Incident> {
+        self.0.state.lock().incidents.list().filter(|incident| incident.is_active()).cloned().collect()
+    }
+
     pub(crate) fn get(&self, id: u64) -> Option<Incident> {
         self.0.state.lock().incidents.get(id).cloned()
     }

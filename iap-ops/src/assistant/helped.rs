@@ -76,10 +76,7 @@ impl Assistant {
     ) -> Answer {
         let mut answer = self.cited(answer, question, watched.0).await;
         self.word(&mut answer, told, question, watched).await;
-        if let Some(line) = wording::citations(answer.question.language, &answer.runbooks) {
-            answer.text = format!("{}\n{line}", answer.text);
-        }
-        answer
+        pointing_to_them(answer)
     }
 
     /// Adds the passages of runbooks, as data.
@@ -103,11 +100,7 @@ impl Assistant {
 
     /// The same, with a line about them in the text.
     pub(super) async fn with_citations(&self, answer: Answer) -> Answer {
-        let mut answer = self.cited(answer, "", None).await;
-        if let Some(line) = wording::citations(answer.question.language, &answer.runbooks) {
-            answer.text = format!("{}\n{line}", answer.text);
-        }
-        answer
+        pointing_to_them(self.cited(answer, "", None).await)
     }
 
     /// Passages about one incident.
@@ -203,6 +196,14 @@ impl Assistant {
         let by = if answer.wording == By::Model { "model" } else { "template" };
         counter!("iap_ops_llm_wordings_total", "by" => by).increment(1);
     }
+}
+
+/// The same with a line in the text about the passages that it cites.
+fn pointing_to_them(mut answer: Answer) -> Answer {
+    if let Some(line) = wording::citations(answer.question.language, &answer.runbooks) {
+        answer.text = format!("{}\n{line}", answer.text);
+    }
+    answer
 }
 
 fn mismatch(kind: Mismatch) {

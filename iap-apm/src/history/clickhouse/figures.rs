@@ -49,18 +49,9 @@ pub(super) async fn route_stats(client: &Client, window: Window) -> Result<Vec<R
     let answer = client.select(&sql, filter.params).await?;
     let mut stats = Reader::all(&answer, |row| {
         let (route, Tally { errors, sketch }) = (row.text()?, Tally::read(row)?);
-        Ok(RouteStats {
-            route,
-            count: sketch.count(),
-            errors,
-            total_us: sketch.total(),
-            p50_us: sketch.percentile(50),
-            p95_us: sketch.percentile(95),
-            p99_us: sketch.percentile(99),
-            max_us: sketch.max(),
-        })
+        Ok(RouteStats::of(route, errors, &sketch))
     })?;
-    stats.sort_by(|a, b| b.total_us.cmp(&a.total_us).then_with(|| a.route.cmp(&b.route)));
+    RouteStats::sort(&mut stats);
     Ok(stats)
 }
 
@@ -100,21 +91,13 @@ pub(super) async fn series(client: &Client, query: &SeriesQuery) -> Result<Vec<S
         filter.sql
     );
     let answer = client.select(&sql, filter.params.number("step", query.step_us)).await?;
-    let nothing = |at: u64| SeriesPoint {
-        start_us: from_us + at * query.step_us,
-        count: 0,
-        errors: 0,
-        p50_us: 0,
-        p95_us: 0,
-        p99_us: 0,
-    };
-    let mut points: Vec<_> = (0..steps).map(nothing).collect();
+    let nothing = Sketch::default();
+    let mut points: Vec<_> =
+        (0..steps).map(|at| SeriesPoint::of(from_us + at * query.step_us, 0, &nothing)).collect();
     for (at, Tally { errors, sketch }) in Reader::all(&answer, |row| Ok((row.number()?, Tally::read(row)?)))?
     {
         if let Some(point) = usize::try_from(at).ok().and_then(|at| points.get_mut(at)) {
-            (point.count, point.errors) = (sketch.count(), errors);
-            (point.p50_us, point.p95_us) = (sketch.percentile(50), sketch.percentile(95));
-            point.p99_us = sketch.percentile(99);
+            *point = SeriesPoint::of(point.start_us, errors, &sketch);
         }
     }
     Ok(points)

@@ -215,19 +215,10 @@ pub(super) fn route_stats(files: &Files, window: Window) -> Result<Vec<RouteStat
     })?;
     let stats = |(route, tally): (String, Tally)| {
         let (sketch, errors) = tally.all();
-        RouteStats {
-            route,
-            count: sketch.count(),
-            errors,
-            total_us: sketch.total(),
-            p50_us: sketch.percentile(50),
-            p95_us: sketch.percentile(95),
-            p99_us: sketch.percentile(99),
-            max_us: sketch.max(),
-        }
+        RouteStats::of(route, errors, &sketch)
     };
     let mut stats: Vec<_> = routes.into_iter().map(stats).collect();
-    stats.sort_by(|a, b| b.total_us.cmp(&a.total_us).then_with(|| a.route.cmp(&b.route)));
+    RouteStats::sort(&mut stats);
     Ok(stats)
 }
 
@@ -246,14 +237,7 @@ pub(super) fn series(files: &Files, query: &SeriesQuery) -> Result<Vec<SeriesPoi
     })?;
     let point = |(at, tally): (usize, Tally)| {
         let (sketch, errors) = tally.all();
-        SeriesPoint {
-            start_us: from_us + at as u64 * query.step_us,
-            count: sketch.count(),
-            errors,
-            p50_us: sketch.percentile(50),
-            p95_us: sketch.percentile(95),
-            p99_us: sketch.percentile(99),
-        }
+        SeriesPoint::of(from_us + at as u64 * query.step_us, errors, &sketch)
     };
     Ok(points.into_iter().enumerate().map(point).collect())
 }

@@ -8,7 +8,7 @@ use super::{SECOND, T0};
 use crate::error::HistoryErrorKind;
 use crate::history::{History, MAX_LIMIT, MAX_ROUTES, OTHER_ROUTES, SeriesQuery, TransactionQuery};
 use crate::model::{TransactionSummary, Window};
-use crate::testing::{summary, transactions};
+use crate::testing::{percentile, summary, transactions};
 
 pub(super) async fn run<F, Fut>(make: &F)
 where
@@ -119,20 +119,6 @@ async fn figures_agree_with_the_listing(history: &Arc<dyn History>) {
         near(point.p50_us, percentile(&of, 50));
         near(point.p99_us, percentile(&of, 99));
     }
-}
-
-/// By nearest rank, of values with weights.
-fn percentile(rows: &[&TransactionSummary], percent: u64) -> u64 {
-    let mut values: Vec<_> = rows.iter().map(|row| (row.duration_us, row.weight)).collect();
-    values.sort_unstable();
-    let count: u64 = values.iter().map(|(_, weight)| weight).sum();
-    let rank = (count * percent).div_ceil(100).max(1);
-    let mut seen = 0;
-    let found = values.iter().find(|(_, weight)| {
-        seen += weight;
-        seen >= rank
-    });
-    found.map_or(0, |(value, _)| *value)
 }
 
 /// Exact below 64 us, else within 1.6 %, as [`RouteStats`](crate::RouteStats) says.

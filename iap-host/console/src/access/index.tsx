@@ -5,7 +5,7 @@ import { useGet } from "../api/hooks";
 import { dateTime, relative } from "../format";
 import { useText } from "../i18n";
 import { setQuery, useLocation } from "../router";
-import { Coded, Failure, Loading, Pager, Panel } from "../ui/parts";
+import { Coded, Failure, Heads, Loading, Pager, Panel } from "../ui/parts";
 import { SignIn } from "./sign-in";
 import { readAccess, useAccess, useMay } from "./store";
 
@@ -83,15 +83,7 @@ function SignedIn() {
         <p class="empty">{t.noSignIns}</p>
       ) : (
         <table class="cards-when-narrow">
-          <thead>
-            <tr>
-              {[t.who, t.since, t.seenLast, t.fromWhere, t.browser, ""].map((text) => (
-                <th key={text} scope="col">
-                  {text}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads texts={[t.who, t.since, t.seenLast, t.fromWhere, t.browser, ""]} />
           <tbody>
             {data.sign_ins.map((one) => (
               <tr key={one.id}>
@@ -137,15 +129,7 @@ function Audit() {
         <p class="empty">{t.noAudit}</p>
       ) : (
         <table class="cards-when-narrow">
-          <thead>
-            <tr>
-              {[t.when, t.who, t.fromWhere, t.what, t.result].map((text) => (
-                <th key={text} scope="col">
-                  {text}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Heads texts={[t.when, t.who, t.fromWhere, t.what, t.result]} />
           <tbody>
             {data.records.map((done, index) => (
               <tr key={`${done.at_ms}-${index}`}>

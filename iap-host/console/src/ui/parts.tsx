@@ -156,3 +156,18 @@ export function Pager(props: { paged: boolean; next: string | null; go: (cursor:
 export function Coded({ text }: { text: string }) {
   return <>{text.split("`").map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part))}</>;
 }
+
+/** The heads of a table's columns; an empty one is that of buttons. */
+export function Heads({ texts }: { texts: string[] }) {
+  return (
+    <thead>
+      <tr>
+        {texts.map((text) => (
+          <th key={text} scope="col">
+            {text}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}

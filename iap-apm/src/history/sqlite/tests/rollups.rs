@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::history::SeriesQuery;
 use crate::model::{RouteStats, SeriesPoint};
+use crate::testing::percentile;
 
 const MINUTE_US: u64 = 60_000_000;
 const HOUR_US: u64 = 60 * MINUTE_US;
@@ -41,19 +42,6 @@ async fn fill(history: &SqliteHistory, clock: &ManualClock, hours: u64, seeds: &
     rows
 }
 
-/// By nearest rank, of values with weights.
-fn percentile(mut values: Vec<(u64, u64)>, percent: u64) -> u64 {
-    values.sort_unstable();
-    let count: u64 = values.iter().map(|(_, weight)| weight).sum();
-    let rank = (count * percent).div_ceil(100).max(1);
-    let mut seen = 0;
-    let found = values.iter().find(|(_, weight)| {
-        seen += weight;
-        seen >= rank
-    });
-    found.map_or(0, |(value, _)| *value)
-}
-
 fn near(told: u64, value: u64) -> bool {
     told.abs_diff(value) * 62 <= value
 }
@@ -70,10 +58,9 @@ fn check_stats(stats: &[RouteStats], rows: &Rows, window: Window) -> Result<(), 
         prop_assert_eq!(told.errors, of.iter().filter(|row| row.failed).map(|row| row.weight).sum::<u64>());
         prop_assert_eq!(told.total_us, of.iter().map(|row| row.weight * row.duration_us).sum::<u64>());
         prop_assert_eq!(told.max_us, of.iter().map(|row| row.duration_us).max().unwrap_or(0));
-        let values: Vec<_> = of.iter().map(|row| (row.duration_us, row.weight)).collect();
         if told.count > 0 {
             for (percent, told) in [(50, told.p50_us), (95, told.p95_us), (99, told.p99_us)] {
-                let exact = percentile(values.clone(), percent);
+                let exact = percentile(&of, percent);
                 prop_assert!(near(told, exact), "p{percent}: {told} for {exact}");
             }
         }
@@ -88,7 +75,7 @@ fn check_series(points: &[SeriesPoint], rows: &Rows, query: &SeriesQuery) -> Res
         prop_assert_eq!(point.count, of.iter().map(|row| row.weight).sum::<u64>());
         prop_assert_eq!(point.errors, of.iter().filter(|row| row.failed).map(|row| row.weight).sum::<u64>());
         if point.count > 0 {
-            let exact = percentile(of.iter().map(|row| (row.duration_us, row.weight)).collect(), 95);
+            let exact = percentile(&of, 95);
             prop_assert!(near(point.p95_us, exact), "{} for {exact}", point.p95_us);
         }
     }
