@@ -11,7 +11,7 @@ use iap_apm::{Batch, History, SqliteHistory, SqliteOptions, TransactionQuery, Tr
 
 /// Set for the process that writes until it is killed: the directory, and the first number to write.
 const WRITER: &str = "IAP_TEST_WRITER";
-const ROUNDS: usize = 10;
+const ROUNDS: usize = 100;
 const ACKNOWLEDGED: usize = 20;
 
 #[tokio::test]

@@ -6,6 +6,7 @@ pub(crate) mod hex;
 mod metric;
 mod root;
 mod stats;
+mod timing;
 mod tree;
 
 use std::collections::BTreeMap;

@@ -37,12 +37,74 @@ fn children_of_children_do_not_count_twice() {
     assert_eq!(times, [40, 20, 40]);
 }
 
+/// (critical, self) of each span by its number.
+fn times(tree: &TraceTree, n: u64) -> (u64, u64) {
+    let node = tree.find(id(n)).expect("present");
+    (node.critical_us, node.self_us)
+}
+
+#[test]
+fn the_critical_path_is_what_the_end_waited_for() {
+    // 2 and 3 run beside each other, and 3 ends last; 4 comes after both, 5 goes on after the end of all.
+    let spans = vec![
+        span(1, 0, 0, 100),
+        span(2, 1, 10, 30),
+        span(3, 1, 15, 35),
+        span(4, 1, 60, 30),
+        span(5, 4, 80, 500),
+    ];
+    let tree = trace(spans).tree();
+    let path: Vec<_> = (1..=5).map(|n| times(&tree, n)).collect();
+    assert_eq!(path, [(15 + 10 + 10, 30), (0, 30), (35, 35), (20, 20), (10, 500)]);
+    assert_eq!(path.iter().map(|(critical, _)| critical).sum::<u64>(), 100);
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_told_and_not_believed() {
+    let served = |start_us| {
+        let mut spans = vec![
+            span(1, 0, 1_000, 100),
+            span(2, 1, 1_010, 80),
+            span(3, 2, start_us, 60),
+            span(4, 3, start_us + 5, 10),
+        ];
+        spans[1].kind = SpanKind::Client;
+        spans[2].kind = SpanKind::Server;
+        for at in [2, 3] {
+            spans[at].service = "other".into();
+        }
+        trace(spans).tree()
+    };
+    // Ahead, behind, and ending after its caller though it would have had the time.
+    for (start_us, skew_us) in [(9_020, 8_000), (20, -1_000), (1_040, 20)] {
+        let tree = served(start_us);
+        let of = |n| tree.find(id(n)).expect("present");
+        assert_eq!(
+            (1..=4).map(|n| of(n).skew_us).collect::<Vec<_>>(),
+            [0, 0, skew_us, skew_us],
+            "{start_us}"
+        );
+        assert_eq!((of(3).span.start_us, of(3).span.duration_us), (start_us, 60), "as it was told");
+        assert_eq!(
+            (1..=4).map(|n| times(&tree, n)).collect::<Vec<_>>(),
+            [(20, 20), (20, 20), (50, 50), (10, 10)]
+        );
+    }
+    // What can be is believed, and so is what runs on after its caller for longer than that.
+    let right = served(1_015);
+    assert!(right.iter().all(|node| node.skew_us == 0));
+    let mut later = vec![span(1, 0, 0, 10), span(2, 1, 5, 50)];
+    (later[0].kind, later[1].kind, later[1].service) = (SpanKind::Client, SpanKind::Server, "other".into());
+    assert_eq!(trace(later).tree().find(id(2)).expect("present").skew_us, 0);
+}
+
 #[test]
 fn an_unknown_parent_makes_a_root_and_circles_are_cut() {
     let tree = trace(vec![span(1, 99, 0, 10), span(2, 3, 5, 10), span(3, 2, 6, 10), span(4, 4, 7, 1)]).tree();
     let roots: Vec<_> = tree.roots.iter().map(|node| node.span.span_id).collect();
     assert_eq!(roots, [id(1), id(2), id(4)]);
     assert_eq!(tree.iter().count(), 4);
+    assert_eq!([2, 3].map(|n| times(&tree, n).0), [1, 9], "circles have a path, too");
 }
 
 #[test]

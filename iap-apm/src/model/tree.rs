@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use iap_core::SpanId;
 use serde::Serialize;
 
-use super::{LogLine, Span, Trace};
+use super::{LogLine, Span, Trace, timing};
 
 /// The deepest level of a tree. What is nested deeper is listed at this level, so that neither
 /// building, writing nor dropping a tree can exhaust the stack.
@@ -19,6 +19,14 @@ pub struct SpanNode {
     pub span: Span,
     /// Its own time: the duration minus the union of its children's intervals.
     pub self_us: u64,
+    /// The part of its own time that is on the critical path: that the end of the root waited for. All of them of a
+    /// root's tree add up to its duration.
+    pub critical_us: u64,
+    /// How far the clock of its instance seems to be ahead of its caller's (behind: below 0), where the span says to
+    /// have served its caller's request at a time at which that was not running. The span's own times are as they were
+    /// told; those here are computed without the skew.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub skew_us: i64,
     /// The log lines written in it, by time.
     pub logs: Vec<LogLine>,
     /// The spans below it, by start time.
@@ -55,6 +63,7 @@ pub(super) fn build(trace: &Trace) -> TraceTree {
     let mut spans: Vec<&Span> = trace.spans.iter().collect();
     spans.sort_by_key(|span| (span.start_us, span.span_id));
     let shape = Shape::of(&spans);
+    let timing = timing::measure(&spans, &shape.called);
 
     let mut logs: HashMap<SpanId, Vec<LogLine>> = HashMap::new();
     let mut unplaced = Vec::new();
@@ -73,7 +82,9 @@ pub(super) fn build(trace: &Trace) -> TraceTree {
         children.sort_by_key(|node| (node.span.start_us, node.span.span_id));
         let span = spans[at].clone();
         let node = SpanNode {
-            self_us: self_time(&span, shape.children[at].iter().map(|child| spans[*child])),
+            self_us: timing.self_us[at],
+            critical_us: timing.critical_us[at],
+            skew_us: timing.skew_us[at],
             logs: logs.remove(&span.span_id).unwrap_or_default(),
             span,
             children,
@@ -93,6 +104,8 @@ struct Shape {
     children: Vec<Vec<usize>>,
     /// Each span once, with the node it is listed under; parents first.
     order: Vec<(usize, Option<usize>)>,
+    /// The same with the span that it is below.
+    called: Vec<(usize, Option<usize>)>,
 }
 
 impl Shape {
@@ -108,7 +121,8 @@ impl Shape {
                 None => starts.push(at),
             }
         }
-        let mut shape = Self { index, children, order: Vec::with_capacity(spans.len()) };
+        let (order, called) = (Vec::with_capacity(spans.len()), Vec::with_capacity(spans.len()));
+        let mut shape = Self { index, children, order, called };
         let mut seen = vec![false; spans.len()];
         // Whatever no root leads to is part of a circle; its earliest span becomes a root.
         for start in starts.into_iter().chain(0..spans.len()) {
@@ -118,27 +132,21 @@ impl Shape {
     }
 
     fn walk(&mut self, start: usize, seen: &mut [bool]) {
-        // (span, the node it goes under, depth)
-        let mut stack = vec![(start, None, 0)];
-        while let Some((at, parent, depth)) = stack.pop() {
+        // (span, its parent, the node it goes under, depth)
+        let mut stack = vec![(start, None, None, 0)];
+        while let Some((at, caller, parent, depth)) = stack.pop() {
             if std::mem::replace(&mut seen[at], true) {
                 continue;
             }
             self.order.push((at, parent));
+            self.called.push((at, caller));
             let (under, next) = if depth + 1 < MAX_DEPTH { (Some(at), depth + 1) } else { (parent, depth) };
-            stack.extend(self.children[at].iter().map(|child| (*child, under, next)));
+            stack.extend(self.children[at].iter().map(|child| (*child, Some(at), under, next)));
         }
     }
 }
 
-fn self_time<'a>(span: &Span, children: impl Iterator<Item = &'a Span>) -> u64 {
-    // Children are sorted by start, since the spans are.
-    let (mut covered, mut reached) = (0, span.start_us);
-    for child in children {
-        let from = child.start_us.clamp(reached, span.end_us().max(reached));
-        let to = child.end_us().clamp(from, span.end_us().max(from));
-        covered += to - from;
-        reached = to.max(reached);
-    }
-    span.duration_us.saturating_sub(covered)
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
-use super::files::{FileId, Files};
+use super::disk::FileId;
+use super::files::Files;
 use super::read::{Filter, conversion};
 use super::schema::unsigned;
 use super::writer::clamp;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use serde::Serialize;
 
-use super::disk::{companions, is_damage, set_aside, unlink};
+use super::disk::{FileId, Reserve, companions, is_damage, make_room, set_aside, sqlite_error, unlink};
 use super::long_term::{self, LongTerm};
-use super::{SqliteOptions, aggregate, schema, sqlite_error, unavailable};
+use super::{SqliteOptions, aggregate, schema, unavailable};
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::Window;
 
@@ -24,24 +25,6 @@ const CONSISTENT_TRIES: usize = 200;
 /// How long a query waits for one, each time.
 const REMOVAL: Duration = Duration::from_millis(5);
 
-/// Which file: the hour of arrival since the Unix epoch, and a number within the hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct FileId {
-    pub(super) hour: u64,
-    pub(super) number: u32,
-}
-
-impl FileId {
-    fn name(self) -> String {
-        format!("apm-{:08}-{:05}.db", self.hour, self.number)
-    }
-
-    pub(super) fn parse(name: &str) -> Option<Self> {
-        let (hour, number) = name.strip_prefix("apm-")?.strip_suffix(".db")?.split_once('-')?;
-        Some(Self { hour: hour.parse().ok()?, number: number.parse().ok()? })
-    }
-}
-
 /// How many files were removed, and why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Evicted {
@@ -49,6 +32,8 @@ pub struct Evicted {
     pub by_age: u64,
     /// The oldest while all were larger than the limit of size.
     pub by_size: u64,
+    /// The oldest while the disk was full.
+    pub by_full_disk: u64,
 }
 
 /// What is known of a file.
@@ -86,6 +71,7 @@ pub(super) struct Files {
     directory: PathBuf,
     pub(super) options: SqliteOptions,
     pub(super) long_term: LongTerm,
+    reserve: Reserve,
     state: Mutex<State>,
     /// Odd while the figures of a file go over to the long-term ones.
     generation: AtomicU64,
@@ -94,6 +80,17 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn open(directory: &Path, options: SqliteOptions) -> Result<Self, HistoryError> {
+        loop {
+            match Self::look(directory, options.clone()) {
+                // A start must not hang on what lies on the disk.
+                Err(error) if error.kind() == HistoryErrorKind::Full && make_room(directory) => {}
+                opened => return opened,
+            }
+        }
+    }
+
+    fn look(directory: &Path, options: SqliteOptions) -> Result<Self, HistoryError> {
+        let reserve = Reserve::in_directory(directory);
         let long_term = open_long_term(directory, &options)?;
         // Their figures are in the long-term ones, but the process ended before they were deleted.
         for name in long_term.removed().map_err(sqlite_error)? {
@@ -118,7 +115,8 @@ impl Files {
         known.sort_by_key(|file| file.id);
         let state = Mutex::new(State { known, evicted: Evicted::default() });
         let (generation, idle) = (AtomicU64::new(0), Mutex::default());
-        Ok(Self { directory: directory.to_owned(), options, long_term, state, generation, idle })
+        reserve.take();
+        Ok(Self { directory: directory.to_owned(), options, long_term, reserve, state, generation, idle })
     }
 
     pub(super) fn path(&self, id: FileId) -> PathBuf {
@@ -297,6 +295,7 @@ impl Files {
     /// Removes what is too old, then the oldest while all is too large. The file being written to
     /// (`keep`) stays.
     pub(super) fn retain(&self, keep: Option<FileId>) {
+        self.reserve.take();
         let now_ms = self.options.clock.now_ms();
         if let Err(error) = self.long_term.retain(now_ms * 1_000) {
             tracing::warn!(%error, "old figures could not be removed");
@@ -320,6 +319,21 @@ impl Files {
         }
     }
 
+    /// Makes room on a full disk: removes the oldest file but the one being written; whether there was one.
+    pub(super) fn make_room(&self) -> bool {
+        let oldest = match self.state.lock().known.as_slice() {
+            [oldest, _, ..] => Some(oldest.id),
+            _ => None,
+        };
+        if let Some(id) = oldest {
+            self.reserve.release();
+            self.remove(id, "disk");
+            // At once, for the next one.
+            self.reserve.take();
+        }
+        oldest.is_some()
+    }
+
     fn remove(&self, id: FileId, why: &'static str) {
         self.generation.fetch_add(1, Ordering::AcqRel);
         if let Err(error) = self.keep_figures(id) {
@@ -332,6 +346,7 @@ impl Files {
             state.known.retain(|file| file.id != id);
             match why {
                 "age" => state.evicted.by_age += 1,
+                "disk" => state.evicted.by_full_disk += 1,
                 _ => state.evicted.by_size += 1,
             }
         }
@@ -348,6 +363,9 @@ impl Files {
     /// Adds the figures of a file to the long-term ones.
     fn keep_figures(&self, id: FileId) -> rusqlite::Result<()> {
         let mut file = schema::open_writer(&self.path(id))?;
+        // It is deleted next: folding its log in would only take room that a full disk does not have.
+        file.pragma_update(None, "wal_autocheckpoint", 0)?;
+        file.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         if !schema::is_rolled(&file)? {
             aggregate::roll(&mut file)?;
         }

@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::aggregate::{Tally, minutes, of_route};
+use super::disk::sqlite_error;
 use super::schema::unsigned;
-use super::sqlite_error;
 use super::writer::clamp;
 use crate::error::HistoryError;
 use crate::model::Window;

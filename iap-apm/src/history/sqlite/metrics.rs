@@ -6,7 +6,8 @@ use iap_core::{SpanId, TraceId};
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::files::{FileId, Files};
+use super::disk::FileId;
+use super::files::Files;
 use super::schema::unsigned;
 use super::writer::{clamp, conversion, hash_of};
 use crate::error::HistoryError;

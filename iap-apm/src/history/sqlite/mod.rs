@@ -6,6 +6,9 @@
 //! and a new one begun. Every file is in WAL mode and each batch is one committed transaction, so
 //! an unclean stop loses at most what was not acknowledged.
 //!
+//! Where the disk is full, the oldest files give way to what is new; their figures are kept in room that was reserved for that.
+//! Once there is only the file being written, batches are refused as [`HistoryErrorKind::Full`] until there is room again.
+//!
 //! Writes go through one thread with a bounded queue; reads run on tokio's blocking threads, a few
 //! at a time.
 
@@ -351,16 +354,6 @@ fn closed() -> HistoryError {
 
 fn unavailable<E: Into<iap_core::BoxError>>(message: &'static str) -> impl FnOnce(E) -> HistoryError {
     move |error| HistoryError::new(HistoryErrorKind::Unavailable, message).with_source(error)
-}
-
-/// Tells a full disk from other failures.
-fn sqlite_error(error: rusqlite::Error) -> HistoryError {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => {
-            HistoryError::new(HistoryErrorKind::Full, "the disk is full").with_source(error)
-        }
-        _ => HistoryError::new(HistoryErrorKind::Unavailable, "the database failed").with_source(error),
-    }
 }
 
 #[cfg(test)]

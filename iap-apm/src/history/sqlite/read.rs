@@ -7,7 +7,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
 use super::blocks;
-use super::files::{FileId, Files};
+use super::disk::FileId;
+use super::files::Files;
 use super::schema::unsigned;
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::query::{

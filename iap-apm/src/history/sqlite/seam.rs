@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::files::FileId;
+use super::disk::FileId;
 use crate::model::TransactionSummary;
 
 /// How long after a file was closed parts of its traces may come.

@@ -6,7 +6,7 @@ mod weights;
 
 use iap_core::ManualClock;
 
-use super::files::FileId;
+use super::disk::FileId;
 use super::*;
 use crate::history::Order;
 use crate::model::Source;
@@ -100,7 +100,7 @@ async fn old_files_are_removed_whole() {
     history.append(batch(vec![summary(4, T0, 1)])).await.expect("kept");
     history.retain().await.expect("done");
     assert_eq!(ids(&history, &TransactionQuery::new(Window::all())).await, [4]);
-    assert_eq!(history.evicted(), Evicted { by_age: 3, by_size: 0 });
+    assert_eq!(history.evicted(), Evicted { by_age: 3, ..Evicted::default() });
 }
 
 #[tokio::test]

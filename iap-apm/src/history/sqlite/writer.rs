@@ -10,7 +10,9 @@ use tokio::sync::oneshot;
 use zstd::bulk::Compressor;
 
 use super::blocks::Blocks;
-use super::files::{FileId, Files, HOUR_MS};
+use super::disk::FileId;
+use super::disk::is_full;
+use super::files::{Files, HOUR_MS};
 use super::seam::{self, Before, Seam};
 use super::{events, links, metrics, schema};
 use crate::error::{HistoryError, HistoryErrorKind};
@@ -20,6 +22,8 @@ use crate::model::{LogLine, TransactionSummary};
 /// Batches that are committed together.
 const GROUP: usize = 32;
 const RETAIN_EVERY: Duration = Duration::from_secs(60);
+/// Files that give way to a write while the disk is full.
+const MAKE_ROOM: usize = 8;
 /// Files are closed at this part of the size limit, so that removing one does not remove much.
 const FILE_SHARE: u64 = 8;
 const ZSTD_LEVEL: i32 = 1;
@@ -31,7 +35,7 @@ pub(super) enum Job {
 
 pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
     let compressor = Compressor::new(ZSTD_LEVEL).expect("a compressor of a fixed, valid level");
-    let mut writer = Writer { files, open: None, seam: None, to_roll: true, compressor };
+    let mut writer = Writer { files, open: None, seam: None, to_roll: true, is_full: false, compressor };
     files.retain(None);
     loop {
         let first = match queue.recv_timeout(RETAIN_EVERY) {
@@ -74,23 +78,55 @@ struct Writer<'a> {
     seam: Option<Seam>,
     /// Whether there may be closed files without their minutes.
     to_roll: bool,
+    /// Whether the disk had no room for the last write.
+    is_full: bool,
     /// Kept, since making one costs more than compressing a small chunk.
     compressor: Compressor<'static>,
 }
 
 impl Writer<'_> {
     fn write_all(&mut self, batches: &[Arc<Batch>], acks: Vec<oneshot::Sender<Result<(), HistoryError>>>) {
-        match self.write(batches) {
+        let mut result = self.write(batches);
+        for _ in 0..MAKE_ROOM {
+            let is_full = result.as_ref().is_err_and(is_full);
+            self.tell(is_full);
+            if !is_full || !self.make_room() {
+                break;
+            }
+            result = self.write(batches);
+        }
+        match result {
             Ok(()) => acks.into_iter().for_each(|ack| drop(ack.send(Ok(())))),
             Err(error) => {
                 // A connection that failed is opened anew next time: its file may have been removed.
                 self.open = None;
                 tracing::warn!(%error, "the history could not be written");
-                let kind = sqlite_error_kind(&error);
+                let kind =
+                    if is_full(&error) { HistoryErrorKind::Full } else { HistoryErrorKind::Unavailable };
                 for ack in acks {
                     drop(ack.send(Err(HistoryError::new(kind, "the batch could not be written"))));
                 }
             }
+        }
+    }
+
+    /// Removes an old file; whether there was one.
+    fn make_room(&mut self) -> bool {
+        (self.open, self.seam) = (None, None);
+        self.files.make_room()
+    }
+
+    /// Says aloud when the disk gets full, and when it has room again.
+    fn tell(&mut self, is_full: bool) {
+        if is_full == self.is_full {
+            return;
+        }
+        self.is_full = is_full;
+        ::metrics::gauge!("iap_apm_history_disk_full").set(f64::from(u8::from(is_full)));
+        if is_full {
+            tracing::error!("the disk is full: the oldest of the history gives way to what is new");
+        } else {
+            tracing::info!("the disk has room for the history again");
         }
     }
 
@@ -184,13 +220,6 @@ impl Writer<'_> {
         let kept: Vec<FileId> = open.into_iter().chain(self.seam.as_ref().map(|seam| seam.id)).collect();
         self.to_roll = self.files.roll_next(&kept);
         self.to_roll
-    }
-}
-
-fn sqlite_error_kind(error: &rusqlite::Error) -> HistoryErrorKind {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => HistoryErrorKind::Full,
-        _ => HistoryErrorKind::Unavailable,
     }
 }
 
