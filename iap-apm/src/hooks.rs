@@ -338,7 +338,7 @@ impl Facts {
     }
 }
 
-const STAGES: [&str; 9] = [
+const STAGES: [&str; 11] = [
     "session.load",
     "session.commit",
     "upstream",
@@ -347,6 +347,8 @@ const STAGES: [&str; 9] = [
     "files",
     "response",
     "split",
+    "upstream.queue",
+    "command",
     "custom",
 ];
 
@@ -368,6 +370,8 @@ fn code(stage: &Stage) -> u8 {
         Stage::Files => 6,
         Stage::Response => 7,
         Stage::Split => 8,
-        _ => 9,
+        Stage::UpstreamQueue => 9,
+        Stage::Command { .. } => 10,
+        _ => 11,
     }
 }

@@ -1,14 +1,20 @@
 //! The near cache over a real Redis, which tells what changes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderValue, Request, Response};
+use iap_core::hooks::{Field, Recorder, SpanEnd, Stage};
+use iap_core::{Body, SpanId, TraceContext, Transaction};
 use iap_session::testing::{Fixture, RedisCluster, RedisServer, conformance, patient};
 use iap_session::{
     Commit, Expiry, Loaded, Login, LoginPolicy, NearCache, NearCacheConfig, NewSession, Op, OpId, Reason,
-    RedisConfig, RedisStore, Rotation, SessionIds, SessionKey, SessionStore, WhenFull,
+    RedisConfig, RedisStore, Rotation, Session, SessionConfig, SessionIds, SessionKey, SessionLayer,
+    SessionStore, WhenFull,
 };
+use tower::{Layer, ServiceExt, service_fn};
 
 /// So long that a test which passes was told of the change.
 const NEVER: Duration = Duration::from_secs(3600);
@@ -152,4 +158,83 @@ async fn a_broken_tracking_connection_hides_nothing() {
     version(&near, key).await;
     other.commit(key, set(1)).await.unwrap();
     until("changes are heard again", async || version(&near, key).await == Some(6)).await;
+}
+
+/// The spans of a transaction: what each is below, its id, its stage and what is said of it.
+#[derive(Default)]
+struct Spans(Mutex<Vec<(SpanId, SpanId, Stage, String)>>);
+
+impl Recorder for Spans {
+    fn context(&self) -> TraceContext {
+        TraceContext::root()
+    }
+    fn now(&self) -> u64 {
+        0
+    }
+    fn record(&self, id: SpanId, parent: SpanId, stage: Stage, _: u64, end: SpanEnd) {
+        assert_eq!(end.error, None);
+        let detail = end.detail.map_or_else(String::new, |detail| detail.to_string());
+        self.0.lock().unwrap().push((parent, id, stage, detail));
+    }
+    fn set(&self, _: Field, _: &str) {}
+}
+
+impl Spans {
+    /// The names of the stages that the session layer had, each with what is below it and what that says of itself.
+    fn take(&self) -> Vec<(String, Vec<(String, String)>)> {
+        let spans = std::mem::take(&mut *self.0.lock().unwrap());
+        let stages = spans.iter().filter(|span| matches!(span.2, Stage::SessionLoad | Stage::SessionCommit));
+        let below = |stage: SpanId| {
+            let of_stage = spans.iter().filter(move |span| span.0 == stage);
+            of_stage.map(|span| (span.2.name().to_owned(), span.3.clone())).collect()
+        };
+        stages.map(|stage| (stage.2.name().to_owned(), below(stage.1))).collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_are_spans_of_the_request_that_they_are_sent_for() {
+    let server = RedisServer::start();
+    let layer = SessionLayer::with_config(
+        Arc::new(near(patient(server.url()), NEVER).await),
+        SessionConfig::default(),
+    );
+    let service = layer.unwrap().layer(service_fn(async |request: Request<Body>| {
+        let session = Session::from_request(&request).unwrap();
+        if request.uri().path() == "/write" {
+            session.insert("a", 1).unwrap();
+        } else {
+            session.get::<i32>("a").await.unwrap();
+        }
+        Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+    }));
+    let spans = Arc::new(Spans::default());
+    let send = async |path: &'static str, cookie: Option<HeaderValue>| {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = path.parse().unwrap();
+        request.extensions_mut().insert(Transaction::new(spans.clone()));
+        request.headers_mut().extend(cookie.map(|cookie| (COOKIE, cookie)));
+        let response = service.clone().oneshot(request).await.unwrap();
+        (response.headers().get(SET_COOKIE).cloned(), spans.take())
+    };
+    let names = |stages: &[(String, Vec<(String, String)>)]| -> Vec<String> {
+        let of_stage = |(stage, below): &(String, Vec<(String, String)>)| {
+            std::iter::once(stage.clone())
+                .chain(below.iter().map(|span| span.0.clone()))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        stages.iter().map(of_stage).collect()
+    };
+    let (cookie, written) = send("/write", None).await;
+    // What was not known of the script is sent whole.
+    assert!(names(&written).last().unwrap().starts_with("session.commit EVALSHA"), "{written:?}");
+    let detail = &written.last().unwrap().1[0].1;
+    assert!(detail.contains(" B sent, ") && detail.ends_with(" B received"), "{detail}");
+    let cookie = cookie.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap().parse().unwrap());
+    let (_, read) = send("/read", cookie.clone()).await;
+    assert_eq!(names(&read), ["session.load HGETALL"]);
+    assert!(read[0].1[0].1.ends_with(", watched"), "{read:?}");
+    let (_, again) = send("/read", cookie).await;
+    assert_eq!(names(&again), ["session.load near-cache hit"]);
 }

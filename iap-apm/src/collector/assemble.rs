@@ -113,7 +113,7 @@ pub(super) fn failed(status: StatusCode, error: Option<Kind>) -> bool {
 pub(super) fn stage(shared: &Shared, record: StageRecord) -> Span {
     let start_us = shared.ticks.unix_us(record.start);
     let kind = match record.stage {
-        Stage::Upstream | Stage::UpstreamConnect => SpanKind::Client,
+        Stage::Upstream | Stage::UpstreamConnect | Stage::Command { .. } => SpanKind::Client,
         _ => SpanKind::Internal,
     };
     let mut attributes = Attributes::new();
@@ -121,8 +121,13 @@ pub(super) fn stage(shared: &Shared, record: StageRecord) -> Span {
         attributes.insert("http.response.status_code".into(), status.as_u16().into());
     }
     if let Some(detail) = record.detail {
-        let name = if kind == SpanKind::Client { "server.address" } else { "iap.detail" };
+        let is_server = matches!(record.stage, Stage::Upstream | Stage::UpstreamConnect);
+        let name = if is_server { "server.address" } else { "iap.detail" };
         attributes.insert(name.into(), cut(&detail, MAX_TEXT).into());
+    }
+    if let Stage::Command { system, operation } = record.stage {
+        attributes.insert("db.system.name".into(), system.into());
+        attributes.insert("db.operation.name".into(), operation.into());
     }
     let bad = record.error.is_some() || record.status.is_some_and(|status| status.is_server_error());
     Span {

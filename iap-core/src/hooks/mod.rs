@@ -40,6 +40,8 @@ pub enum Stage {
     SessionCommit,
     /// The request is forwarded to an upstream, up to its response head.
     Upstream,
+    /// The request waits for a place at a server, or for a server to come (most do not wait and have no such span).
+    UpstreamQueue,
     /// A new connection to an upstream is made (a reused one has no such span).
     UpstreamConnect,
     /// An embedded service runs, up to its response head.
@@ -50,6 +52,13 @@ pub enum Stage {
     Split,
     /// The response is sent, from its head to its last byte.
     Response,
+    /// A command to a database, such as one of the session store; named by its `operation`.
+    Command {
+        /// The product, as OpenTelemetry's conventions name it in `db.system.name`: `redis`.
+        system: &'static str,
+        /// What it is asked to do, `db.operation.name`: `HGETALL`.
+        operation: &'static str,
+    },
     /// A stage of a user's own middleware.
     Custom(Cow<'static, str>),
 }
@@ -61,11 +70,13 @@ impl Stage {
             Self::SessionLoad => "session.load",
             Self::SessionCommit => "session.commit",
             Self::Upstream => "upstream",
+            Self::UpstreamQueue => "upstream.queue",
             Self::UpstreamConnect => "upstream.connect",
             Self::Handler => "handler",
             Self::Files => "files",
             Self::Split => "split",
             Self::Response => "response",
+            Self::Command { operation, .. } => operation,
             Self::Custom(name) => name,
         }
     }

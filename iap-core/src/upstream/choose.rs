@@ -9,7 +9,6 @@ use super::balance::{Balancer, ServerSet, hash_key};
 use super::ticket::Ticket;
 use crate::body::Body;
 use crate::connection::Connection;
-use crate::error::Error;
 
 /// What ties a request to certain servers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,24 +47,7 @@ impl Upstream {
         affinity
     }
 
-    /// A place at a server that was not tried yet, after waiting for one if there is no room.
-    /// `None` when no server is left.
-    pub(super) async fn admit(
-        self: &Arc<Self>,
-        affinity: &Affinity,
-        tried: &ServerSet,
-    ) -> Result<Option<Ticket>, Error> {
-        let (mut passed, mut full) = (*tried, ServerSet::default());
-        if let Some(ticket) = self.admit_now(affinity, &mut passed, &mut full) {
-            return Ok(Some(ticket));
-        }
-        match &self.settings.limits {
-            Some(limits) if !full.is_empty() => Box::pin(self.wait(limits, full)).await.map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// The same without waiting. Servers that were looked at are added to `passed`, those without room
+    /// A place at a server, without waiting. Servers that were looked at are added to `passed`, those without room
     /// to `full`.
     pub(super) fn admit_now(
         self: &Arc<Self>,

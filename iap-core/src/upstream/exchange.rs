@@ -14,6 +14,8 @@ use super::connect::connect;
 use super::forward::{Terms, copy_head, finish, invalid, send};
 use super::hedge::Chosen;
 use super::informational::Listener;
+use super::limits::InFlightLimits;
+use super::place::Patience;
 use super::pool::Pooled;
 use super::retry::{Attempts, is_safe};
 use super::sender::Received;
@@ -101,15 +103,15 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let (mut tried, mut repeats, mut last) = (ServerSet::default(), false, None);
         let mut patience = None;
         loop {
-            let mut admitted = upstream.admit(&affinity, &tried).await?;
+            let mut admitted = self.admit(&affinity, &tried).await?;
             if admitted.is_none() && repeats {
                 // All have had their turn: the second attempt may go where the first one went.
                 tried = ServerSet::default();
-                admitted = upstream.admit(&affinity, &tried).await?;
+                admitted = self.admit(&affinity, &tried).await?;
             }
             let Some(ticket) = admitted else {
                 // Nothing of it was sent: it may wait for a server to come.
-                if !repeats && Box::pin(upstream.await_server(&mut patience)).await {
+                if !repeats && Box::pin(self.await_server(&mut patience)).await {
                     tried = ServerSet::default();
                     continue;
                 }
@@ -281,6 +283,41 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             return Sent::Over(Err(*failed.error));
         }
         Sent::Again(again, failed.ticket, failed.error)
+    }
+
+    /// A place at a server that was not tried yet, after waiting for one if there is no room. `None` when no server
+    /// is left.
+    async fn admit(&self, affinity: &Affinity, tried: &ServerSet) -> Result<Option<Ticket>, Error> {
+        let upstream = self.upstream;
+        let (mut passed, mut full) = (*tried, ServerSet::default());
+        if let Some(ticket) = upstream.admit_now(affinity, &mut passed, &mut full) {
+            return Ok(Some(ticket));
+        }
+        match &upstream.settings.limits {
+            Some(limits) if !full.is_empty() => Box::pin(self.queue(limits, full)).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn queue(&self, limits: &InFlightLimits, full: ServerSet) -> Result<Ticket, Error> {
+        let span = self.hooks.start(self.transaction, Stage::UpstreamQueue, self.span);
+        let result = self.upstream.wait(limits, full).await;
+        if H::ENABLED {
+            let error = result.as_ref().err().map(|error| error.to_string().into());
+            self.hooks.end(self.transaction, span, SpanEnd { error, ..SpanEnd::default() });
+        }
+        result
+    }
+
+    async fn await_server(&self, patience: &mut Option<Box<Patience>>) -> bool {
+        // The first time it only looks.
+        let waits = patience.is_some();
+        let span = waits.then(|| self.hooks.start(self.transaction, Stage::UpstreamQueue, self.span));
+        let came = self.upstream.await_server(patience).await;
+        if let Some(span) = span {
+            self.hooks.end(self.transaction, span, SpanEnd::default());
+        }
+        came
     }
 
     async fn connect(&self, server: &Server) -> Result<Box<Pooled>, Error> {

@@ -6,10 +6,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use crate::common::h2::{Frames, connect, request};
-use crate::common::recording::soon;
-use crate::common::{Client, Next, Origin, gateway_to, respond, status, until};
+use crate::common::recording::{Recording, soon};
+use crate::common::{Client, Next, Origin, gateway_to, respond, single, status, until};
 use iap_core::upstream::{InFlightLimits, Retry, UpstreamSettings};
-use iap_core::{RunningServer, Upstream};
+use iap_core::{RunningServer, Target, Upstream};
 
 /// An origin that answers when it is told to, in any order.
 fn held() -> (Origin, Sender<()>) {
@@ -24,11 +24,15 @@ fn held() -> (Origin, Sender<()>) {
 }
 
 fn limited(origins: &[&Origin], limits: InFlightLimits) -> (Arc<Upstream>, RunningServer) {
-    let servers = origins.iter().map(|origin| origin.address.to_string());
-    let settings = UpstreamSettings { limits: Some(limits), ..UpstreamSettings::default() };
-    let upstream = Arc::new(Upstream::new("group", servers, settings).unwrap());
+    let upstream = limited_upstream(origins, limits);
     let gateway = gateway_to(&upstream);
     (upstream, gateway)
+}
+
+fn limited_upstream(origins: &[&Origin], limits: InFlightLimits) -> Arc<Upstream> {
+    let servers = origins.iter().map(|origin| origin.address.to_string());
+    let settings = UpstreamSettings { limits: Some(limits), ..UpstreamSettings::default() };
+    Arc::new(Upstream::new("group", servers, settings).unwrap())
 }
 
 fn begin(gateway: &RunningServer) -> Client {
@@ -65,6 +69,29 @@ fn a_request_without_room_waits_and_one_too_many_is_told_so() {
         until("all have left", || upstream.status().servers[0].in_flight == 0);
         assert_eq!(upstream.status().queued, 0);
     }
+}
+
+#[test]
+fn waiting_is_a_stage_of_its_own() {
+    let (origin, go) = held();
+    let limits = InFlightLimits { per_server: Some(1), ..Default::default() };
+    let limits = InFlightLimits { queue: 1, queue_timeout: Duration::from_secs(3600), ..limits };
+    let upstream = limited_upstream(&[&origin], limits);
+    let recording = Recording::default();
+    let gateway = recording.watch(single(Target::Upstream(upstream.clone())));
+    let mut first = begin(&gateway);
+    until("the first is there", || origin.requests.lock().len() == 1);
+    let mut second = begin(&gateway);
+    until("the second waits", || upstream.status().queued == 1);
+    for client in [&mut first, &mut second] {
+        go.send(()).unwrap();
+        assert!(client.response().ends_with("done"));
+    }
+    until("both are over", || {
+        recording.0.lock().iter().filter(|told| told.starts_with("finish")).count() == 2
+    });
+    let told = recording.0.lock();
+    assert_eq!(told.iter().filter(|told| *told == "upstream.queue").count(), 1, "{told:?}");
 }
 
 #[tokio::test]

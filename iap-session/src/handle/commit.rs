@@ -14,7 +14,7 @@ use crate::record::{Attributes, Created, Op, Record};
 use crate::write::{Commit, Login, NewSession, Reason, Rotation};
 
 use super::state::{Base, Changes};
-use super::{Session, unavailable};
+use super::{Session, unavailable, within};
 
 /// A commit that did not happen.
 pub(crate) struct Failure {
@@ -235,7 +235,7 @@ impl Session {
     ) -> Result<T, StoreError> {
         let transaction = self.inner.transaction.as_ref();
         let mut span = transaction.map(|transaction| transaction.span(Stage::SessionCommit));
-        let result = write.await;
+        let result = within(span.as_ref(), write).await;
         if let Err(error) = &result {
             self.inner.shared.metrics.commit_errors.increment(1);
             tracing::warn!(kind = error.kind().as_str(), %error, "a session could not be written");

@@ -12,8 +12,8 @@ use crate::policy::Outage;
 use crate::record::{Loaded, Record};
 use crate::write::Reason;
 
-use super::Session;
 use super::state::Base;
+use super::{Session, within};
 
 /// What asking the store for all candidates has brought.
 pub(super) struct Answer {
@@ -65,7 +65,7 @@ impl Session {
         let transaction = self.inner.transaction.as_ref();
         let mut span = transaction.map(|transaction| transaction.span(Stage::SessionLoad));
         let metrics = &self.inner.shared.metrics;
-        match self.ask_stores().await {
+        match within(span.as_ref(), self.ask_stores()).await {
             Ok(answer) => {
                 match &answer.base {
                     Base::Found { record, .. } => {

@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Extensions;
+use iap_core::hooks::SpanGuard;
 use iap_core::{Connection, MatchedRoute, TraceId, Transaction};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -282,4 +283,12 @@ impl fmt::Debug for Session {
 
 fn unavailable() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, "the session could not be loaded")
+}
+
+/// Awaits what a store is asked, whose commands are spans below `span`.
+async fn within<T>(span: Option<&SpanGuard>, work: impl Future<Output = T>) -> T {
+    match span {
+        Some(span) => span.transaction().within(work).await,
+        None => work.await,
+    }
 }

@@ -19,7 +19,7 @@ use super::asking::Asking;
 use super::config::RedisConfig;
 use super::durable::Durable;
 use super::failure::{self, Effect, not_connected};
-use super::measure::Traffic;
+use super::measure::{Traffic, Whom};
 use super::pool::Pool;
 use super::replicas::{Replica, Replicas};
 use super::tracking::Tracking;
@@ -75,6 +75,7 @@ impl Reads {
 
 /// One command on its way.
 pub(super) struct Request {
+    pub(super) name: &'static str,
     pub(super) command: CustomCommand,
     pub(super) args: Vec<Value>,
     pub(super) slot: Option<u16>,
@@ -85,7 +86,7 @@ pub(super) struct Request {
 impl Request {
     pub(super) fn new(name: &'static str, args: Vec<Value>, slot: Option<u16>) -> Self {
         let command = CustomCommand::new_static(name, ClusterHash::Random, false);
-        Self { command, args, slot, confirmed: false }
+        Self { name, command, args, slot, confirmed: false }
     }
 }
 
@@ -223,21 +224,21 @@ impl Connection {
         let request = Request::new(name, args, None);
         let request = Request { slot: ClusterHash::FirstKey.hash(&request.args), ..request };
         if let Some(replica) = &reads.replica {
-            self.traffic.sent(&request.args);
+            let sent = self.traffic.send(&request, Whom::Replica);
             let reply = replica.read(&request).await;
-            self.traffic.received(&reply);
+            sent.received(reply.as_ref());
             return reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read));
         }
         if let (Some(tracking), true) = (&self.tracking, reads.are_watched()) {
-            self.traffic.sent(&request.args);
-            match tracking.read(&request).await {
+            let sent = self.traffic.send(&request, Whom::Watching);
+            let answer = tracking.read(&request).await;
+            sent.received(answer.as_ref().map(|(reply, _)| reply));
+            match answer {
                 Ok((reply, watched)) => {
                     if !watched {
                         reads.lose();
                     }
-                    let reply = Ok(reply);
-                    self.traffic.received(&reply);
-                    return reply.and_then(Value::convert).map_err(|error| self.explain(error, Effect::Read));
+                    return reply.convert().map_err(|error| self.explain(error, Effect::Read));
                 }
                 // Another connection may know the way.
                 Err(_) => reads.lose(),
@@ -272,9 +273,9 @@ impl Connection {
 
     /// Sends a request by a connection that stands.
     pub(super) async fn send_once(&self, request: &Request, options: &Options) -> Result<Value, Error> {
-        self.traffic.sent(&request.args);
+        let sent = self.traffic.send(request, Whom::Primary);
         let result = self.send_over(request, options).await;
-        self.traffic.received(&result);
+        sent.received(result.as_ref());
         result
     }
 

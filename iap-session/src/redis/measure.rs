@@ -2,8 +2,13 @@
 
 use std::time::Instant;
 
+use fred::error::Error;
 use fred::types::Value;
+use iap_core::Transaction;
+use iap_core::hooks::{SpanGuard, Stage};
 use metrics::{Counter, Histogram, counter, histogram};
+
+use super::connection::Request;
 
 /// What is asked of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,14 +67,47 @@ impl Traffic {
         Self { read: bytes("read"), written: bytes("written") }
     }
 
-    pub(super) fn sent(&self, args: &[Value]) {
-        self.written.increment(args.iter().map(size).sum());
+    /// A request goes to the server, or to the other one that is meant by `whom`. To be told its reply.
+    pub(super) fn send(&self, request: &Request, whom: Whom) -> Sent<'_> {
+        let written = request.args.iter().map(size).sum();
+        self.written.increment(written);
+        let stage = Stage::Command { system: "redis", operation: request.name };
+        let span = Transaction::current().map(|transaction| transaction.span(stage));
+        Sent { read: &self.read, span, written, whom }
     }
+}
 
-    pub(super) fn received<E>(&self, reply: &Result<Value, E>) {
-        if let Ok(reply) = reply {
-            self.read.increment(size(reply));
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    Primary,
+    Replica,
+    /// The connection on which the server tells of changes.
+    Watching,
+}
+
+/// A request on its way: a span of the transaction that it is made for.
+pub(super) struct Sent<'a> {
+    read: &'a Counter,
+    span: Option<SpanGuard>,
+    written: u64,
+    whom: Whom,
+}
+
+impl Sent<'_> {
+    pub(super) fn received(self, reply: Result<&Value, &Error>) {
+        let read = reply.map_or(0, size);
+        self.read.increment(read);
+        let Some(mut span) = self.span else { return };
+        if let Err(error) = reply {
+            span.fail(format!("{:?}", error.kind()));
         }
+        let whom = match self.whom {
+            Whom::Primary => "",
+            Whom::Replica => ", of a replica",
+            Whom::Watching => ", watched",
+        };
+        span.detail(format!("{} B sent, {read} B received{whom}", self.written));
     }
 }
 

@@ -235,6 +235,10 @@ export interface LogLine {
 export interface TreeNode {
   span: Span;
   self_us: number;
+  /** The part of its own time that the end of the root waited for. */
+  critical_us: number;
+  /** How far its clock seems to be ahead; left out where it is right. */
+  skew_us?: number;
   logs: LogLine[];
   children: TreeNode[];
 }

@@ -7,7 +7,7 @@ import { Icon } from "../ui/icons";
 import { Panel } from "../ui/parts";
 import { Links } from "./links";
 import { formatSql } from "./sql";
-import { isError, statement, valueText } from "./tree";
+import { began, isError, statement, valueText } from "./tree";
 
 /** Everything about one span. */
 export function Details({ node, from_us, linkedFrom }: { node: TreeNode; from_us: number; linkedFrom: LinkedFrom[] }) {
@@ -28,11 +28,15 @@ export function Details({ node, from_us, linkedFrom }: { node: TreeNode; from_us
           <dd>
             {duration(span.duration_us)}
             <small>{t.selfOf(duration(node.self_us), duration(span.duration_us))}</small>
+            {node.critical_us > 0 && <small>{t.onCriticalPath(duration(node.critical_us))}</small>}
           </dd>
           <dt>{t.start}</dt>
           <dd>
             {time(span.start_us)}
-            <small>{t.startOffset(duration(Math.max(0, span.start_us - from_us)))}</small>
+            <small>{t.startOffset(duration(Math.max(0, began(node, false) - from_us)))}</small>
+            {node.skew_us && (
+              <small class="warn-text">{t.skewOf(duration(Math.abs(node.skew_us)), node.skew_us > 0)}</small>
+            )}
           </dd>
           <dt>{t.service}</dt>
           <dd>{span.service}</dd>

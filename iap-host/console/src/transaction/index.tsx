@@ -52,7 +52,7 @@ function Found({ transaction, asked }: { transaction: Transaction; asked: string
   const known = (id: string | null) => nodes.find((candidate) => candidate.span.span_id === id);
   const node = known(picked) ?? known(first);
   const chosen = node?.span.span_id ?? null;
-  const { from_us } = useMemo(() => extent(nodes), [nodes]);
+  const { from_us } = useMemo(() => extent(nodes, false), [nodes]);
   return (
     <>
       {transaction.summary && <SummaryView summary={transaction.summary} />}

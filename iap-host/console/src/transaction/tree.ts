@@ -11,6 +11,8 @@ export interface SpanRow {
 export interface LogRow {
   kind: "log";
   line: LogLine;
+  /** As in its span. */
+  skew_us: number;
   depth: number;
   owner: string;
 }
@@ -29,7 +31,7 @@ export function rows(roots: TreeNode[], collapsed: ReadonlySet<string>, logs: bo
     out.push(row);
     const { span, children, logs: lines } = row.node;
     if (collapsed.has(span.span_id)) continue;
-    if (logs) for (const line of lines) out.push({ kind: "log", line, depth: row.depth + 1, owner: span.span_id });
+    if (logs) for (const line of lines) out.push({ kind: "log", line, skew_us: row.node.skew_us ?? 0, depth: row.depth + 1, owner: span.span_id });
     push(children, row.depth + 1, span.span_id);
   }
   return out;
@@ -39,12 +41,16 @@ export function allNodes(roots: TreeNode[]): TreeNode[] {
   return rows(roots, new Set(), false).flatMap((row) => (row.kind === "span" ? [row.node] : []));
 }
 
+/** When it began, by the clock of the root or as its own clock said. */
+export const began = (node: TreeNode, raw: boolean): number => node.span.start_us - (raw ? 0 : (node.skew_us ?? 0));
+
 /** From the first start to the last end. */
-export function extent(nodes: TreeNode[]): { from_us: number; to_us: number } {
+export function extent(nodes: TreeNode[], raw: boolean): { from_us: number; to_us: number } {
   let [from, to] = [Infinity, 0];
-  for (const { span } of nodes) {
-    from = Math.min(from, span.start_us);
-    to = Math.max(to, span.start_us + span.duration_us);
+  for (const node of nodes) {
+    const start = began(node, raw);
+    from = Math.min(from, start);
+    to = Math.max(to, start + node.span.duration_us);
   }
   return { from_us: from, to_us: Math.max(to, from + 1) };
 }

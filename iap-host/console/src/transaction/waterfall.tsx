@@ -5,7 +5,7 @@ import { duration, number } from "../format";
 import { useText } from "../i18n";
 import { Icon } from "../ui/icons";
 import { Panel } from "../ui/parts";
-import { type LogRow, type Row, type SpanRow, allNodes, extent, isError, rows, services, statement } from "./tree";
+import { type LogRow, type Row, type SpanRow, allNodes, began, extent, isError, rows, services, statement } from "./tree";
 
 const ROW = 28;
 /** Rows drawn above and below what is visible. */
@@ -22,6 +22,8 @@ interface View {
   from_us: number;
   to_us: number;
   services: string[];
+  /** Times as they were told, whatever clocks say. */
+  raw: boolean;
 }
 
 export function Waterfall({ transaction, chosen, choose }: Props) {
@@ -29,8 +31,11 @@ export function Waterfall({ transaction, chosen, choose }: Props) {
   const { roots } = transaction.tree;
   const [collapsed, setCollapsed] = useState<ReadonlySet<string>>(new Set());
   const [logs, setLogs] = useState(true);
+  const [raw, setRaw] = useState(false);
   const shown = useMemo(() => rows(roots, collapsed, logs), [roots, collapsed, logs]);
-  const view = useMemo(() => ({ ...extent(allNodes(roots)), services: services(transaction) }), [transaction]);
+  const nodes = useMemo(() => allNodes(roots), [roots]);
+  const skewed = nodes.some((node) => node.skew_us);
+  const view = useMemo(() => ({ ...extent(nodes, raw), services: services(transaction), raw }), [nodes, raw]);
   const toggle = (span: string, close = !collapsed.has(span)) => {
     const next = new Set(collapsed);
     if (close) next.add(span);
@@ -38,7 +43,7 @@ export function Waterfall({ transaction, chosen, choose }: Props) {
     setCollapsed(next);
   };
   const collapseAll = () => {
-    const inner = allNodes(roots).filter((node) => node.children.length > 0 && !roots.includes(node));
+    const inner = nodes.filter((node) => node.children.length > 0 && !roots.includes(node));
     setCollapsed(new Set(inner.map((node) => node.span.span_id)));
   };
   return (
@@ -47,6 +52,12 @@ export function Waterfall({ transaction, chosen, choose }: Props) {
       title={t.callTree}
       side={
         <>
+          {skewed && (
+            <label class="check" title={t.rawTimesWhy}>
+              <input type="checkbox" checked={raw} onChange={(event) => setRaw(event.currentTarget.checked)} />
+              {t.rawTimes}
+            </label>
+          )}
           <label class="check">
             <input type="checkbox" checked={logs} onChange={(event) => setLogs(event.currentTarget.checked)} />
             {t.showLogs}
@@ -67,6 +78,10 @@ export function Waterfall({ transaction, chosen, choose }: Props) {
             {service}
           </li>
         ))}
+        <li class="path-key">
+          <span class="bar-critical" />
+          {t.criticalPath}
+        </li>
         <li class="spans-count">{t.spans(number(transaction.span_count))}</li>
       </ul>
       <Ruler view={view} />
@@ -218,7 +233,9 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
   const { span } = node;
   const total = view.to_us - view.from_us;
   const failed = isError(span);
-  const left = (100 * (span.start_us - view.from_us)) / total;
+  const left = (100 * (began(node, view.raw) - view.from_us)) / total;
+  const skew = view.raw ? 0 : (node.skew_us ?? 0);
+  const critical = node.critical_us > 0;
   const width = (100 * span.duration_us) / total;
   const name = statement(span)?.replace(/\s+/g, " ") ?? span.name;
   const inside = hasInside(node);
@@ -231,7 +248,7 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
       aria-level={depth + 1}
       aria-selected={chosen}
       aria-expanded={inside ? !closed : undefined}
-      aria-label={`${name}, ${span.service}, ${duration(span.duration_us)}, ${t.selfTime} ${duration(node.self_us)}${failed ? `, ${t.failure}` : ""}`}
+      aria-label={`${name}, ${span.service}, ${duration(span.duration_us)}, ${t.selfTime} ${duration(node.self_us)}${critical ? `, ${t.onCriticalPath(duration(node.critical_us))}` : ""}${failed ? `, ${t.failure}` : ""}`}
       style={{ top }}
       onClick={() => choose(span.span_id)}
     >
@@ -248,6 +265,11 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
         </span>
         <span class={`service-dot service-${view.services.indexOf(span.service) % 8}`} title={span.service} />
         {failed && <span class="bad-text">✕</span>}
+        {node.skew_us && (
+          <span class="warn-text" title={t.skewOf(duration(Math.abs(node.skew_us)), node.skew_us > 0)}>
+            ⏱
+          </span>
+        )}
         <span class={`row-text ${statement(span) ? "mono" : ""}`}>{name}</span>
       </span>
       <span class="row-track">
@@ -255,12 +277,19 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
           class={`bar service-${view.services.indexOf(span.service) % 8} ${failed ? "bar-failed" : ""}`}
           style={{ left: `${left}%`, width: `${width}%` }}
         />
+        {critical && (
+          <span
+            class="bar-critical"
+            title={t.onCriticalPath(duration(node.critical_us))}
+            style={{ left: `${left}%`, width: `${width}%` }}
+          />
+        )}
         {(span.events ?? []).map((event, index) => (
           <span
             key={index}
             class={`mark ${event.name === "exception" ? "mark-bad" : ""}`}
-            title={`${event.name} +${duration(Math.max(0, event.time_us - view.from_us))}`}
-            style={{ left: `${Math.min(100, Math.max(0, (100 * (event.time_us - view.from_us)) / total))}%` }}
+            title={`${event.name} +${duration(Math.max(0, event.time_us - skew - view.from_us))}`}
+            style={{ left: `${Math.min(100, Math.max(0, (100 * (event.time_us - skew - view.from_us)) / total))}%` }}
           />
         ))}
         <span class={`bar-time ${place.inside ? "bar-inside" : ""}`} style={place.style}>
@@ -273,9 +302,10 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
 }
 
 function LogLineRow(props: { row: LogRow; view: View; top: string; choose: (span: string) => void }) {
-  const { line, depth, owner } = props.row;
-  const { from_us, to_us } = props.view;
-  const left = Math.min(100, Math.max(0, (100 * (line.time_us - from_us)) / (to_us - from_us)));
+  const { line, depth, owner, skew_us } = props.row;
+  const { from_us, to_us, raw } = props.view;
+  const at = line.time_us - (raw ? 0 : skew_us) - from_us;
+  const left = Math.min(100, Math.max(0, (100 * at) / (to_us - from_us)));
   return (
     <div class="row row-log" role="none" style={{ top: props.top }} onClick={() => props.choose(owner)}>
       <span class="row-name" style={indent(depth)} title={line.message}>
@@ -286,7 +316,7 @@ function LogLineRow(props: { row: LogRow; view: View; top: string; choose: (span
       <span class="row-track">
         <span class={`tick level-${line.level}`} style={{ left: `${left}%` }} />
       </span>
-      <span class="row-self num">+{duration(Math.max(0, line.time_us - from_us))}</span>
+      <span class="row-self num">+{duration(Math.max(0, at))}</span>
     </div>
   );
 }
