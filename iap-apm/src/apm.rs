@@ -12,6 +12,7 @@ use crate::builder::ApmBuilder;
 use crate::collector::Command;
 use crate::error::{Error, ErrorKind};
 use crate::export::{ExportSettings, Exporter, Outbox, RemoteWriteSettings, RemoteWriter};
+use crate::follow::{Follow, Followed};
 use crate::history::History;
 use crate::hooks::ApmHooks;
 use crate::in_flight::Interrupted;
@@ -83,6 +84,26 @@ impl Apm {
     /// [`IN_FLIGHT_AT_CRASH`](crate::in_flight::IN_FLIGHT_AT_CRASH).
     pub fn interrupted(&self) -> Vec<Interrupted> {
         self.shared.interrupted.lock().clone()
+    }
+
+    /// Keeps all transactions of somebody or something in the history from now on, for so long or for as long as the
+    /// process runs; again for what is followed already, it changes until when. They are kept beside the
+    /// [`ordinary`](crate::Keeping::ordinary) ones, up to [`important`](crate::Keeping::important) a second, and counted
+    /// once as all are. `false` when [`MAX_FOLLOWED`](crate::MAX_FOLLOWED) are followed.
+    pub fn follow(&self, what: Follow, lasting: Option<Duration>) -> bool {
+        let now_us = self.shared.now_us();
+        let until_us = lasting.map(|time| now_us.saturating_add(time.as_micros() as u64));
+        self.shared.follows.begin(Followed { what, until_us }, now_us)
+    }
+
+    /// Ends that; whether it was followed.
+    pub fn unfollow(&self, what: &Follow) -> bool {
+        self.shared.follows.end(what)
+    }
+
+    /// Whom and what is followed.
+    pub fn followed(&self) -> Vec<Followed> {
+        self.shared.follows.list(self.shared.now_us())
     }
 
     /// Finished transactions from a sequence number on; begin with 0, go on with `next_seq`.

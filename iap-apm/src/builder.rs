@@ -14,6 +14,7 @@ use crate::apm::Apm;
 use crate::collector::{Collector, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::exemplars::Exemplars;
+use crate::follow::Follows;
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::in_flight::{Found, Notes};
 use crate::keeping::Keeping;
@@ -192,6 +193,7 @@ impl ApmBuilder {
             active: ActiveTable::new(self.active_slots),
             live: LiveState::new(self.recent_points),
             marks: marks.clone(),
+            follows: Follows::default(),
             not_kept: AtomicU64::new(0),
             exemplars: Exemplars::default(),
             outbox: OnceLock::new(),

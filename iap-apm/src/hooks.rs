@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::collector::Command;
+use crate::follow::Follow;
 use crate::model::UNROUTED;
 use crate::record::{Record, StageRecord, count};
 use crate::shared::Shared;
@@ -172,6 +173,17 @@ impl ApmTransaction {
 
     pub(crate) fn facts(&self) -> Facts {
         self.known.lock().facts.clone()
+    }
+
+    /// Whether it is one of those that are followed.
+    pub(crate) fn is_of(&self, what: &Follow) -> bool {
+        let known = self.known.lock();
+        match what {
+            Follow::User(user) => known.facts.user.as_deref() == Some(user),
+            Follow::Session(session) => known.facts.session.as_deref() == Some(session),
+            Follow::Client(client) => self.client() == Some(client.to_canonical()),
+            Follow::Route(route) => known.facts.route() == route,
+        }
     }
 
     /// Looks at the route without copying it.

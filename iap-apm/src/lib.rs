@@ -76,6 +76,7 @@ mod collector;
 mod error;
 mod exemplars;
 pub mod export;
+mod follow;
 pub mod history;
 pub mod hooks;
 pub mod in_flight;
@@ -102,6 +103,7 @@ pub use bridge::ApmLayer;
 pub use builder::ApmBuilder;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 pub use export::{ExportProtocol, ExportSettings, Exporter, RemoteWriteSettings, RemoteWriter};
+pub use follow::{Follow, Followed, MAX_FOLLOWED};
 pub use history::{
     Batch, ClickHouseHistory, ClickHouseSettings, EventQuery, History, LogQuery, MetricAnswer,
     MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery, MetricQuery, Order, Retention, Rollups,

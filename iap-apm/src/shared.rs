@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use crate::active::ActiveTable;
 use crate::exemplars::Exemplars;
 use crate::export::Outbox;
+use crate::follow::Follows;
 use crate::in_flight::Interrupted;
 use crate::live::LiveState;
 use crate::marks::Marks;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) active: ActiveTable,
     pub(crate) live: LiveState,
     pub(crate) marks: Arc<Marks>,
+    pub(crate) follows: Follows,
     /// Transactions for which others stand in the history.
     pub(crate) not_kept: AtomicU64,
     pub(crate) exemplars: Exemplars,

@@ -10,7 +10,7 @@ use http::{Request, StatusCode};
 use iap_apm::history::MAX_LIMIT;
 use iap_apm::model::Level;
 use iap_apm::{
-    Apm, ApmHooks, ApmTransaction, Dropped, Keeping, LogQuery, Order, RouteStats, SeriesQuery,
+    Apm, ApmHooks, ApmTransaction, Dropped, Follow, Keeping, LogQuery, Order, RouteStats, SeriesQuery,
     TransactionQuery, TransactionSummary, Window,
 };
 use iap_core::hooks::{Finish, Hooks, SpanEnd, Stage};
@@ -289,4 +289,56 @@ async fn what_a_running_transaction_has_recorded_is_there_after_a_flush_and_so_i
     apm.flush().await.expect("flushed");
     assert_eq!(trace(&apm, id).await.spans.len(), 22);
     assert_eq!(route(&apm, "orders").await.count, 1_001);
+}
+
+#[tokio::test]
+async fn all_of_whom_is_followed_are_kept_and_counted_once() {
+    const EACH: u64 = 2_000;
+    let apm = flooded(Keeping::per_second(1));
+    let hooks = apm.hooks();
+    let send = |user: &str| {
+        let transaction = begin(&hooks, "orders", None);
+        hooks.handle(&transaction).expect("recorded").set(iap_core::hooks::Field::User, user);
+        hooks.finish(transaction, finish(200, None));
+    };
+    let kept = async |user: &str| {
+        let user = Some(user.to_owned());
+        let rows = all(&apm, TransactionQuery { user, ..TransactionQuery::new(Window::all()) }).await;
+        (rows.len() as u64, rows.iter().map(|row| row.weight).sum::<u64>())
+    };
+    assert!(apm.follow(Follow::User("alice".into()), None));
+    for _ in 0..EACH {
+        send("alice");
+        send("bob");
+    }
+    apm.flush().await.expect("written");
+    assert_eq!(kept("alice").await, (EACH, EACH));
+    let (bobs, weight) = kept("bob").await;
+    assert!(bobs < EACH / 2, "{bobs}");
+    assert_eq!(weight, EACH, "the others stand for them");
+    assert_eq!(route(&apm, "orders").await.count, 2 * EACH);
+
+    assert!(apm.unfollow(&Follow::User("alice".into())) && !apm.unfollow(&Follow::User("alice".into())));
+    (0..EACH).for_each(|_| send("alice"));
+    apm.flush().await.expect("written");
+    assert!(kept("alice").await.0 < EACH + EACH / 2);
+}
+
+#[tokio::test]
+async fn following_ends_in_time_and_is_bounded() {
+    let apm = flooded(Keeping::default());
+    for n in 0..iap_apm::MAX_FOLLOWED {
+        assert!(
+            apm.follow(Follow::Route(n.to_string()), Some(Duration::ZERO)),
+            "those that are over do not count"
+        );
+        assert!(apm.follow(Follow::Session(n.to_string()), None));
+    }
+    let sessions = apm.followed();
+    assert_eq!(sessions.len(), iap_apm::MAX_FOLLOWED);
+    assert!(sessions.iter().all(|followed| matches!(followed.what, Follow::Session(_))), "{sessions:?}");
+    assert!(!apm.follow(Follow::User("alice".into()), None));
+    // What is followed can still be changed.
+    assert!(apm.follow(Follow::Session("0".into()), Some(Duration::from_secs(3_600))));
+    assert!(apm.followed().iter().any(|followed| followed.until_us.is_some()));
 }

@@ -59,6 +59,7 @@ impl Collector {
             aborted: finish.error == Some(Kind::ClientGone),
             spread: spread(trace_id),
             begun: self.shared.marks.get(trace_id) == Some(Mark::Begun),
+            followed: self.shared.follows.wants(transaction, start_us + duration_us),
         };
         let choice = self.keeper.offer(id, ended, done);
         if let Some((done, weight)) = choice.keep {

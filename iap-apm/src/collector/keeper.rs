@@ -40,8 +40,9 @@ pub(super) enum Kind {
     Slow,
     Aborted,
     Failed,
+    Followed,
 }
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// What the choice depends on.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +54,8 @@ pub(super) struct Ended {
     pub(super) spread: u64,
     /// Whether a part of its trace is in the history.
     pub(super) begun: bool,
+    /// Whether somebody wants all of this user, say.
+    pub(super) followed: bool,
 }
 
 /// What was chosen. Neither means that it is held: the interval's end decides.
@@ -184,6 +187,7 @@ impl<T> Keeper<T> {
             Ended { failed: true, .. } => Kind::Failed,
             Ended { aborted: true, .. } => Kind::Aborted,
             _ if ended.duration_us >= route.slow_us => Kind::Slow,
+            Ended { followed: true, .. } => Kind::Followed,
             _ => Kind::Ordinary,
         };
         let keep = if kind == Kind::Ordinary {

@@ -9,7 +9,7 @@ fn keeper(per_second: u32) -> Keeper<u64> {
 /// A transaction by number; the number is its duration, too.
 fn ended(n: u64) -> Ended {
     let spread = crate::marks::spread(crate::testing::trace_id(n));
-    Ended { duration_us: n % 1_000, failed: false, aborted: false, spread, begun: false }
+    Ended { duration_us: n % 1_000, failed: false, aborted: false, spread, begun: false, followed: false }
 }
 
 /// Keeps what is chosen, with weights.
