@@ -102,6 +102,20 @@ fn aggregates_agree_with_the_list() {
     assert_eq!(none["recent"]["points"], serde_json::json!([]));
     let logs = host.admin("/api/logs?level=info");
     assert!(logs["lines"].as_array().unwrap().iter().any(|line| line["message"] == "signed in"), "{logs}");
+    let lines = |query: &str| host.admin(&format!("/api/logs{query}"))["lines"].as_array().unwrap().len();
+    assert_eq!(
+        (lines("?text=SIGNED+in"), lines("?text=signed&service=nobody"), lines("?text=%25")),
+        (1, 0, 0)
+    );
+    let said = host.admin("/api/logs/patterns?text=signed");
+    assert_eq!((&said["read"], &said["complete"]), (&1.into(), &true.into()));
+    let pattern = &said["patterns"][0];
+    let wanted = ("signed in".into(), "info".into(), 1.into());
+    assert_eq!(
+        (&pattern["pattern"], &pattern["level"], &pattern["count"]),
+        (&wanted.0, &wanted.1, &wanted.2)
+    );
+    assert_eq!(get(host.admin, "/api/logs?trace_id=x").status, 400);
     let metrics = get(host.admin, "/metrics").text();
     let line = r#"iap_http_requests_total{route="broken",method="GET",status_class="5xx"} 6"#;
     assert!(metrics.lines().any(|have| have == line), "{metrics}");
@@ -224,4 +238,36 @@ routes:
     for wrong in ["by=ip", "by=cookie:OTHER", "last_s=9999999&step_s=2"] {
         assert_eq!(get(host.admin, &format!("/api/audience?{wrong}")).status, 400, "{wrong}");
     }
+}
+
+#[test]
+fn somebody_is_followed_for_a_while() {
+    let host = Host::start(CONFIG);
+    let ask = |method: &str, path: &str, body: &str| {
+        let json = [("content-type", "application/json")];
+        send(host.admin, method, path, &json, body.as_bytes()).unwrap()
+    };
+    let follow = |body: &str| ask("POST", "/api/followed", body);
+    assert_eq!(host.admin("/api/followed")["followed"], serde_json::json!([]));
+    let list = follow(r#"{"user": "alice", "for_s": "30m"}"#).json();
+    assert_eq!(
+        (&list["followed"][0]["user"], list["followed"][0]["until_us"].is_u64()),
+        (&"alice".into(), true)
+    );
+    for wrong in [
+        "{}",
+        r#"{"user": "a", "route": "b"}"#,
+        r#"{"client": "there"}"#,
+        r#"{"user": "a", "for_s": 0}"#,
+        r#"{"name": "a"}"#,
+    ] {
+        assert_eq!(follow(wrong).status, 400, "{wrong}");
+    }
+    for n in 1..32 {
+        assert_eq!(follow(&format!(r#"{{"route": "r{n}"}}"#)).status, 200);
+    }
+    assert_eq!(follow(r#"{"client": "192.0.2.7"}"#).status, 409);
+    assert_eq!(ask("DELETE", "/api/followed?user=alice", "").status, 204);
+    assert_eq!(ask("DELETE", "/api/followed?user=alice", "").status, 404);
+    assert_eq!(follow(r#"{"client": "192.0.2.7"}"#).status, 200);
 }

@@ -128,6 +128,12 @@ pub struct LogQuery {
     pub trace_id: Option<TraceId>,
     /// At least this grave.
     pub min_level: Option<Level>,
+    /// Of one service.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// With this text in the message; letters of ASCII match in both cases.
+    #[serde(default)]
+    pub contains: Option<String>,
     /// At most this many, capped by [`MAX_LIMIT`].
     #[serde(default = "default_limit")]
     pub limit: usize,
@@ -136,12 +142,19 @@ pub struct LogQuery {
 impl LogQuery {
     /// The latest 100 of a window.
     pub fn new(window: Window) -> Self {
-        Self { window, trace_id: None, min_level: None, limit: default_limit() }
+        Self {
+            window,
+            trace_id: None,
+            min_level: None,
+            service: None,
+            contains: None,
+            limit: default_limit(),
+        }
     }
 
     /// The lines of one trace.
     pub fn of_trace(trace_id: TraceId) -> Self {
-        Self { window: Window::all(), trace_id: Some(trace_id), min_level: None, limit: MAX_LIMIT }
+        Self { trace_id: Some(trace_id), limit: MAX_LIMIT, ..Self::new(Window::all()) }
     }
 }
 

@@ -15,6 +15,7 @@ import type { Dictionary } from "./i18n/en";
 import { Incidents } from "./incidents";
 import { IncidentView } from "./incidents/detail";
 import { LiveView } from "./live";
+import { LogsView } from "./logs";
 import { Metrics } from "./metrics";
 import { Overview } from "./overview";
 import { Link, useLocation } from "./router";
@@ -27,7 +28,7 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Failure, Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "routes" | "metrics" | "runtime" | "sessions" | "ask" | "access" | "actions";
+type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "access" | "actions";
 
 /** The sections, and what one needs to see each. */
 const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[] = [
@@ -39,6 +40,7 @@ const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[]
   { section: "transactions", to: "/transactions", icon: "list", right: "detail" },
   { section: "routes", to: "/routes", icon: "fork", right: "view" },
   { section: "metrics", to: "/metrics-explorer", icon: "chart", right: "view" },
+  { section: "logs", to: "/logs", icon: "lines", right: "detail" },
   { section: "runtime", to: "/runtime", icon: "gauge", right: "view" },
   { section: "sessions", to: "/sessions", icon: "people", right: "person" },
   { section: "ask", to: "/ask", icon: "question", right: "detail" },
@@ -65,6 +67,7 @@ function view(path: string): View {
   if (more === undefined) {
     if (head === "" && !id) return { section: "overview", title: (t) => t.overview, show: () => <Overview /> };
     if (head === "live" && !id) return { section: head, title: (t) => t.live, show: () => <LiveView /> };
+    if (head === "logs" && !id) return { section: head, title: (t) => t.logs, show: () => <LogsView /> };
     if (head === "runtime" && !id) return { section: head, title: (t) => t.runtime, show: () => <Runtime /> };
     if (head === "incidents" && key)
       return { section: head, title: (t) => t.incident, show: () => <IncidentView key={key} id={key} /> };

@@ -5,8 +5,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
 use super::{
-    AdminState, access, actions, active, alerts, ask, audience, console, events, guard, health, incidents,
-    mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline, upstreams,
+    AdminState, access, actions, active, alerts, ask, audience, console, events, followed, guard, health,
+    incidents, logs, mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline,
+    upstreams,
 };
 use crate::access::Right;
 
@@ -67,9 +68,11 @@ fn details() -> Router<AdminState> {
     Router::new()
         .route("/api/requests/active", get(active::active))
         .route("/api/requests/interrupted", get(active::interrupted))
+        .route("/api/followed", get(followed::list))
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
-        .route("/api/logs", get(telemetry::logs))
+        .route("/api/logs", get(logs::logs))
+        .route("/api/logs/patterns", get(logs::patterns))
         .route("/api/ask", get(ask::ask).post(ask::posted))
         .route("/api/reports", get(report::kept))
         .route("/api/reports/kept/{file}", get(report::one))
@@ -97,6 +100,7 @@ fn operations() -> Router<AdminState> {
         .route("/api/alerts/channels/{name}/test", post(alerts::test))
         .route("/api/incidents/{id}/ack", post(incidents::acknowledge))
         .route("/api/changes", post(incidents::changed))
+        .route("/api/followed", post(followed::follow).delete(followed::unfollow))
         .route("/api/actions", post(actions::propose))
         .route("/api/actions/{id}/approve", post(actions::approve))
         .route("/api/actions/{id}/reject", post(actions::reject))

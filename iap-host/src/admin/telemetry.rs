@@ -7,8 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderMap, header};
-use iap_apm::model::Level;
-use iap_apm::{Apm, LogQuery, Order, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, Window};
+use iap_apm::{Apm, Order, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, Window};
 use iap_core::{Clock, SystemClock, TraceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -188,8 +187,6 @@ pub(super) struct WindowQuery {
     to_us: Option<u64>,
     step_s: Option<u64>,
     route: Option<String>,
-    level: Option<Level>,
-    limit: Option<usize>,
 }
 
 impl WindowQuery {
@@ -238,15 +235,4 @@ pub(super) async fn series(
     let wanted = SeriesQuery { window, step_us, route: query.route };
     let points = apm(&state)?.history().series(&wanted).await?;
     Ok(Json(json!({ "window": window, "step_us": step_us, "points": points })))
-}
-
-pub(super) async fn logs(
-    State(state): State<AdminState>,
-    Params(query): Params<WindowQuery>,
-) -> ApiResult<Json<Value>> {
-    let mut wanted = LogQuery::new(query.window()?);
-    wanted.min_level = query.level;
-    wanted.limit = query.limit.unwrap_or(wanted.limit);
-    let lines = apm(&state)?.history().logs(&wanted).await?;
-    Ok(Json(json!({ "window": wanted.window, "lines": lines })))
 }

@@ -40,7 +40,12 @@ pub(crate) fn open_apm(
     if let Some(directory) = &config.history {
         builder = builder.in_flight(directory);
     }
-    builder.keeping(keeping.slow(config.slow.0)).build().map(Some).map_err(failed("apm"))
+    let apm = builder.keeping(keeping.slow(config.slow.0)).build().map_err(failed("apm"))?;
+    for what in config.follow.all() {
+        // The configuration was checked not to name too many.
+        apm.follow(what, None);
+    }
+    Ok(Some(apm))
 }
 
 /// The secrets that senders show.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::clickhouse::ClickHouseConfig;
 pub(crate) use self::export::{ExportConfig, RemoteWriteConfig};
 pub(crate) use self::receiver::OtlpTokenConfig;
-use self::receiver::{OtlpQuotaConfig, RollupsConfig};
+use self::receiver::{FollowConfig, OtlpQuotaConfig, RollupsConfig};
 use super::{ByteSize, DetectionConfig, Rate, RuntimeConfig, Span};
 
 /// Application performance monitoring.
@@ -28,6 +28,8 @@ pub(crate) struct ApmConfig {
     pub(crate) max_size: ByteSize,
     /// Ordinary transactions that are kept whole; beyond, some stand for others.
     pub(crate) keep: Rate,
+    /// Whose transactions are kept besides, all of them.
+    pub(crate) follow: FollowConfig,
     /// From when on a transaction is slow: those and failed ones are always kept.
     pub(crate) slow: Span,
     /// Within this time a request satisfies: the threshold of Apdex.
@@ -61,6 +63,7 @@ impl Default for ApmConfig {
             max_age: Span::seconds(7 * 24 * 3600),
             max_size: ByteSize(2 << 30),
             keep: Rate::PerSecond(200),
+            follow: FollowConfig::default(),
             slow: Span::seconds(1),
             apdex: Span(std::time::Duration::from_millis(500)),
             otlp: ([127, 0, 0, 1], 4318).into(),
@@ -92,6 +95,7 @@ impl ApmConfig {
         {
             return Err(format!("apm.otlp_tokens: a service of {:?} has no name", token.secret));
         }
+        self.follow.check().map_err(|message| format!("apm.follow: {message}"))?;
         self.otlp_quota.check().map_err(|message| format!("apm.otlp_quota: {message}"))?;
         self.rollups.check().map_err(|message| format!("apm.rollups: {message}"))?;
         self.runtime.check().map_err(|message| format!("apm.runtime.{message}"))?;

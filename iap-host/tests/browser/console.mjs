@@ -11,6 +11,7 @@ import { acting } from "./actions.mjs";
 import { alerts } from "./alerts.mjs";
 import { large } from "./large.mjs";
 import { live, runtime } from "./live.mjs";
+import { clocks, logs } from "./logs.mjs";
 import { metrics } from "./metrics.mjs";
 import { overview } from "./overview.mjs";
 import { found, language, narrow, pages, sessions, transactions } from "./views.mjs";
@@ -19,7 +20,7 @@ const [suite, address, screenshots, executablePath] = process.argv.slice(2);
 mkdirSync(screenshots, { recursive: true });
 
 const SUITES = {
-  demo: [overview, transactions, large, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
+  demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
   accounts: [signing, acting],
 };
 

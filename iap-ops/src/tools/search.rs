@@ -1,12 +1,7 @@
 //! Tools that look something up: transactions, traces, log lines, metrics.
 
-use std::collections::BTreeMap;
-
 use iap_apm::history::MAX_LIMIT;
-use iap_apm::model::Level;
-use iap_apm::{
-    LogLine, LogQuery, MetricNamesQuery, MetricQuery, Order, SpanNode, StatusFilter, TransactionQuery,
-};
+use iap_apm::{LogQuery, MetricNamesQuery, MetricQuery, Order, SpanNode, StatusFilter, TransactionQuery};
 use iap_core::TraceId;
 use serde_json::{Value, json};
 
@@ -14,14 +9,11 @@ use super::arguments::Arguments;
 use super::reply::Rows;
 use super::{Refused, Tools, refused};
 use crate::blame;
+use crate::log_patterns;
 use crate::telemetry::TelemetryError;
 
 /// Transactions of a page when nothing is said.
 const USUAL_LIMIT: u64 = 20;
-/// Traces that a pattern of log lines names.
-const MAX_TRACES: usize = 3;
-/// Words of a pattern.
-const MAX_WORDS: usize = 40;
 
 impl Tools {
     pub(super) async fn search_traces(&self, given: &Arguments) -> Result<Rows, Refused> {
@@ -72,20 +64,17 @@ impl Tools {
             None => None,
             Some(name) => serde_json::from_value(json!(name)).ok(),
         };
+        query.contains = given.text("contains").map(str::to_owned);
+        query.service = given.text("service").map(str::to_owned);
         query.limit = MAX_LIMIT;
         let mut lines = self.assistant.telemetry().logs(&query).await?;
-        let read = lines.len();
         lines.reverse();
-        lines.retain(|line| {
-            given.text("contains").is_none_or(|part| line.message.contains(part))
-                && given.text("service").is_none_or(|service| line.service == service)
-        });
         let rows = match given.text("view") {
             Some("lines") => lines.iter().map(|line| json!(line)).collect(),
-            _ => patterns(&lines),
+            _ => log_patterns(&lines).iter().map(|pattern| json!(pattern)).collect(),
         };
         let rows = Rows::new(given, Some(self.assistant.answer_window(given.window)), rows);
-        Ok(rows.with("read", read).with("matched", lines.len()).with("all_read", read < MAX_LIMIT))
+        Ok(rows.with("read", lines.len()).with("all_read", lines.len() < MAX_LIMIT))
     }
 
     pub(super) async fn list_fields(&self, given: &Arguments) -> Result<Rows, Refused> {
@@ -166,35 +155,4 @@ fn flatten(node: &SpanNode, depth: u32, begin_us: u64, rows: &mut Vec<Value>) {
         "logs": node.logs.iter().map(|line| &line.message).collect::<Vec<_>>(),
     }));
     node.children.iter().for_each(|child| flatten(child, depth + 1, begin_us, rows));
-}
-
-/// Lines that differ in words with digits only, counted; the most frequent first.
-fn patterns(lines: &[LogLine]) -> Vec<Value> {
-    struct Pattern {
-        count: u64,
-        latest_us: u64,
-        earliest_us: u64,
-        traces: Vec<String>,
-    }
-    let mut found: BTreeMap<(Level, &str, String), Pattern> = BTreeMap::new();
-    for line in lines {
-        let digit = |word: &str| word.bytes().any(|b| b.is_ascii_digit());
-        let words = line.message.split_whitespace().take(MAX_WORDS);
-        let text: Vec<&str> = words.map(|word| if digit(word) { "<*>" } else { word }).collect();
-        let new =
-            || Pattern { count: 0, latest_us: line.time_us, earliest_us: line.time_us, traces: Vec::new() };
-        let pattern = found.entry((line.level, &line.service, text.join(" "))).or_insert_with(new);
-        pattern.count += 1;
-        pattern.earliest_us = pattern.earliest_us.min(line.time_us);
-        if let Some(id) = line.trace_id.filter(|_| pattern.traces.len() < MAX_TRACES) {
-            pattern.traces.push(id.to_string());
-        }
-    }
-    let mut found: Vec<_> = found.into_iter().collect();
-    found.sort_by_key(|(_, pattern)| std::cmp::Reverse(pattern.count));
-    let row = |((level, service, text), pattern): ((Level, &str, String), Pattern)| {
-        json!({ "level": level, "count": pattern.count, "first_us": pattern.earliest_us, "last_us": pattern.latest_us,
-                "pattern": text, "service": service, "trace_id": pattern.traces.first() })
-    };
-    found.into_iter().map(row).collect()
 }

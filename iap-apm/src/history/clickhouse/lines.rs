@@ -27,6 +27,14 @@ pub(super) async fn logs(client: &Client, query: &LogQuery) -> Result<Vec<LogLin
         sql.push_str(" AND level >= {level:UInt64}");
         params = params.number("level", level as u64);
     }
+    if let Some(service) = &query.service {
+        sql.push_str(" AND service = {service:String}");
+        params = params.text("service", service);
+    }
+    if let Some(text) = &query.contains {
+        sql.push_str(" AND positionCaseInsensitive(message, {text:String}) > 0");
+        params = params.text("text", text);
+    }
     sql.push_str(&format!(" ORDER BY time_us DESC, hash DESC LIMIT 1 BY time_us, hash LIMIT {limit}"));
     let mut lines = Reader::all(&client.select(&sql, params).await?, line)?;
     lines.reverse();

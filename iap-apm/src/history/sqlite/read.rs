@@ -222,6 +222,13 @@ pub(super) fn logs(files: &Files, query: &LogQuery) -> Result<Vec<LogLine>, Hist
     if let Some(level) = query.min_level {
         filter.and("level >= ?", [number(level as u64)]);
     }
+    if let Some(service) = &query.service {
+        filter.and("json_extract(line, '$.service') = ?", [Value::Text(service.clone())]);
+    }
+    if let Some(text) = &query.contains {
+        let found = "instr(lower(json_extract(line, '$.message')), lower(?)) > 0";
+        filter.and(found, [Value::Text(text.clone())]);
+    }
     let sql = format!("SELECT line FROM logs{} ORDER BY time_us DESC LIMIT {limit}", filter.sql);
     let mut lines: Vec<LogLine> = Vec::new();
     for id in files.in_window(query.window) {

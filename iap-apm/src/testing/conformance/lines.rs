@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{SECOND, T0};
 use crate::history::{Batch, EventQuery, History, LogQuery, MAX_LIMIT};
-use crate::model::{EventKind, Level, TimelineEvent, Window};
+use crate::model::{EventKind, Level, LogLine, TimelineEvent, Window};
 use crate::testing::{line, span_id, trace_id};
 
 pub(super) async fn run<F, Fut>(make: &F)
@@ -18,6 +18,7 @@ where
     lines_are_found_by_trace_level_and_time(&make().await).await;
     lines_are_told_apart_by_all_they_say(&make().await).await;
     lines_are_bounded(&make().await).await;
+    lines_are_found_by_what_they_say(&make().await).await;
     events_are_found_by_what_they_overlap(&make().await).await;
 }
 
@@ -45,6 +46,45 @@ async fn lines_are_found_by_trace_level_and_time(history: &Arc<dyn History>) {
     assert_eq!(times(history, LogQuery::new(Window::new(T0 + 2, T0 + 3))).await, [2]);
     let trace = history.trace(trace_id(1)).await.expect("readable").expect("lines alone make a trace");
     assert_eq!((trace.logs.len(), trace.spans.len(), trace.summary), (2, 0, None));
+}
+
+async fn lines_are_found_by_what_they_say(history: &Arc<dyn History>) {
+    let say = |at, service: &str, message: &str| LogLine {
+        service: service.into(),
+        message: message.into(),
+        ..line(T0 + at, Level::Info, None)
+    };
+    let logs = vec![
+        say(1, "shop", "Order 17 was Refused"),
+        say(2, "shop", "100% of _them_ \\ \"quoted\" and 'single'"),
+        say(3, "stock", "주문 17 거절"),
+        say(4, "it's", "the message is not the service: stock"),
+    ];
+    history.append(Arc::new(Batch { logs, ..Batch::default() })).await.expect("kept");
+    let found = async |contains: &str, service: Option<&str>| {
+        let contains = Some(contains).filter(|text| !text.is_empty()).map(str::to_owned);
+        let service = service.map(str::to_owned);
+        times(history, LogQuery { contains, service, ..LogQuery::new(Window::all()) }).await
+    };
+    for (contains, times) in [
+        ("refused", vec![1]),
+        ("17", vec![1, 3]),
+        ("거절", vec![3]),
+        // Nothing but text: no patterns, no quotes.
+        ("100%", vec![2]),
+        ("%", vec![2]),
+        ("_", vec![2]),
+        ("\\", vec![2]),
+        ("\"quoted\"", vec![2]),
+        ("'", vec![2]),
+        ("' OR 1 = 1 --", vec![]),
+        ("message", vec![4]),
+    ] {
+        assert_eq!(found(contains, None).await, times, "{contains}");
+    }
+    assert_eq!(found("", Some("shop")).await, [1, 2]);
+    assert_eq!(found("17", Some("stock")).await, [3]);
+    assert_eq!(found("", Some("it's")).await, [4]);
 }
 
 async fn lines_are_told_apart_by_all_they_say(history: &Arc<dyn History>) {

@@ -232,6 +232,28 @@ export interface LogLine {
   span_id?: string | null;
 }
 
+export interface Logs {
+  lines: LogLine[];
+}
+
+export interface LogPattern {
+  pattern: string;
+  service: string;
+  level: string;
+  count: number;
+  first_us: number;
+  last_us: number;
+  trace_id: string | null;
+}
+
+export interface LogPatterns {
+  /** Lines that were looked at. */
+  read: number;
+  /** Whether those are all that match. */
+  complete: boolean;
+  patterns: LogPattern[];
+}
+
 export interface TreeNode {
   span: Span;
   self_us: number;

@@ -1,5 +1,6 @@
 import { accessEn } from "./access-en";
 import { actionsEn } from "./actions-en";
+import { logsEn } from "./logs-en";
 import { alertsEn } from "./alerts-en";
 import { askEn } from "./ask-en";
 import { incidentsEn } from "./incidents-en";
@@ -224,6 +225,7 @@ export const en = {
 
   ...accessEn,
   ...actionsEn,
+  ...logsEn,
   ...sessionsEn,
   ...alertsEn,
   ...askEn,

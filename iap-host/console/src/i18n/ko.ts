@@ -1,6 +1,7 @@
 import type { Dictionary } from "./en";
 import { accessKo } from "./access-ko";
 import { actionsKo } from "./actions-ko";
+import { logsKo } from "./logs-ko";
 import { alertsKo } from "./alerts-ko";
 import { askKo } from "./ask-ko";
 import { incidentsKo } from "./incidents-ko";
@@ -220,6 +221,7 @@ export const ko: Dictionary = {
 
   ...accessKo,
   ...actionsKo,
+  ...logsKo,
   ...sessionsKo,
   ...alertsKo,
   ...askKo,

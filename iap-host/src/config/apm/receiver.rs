@@ -1,6 +1,8 @@
-//! Who may send telemetry and how much, and how long figures outlive it.
+//! Who may send telemetry and how much, whose is all kept, and how long figures outlive it.
 
-use iap_apm::{OtlpQuota, Rollups};
+use std::net::IpAddr;
+
+use iap_apm::{Follow, MAX_FOLLOWED, OtlpQuota, Rollups};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Rate, SecretRef, Span};
@@ -50,6 +52,35 @@ impl From<&OtlpQuotaConfig> for OtlpQuota {
             Rate::All => None,
         };
         Self { spans: limit(config.spans), logs: limit(config.logs), points: limit(config.points) }
+    }
+}
+
+/// Whose transactions are kept whatever `keep` says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FollowConfig {
+    pub(crate) users: Vec<String>,
+    /// By their keys for operators.
+    pub(crate) sessions: Vec<String>,
+    /// By their addresses.
+    pub(crate) clients: Vec<IpAddr>,
+    pub(crate) routes: Vec<String>,
+}
+
+impl FollowConfig {
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.all().count() {
+            ..=MAX_FOLLOWED => Ok(()),
+            many => Err(format!("at most {MAX_FOLLOWED} can be followed, and these are {many}")),
+        }
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = Follow> {
+        let users = self.users.iter().cloned().map(Follow::User);
+        let sessions = self.sessions.iter().cloned().map(Follow::Session);
+        let clients = self.clients.iter().copied().map(Follow::Client);
+        let routes = self.routes.iter().cloned().map(Follow::Route);
+        users.chain(sessions).chain(clients).chain(routes)
     }
 }
 

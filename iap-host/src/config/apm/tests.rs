@@ -155,3 +155,16 @@ fn a_remote_write_may_be_alone_and_what_is_wrong_with_it_is_named() {
     let message = export("traces: true, remote_write: {url: 'http://p'}").unwrap_err();
     assert!(message.contains("are of an endpoint"), "{message}");
 }
+
+#[test]
+fn only_so_many_are_followed() {
+    let follow =
+        |text: &str| parse("iap.yaml", &format!("apm:\n  follow: {{{text}}}\n"), &Environment::new());
+    let config = follow("users: [alice], clients: [192.0.2.7], routes: [pay]").unwrap();
+    let all: Vec<_> = config.apm.follow.all().collect();
+    let client = iap_apm::Follow::Client([192, 0, 2, 7].into());
+    assert_eq!(all, [iap_apm::Follow::User("alice".into()), client, iap_apm::Follow::Route("pay".into())]);
+    let many = vec!["u"; iap_apm::MAX_FOLLOWED].join(", ");
+    let error = follow(&format!("users: [{many}], routes: [pay]")).unwrap_err().to_string();
+    assert!(error.contains("apm.follow: at most 32"), "{error}");
+}
