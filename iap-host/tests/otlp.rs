@@ -9,8 +9,9 @@ use std::process::Command;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use common::http::send;
-use common::{Host, python};
+use common::http::{get, send};
+use common::npm::npm_project;
+use common::{Host, Process, eventually, free_port, python};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
 use hyper::client::conn::http2;
@@ -47,6 +48,50 @@ fn spans_and_log_lines_come_by_the_stock_grpc_exporters() {
         assert!(trace.to_string().contains("card declined"), "its log line is with it: {trace:#}");
         let last = host.admin(&path("last_of_many"));
         assert_eq!(last["tree"]["roots"][0]["span"]["name"], "item 1999", "{last:#}");
+    }
+}
+
+#[test]
+fn applications_of_node_join_the_tree_by_each_protocol() {
+    let place = npm_project("iap-host/tests/apps/otlp_node", "otlp-node-test");
+    let protocols = ["proto", "http", "grpc"].map(|protocol| (protocol, free_port()));
+    let route = |(name, port): (&str, u16)| {
+        format!("  - {{name: {name}, path: /{name}, upstream: {{servers: ['http://127.0.0.1:{port}']}}}}\n")
+    };
+    let host = Host::start(&format!("{CONFIG}routes:\n{}", protocols.map(route).concat()));
+    for (protocol, port) in protocols {
+        let mut node = Command::new("node");
+        node.arg(place.join("app.cjs")).env("PORT", port.to_string()).env("PROTOCOL", protocol);
+        let _node = Process(node.env("OTLP", host.otlp.unwrap().to_string()).spawn().unwrap());
+        let path = format!("/{protocol}");
+        eventually("the application answers", || (get(host.http, &path).text() == "7").then_some(()));
+        let kept = || host.admin(&format!("/api/transactions?route={protocol}&status=200"))["items"].clone();
+        let id = eventually("it is kept", || kept()[0]["trace_id"].as_str().map(str::to_owned));
+        let names = || {
+            let trace = host.admin(&format!("/api/transactions/{id}"));
+            let (mut names, mut node) = (Vec::new(), trace["tree"]["roots"][0].clone());
+            while node.is_object() {
+                let span = &node["span"];
+                names.push(format!(
+                    "{} {}",
+                    span["service"].as_str().unwrap(),
+                    span["kind"].as_str().unwrap()
+                ));
+                let calls = |child: &&Value| child["span"]["kind"] != "internal";
+                let upstream = node["children"].as_array().unwrap().iter().find(calls).cloned();
+                node = upstream.unwrap_or_default();
+            }
+            names
+        };
+        let service = format!("node-{protocol}");
+        let wanted = [
+            "gateway server".to_owned(),
+            "gateway client".into(),
+            format!("{service} server"),
+            format!("{service} client"),
+            format!("{service} server"),
+        ];
+        eventually("the tree is whole", || (names() == wanted).then_some(()));
     }
 }
 

@@ -5,29 +5,17 @@ use std::sync::OnceLock;
 use iap_session::testing::RedisServer;
 use serde_json::json;
 
-use crate::common::{Host, Process, workspace};
+use crate::common::npm::npm_project;
+use crate::common::{Host, Process};
 use crate::contract::{self, Visitor};
-use crate::{app, client, gateway, python};
+use crate::{client, gateway, python};
 
 /// The application with Express and our package beside it, in a directory below `target/`.
 fn prepared() -> &'static PathBuf {
     static PLACE: OnceLock<PathBuf> = OnceLock::new();
     PLACE.get_or_init(|| {
-        let (source, place) = (app("express"), workspace().join("target/clients-test"));
-        std::fs::create_dir_all(&place).unwrap();
-        let lock = "package-lock.json";
-        let fresh = std::fs::read(place.join(lock)).ok() == std::fs::read(source.join(lock)).ok();
-        for name in ["app.mjs", "package.json"] {
-            std::fs::copy(source.join(name), place.join(name)).unwrap();
-        }
+        let place = npm_project("iap-host/tests/apps/clients/express", "clients-test");
         let modules = place.join("node_modules");
-        if !(fresh && modules.join("express").exists()) {
-            std::fs::copy(source.join(lock), place.join(lock)).unwrap();
-            let mut npm = Command::new("npm");
-            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-            let installed = npm.current_dir(&place).status().expect("install the packages nodejs and npm");
-            assert!(installed.success(), "npm ci failed");
-        }
         let ours = modules.join("iap-session");
         if !ours.exists() {
             std::os::unix::fs::symlink(client("node"), ours).unwrap();

@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod browser;
 pub mod http;
+pub mod npm;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
