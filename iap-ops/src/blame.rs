@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use iap_apm::model::Level;
+use iap_apm::sql::fingerprint;
 use iap_apm::{Span, SpanKind, SpanNode, SpanStatus, TraceTree};
 use iap_core::SpanId;
 use serde::Serialize;
-
-use crate::sql::fingerprint;
 
 const MAX_NAME: usize = 200;
 
