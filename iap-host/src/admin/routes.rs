@@ -5,8 +5,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
 use super::{
-    AdminState, access, actions, active, alerts, ask, audience, console, events, guard, health, incidents,
-    mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline, upstreams,
+    AdminState, access, actions, active, alerts, ask, audience, console, drill, events, guard, health,
+    incidents, mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline,
+    upstreams,
 };
 use crate::access::Right;
 
@@ -48,6 +49,7 @@ fn views() -> Router<AdminState> {
         .route("/api/runtime", get(runtime::runtime))
         .route("/api/routes", get(telemetry::routes))
         .route("/api/series", get(telemetry::series))
+        .route("/api/map", get(drill::map))
         .route("/api/metrics/names", get(metrics::names))
         .route("/api/metrics/query", get(metrics::query))
         .route("/api/audience", get(audience::audience))
@@ -69,6 +71,10 @@ fn details() -> Router<AdminState> {
         .route("/api/requests/interrupted", get(active::interrupted))
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
+        .route("/api/points", get(drill::points))
+        .route("/api/statements", get(drill::statements))
+        .route("/api/statements/{fingerprint}", get(drill::statement))
+        .route("/api/errors", get(drill::errors))
         .route("/api/logs", get(telemetry::logs))
         .route("/api/ask", get(ask::ask).post(ask::posted))
         .route("/api/reports", get(report::kept))

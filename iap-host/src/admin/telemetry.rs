@@ -116,6 +116,8 @@ pub(super) struct ListQuery {
     #[serde(default)]
     errors: bool,
     min_us: Option<u64>,
+    max_us: Option<u64>,
+    service: Option<String>,
     user: Option<String>,
     session: Option<String>,
     #[serde(default)]
@@ -124,20 +126,29 @@ pub(super) struct ListQuery {
     cursor: Option<String>,
 }
 
+/// Only who may know people may ask for those of one.
+pub(super) fn may_ask(caller: &Caller, user: Option<&String>, session: Option<&String>) -> ApiResult<()> {
+    match (user, session) {
+        (None, None) => Ok(()),
+        _ if caller.may(Right::Person) => Ok(()),
+        _ => Err(ApiError::forbidden(Right::Person.missing())),
+    }
+}
+
 pub(super) async fn transactions(
     State(state): State<AdminState>,
     Extension(caller): Extension<Caller>,
     Params(query): Params<ListQuery>,
 ) -> ApiResult<Json<TransactionPage>> {
-    if (query.user.is_some() || query.session.is_some()) && !caller.may(Right::Person) {
-        return Err(ApiError::forbidden(Right::Person.missing()));
-    }
+    may_ask(&caller, query.user.as_ref(), query.session.as_ref())?;
     let range = Range { last_s: query.last_s, from_us: query.from_us, to_us: query.to_us };
     let mut wanted = TransactionQuery::new(range.window()?);
     wanted.route = query.route;
     wanted.status = query.status.map(StatusFilter::Exact);
     wanted.errors_only = query.errors;
     wanted.min_duration_us = query.min_us;
+    wanted.max_duration_us = query.max_us;
+    wanted.service = query.service;
     wanted.user = query.user;
     wanted.session = query.session;
     wanted.order = query.order;
