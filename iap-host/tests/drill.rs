@@ -3,7 +3,7 @@
 mod common;
 
 use common::accounts::{self, Person};
-use common::http::{Browser, get};
+use common::http::{Browser, get, send};
 use common::{Host, eventually};
 use serde_json::Value;
 
@@ -162,4 +162,34 @@ fn each_role_sees_what_it_may() {
     }
     assert_eq!(dev.get("/api/points?user=kim").status, 403);
     assert_eq!(olga.get("/api/points?user=kim").json()["count"], 0);
+}
+
+#[test]
+fn a_transaction_can_be_taken_elsewhere_as_otlp() {
+    let host = busy_host();
+    let page = host.admin("/api/transactions?route=shop&limit=1000");
+    let id = page["items"].as_array().unwrap().iter().find(|row| row["path"] == "/cart").unwrap()["trace_id"]
+        .clone();
+    let path = format!("/api/transactions/{}", id.as_str().unwrap());
+    let request = host.admin(&format!("{path}?format=otlp"));
+    let other = Host::start("sessions: {enabled: false}\n");
+    let kind = [("content-type", "application/json")];
+    let sent =
+        send(other.otlp.unwrap(), "POST", "/v1/traces", &kind, request.to_string().as_bytes()).unwrap();
+    assert_eq!((sent.status, sent.text().as_str()), (200, "{}"));
+    let (here, there) = (host.admin(&path), other.admin(&path));
+    assert_eq!(there["span_count"], here["span_count"]);
+    assert_eq!(there["tree"]["roots"], here["tree"]["roots"], "the same tree, the same attributes");
+    assert_eq!(get(host.admin, &format!("{path}?format=x")).status, 400);
+
+    let host = accounts::host();
+    assert_eq!(get(host.http, "/").status, 200);
+    let [dev, olga] = ["dev", "olga"].map(|name| Person::signed_in(&host, name));
+    let id = eventually("the transaction", || {
+        olga.get("/api/transactions").json()["items"][0]["trace_id"].as_str().map(str::to_owned)
+    });
+    let path = format!("/api/transactions/{id}?format=otlp");
+    assert!(olga.get(&path).text().contains("127.0.0.1"), "{}", olga.get(&path).text());
+    assert!(!dev.get(&path).text().contains("127.0.0.1"), "whose request it was: {}", dev.get(&path).text());
+    assert!(dev.get(&path).text().contains("http.route"));
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderMap, header};
 use iap_apm::model::Level;
 use iap_apm::{Apm, LogQuery, Order, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, Window};
-use iap_core::{Clock, SystemClock, TraceId};
+use iap_core::{Clock, Error, Kind, Origin, SystemClock, TraceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -162,6 +162,19 @@ pub(super) async fn transactions(
 pub(super) struct TraceQuery {
     /// About when it was, where that is known.
     at_us: Option<u64>,
+    #[serde(default)]
+    format: TraceFormat,
+}
+
+/// How a transaction is told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TraceFormat {
+    /// As a tree with all that belongs to it.
+    #[default]
+    Tree,
+    /// Its spans alone, as they can be sent to a receiver of OTLP.
+    Otlp,
 }
 
 pub(super) async fn transaction(
@@ -177,6 +190,12 @@ pub(super) async fn transaction(
         None => history.trace(trace_id).await?,
     };
     let trace = found.ok_or_else(|| ApiError::not_found("there is no such transaction"))?;
+    if matches!(query.format, TraceFormat::Otlp) {
+        let unreadable = |error| {
+            Error::new(Kind::Unavailable, Origin::Internal, "it cannot be written").with_source(error)
+        };
+        return Ok(Json(iap_apm::export::trace_as_otlp(&trace).map_err(unreadable)?));
+    }
     let extent = timeline::extent(&trace);
     let (linked_from, events) =
         tokio::try_join!(history.linked_from(trace_id, extent), timeline::met(apm, extent))?;

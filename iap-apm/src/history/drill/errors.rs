@@ -226,7 +226,7 @@ impl Gather for ErrorGather {
             if own || !wanted {
                 continue;
             }
-            let (kind, message) = failure(span);
+            let Some((kind, message)) = failure(of, span) else { continue };
             let example = Example {
                 trace_id: of.trace_id,
                 span_id: span.span_id,
@@ -239,16 +239,21 @@ impl Gather for ErrorGather {
     }
 }
 
-/// What a failed span says: the kind and the template of its message.
-fn failure(span: &Span) -> (String, String) {
+/// What a failed span says: the kind and the template of its message. `None` for a stage that says no more than what its
+/// transaction answered.
+fn failure(of: &Sampled, span: &Span) -> Option<(String, String)> {
     let thrown = span.events.iter().rev().find(|event| event.name == "exception");
     let of_thrown = |name| thrown.and_then(|event| event.attributes.get(name)?.as_str());
+    let kind = of_thrown("exception.type").or_else(|| span.text("error.type"));
+    let message = span.error.as_deref().or_else(|| of_thrown("exception.message"));
+    let is_stage = span.parent_id.is_some_and(|parent| of.entries.contains(&parent));
+    if kind.is_none() && message.is_none() && is_stage {
+        return None;
+    }
     let status = || {
         let status = span.attributes.get("http.response.status_code")?.as_u64()?;
         Some(format!("HTTP {status}"))
     };
-    let kind = of_thrown("exception.type").or_else(|| span.text("error.type"));
     let kind = kind.map(|kind| text::cut(kind, MAX_KIND).to_owned()).or_else(status);
-    let message = span.error.as_deref().or_else(|| of_thrown("exception.message")).unwrap_or_default();
-    (kind.unwrap_or_else(|| "error".to_owned()), text::template(message))
+    Some((kind.unwrap_or_else(|| "error".to_owned()), text::template(message.unwrap_or_default())))
 }

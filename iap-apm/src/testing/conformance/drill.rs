@@ -193,6 +193,8 @@ async fn errors_are_by_what_they_say(history: &Arc<dyn History>) {
             row.error = Some("upstream_unreachable".into());
             row.message = Some(format!("10.0.0.{n} refused 'conn {n}'"));
             spans[0].status = SpanStatus::Error;
+            // A stage that says no more than that.
+            spans.push(Span { status: SpanStatus::Error, ..span(2_000 + n, Some(n), row.start_us, 5) });
         } else if n == 7 {
             (row.failed, row.status) = (true, 503);
         }

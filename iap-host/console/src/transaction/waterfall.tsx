@@ -231,13 +231,13 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
       aria-level={depth + 1}
       aria-selected={chosen}
       aria-expanded={inside ? !closed : undefined}
-      aria-label={`${name}, ${span.service}, ${duration(span.duration_us)}, ${t.selfTime} ${duration(node.self_us)}${failed ? `, ${t.failure}` : ""}`}
       style={{ top }}
       onClick={() => choose(span.span_id)}
     >
       <span class="row-name" style={indent(depth)} title={name}>
         <span
           class={`row-toggle ${inside ? "" : "row-leaf"}`}
+          aria-hidden="true"
           title={closed ? t.expand : t.collapse}
           onClick={(event) => {
             event.stopPropagation();
@@ -247,7 +247,11 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
           {inside && <Icon name={closed ? "right" : "down"} />}
         </span>
         <span class={`service-dot service-${view.services.indexOf(span.service) % 8}`} title={span.service} />
-        {failed && <span class="bad-text">✕</span>}
+        {failed && (
+          <span class="bad-text" role="img" aria-label={t.failure}>
+            ✕
+          </span>
+        )}
         <span class={`row-text ${statement(span) ? "mono" : ""}`}>{name}</span>
       </span>
       <span class="row-track">
@@ -267,7 +271,10 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
           {duration(span.duration_us)}
         </span>
       </span>
-      <span class="row-self num">{duration(node.self_us)}</span>
+      <span class="row-self num">
+        <span class="unseen">{t.selfTime} </span>
+        {duration(node.self_us)}
+      </span>
     </div>
   );
 }
