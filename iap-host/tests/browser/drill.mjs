@@ -109,13 +109,18 @@ function circle() {
   };
 }
 
+/** Where a box of the map stands. */
+function leftOf(page, kind, hasText) {
+  return page.locator(`.map-${kind}`, { hasText }).first().evaluate((box) => box.getBoundingClientRect().left);
+}
+
 /** Text from outside is text on each of the pages. */
-export async function outside({ page, address, go }) {
+export async function outside({ page, address, go, shot }) {
   const status = await (await fetch(new URL("/api/status", address))).json();
   const headers = { "content-type": "application/json" };
   const sent = await fetch(`http://${status.facts.addresses.otlp}/v1/traces`, { method: "POST", headers, body: JSON.stringify(circle()) });
   assert.equal(await sent.text(), "{}");
-  for (const [path, place] of [["/sql?service=orders", ".sql-cell"], ["/errors?service=billing", ".failures"], ["/map", ".map-name"]]) {
+  for (const [path, place] of [["/sql?last_s=60&service=orders", ".sql-cell"], ["/errors?last_s=60&service=billing", ".failures"], ["/map?last_s=60", ".map-name"]]) {
     await until(path, async () => {
       await go(path);
       await page.locator("main [aria-busy=false]").first().waitFor();
@@ -123,6 +128,10 @@ export async function outside({ page, address, go }) {
     });
     assert.equal(await page.locator("main img").count(), 0, `${path}: names are text`);
   }
+  await shot("map-circle-1280");
+  // Those that go in a circle stand in the order in which they are met.
+  const [front, orders, billing] = [await leftOf(page, "service", "storefront"), await leftOf(page, "service", "orders"), await leftOf(page, "service", "billing")];
+  assert.ok(front < orders && orders < billing, `${front}, ${orders}, ${billing}`);
 }
 
 export async function map(world) {
@@ -132,12 +141,9 @@ export async function map(world) {
   await boxes.first().waitFor();
   const named = await page.locator(".map-kind").allTextContents();
   for (const kind of ["Clients", "Service", "Database"]) assert.ok(named.some((text) => text.includes(kind)), `${kind} in ${named}`);
-  const at = (kind, hasText) => page.locator(`.map-${kind}`, { hasText }).first().evaluate((box) => box.getBoundingClientRect().left);
-  const [clients, gateway, database] = [await at("clients"), await at("service", "gateway"), await at("database")];
+  const left = (kind, hasText) => leftOf(page, kind, hasText);
+  const [clients, gateway, database] = [await left("clients"), await left("service", "gateway"), await left("database")];
   assert.ok(clients < gateway && gateway < database, `from left to right: ${clients}, ${gateway}, ${database}`);
-  // Those that go in a circle stand in the order in which they are met.
-  const ring = [await at("service", "storefront"), await at("service", "orders"), await at("service", "billing")];
-  assert.ok(ring[0] < ring[1] && ring[1] < ring[2], `${ring}`);
   assert.equal(await page.locator(".map-line").count(), await page.locator("main tbody tr").count(), "the table says the same");
   await shot("map-1280");
   await looks(world, "map");
