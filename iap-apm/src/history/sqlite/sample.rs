@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use iap_core::{SpanId, TraceId};
+use rusqlite::params_from_iter;
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
 
 use super::blocks;
 use super::files::{FileId, Files};
@@ -97,25 +97,30 @@ type Found = HashMap<TraceId, (Vec<Span>, bool)>;
 
 /// The spans of some traces, and of each whether there are more.
 fn spans(files: &Files, places: &[FileId], of: &[Sampled]) -> Result<Found, HistoryError> {
+    let ids: Vec<TraceId> = of.iter().map(|of| of.trace_id).collect();
     let mut found = Found::new();
     for id in places {
-        files
-            .query(*id, |connection| of.iter().try_for_each(|of| add(connection, of.trace_id, &mut found)))?;
+        files.query(*id, |connection| {
+            let mut damage = None;
+            blocks::parts_of(connection, &ids, MAX_TRACE_BYTES, |at, part| {
+                let known = found.entry(ids[at]).or_default();
+                match part.map(serde_json::from_slice::<Vec<Span>>) {
+                    Some(Ok(spans)) => add(known, spans),
+                    Some(Err(error)) => damage = Some(error),
+                    None => known.1 = true,
+                }
+            })?;
+            damage.map_or(Ok(()), |error| Err(conversion(error)))
+        })?;
     }
     Ok(found)
 }
 
-fn add(connection: &Connection, trace_id: TraceId, found: &mut Found) -> rusqlite::Result<()> {
-    let (parts, truncated) = blocks::parts(connection, trace_id, MAX_TRACE_BYTES)?;
-    for part in parts {
-        let mut spans: Vec<Span> = serde_json::from_slice(&part).map_err(conversion)?;
-        let (known, more) = found.entry(trace_id).or_default();
-        let room = MAX_TRACE_SPANS.saturating_sub(known.len());
-        *more |= truncated || spans.len() > room;
-        spans.truncate(room);
-        known.append(&mut spans);
-    }
-    Ok(())
+fn add((known, more): &mut (Vec<Span>, bool), mut spans: Vec<Span>) {
+    let room = MAX_TRACE_SPANS.saturating_sub(known.len());
+    *more |= spans.len() > room;
+    spans.truncate(room);
+    known.append(&mut spans);
 }
 
 /// Hands failed transactions to `gather`, the latest first.

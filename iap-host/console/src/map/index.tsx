@@ -18,7 +18,7 @@ const PAD = 12;
 /** How much it is made smaller at most to fit; then it scrolls. */
 const SMALLEST = 0.7;
 /** Letters that fit into a box. */
-const LETTERS = 26;
+const LETTERS = 24;
 
 export function ServiceMap() {
   const t = useText();
