@@ -40,7 +40,7 @@ impl Blame {
     pub fn of(span: &Span) -> Self {
         let address = || span.text("server.address").filter(|_| span.kind == SpanKind::Client);
         let (kind, name) = match span.sql() {
-            Some(sql) => (BlameKind::Sql, fingerprint(sql)),
+            Some(sql) => (BlameKind::Sql, fingerprint(sql, span.db_system())),
             None => match address() {
                 Some(address) => (BlameKind::Upstream, clean(address)),
                 None => (BlameKind::Code, clean(&span.name)),

@@ -5,9 +5,8 @@ use axum::extract::{Path, State};
 use axum::response::Json;
 use iap_apm::history::{ErrorAnswer, Grid, MAX_POINTS, Point, Points, ServiceMap, StatementAnswer};
 use iap_apm::history::{StatementOrder, StatementsQuery};
-use iap_apm::{ErrorsQuery, StatusFilter, TransactionQuery};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use iap_apm::{ErrorsQuery, StatusFilter, TransactionQuery, Window};
+use serde::{Deserialize, Serialize};
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
@@ -39,7 +38,7 @@ pub(super) async fn points(
     State(state): State<AdminState>,
     Extension(caller): Extension<Caller>,
     Params(query): Params<PointsParams>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Json<Scatter>> {
     may_ask(&caller, query.user.as_ref(), query.session.as_ref())?;
     let range = Range { last_s: query.last_s, from_us: query.from_us, to_us: query.to_us };
     let wanted = TransactionQuery {
@@ -55,46 +54,78 @@ pub(super) async fn points(
     };
     let limit = query.limit.unwrap_or(MAX_POINTS);
     let found = apm(&state)?.history().points(&wanted, limit).await?;
-    Ok(Json(told(&found, query.ids)))
+    Ok(Json(Scatter::of(found, query.ids)))
 }
 
-/// A column each, so that names are said once.
-fn told(found: &Points, ids: bool) -> Value {
-    let points = &found.points;
-    let mut before = found.window.from_us;
-    let since: Vec<u64> = points
-        .iter()
-        .map(|point| point.start_us.saturating_sub(std::mem::replace(&mut before, point.start_us)))
-        .collect();
-    let column = |value: fn(&Point) -> u64| points.iter().map(value).collect::<Vec<_>>();
-    let failed = points.iter().enumerate().filter(|(_, point)| point.failed).map(|(at, _)| at);
-    let weighs = points.iter().any(|point| point.weight != 1);
-    json!({
-        "window": found.window, "count": found.count, "errors": found.errors, "kept": found.kept,
-        "routes": found.routes,
-        "points": {
-            "since_us": since,
-            "duration_us": column(|point| point.duration_us),
-            "status": column(|point| point.status.into()),
-            "route": column(|point| point.route.into()),
-            "failed": failed.collect::<Vec<_>>(),
-            "weight": weighs.then(|| column(|point| point.weight)),
-            "trace_id": ids.then(|| points.iter().map(|point| point.trace_id.to_string()).collect::<Vec<_>>()),
-        },
-        "grid": found.grid.as_ref().map(grid),
-    })
+/// A scatter as it is answered: a column each, so that names are said once.
+#[derive(Debug, Serialize)]
+pub(super) struct Scatter {
+    window: Window,
+    count: u64,
+    errors: u64,
+    kept: u64,
+    routes: Vec<String>,
+    points: Columns,
+    grid: Option<Cells>,
 }
 
-fn grid(grid: &Grid) -> Value {
-    let cells = &grid.cells;
-    json!({
-        "column_us": grid.column_us,
-        "levels_us": grid.levels_us,
-        "column": cells.iter().map(|cell| cell.column).collect::<Vec<_>>(),
-        "level": cells.iter().map(|cell| cell.level).collect::<Vec<_>>(),
-        "count": cells.iter().map(|cell| cell.count).collect::<Vec<_>>(),
-        "errors": cells.iter().map(|cell| cell.errors).collect::<Vec<_>>(),
-    })
+#[derive(Debug, Serialize)]
+struct Columns {
+    since_us: Vec<u64>,
+    duration_us: Vec<u64>,
+    status: Vec<u16>,
+    route: Vec<u32>,
+    failed: Vec<usize>,
+    weight: Option<Vec<u64>>,
+    trace_id: Option<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cells {
+    column_us: u64,
+    levels_us: Vec<u64>,
+    column: Vec<u32>,
+    level: Vec<u16>,
+    count: Vec<u64>,
+    errors: Vec<u64>,
+}
+
+impl Scatter {
+    fn of(found: Points, ids: bool) -> Self {
+        let Points { window, count, errors, kept, routes, points, grid } = found;
+        let points = Columns::of(&points, window, ids);
+        Self { window, count, errors, kept, routes, points, grid: grid.map(Cells::of) }
+    }
+}
+
+impl Columns {
+    fn of(points: &[Point], window: Window, ids: bool) -> Self {
+        let mut before = window.from_us;
+        let since = |point: &Point| point.start_us - std::mem::replace(&mut before, point.start_us);
+        let weighs = points.iter().any(|point| point.weight != 1);
+        Self {
+            since_us: points.iter().map(since).collect(),
+            duration_us: points.iter().map(|point| point.duration_us).collect(),
+            status: points.iter().map(|point| point.status).collect(),
+            route: points.iter().map(|point| point.route).collect(),
+            failed: points.iter().enumerate().filter(|(_, point)| point.failed).map(|(at, _)| at).collect(),
+            weight: weighs.then(|| points.iter().map(|point| point.weight).collect()),
+            trace_id: ids.then(|| points.iter().map(|point| point.trace_id.to_string()).collect()),
+        }
+    }
+}
+
+impl Cells {
+    fn of(Grid { column_us, levels_us, cells }: Grid) -> Self {
+        Self {
+            column_us,
+            levels_us,
+            column: cells.iter().map(|cell| cell.column).collect(),
+            level: cells.iter().map(|cell| cell.level).collect(),
+            count: cells.iter().map(|cell| cell.count).collect(),
+            errors: cells.iter().map(|cell| cell.errors).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -182,7 +182,8 @@ impl StatementGather {
     }
 
     fn call(&mut self, of: &Sampled, span: &Span, sql: &str) {
-        let key = (span.db_system().map(str::to_owned), fingerprint(sql));
+        let system = span.db_system();
+        let key = (system.map(str::to_owned), fingerprint(sql, system));
         let is_wanted = self.query.id.as_deref().map(|id| statement_id(key.0.as_deref(), &key.1) == id);
         if self.groups.len() >= MAX_GROUPS && !self.groups.contains_key(&key) && is_wanted != Some(true) {
             self.left_out = self.left_out.saturating_add(of.weight);

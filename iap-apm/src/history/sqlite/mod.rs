@@ -57,6 +57,8 @@ const QUEUE: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Queries that run at the same time; the others wait.
 const READERS: usize = 4;
+/// Those of them that may read spans of many traces, so that there is room for short ones.
+const DIGGERS: usize = 2;
 
 /// The embedded [`History`]. Dropping it finishes what was accepted and closes the files.
 ///
@@ -66,6 +68,7 @@ pub struct SqliteHistory {
     owned: Arc<OnceLock<Owned>>,
     jobs: std::sync::mpsc::SyncSender<Job>,
     readers: Arc<Semaphore>,
+    diggers: Arc<Semaphore>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// Tells a thread that still waits for the directory to give up.
     stopped: Arc<AtomicBool>,
@@ -143,8 +146,9 @@ impl SqliteHistory {
             Some(time) => started.recv_timeout(time).is_ok(),
             None => started.recv().is_ok(),
         };
-        let (readers, thread) = (Arc::new(Semaphore::new(READERS)), Mutex::new(Some(thread)));
-        Ok(Self { owned, jobs, readers, thread, stopped, temporary: None })
+        let [readers, diggers] = [READERS, DIGGERS].map(|number| Arc::new(Semaphore::new(number)));
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { owned, jobs, readers, diggers, thread, stopped, temporary: None })
     }
 
     /// A history in a fresh directory below the system's temporary one, removed again on drop: for
@@ -205,6 +209,22 @@ impl SqliteHistory {
                 query(&owned.get().ok_or_else(not_yet)?.files)
             };
             tokio::task::spawn_blocking(read).await.map_err(unavailable("the query was broken off"))?
+        })
+    }
+
+    /// The same for what takes long.
+    fn dig<'a, T, F>(&'a self, query: F) -> HistoryResult<'a, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Files) -> Result<T, HistoryError> + Send + 'static,
+    {
+        Box::pin(async move {
+            let turn = self.diggers.clone().acquire_owned().await.map_err(|_| closed())?;
+            let query = move |files: &Files| {
+                let _turn = turn;
+                query(files)
+            };
+            self.read(query).await
         })
     }
 }
@@ -278,12 +298,12 @@ impl History for SqliteHistory {
 
     fn points<'a>(&'a self, query: &'a TransactionQuery, limit: usize) -> HistoryResult<'a, Points> {
         let query = query.clone();
-        self.read(move |files| points::points(files, &query, limit))
+        self.dig(move |files| points::points(files, &query, limit))
     }
 
     fn statements<'a>(&'a self, query: &'a StatementsQuery) -> HistoryResult<'a, StatementAnswer> {
         let query = query.clone();
-        self.read(move |files| {
+        self.dig(move |files| {
             let (window, route) = (query.window, query.route.clone());
             let mut gather = StatementGather::new(query);
             let basis = sample::read(files, window, route.as_deref(), &mut gather)?;
@@ -293,7 +313,7 @@ impl History for SqliteHistory {
 
     fn errors<'a>(&'a self, query: &'a ErrorsQuery) -> HistoryResult<'a, ErrorAnswer> {
         let query = query.clone();
-        self.read(move |files| {
+        self.dig(move |files| {
             let (window, route) = (query.window, query.route.clone());
             let mut gather = ErrorGather::new(query.clone());
             sample::failed(files, &query, &mut gather)?;
@@ -303,7 +323,7 @@ impl History for SqliteHistory {
     }
 
     fn edges(&self, window: Window) -> HistoryResult<'_, ServiceMap> {
-        self.read(move |files| {
+        self.dig(move |files| {
             let mut gather = EdgeGather::default();
             let basis = sample::read(files, window, None, &mut gather)?;
             Ok(gather.finish(basis))
