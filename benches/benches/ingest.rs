@@ -9,8 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::Request;
-use iap_apm::{History, OtlpService, SqliteHistory, SqliteOptions, Window};
-use iap_core::{Body, TraceId};
+use iap_apm::{
+    Batch, ErrorsQuery, History, OtlpService, Source, SqliteHistory, SqliteOptions, StatementsQuery,
+    TraceSpans, TransactionQuery, TransactionSummary, Window,
+};
+use iap_core::{Body, SpanId, TraceId};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -21,6 +24,10 @@ use tower::Service;
 const TRACES: u64 = 100;
 const SPANS: u64 = 10;
 const T0: u64 = 1_700_000_000_000_000_000;
+const HOUR_US: u64 = 3_600_000_000;
+/// Of the hour that is asked about, and of what is written at once.
+const TRANSACTIONS: u64 = 1_000_000;
+const BATCH: u64 = 10_000;
 
 fn mixed(n: u64) -> u64 {
     (n ^ (n >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23).wrapping_mul(0xbf58_476d_1ce4_e5b9)
@@ -148,5 +155,98 @@ fn ingest(c: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, ingest);
+/// A transaction of a busy hour.
+fn transaction(n: u64) -> TransactionSummary {
+    let failed = n.is_multiple_of(200);
+    TransactionSummary {
+        trace_id: trace_id(n),
+        span_id: SpanId(mixed(n).to_be_bytes()),
+        parent_id: None,
+        source: Source::Own,
+        service: "shop".into(),
+        start_us: T0 / 1_000 + n * HOUR_US / TRANSACTIONS,
+        duration_us: 500 + mixed(n) % 1_000 * (1 + n % 37) * (1 + n % 11),
+        method: "GET".into(),
+        path: format!("/shop/orders/{}", mixed(n) % 100_000),
+        host: "shop.example".into(),
+        route: format!("route{}", n % 20),
+        status: if failed { 502 } else { 200 },
+        failed,
+        error: failed.then(|| "upstream_unreachable".into()),
+        message: failed.then(|| format!("10.0.0.{} refused", n % 250)),
+        user: None,
+        session: None,
+        client: Some(format!("10.0.{}.{}", n % 4, mixed(n) % 250)),
+        bytes_out: 4_711,
+        weight: 1,
+    }
+}
+
+/// Two calls of a database, of the same transaction.
+fn calls(n: u64) -> TraceSpans {
+    let row = transaction(n);
+    let call = |at: u64| {
+        serde_json::from_value(serde_json::json!({
+            "span_id": SpanId(mixed(n * 2 + at).to_be_bytes()).to_string(), "parent_id": row.span_id.to_string(),
+            "name": "SELECT", "kind": "client", "service": "shop", "start_us": row.start_us,
+            "duration_us": row.duration_us / 3, "attributes": {
+                "db.system.name": "postgresql", "db.namespace": "orders",
+                "db.query.text": format!("SELECT * FROM t{} WHERE id = {n} LIMIT 10", n % 40)},
+        }))
+        .expect("a span")
+    };
+    TraceSpans { trace_id: row.trace_id, spans: vec![call(0), call(1)] }
+}
+
+/// What is asked of an hour with a million transactions, in the file that is being written.
+fn hour(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let options = SqliteOptions { max_bytes: 64 << 30, ..SqliteOptions::default() };
+    let history = SqliteHistory::temporary(options).expect("a history");
+    for part in 0..TRANSACTIONS / BATCH {
+        let of = part * BATCH..(part + 1) * BATCH;
+        let (transactions, spans) = (of.clone().map(transaction).collect(), of.map(calls).collect());
+        let batch = Arc::new(Batch { transactions, spans, ..Batch::default() });
+        runtime.block_on(history.append(batch)).expect("kept");
+    }
+    let window = Window::last(HOUR_US, T0 / 1_000 + HOUR_US);
+    let part = Window::last(HOUR_US / 6, window.to_us);
+    let mut group = c.benchmark_group("hour");
+    group.sample_size(10);
+    group.bench_function("scatter of a million", |b| {
+        let query = TransactionQuery::new(window);
+        b.iter(|| {
+            let found = runtime.block_on(history.points(black_box(&query), usize::MAX)).expect("points");
+            assert_eq!((found.kept, found.grid.is_some()), (TRANSACTIONS, true));
+        });
+    });
+    group.bench_function("scatter of 166,666 points", |b| {
+        let query = TransactionQuery::new(part);
+        b.iter(|| {
+            let found = runtime.block_on(history.points(black_box(&query), usize::MAX)).expect("points");
+            assert!(found.grid.is_none() && found.kept > TRANSACTIONS / 7);
+        });
+    });
+    group.bench_function("figures of routes", |b| {
+        b.iter(|| runtime.block_on(history.route_stats(black_box(window))).expect("figures"));
+    });
+    group.bench_function("statements", |b| {
+        let query = StatementsQuery::new(window);
+        b.iter(|| {
+            let found = runtime.block_on(history.statements(black_box(&query))).expect("statements");
+            assert_eq!(found.statements.len(), 40);
+        });
+    });
+    group.bench_function("errors", |b| {
+        let query = ErrorsQuery::new(window);
+        b.iter(|| runtime.block_on(history.errors(black_box(&query))).expect("errors"));
+    });
+    group.bench_function("map", |b| {
+        b.iter(|| runtime.block_on(history.edges(black_box(window))).expect("a map"))
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ingest, hour);
 criterion_main!(benches);

@@ -66,6 +66,7 @@
 //! | [`in_flight`] | requests that were in flight at a crash |
 //! | [`runtime`] | event loops, processes, the machine, JVMs |
 //! | [`metrics`] | Prometheus text |
+//! | [`sql`] | the shape of an SQL statement |
 //! | `testing` | the conformance suite for histories (feature `testing`) |
 
 mod active;
@@ -91,6 +92,7 @@ mod record;
 pub mod runtime;
 mod shared;
 mod sketch;
+pub mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
@@ -105,10 +107,10 @@ pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 pub use export::{ExportProtocol, ExportSettings, Exporter, RemoteWriteSettings, RemoteWriter};
 pub use follow::{Follow, Followed, MAX_FOLLOWED};
 pub use history::{
-    Batch, ClickHouseHistory, ClickHouseSettings, EventQuery, History, LogQuery, MetricAnswer,
-    MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery, MetricQuery, Order, Retention, Rollups,
-    SeriesExemplars, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions, StatusFilter, TraceSpans,
-    TransactionPage, TransactionQuery,
+    Batch, ClickHouseHistory, ClickHouseSettings, ErrorsQuery, EventQuery, History, LogQuery, MetricAnswer,
+    MetricFunction, MetricGroup, MetricInfo, MetricNamesQuery, MetricQuery, Order, Points, Retention,
+    Rollups, SeriesExemplars, SeriesPoints, SeriesQuery, SqliteHistory, SqliteOptions, StatementsQuery,
+    StatusFilter, TraceSpans, TransactionPage, TransactionQuery,
 };
 pub use hooks::{ApmHooks, ApmTransaction};
 pub use in_flight::Interrupted;

@@ -167,13 +167,22 @@ pub(crate) fn bucket(value: u64) -> usize {
 }
 
 fn middle(bucket: usize) -> u64 {
-    let bucket = bucket as u64;
+    let (low, width) = bounds(bucket as u64);
+    low + width / 2
+}
+
+/// The smallest value of a bucket.
+pub(crate) fn low(bucket: usize) -> u64 {
+    bounds(bucket as u64).0
+}
+
+/// The smallest value of a bucket, and how many it has.
+fn bounds(bucket: u64) -> (u64, u64) {
     if bucket < 2 * STEPS {
-        return bucket;
+        return (bucket, 1);
     }
     let shift = bucket / STEPS - 1;
-    let low = (bucket - shift * STEPS) << shift;
-    low + (1 << shift) / 2
+    ((bucket - shift * STEPS) << shift, 1 << shift)
 }
 
 #[cfg(test)]

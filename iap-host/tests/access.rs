@@ -2,44 +2,10 @@
 
 mod common;
 
-use common::accounts::{PASSWORD, TOKEN, host, host_with, user};
+use common::accounts::{PASSWORD, Person, TOKEN, host, host_with, user};
 use common::http::{Browser, Response, send};
 use common::{Host, eventually, host_command};
 use serde_json::{Value, json};
-
-/// Somebody at a console.
-struct Person {
-    host: std::net::SocketAddr,
-    browser: Browser,
-}
-
-impl Person {
-    fn signed_in(host: &Host, name: &str) -> Self {
-        let mut person = Self { host: host.admin, browser: Browser::default() };
-        let response = person.post("/api/access/sign-in", &json!({ "name": name, "password": PASSWORD }));
-        assert_eq!(response.status, 200, "{}", response.text());
-        let cookie = response.header("set-cookie").unwrap();
-        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-        person.browser.keep(&response);
-        person
-    }
-
-    fn send(&self, method: &str, path: &str, body: &str) -> Response {
-        let pairs = self.browser.cookies.iter().map(|(name, value)| format!("{name}={value}"));
-        let cookie = pairs.collect::<Vec<_>>().join("; ");
-        let origin = format!("http://{}", self.host);
-        let fields = [("cookie", cookie.as_str()), ("origin", &origin), ("content-type", "application/json")];
-        send(self.host, method, path, &fields, body.as_bytes()).unwrap()
-    }
-
-    fn get(&self, path: &str) -> Response {
-        self.send("GET", path, "")
-    }
-
-    fn post(&self, path: &str, body: &Value) -> Response {
-        self.send("POST", path, &body.to_string())
-    }
-}
 
 fn with_token(host: &Host, method: &str, path: &str, token: &str) -> Response {
     send(host.admin, method, path, &[("authorization", &format!("Bearer {token}"))], b"").unwrap()

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use iap_apm::model::Level;
+use iap_apm::sql::fingerprint;
 use iap_apm::{Span, SpanKind, SpanNode, SpanStatus, TraceTree};
 use iap_core::SpanId;
 use serde::Serialize;
-
-use crate::sql::fingerprint;
 
 const MAX_NAME: usize = 200;
 
@@ -41,7 +40,7 @@ impl Blame {
     pub fn of(span: &Span) -> Self {
         let address = || span.text("server.address").filter(|_| span.kind == SpanKind::Client);
         let (kind, name) = match span.sql() {
-            Some(sql) => (BlameKind::Sql, fingerprint(sql)),
+            Some(sql) => (BlameKind::Sql, fingerprint(sql, span.db_system())),
             None => match address() {
                 Some(address) => (BlameKind::Upstream, clean(address)),
                 None => (BlameKind::Code, clean(&span.name)),

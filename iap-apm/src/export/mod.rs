@@ -45,6 +45,7 @@ pub use ledger::Ledger;
 pub(crate) use outbox::Outbox;
 pub(crate) use own::sample;
 pub use remote_write::{RemoteWriteSettings, RemoteWriter, check_remote_write, is_label};
+pub use spans::trace_as_otlp;
 pub use transport::check_endpoint;
 
 /// The shortest time between two takings of metrics.

@@ -1,13 +1,16 @@
 //! Our spans as requests of OTLP.
 
+use std::collections::BTreeMap;
+
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList, any_value};
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1 as proto;
 use serde_json::Value;
 
-use super::own::{Reporter, scope};
+use super::own::{Reporter, attribute, scope};
 use crate::history::Batch;
-use crate::model::{Attributes, Span, SpanEvent, SpanKind, SpanLink, SpanStatus};
+use crate::model::{Attributes, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Trace};
 
 /// Spans of one request, so that it stays well below what collectors take.
 const MAX_SPANS: usize = 2_000;
@@ -24,6 +27,40 @@ pub(super) fn requests(batch: &Batch, reporter: &Reporter) -> Vec<(ExportTraceSe
         (ExportTraceServiceRequest { resource_spans: vec![group] }, spans.len() as u64)
     };
     spans.chunks(MAX_SPANS).map(pack).collect()
+}
+
+/// A trace as an OTLP request in JSON, as a receiver of `/v1/traces` takes it: its spans by the service and the instance that
+/// have reported them.
+///
+/// # Errors
+/// None that is known: what a history keeps can be written.
+pub fn trace_as_otlp(trace: &Trace) -> serde_json::Result<Value> {
+    let mut groups: BTreeMap<(&str, Option<&str>), Vec<proto::Span>> = BTreeMap::new();
+    for span in &trace.spans {
+        let group = groups.entry((&span.service, span.instance.as_deref())).or_default();
+        group.push(convert(&trace.trace_id.0, span));
+    }
+    let resource_spans = groups.into_iter().map(|((service, instance), spans)| proto::ResourceSpans {
+        resource: Some(resource(service, instance)),
+        scope_spans: vec![proto::ScopeSpans { scope: Some(scope()), spans, ..Default::default() }],
+        ..Default::default()
+    });
+    serde_json::to_value(ExportTraceServiceRequest { resource_spans: resource_spans.collect() })
+}
+
+/// Who reported. An instance is kept as namespace, name and id, joined by `/`; the first may be absent.
+fn resource(service: &str, instance: Option<&str>) -> Resource {
+    let mut attributes = vec![attribute("service.name", service)];
+    if let Some(instance) = instance {
+        let at = instance.find(&format!("{service}/")).unwrap_or_default();
+        let (namespace, rest) = instance.split_at(at);
+        let id = rest.strip_prefix(service).and_then(|rest| rest.strip_prefix('/')).unwrap_or(rest);
+        if let Some(namespace) = namespace.strip_suffix('/') {
+            attributes.push(attribute("service.namespace", namespace));
+        }
+        attributes.push(attribute("service.instance.id", id));
+    }
+    Resource { attributes, ..Resource::default() }
 }
 
 fn convert(trace_id: &[u8], span: &Span) -> proto::Span {

@@ -5,8 +5,10 @@
 
 mod clickhouse;
 mod codec;
+mod drill;
 mod evaluate;
 mod metric_query;
+mod points;
 mod query;
 mod sqlite;
 
@@ -16,18 +18,24 @@ use std::sync::Arc;
 
 use iap_core::TraceId;
 
-use crate::error::HistoryError;
+use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::{
     LinkedFrom, LogLine, MetricExemplar, MetricPoint, MetricSeries, RouteCounts, RouteStats, SeriesPoint,
     Span, TimelineEvent, Trace, TransactionSummary, Window,
 };
 
 pub use clickhouse::{ClickHouseHistory, ClickHouseSettings, Retention, check_database, check_url};
+pub use drill::{
+    Basis, DRILL_STEPS, Edge, ErrorAnswer, ErrorGroup, ErrorSource, ErrorsQuery, Example, MAX_EDGES,
+    MAX_ERROR_GROUPS, MAX_STATEMENTS, NodeKind, ServiceMap, ServiceNode, Statement, StatementAnswer,
+    StatementCaller, StatementDetail, StatementOrder, StatementsQuery, statement_id,
+};
 pub use evaluate::Evaluation;
 pub use metric_query::{
     MAX_EXEMPLARS, MAX_GROUPS, MAX_METRICS, MAX_VALUES, MetricAnswer, MetricFunction, MetricGroup,
     MetricInfo, MetricNamesQuery, MetricQuery,
 };
+pub use points::{Cell, Grid, MAX_POINTS, POINT_COLUMNS, Point, Points};
 pub use query::{
     EventQuery, LogQuery, MAX_EVENT_US, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter,
     TransactionPage, TransactionQuery,
@@ -179,4 +187,30 @@ pub trait History: Send + Sync + 'static {
     fn events<'a>(&'a self, _query: &'a EventQuery) -> HistoryResult<'a, Vec<TimelineEvent>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
+
+    /// The scatter of what a listing would have, whatever its order and page: at most `limit` points, capped by
+    /// [`MAX_POINTS`], and a grid beyond. This and the next three are refused by an engine that has no such queries.
+    fn points<'a>(&'a self, _query: &'a TransactionQuery, _limit: usize) -> HistoryResult<'a, Points> {
+        not_offered()
+    }
+
+    /// SQL statements by their shape.
+    fn statements<'a>(&'a self, _query: &'a StatementsQuery) -> HistoryResult<'a, StatementAnswer> {
+        not_offered()
+    }
+
+    /// Failed transactions and spans, by what they say.
+    fn errors<'a>(&'a self, _query: &'a ErrorsQuery) -> HistoryResult<'a, ErrorAnswer> {
+        not_offered()
+    }
+
+    /// Who calls whom.
+    fn edges(&self, _window: Window) -> HistoryResult<'_, ServiceMap> {
+        not_offered()
+    }
+}
+
+fn not_offered<'a, T: Send + 'a>() -> HistoryResult<'a, T> {
+    let message = "this history has no such query";
+    Box::pin(std::future::ready(Err(HistoryError::new(HistoryErrorKind::InvalidQuery, message))))
 }

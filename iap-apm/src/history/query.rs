@@ -49,6 +49,9 @@ pub struct TransactionQuery {
     pub errors_only: bool,
     /// Only those that took at least this long.
     pub min_duration_us: Option<u64>,
+    /// Only those that took at most this long.
+    #[serde(default)]
+    pub max_duration_us: Option<u64>,
     /// Of one user.
     pub user: Option<String>,
     /// Of one session, by its key for operators.
@@ -73,6 +76,7 @@ impl TransactionQuery {
             status: None,
             errors_only: false,
             min_duration_us: None,
+            max_duration_us: None,
             user: None,
             session: None,
             limit: default_limit(),

@@ -12,10 +12,12 @@ import { Ask } from "./ask";
 import { zone } from "./format";
 import { LANGUAGES, type Language, language, setLanguage, useText } from "./i18n";
 import type { Dictionary } from "./i18n/en";
+import { Failures } from "./failures";
 import { Incidents } from "./incidents";
 import { IncidentView } from "./incidents/detail";
 import { LiveView } from "./live";
 import { LogsView } from "./logs";
+import { ServiceMap } from "./map";
 import { Metrics } from "./metrics";
 import { Overview } from "./overview";
 import { Link, useLocation } from "./router";
@@ -23,12 +25,14 @@ import { Routes } from "./routes";
 import { Runtime } from "./runtime";
 import { SessionView } from "./sessions/detail";
 import { Sessions } from "./sessions";
+import { Statements } from "./statements";
+import { StatementView } from "./statements/detail";
 import { TransactionView } from "./transaction";
 import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Failure, Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "access" | "actions";
+type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "sql" | "failures" | "map" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "access" | "actions";
 
 /** The sections, and what one needs to see each. */
 const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[] = [
@@ -38,6 +42,9 @@ const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[]
   { section: "alerts", to: "/alerts", icon: "bell", right: "view" },
   { section: "actions", to: "/actions", icon: "act", right: "view" },
   { section: "transactions", to: "/transactions", icon: "list", right: "detail" },
+  { section: "sql", to: "/sql", icon: "database", right: "detail" },
+  { section: "failures", to: "/errors", icon: "cross", right: "detail" },
+  { section: "map", to: "/map", icon: "map", right: "view" },
   { section: "routes", to: "/routes", icon: "fork", right: "view" },
   { section: "metrics", to: "/metrics-explorer", icon: "chart", right: "view" },
   { section: "logs", to: "/logs", icon: "lines", right: "detail" },
@@ -76,6 +83,10 @@ function view(path: string): View {
     if (head === "transactions" && key)
       return { section: head, title: (t) => t.transaction, show: () => <TransactionView key={key} id={key} /> };
     if (head === "transactions") return { section: head, title: (t) => t.transactions, show: () => <Transactions /> };
+    if (head === "sql" && key) return { section: head, title: (t) => t.statement, show: () => <StatementView key={key} id={key} /> };
+    if (head === "sql") return { section: head, title: (t) => t.sql, show: () => <Statements /> };
+    if (head === "errors" && !id) return { section: "failures", title: (t) => t.failures, show: () => <Failures /> };
+    if (head === "map" && !id) return { section: head, title: (t) => t.map, show: () => <ServiceMap /> };
     if (head === "routes" && !id) return { section: head, title: (t) => t.routes, show: () => <Routes /> };
     if (head === "metrics-explorer" && !id) return { section: "metrics", title: (t) => t.metrics, show: () => <Metrics /> };
     if (head === "sessions" && key)

@@ -53,6 +53,12 @@ export function clock(us: number): string {
   return cached("clock", () => new Intl.DateTimeFormat(locale(), CLOCK)).format(us / 1000);
 }
 
+/** Day and hour, for an axis of days. */
+export function dayClock(us: number): string {
+  const options = { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+  return cached("dayClock", () => new Intl.DateTimeFormat(locale(), options)).format(us / 1000);
+}
+
 const DAY = { year: "numeric", month: "2-digit", day: "2-digit" } as const;
 
 /** The time of day, after the date when that is not today. */

@@ -10,6 +10,7 @@ mod alerts;
 mod ask;
 mod audience;
 mod console;
+mod drill;
 mod error;
 mod estate;
 mod events;

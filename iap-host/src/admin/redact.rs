@@ -62,6 +62,13 @@ fn take_out(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(take_out),
         Value::Object(fields) => {
+            // As OTLP writes attributes.
+            let of_people = |key: &Value| key.as_str().is_some_and(|key| PEOPLE.contains(&key));
+            if fields.get("key").is_some_and(of_people)
+                && let Some(value) = fields.get_mut("value")
+            {
+                *value = Value::Null;
+            }
             for (name, field) in fields.iter_mut() {
                 let says_who = field.is_string() && PEOPLE.contains(&name.as_str());
                 if says_who { *field = Value::Null } else { take_out(field) }

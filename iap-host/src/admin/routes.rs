@@ -5,7 +5,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
 use super::{
-    AdminState, access, actions, active, alerts, ask, audience, console, events, followed, guard, health,
+    AdminState, access, actions, active, alerts, ask, audience, console, drill, events, followed, guard, health,
     incidents, logs, mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline,
     upstreams,
 };
@@ -49,6 +49,7 @@ fn views() -> Router<AdminState> {
         .route("/api/runtime", get(runtime::runtime))
         .route("/api/routes", get(telemetry::routes))
         .route("/api/series", get(telemetry::series))
+        .route("/api/map", get(drill::map))
         .route("/api/metrics/names", get(metrics::names))
         .route("/api/metrics/query", get(metrics::query))
         .route("/api/audience", get(audience::audience))
@@ -71,6 +72,10 @@ fn details() -> Router<AdminState> {
         .route("/api/followed", get(followed::list))
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
+        .route("/api/points", get(drill::points))
+        .route("/api/statements", get(drill::statements))
+        .route("/api/statements/{fingerprint}", get(drill::statement))
+        .route("/api/errors", get(drill::errors))
         .route("/api/logs", get(logs::logs))
         .route("/api/logs/patterns", get(logs::patterns))
         .route("/api/ask", get(ask::ask).post(ask::posted))

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderMap, header};
 use iap_apm::{Apm, Order, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, Window};
-use iap_core::{Clock, SystemClock, TraceId};
+use iap_core::{Clock, Error, Kind, Origin, SystemClock, TraceId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -115,6 +115,8 @@ pub(super) struct ListQuery {
     #[serde(default)]
     errors: bool,
     min_us: Option<u64>,
+    max_us: Option<u64>,
+    service: Option<String>,
     user: Option<String>,
     session: Option<String>,
     #[serde(default)]
@@ -123,20 +125,29 @@ pub(super) struct ListQuery {
     cursor: Option<String>,
 }
 
+/// Only who may know people may ask for those of one.
+pub(super) fn may_ask(caller: &Caller, user: Option<&String>, session: Option<&String>) -> ApiResult<()> {
+    match (user, session) {
+        (None, None) => Ok(()),
+        _ if caller.may(Right::Person) => Ok(()),
+        _ => Err(ApiError::forbidden(Right::Person.missing())),
+    }
+}
+
 pub(super) async fn transactions(
     State(state): State<AdminState>,
     Extension(caller): Extension<Caller>,
     Params(query): Params<ListQuery>,
 ) -> ApiResult<Json<TransactionPage>> {
-    if (query.user.is_some() || query.session.is_some()) && !caller.may(Right::Person) {
-        return Err(ApiError::forbidden(Right::Person.missing()));
-    }
+    may_ask(&caller, query.user.as_ref(), query.session.as_ref())?;
     let range = Range { last_s: query.last_s, from_us: query.from_us, to_us: query.to_us };
     let mut wanted = TransactionQuery::new(range.window()?);
     wanted.route = query.route;
     wanted.status = query.status.map(StatusFilter::Exact);
     wanted.errors_only = query.errors;
     wanted.min_duration_us = query.min_us;
+    wanted.max_duration_us = query.max_us;
+    wanted.service = query.service;
     wanted.user = query.user;
     wanted.session = query.session;
     wanted.order = query.order;
@@ -150,6 +161,19 @@ pub(super) async fn transactions(
 pub(super) struct TraceQuery {
     /// About when it was, where that is known.
     at_us: Option<u64>,
+    #[serde(default)]
+    format: TraceFormat,
+}
+
+/// How a transaction is told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum TraceFormat {
+    /// As a tree with all that belongs to it.
+    #[default]
+    Tree,
+    /// Its spans alone, as they can be sent to a receiver of OTLP.
+    Otlp,
 }
 
 pub(super) async fn transaction(
@@ -165,6 +189,12 @@ pub(super) async fn transaction(
         None => history.trace(trace_id).await?,
     };
     let trace = found.ok_or_else(|| ApiError::not_found("there is no such transaction"))?;
+    if matches!(query.format, TraceFormat::Otlp) {
+        let unreadable = |error| {
+            Error::new(Kind::Unavailable, Origin::Internal, "it cannot be written").with_source(error)
+        };
+        return Ok(Json(iap_apm::export::trace_as_otlp(&trace).map_err(unreadable)?));
+    }
     let extent = timeline::extent(&trace);
     let (linked_from, events) =
         tokio::try_join!(history.linked_from(trace_id, extent), timeline::met(apm, extent))?;

@@ -9,6 +9,8 @@ import { chromium } from "playwright-core";
 import { signing } from "./access.mjs";
 import { acting } from "./actions.mjs";
 import { alerts } from "./alerts.mjs";
+import { accessible } from "./axe.mjs";
+import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mjs";
 import { large } from "./large.mjs";
 import { live, runtime } from "./live.mjs";
 import { clocks, logs } from "./logs.mjs";
@@ -21,6 +23,7 @@ mkdirSync(screenshots, { recursive: true });
 
 const SUITES = {
   demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
+  drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
   accounts: [signing, acting],
 };
 

@@ -1,8 +1,12 @@
 //! A host whose admin side has accounts.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
 
+use serde_json::{Value, json};
+
+use super::http::{Browser, Response, send};
 use super::{FREE_PORTS, Host, host_command};
 
 /// The password of everybody.
@@ -47,4 +51,42 @@ pub fn user(mut command: Command, arguments: &[&str], password: &str) -> Output 
     // One that refuses the name has not waited for it.
     let _ = child.stdin.take().unwrap().write_all(format!("{password}\n").as_bytes());
     child.wait_with_output().unwrap()
+}
+
+/// Somebody at a console.
+pub struct Person {
+    pub host: SocketAddr,
+    pub browser: Browser,
+}
+
+impl Person {
+    /// Signs in with the password of everybody.
+    pub fn signed_in(host: &Host, name: &str) -> Self {
+        let mut person = Self { host: host.admin, browser: Browser::default() };
+        let response = person.post("/api/access/sign-in", &json!({ "name": name, "password": PASSWORD }));
+        assert_eq!(response.status, 200, "{}", response.text());
+        let cookie = response.header("set-cookie").unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+        person.browser.keep(&response);
+        person
+    }
+
+    /// A request of a page of the console.
+    pub fn send(&self, method: &str, path: &str, body: &str) -> Response {
+        let pairs = self.browser.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        let cookie = pairs.collect::<Vec<_>>().join("; ");
+        let origin = format!("http://{}", self.host);
+        let fields = [("cookie", cookie.as_str()), ("origin", &origin), ("content-type", "application/json")];
+        send(self.host, method, path, &fields, body.as_bytes()).unwrap()
+    }
+
+    /// Reads something.
+    pub fn get(&self, path: &str) -> Response {
+        self.send("GET", path, "")
+    }
+
+    /// Sends JSON.
+    pub fn post(&self, path: &str, body: &Value) -> Response {
+        self.send("POST", path, &body.to_string())
+    }
 }

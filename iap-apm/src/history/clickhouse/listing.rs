@@ -37,6 +37,42 @@ impl Filter {
         Self { sql: "start_us >= {from:UInt64} AND start_us < {to:UInt64}".to_owned(), params }
     }
 
+    /// Which transactions are wanted, on whatever page.
+    pub(super) fn listing(query: &TransactionQuery) -> Self {
+        let mut filter = Self::window(query.window);
+        let texts = [
+            ("route = {route:String}", "route", &query.route),
+            ("service = {service:String}", "service", &query.service),
+            ("user = {user:String}", "user", &query.user),
+            ("session = {session:String}", "session", &query.session),
+        ];
+        for (condition, name, value) in texts {
+            if let Some(value) = value {
+                filter.and(condition, |params| params.text(name, value));
+            }
+        }
+        match query.status {
+            Some(StatusFilter::Exact(status)) => {
+                filter.and("status = {status:UInt64}", |params| params.number("status", status.into()));
+            }
+            Some(StatusFilter::Class(class)) => {
+                let condition = "intDiv(status, 100) = {class:UInt64}";
+                filter.and(condition, |params| params.number("class", class.into()));
+            }
+            None => {}
+        }
+        if query.errors_only {
+            filter.and("failed = 1", |params| params);
+        }
+        if let Some(least) = query.min_duration_us {
+            filter.and("duration_us >= {least:UInt64}", |params| params.number("least", clamp(least)));
+        }
+        if let Some(most) = query.max_duration_us {
+            filter.and("duration_us <= {most:UInt64}", |params| params.number("most", clamp(most)));
+        }
+        filter.trusted()
+    }
+
     pub(super) fn and(&mut self, condition: &str, bind: impl FnOnce(Params) -> Params) {
         self.sql.push_str(" AND ");
         self.sql.push_str(condition);
@@ -87,35 +123,7 @@ async fn page(
     cursor: Option<Cursor>,
     limit: usize,
 ) -> Result<Vec<TransactionSummary>, HistoryError> {
-    let mut filter = Filter::window(query.window);
-    let texts = [
-        ("route = {route:String}", "route", &query.route),
-        ("service = {service:String}", "service", &query.service),
-        ("user = {user:String}", "user", &query.user),
-        ("session = {session:String}", "session", &query.session),
-    ];
-    for (condition, name, value) in texts {
-        if let Some(value) = value {
-            filter.and(condition, |params| params.text(name, value));
-        }
-    }
-    match query.status {
-        Some(StatusFilter::Exact(status)) => {
-            filter.and("status = {status:UInt64}", |params| params.number("status", status.into()));
-        }
-        Some(StatusFilter::Class(class)) => {
-            let condition = "intDiv(status, 100) = {class:UInt64}";
-            filter.and(condition, |params| params.number("class", class.into()));
-        }
-        None => {}
-    }
-    if query.errors_only {
-        filter.and("failed = 1", |params| params);
-    }
-    if let Some(least) = query.min_duration_us {
-        filter.and("duration_us >= {least:UInt64}", |params| params.number("least", least));
-    }
-    let mut filter = filter.trusted();
+    let mut filter = Filter::listing(query);
     let key = match query.order {
         Order::Newest => "start_us",
         Order::Slowest => "duration_us",

@@ -17,7 +17,9 @@ mod lines;
 mod listing;
 mod metrics;
 mod place;
+mod points;
 mod rows;
+mod sample;
 mod schema;
 mod traces;
 mod writer;
@@ -35,9 +37,11 @@ use tokio::sync::{OnceCell, Semaphore, mpsc, oneshot};
 use self::client::Client;
 use self::failure::unavailable;
 use self::writer::Job;
+use super::drill::{EdgeGather, ErrorGather, StatementGather};
 use super::{
-    Batch, EventQuery, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo, MetricNamesQuery,
-    MetricQuery, SeriesQuery, TransactionPage, TransactionQuery,
+    Batch, ErrorAnswer, ErrorsQuery, EventQuery, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo,
+    MetricNamesQuery, MetricQuery, Points, SeriesQuery, ServiceMap, StatementAnswer, StatementsQuery,
+    TransactionPage, TransactionQuery,
 };
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::{LinkedFrom, LogLine, RouteCounts, RouteStats, SeriesPoint, TimelineEvent, Trace, Window};
@@ -282,6 +286,40 @@ impl History for ClickHouseHistory {
     fn metric<'a>(&'a self, query: &'a MetricQuery) -> HistoryResult<'a, MetricAnswer> {
         let query = query.clone();
         self.read(async move |shared| metrics::evaluate(&shared.client, &query).await)
+    }
+
+    fn points<'a>(&'a self, query: &'a TransactionQuery, limit: usize) -> HistoryResult<'a, Points> {
+        let query = query.clone();
+        self.read(async move |shared| points::points(&shared.client, &query, limit).await)
+    }
+
+    fn statements<'a>(&'a self, query: &'a StatementsQuery) -> HistoryResult<'a, StatementAnswer> {
+        let query = query.clone();
+        self.read(async move |shared| {
+            let (window, route) = (query.window, query.route.clone());
+            let mut gather = StatementGather::new(query);
+            let basis = sample::read(&shared.client, window, route.as_deref(), &mut gather).await?;
+            Ok(gather.finish(basis))
+        })
+    }
+
+    fn errors<'a>(&'a self, query: &'a ErrorsQuery) -> HistoryResult<'a, ErrorAnswer> {
+        let query = query.clone();
+        self.read(async move |shared| {
+            let mut gather = ErrorGather::new(query.clone());
+            sample::failed(&shared.client, &query, &mut gather).await?;
+            let (window, route) = (query.window, query.route.as_deref());
+            let basis = sample::read(&shared.client, window, route, &mut gather).await?;
+            Ok(gather.finish(basis))
+        })
+    }
+
+    fn edges(&self, window: Window) -> HistoryResult<'_, ServiceMap> {
+        self.read(async move |shared| {
+            let mut gather = EdgeGather::default();
+            let basis = sample::read(&shared.client, window, None, &mut gather).await?;
+            Ok(gather.finish(basis))
+        })
     }
 }
 

@@ -83,36 +83,68 @@ pub(super) fn parts(
     id: TraceId,
     room: usize,
 ) -> rusqlite::Result<(Vec<Vec<u8>>, bool)> {
-    let (mut parts, mut room) = (Vec::new(), room);
+    let (mut parts, mut truncated) = (Vec::new(), false);
+    parts_of(connection, &[id], room, |_, part| match part {
+        Some(part) => parts.push(part.to_vec()),
+        None => truncated = true,
+    })?;
+    Ok((parts, truncated))
+}
+
+/// The same of some traces: calls `each` with the place of a trace in `ids` and a part of it, or with `None` where one is left
+/// out. A block is unpacked once, however many of them are in it.
+pub(super) fn parts_of(
+    connection: &Connection,
+    ids: &[TraceId],
+    mut room: usize,
+    mut each: impl FnMut(usize, Option<&[u8]>),
+) -> rusqlite::Result<()> {
+    let mut fits = |length: u32| {
+        let left = room.checked_sub(length as usize);
+        room = left.unwrap_or(room);
+        left.is_some()
+    };
     // Of files that an older version has begun.
-    let sql = "SELECT length, data FROM chunks WHERE trace_id = ?";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([id.0])?;
-    while let Some(row) = rows.next()? {
-        let length: u32 = row.get(0)?;
-        let Some(left) = room.checked_sub(length as usize) else { return Ok((parts, true)) };
-        room = left;
-        parts.push(unpack(row.get_ref(1)?.as_blob()?, length)?);
+    let mut statement = connection.prepare_cached("SELECT length, data FROM chunks WHERE trace_id = ?")?;
+    for (at, id) in ids.iter().enumerate() {
+        let mut rows = statement.query([id.0])?;
+        while let Some(row) = rows.next()? {
+            let length: u32 = row.get(0)?;
+            match fits(length) {
+                true => each(at, Some(&unpack(row.get_ref(1)?.as_blob()?, length)?)),
+                false => each(at, None),
+            }
+        }
     }
-    let sql = "SELECT parts.block, parts.start, parts.length, blocks.length, blocks.data
-        FROM parts JOIN blocks ON blocks.id = parts.block WHERE trace_id = ? ORDER BY parts.block, parts.start";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([id.0])?;
+    let mut statement =
+        connection.prepare_cached("SELECT block, start, length FROM parts WHERE trace_id = ?")?;
+    let mut places: Vec<(i64, u32, u32, usize)> = Vec::new();
+    for (at, id) in ids.iter().enumerate() {
+        let mut rows = statement.query([id.0])?;
+        while let Some(row) = rows.next()? {
+            places.push((row.get(0)?, row.get(1)?, row.get(2)?, at));
+        }
+    }
+    places.sort_unstable();
+    let mut statement = connection.prepare_cached("SELECT length, data FROM blocks WHERE id = ?")?;
     let mut open: Option<(i64, Vec<u8>)> = None;
-    while let Some(row) = rows.next()? {
-        let (block, start, length): (i64, u32, u32) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let Some(left) = room.checked_sub(length as usize) else { return Ok((parts, true)) };
-        room = left;
+    for (block, start, length, at) in places {
+        if !fits(length) {
+            each(at, None);
+            continue;
+        }
         let bytes = match open.take() {
             Some((id, bytes)) if id == block => bytes,
-            _ => unpack(row.get_ref(4)?.as_blob()?, row.get(3)?)?,
+            _ => statement.query_row([block], |row| unpack(row.get_ref(1)?.as_blob()?, row.get(0)?))?,
         };
         let part = bytes.get(start as usize..).and_then(|bytes| bytes.get(..length as usize));
-        let part = part.ok_or_else(|| damaged(std::io::Error::other("a part lies outside of its block")))?;
-        parts.push(part.to_vec());
+        each(
+            at,
+            Some(part.ok_or_else(|| damaged(std::io::Error::other("a part lies outside of its block")))?),
+        );
         open = Some((block, bytes));
     }
-    Ok((parts, false))
+    Ok(())
 }
 
 fn unpack(data: &[u8], length: u32) -> rusqlite::Result<Vec<u8>> {

@@ -21,7 +21,10 @@ mod files;
 mod links;
 mod long_term;
 mod metrics;
+mod options;
+mod points;
 mod read;
+mod sample;
 mod schema;
 mod seam;
 mod writer;
@@ -32,21 +35,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use iap_core::{Clock, SystemClock, TraceId};
+use iap_core::TraceId;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
 use self::files::Files;
 use self::writer::Job;
+use super::drill::{EdgeGather, ErrorGather, StatementGather};
 use super::{
-    Batch, EventQuery, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo, MetricNamesQuery,
-    MetricQuery, SeriesQuery, TransactionPage, TransactionQuery,
+    Batch, ErrorAnswer, ErrorsQuery, EventQuery, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo,
+    MetricNamesQuery, MetricQuery, Points, SeriesQuery, ServiceMap, StatementAnswer, StatementsQuery,
+    TransactionPage, TransactionQuery,
 };
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::{LinkedFrom, LogLine, RouteCounts, RouteStats, SeriesPoint, TimelineEvent, Trace, Window};
 
 pub use self::files::Evicted;
 pub use self::long_term::Rollups;
+pub use self::options::SqliteOptions;
 
 /// Batches that may wait for the writer; beyond, [`HistoryErrorKind::Overloaded`].
 const QUEUE: usize = 64;
@@ -54,41 +60,8 @@ const QUEUE: usize = 64;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Queries that run at the same time; the others wait.
 const READERS: usize = 4;
-
-/// How long and how much the embedded history keeps.
-#[derive(Clone)]
-pub struct SqliteOptions {
-    /// Files whose hour ended longer ago are removed.
-    pub max_age: Duration,
-    /// The oldest files are removed while all of them are larger than this.
-    pub max_bytes: u64,
-    /// How long figures of routes outlive the files that they were computed of.
-    pub rollups: Rollups,
-    /// Decides the hour of arrival and the age.
-    pub clock: Arc<dyn Clock>,
-}
-
-impl Default for SqliteOptions {
-    /// Seven days, 4 GiB, roll-ups as they come, the system's clock.
-    fn default() -> Self {
-        Self {
-            max_age: Duration::from_secs(7 * 86_400),
-            max_bytes: 4 << 30,
-            rollups: Rollups::default(),
-            clock: Arc::new(SystemClock),
-        }
-    }
-}
-
-impl std::fmt::Debug for SqliteOptions {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SqliteOptions")
-            .field("max_age", &self.max_age)
-            .field("max_bytes", &self.max_bytes)
-            .field("rollups", &self.rollups)
-            .finish_non_exhaustive()
-    }
-}
+/// Those of them that may read spans of many traces, so that there is room for short ones.
+const DIGGERS: usize = 2;
 
 /// The embedded [`History`]. Dropping it finishes what was accepted and closes the files.
 ///
@@ -98,6 +71,7 @@ pub struct SqliteHistory {
     owned: Arc<OnceLock<Owned>>,
     jobs: std::sync::mpsc::SyncSender<Job>,
     readers: Arc<Semaphore>,
+    diggers: Arc<Semaphore>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
     /// Tells a thread that still waits for the directory to give up.
     stopped: Arc<AtomicBool>,
@@ -175,8 +149,9 @@ impl SqliteHistory {
             Some(time) => started.recv_timeout(time).is_ok(),
             None => started.recv().is_ok(),
         };
-        let (readers, thread) = (Arc::new(Semaphore::new(READERS)), Mutex::new(Some(thread)));
-        Ok(Self { owned, jobs, readers, thread, stopped, temporary: None })
+        let [readers, diggers] = [READERS, DIGGERS].map(|number| Arc::new(Semaphore::new(number)));
+        let thread = Mutex::new(Some(thread));
+        Ok(Self { owned, jobs, readers, diggers, thread, stopped, temporary: None })
     }
 
     /// A history in a fresh directory below the system's temporary one, removed again on drop: for
@@ -237,6 +212,22 @@ impl SqliteHistory {
                 query(&owned.get().ok_or_else(not_yet)?.files)
             };
             tokio::task::spawn_blocking(read).await.map_err(unavailable("the query was broken off"))?
+        })
+    }
+
+    /// The same for what takes long.
+    fn dig<'a, T, F>(&'a self, query: F) -> HistoryResult<'a, T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Files) -> Result<T, HistoryError> + Send + 'static,
+    {
+        Box::pin(async move {
+            let turn = self.diggers.clone().acquire_owned().await.map_err(|_| closed())?;
+            let query = move |files: &Files| {
+                let _turn = turn;
+                query(files)
+            };
+            self.read(query).await
         })
     }
 }
@@ -306,6 +297,40 @@ impl History for SqliteHistory {
     fn metric<'a>(&'a self, query: &'a MetricQuery) -> HistoryResult<'a, MetricAnswer> {
         let query = query.clone();
         self.read(move |files| metrics::evaluate(files, &query))
+    }
+
+    fn points<'a>(&'a self, query: &'a TransactionQuery, limit: usize) -> HistoryResult<'a, Points> {
+        let query = query.clone();
+        self.dig(move |files| points::points(files, &query, limit))
+    }
+
+    fn statements<'a>(&'a self, query: &'a StatementsQuery) -> HistoryResult<'a, StatementAnswer> {
+        let query = query.clone();
+        self.dig(move |files| {
+            let (window, route) = (query.window, query.route.clone());
+            let mut gather = StatementGather::new(query);
+            let basis = sample::read(files, window, route.as_deref(), &mut gather)?;
+            Ok(gather.finish(basis))
+        })
+    }
+
+    fn errors<'a>(&'a self, query: &'a ErrorsQuery) -> HistoryResult<'a, ErrorAnswer> {
+        let query = query.clone();
+        self.dig(move |files| {
+            let (window, route) = (query.window, query.route.clone());
+            let mut gather = ErrorGather::new(query.clone());
+            sample::failed(files, &query, &mut gather)?;
+            let basis = sample::read(files, window, route.as_deref(), &mut gather)?;
+            Ok(gather.finish(basis))
+        })
+    }
+
+    fn edges(&self, window: Window) -> HistoryResult<'_, ServiceMap> {
+        self.dig(move |files| {
+            let mut gather = EdgeGather::default();
+            let basis = sample::read(files, window, None, &mut gather)?;
+            Ok(gather.finish(basis))
+        })
     }
 }
 

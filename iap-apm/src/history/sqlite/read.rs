@@ -44,7 +44,7 @@ impl Filter {
 
 pub(super) fn transactions(files: &Files, query: &TransactionQuery) -> Result<TransactionPage, HistoryError> {
     let limit = query.limit.clamp(1, MAX_LIMIT);
-    let (filter, column) = listing(query)?;
+    let (filter, column) = page(query)?;
     let sql = format!(
         "SELECT * FROM entries{} ORDER BY {column} DESC, trace_id DESC, span_id DESC LIMIT {}",
         filter.sql,
@@ -71,7 +71,8 @@ pub(super) fn transactions(files: &Files, query: &TransactionQuery) -> Result<Tr
     Ok(TransactionPage { items, next })
 }
 
-fn listing(query: &TransactionQuery) -> Result<(Filter, &'static str), HistoryError> {
+/// Which transactions are wanted, on whatever page.
+pub(super) fn listing(query: &TransactionQuery) -> Filter {
     let mut filter = Filter::window("start_us", query.window);
     let texts = [
         ("route", &query.route),
@@ -95,6 +96,15 @@ fn listing(query: &TransactionQuery) -> Result<(Filter, &'static str), HistoryEr
     if let Some(least) = query.min_duration_us {
         filter.and("duration_us >= ?", [number(least)]);
     }
+    if let Some(most) = query.max_duration_us {
+        filter.and("duration_us <= ?", [number(most)]);
+    }
+    filter
+}
+
+/// The conditions of a page, and the column that it is sorted by.
+fn page(query: &TransactionQuery) -> Result<(Filter, &'static str), HistoryError> {
+    let mut filter = listing(query);
     let column = match query.order {
         Order::Newest => "start_us",
         Order::Slowest => "duration_us",

@@ -6,10 +6,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// The version of the tables, in each file; to be raised with every change of them.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
+///
+/// The index by start has what figures and scatters are made of, so that they read no rows. Files that a version before 6
+/// has begun keep theirs, of the start alone.
 ///
 /// Trace ids are random. So rows with them are kept in the order of their arrival, with the ids in an
 /// index: sorted by id, each row would change another page, and each page is written whole.
@@ -23,7 +26,8 @@ CREATE TABLE IF NOT EXISTS transactions (
     weight INTEGER NOT NULL DEFAULT 1,
     PRIMARY KEY (trace_id, span_id)
 );
-CREATE INDEX IF NOT EXISTS transactions_start ON transactions (start_us);
+CREATE INDEX IF NOT EXISTS transactions_start ON transactions
+    (start_us, duration_us, failed, weight, rank, route);
 CREATE INDEX IF NOT EXISTS transactions_duration ON transactions (duration_us);
 CREATE TABLE IF NOT EXISTS chunks (
     trace_id BLOB NOT NULL, hash INTEGER NOT NULL, length INTEGER NOT NULL, data BLOB NOT NULL,
@@ -92,8 +96,12 @@ CREATE TABLE IF NOT EXISTS rollup (
     PRIMARY KEY (minute, route)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rolled (only INTEGER PRIMARY KEY CHECK (only = 0));
+";
+
+/// `number` is the row's.
+const SINCE_6: &str = "
 DROP VIEW IF EXISTS entries;
-CREATE VIEW entries AS SELECT * FROM transactions t WHERE rank = 0 OR NOT (
+CREATE VIEW entries AS SELECT *, rowid AS number FROM transactions t WHERE rank = 0 OR NOT (
     EXISTS (SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank)
     OR EXISTS (SELECT 1 FROM elsewhere WHERE elsewhere.trace_id = t.trace_id AND elsewhere.rank < t.rank));
 ";
@@ -112,13 +120,14 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     // Traces come in no order of their ids: with the default of 2 MiB most inserts would read a page.
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let changes: &[&str] = match version(&connection)? {
-        0 => &[TABLES, METRICS, EVENTS, SINCE_5],
-        1 => &[FROM_1, METRICS, EVENTS, SINCE_5],
+        0 => &[TABLES, METRICS, EVENTS, SINCE_5, SINCE_6],
+        1 => &[FROM_1, METRICS, EVENTS, SINCE_5, SINCE_6],
         // Which had no metrics.
-        2 => &[METRICS, EVENTS, SINCE_5],
+        2 => &[METRICS, EVENTS, SINCE_5, SINCE_6],
         // Which had no events.
-        3 => &[EVENTS, SINCE_5],
-        4 => &[SINCE_5],
+        3 => &[EVENTS, SINCE_5, SINCE_6],
+        4 => &[SINCE_5, SINCE_6],
+        5 => &[SINCE_6],
         _ => &[],
     };
     if !changes.is_empty() {

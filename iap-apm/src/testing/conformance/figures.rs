@@ -69,7 +69,7 @@ async fn aggregates_count_by_weight(history: &Arc<dyn History>) {
 }
 
 /// Values of very different sizes, the same in each run.
-fn mixed(count: u64) -> Vec<TransactionSummary> {
+pub(super) fn mixed(count: u64) -> Vec<TransactionSummary> {
     let row = |n: u64| {
         let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (n << 40);
         let duration_us = (mixed >> 20) % [40, 5_000, 3_000_000, 40_000_000_000][(mixed % 4) as usize];

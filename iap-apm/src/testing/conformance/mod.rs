@@ -1,10 +1,12 @@
 //! What every history has to do, as one function that panics where an engine does something else.
 
+mod drill;
 mod figures;
 mod hostile;
 mod lines;
 mod listing;
 mod metrics;
+mod points;
 mod traces;
 
 use std::future::Future;
@@ -44,6 +46,8 @@ where
     figures::run(&make).await;
     lines::run(&make).await;
     metrics::run(&make).await;
+    points::run(&make).await;
+    drill::run(&make).await;
     hostile::run(&make).await;
 }
 

@@ -484,6 +484,8 @@ export interface Incident {
   cause: {
     kind: string;
     name: string;
+    service: string | null;
+    upstream: string | null;
     impact: { transactions: number; affected: number };
     evidence: Evidence[];
     others: { kind: string; name: string; confidence: number }[];

@@ -3,6 +3,7 @@ import { actionsEn } from "./actions-en";
 import { logsEn } from "./logs-en";
 import { alertsEn } from "./alerts-en";
 import { askEn } from "./ask-en";
+import { drillEn } from "./drill-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
 import { sessionsEn } from "./sessions-en";
@@ -50,7 +51,8 @@ export const en = {
   sessionsOff: "Sessions are switched off: set sessions.enabled in the configuration.",
 
   window: "Window",
-  lastMinutes: (minutes: number) => (minutes < 60 ? `Last ${minutes} min` : `Last ${minutes / 60} h`),
+  lastMinutes: (minutes: number) => 
+    minutes < 60 ? `Last ${minutes} min` : minutes <= 1440 ? `Last ${minutes / 60} h` : `Last ${minutes / 1440} days`,
   time: "Time",
   duration: "Duration",
   status: "Status",
@@ -230,6 +232,7 @@ export const en = {
   ...alertsEn,
   ...askEn,
   ...incidentsEn,
+  ...drillEn,
   ...liveEn,
 
   askIntro: "Answers come from what was recorded, with the traces and queries that prove them.",

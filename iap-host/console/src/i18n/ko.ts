@@ -4,6 +4,7 @@ import { actionsKo } from "./actions-ko";
 import { logsKo } from "./logs-ko";
 import { alertsKo } from "./alerts-ko";
 import { askKo } from "./ask-ko";
+import { drillKo } from "./drill-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
 import { sessionsKo } from "./sessions-ko";
@@ -47,7 +48,8 @@ export const ko: Dictionary = {
   sessionsOff: "세션이 꺼져 있습니다. 설정에서 sessions.enabled를 켜세요.",
 
   window: "기간",
-  lastMinutes: (minutes) => (minutes < 60 ? `최근 ${minutes}분` : `최근 ${minutes / 60}시간`),
+  lastMinutes: (minutes) => 
+    minutes < 60 ? `최근 ${minutes}분` : minutes <= 1440 ? `최근 ${minutes / 60}시간` : `최근 ${minutes / 1440}일`,
   time: "시각",
   duration: "소요 시간",
   status: "상태",
@@ -226,6 +228,7 @@ export const ko: Dictionary = {
   ...alertsKo,
   ...askKo,
   ...incidentsKo,
+  ...drillKo,
   ...liveKo,
 
   askIntro: "기록된 데이터에서 답을 찾고, 근거가 되는 트레이스와 조회를 함께 보여 줍니다.",

@@ -1,7 +1,7 @@
 /** The scatter: geometry and drawing, without any state of the page. */
 import type { Point } from "../api/types";
 import { FONT, type Palette } from "../charts/theme";
-import { clock, duration } from "../format";
+import { clock, dayClock, duration } from "../format";
 
 export type Scale = "log" | "linear";
 
@@ -29,6 +29,9 @@ export const MARGIN = { left: 62, right: 12, top: 10, bottom: 24 };
 const REACH = 10;
 /** Above it, dots are squares, which are quicker to draw. */
 const MANY = 5000;
+/** Between two times on the axis; from some length on with their day. */
+const STEPS = [10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800].map((s) => s * 1e6);
+const DAYS = 72_000e6;
 
 export const end = (point: Point): number => point.start_us + point.duration_us;
 
@@ -48,7 +51,7 @@ export function frame(points: Point[], now_us: number, span_us: number, scale: S
 }
 
 /** The next 1, 2 or 5 with zeroes. */
-function nice(value: number): number {
+export function nice(value: number): number {
   const unit = 10 ** Math.floor(Math.log10(value));
   return ([1, 2, 5, 10].find((step) => step * unit >= value) ?? 10) * unit;
 }
@@ -117,7 +120,7 @@ function durationTicks(frame: Frame): number[] {
   return ticks;
 }
 
-function grid(context: CanvasRenderingContext2D, frame: Frame, palette: Palette): void {
+export function grid(context: CanvasRenderingContext2D, frame: Frame, palette: Palette): void {
   context.strokeStyle = palette.line;
   context.fillStyle = palette.dim;
   context.font = FONT;
@@ -131,13 +134,13 @@ function grid(context: CanvasRenderingContext2D, frame: Frame, palette: Palette)
   }
   context.textBaseline = "alphabetic";
   context.textAlign = "center";
-  const step = [10e6, 15e6, 30e6, 60e6, 120e6].find(
-    (size) => ((frame.to_us - frame.from_us) / size) * 80 <= frame.width - MARGIN.left,
-  ) ?? 120e6;
+  const span = frame.to_us - frame.from_us;
+  const label = span >= DAYS ? dayClock : clock;
+  const step = STEPS.find((size) => (span / size) * 80 <= frame.width - MARGIN.left) ?? STEPS.at(-1)!;
   for (let tick = Math.ceil(frame.from_us / step) * step; tick <= frame.to_us; tick += step) {
     const at = Math.round(x(frame, tick)) + 0.5;
     stroke(context, at, MARGIN.top, at, frame.height - MARGIN.bottom);
-    if (at > MARGIN.left + 24 && at < frame.width - 30) context.fillText(clock(tick), at, frame.height - 7);
+    if (at > MARGIN.left + 24 && at < frame.width - 30) context.fillText(label(tick), at, frame.height - 7);
   }
 }
 

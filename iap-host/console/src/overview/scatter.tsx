@@ -123,7 +123,8 @@ interface PlotProps {
   select: (rectangle: Area) => void;
 }
 
-function useWidth(): [preact.RefObject<HTMLDivElement | null>, number] {
+/** How wide an element is. */
+export function useWidth(): [preact.RefObject<HTMLDivElement | null>, number] {
   const host = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {

@@ -1,9 +1,7 @@
-import { useState } from "preact/hooks";
-
 import type { Attributes, LinkedFrom, LogLine, SpanEvent, TreeNode } from "../api/types";
 import { duration, time } from "../format";
 import { useText } from "../i18n";
-import { Icon } from "../ui/icons";
+import { Copy } from "../ui/copy";
 import { Panel } from "../ui/parts";
 import { Links } from "./links";
 import { formatSql } from "./sql";
@@ -129,24 +127,11 @@ export function LogList({ lines, from_us }: { lines: LogLine[]; from_us: number 
 
 function Statement({ sql }: { sql: string }) {
   const t = useText();
-  const [said, setSaid] = useState<string | null>(null);
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(sql);
-      setSaid(t.copied);
-    } catch {
-      // Pages without TLS on another machine have no clipboard.
-      setSaid(t.copyFailed);
-    }
-  };
   return (
     <div class="statement">
       <header>
         <h4>{t.statement}</h4>
-        <span role="status">{said}</span>
-        <button type="button" onClick={() => void copy()}>
-          <Icon name="copy" /> {t.copy}
-        </button>
+        <Copy label={t.copy} text={() => sql} />
       </header>
       <pre tabIndex={0}>
         <code>{formatSql(sql)}</code>

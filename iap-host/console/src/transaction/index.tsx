@@ -1,6 +1,6 @@
 import { useMemo, useState } from "preact/hooks";
 
-import { queryString } from "../api/client";
+import { get, queryString } from "../api/client";
 import { useGet } from "../api/hooks";
 import type { Summary, Transaction } from "../api/types";
 import { bytes, duration, time } from "../format";
@@ -8,6 +8,7 @@ import { useText } from "../i18n";
 import { Link, useLocation } from "../router";
 import { Events } from "../runtime/events";
 import { Name, Weight } from "../transactions/table";
+import { Copy } from "../ui/copy";
 import { Failure, Loading, Panel, StatusBadge } from "../ui/parts";
 import { Details, LogList } from "./details";
 import { allNodes, extent, interesting } from "./tree";
@@ -56,6 +57,11 @@ function Found({ transaction, asked }: { transaction: Transaction; asked: string
   return (
     <>
       {transaction.summary && <SummaryView summary={transaction.summary} />}
+      {nodes.length > 0 && (
+        <p class="copy-line">
+          <Copy label={t.copyOtlp} text={() => otlp(transaction, from_us)} />
+        </p>
+      )}
       {transaction.events.length > 0 && (
         <Panel class="events-met" title={t.eventsMet}>
           <p class="hint">{t.eventsMetHint}</p>
@@ -76,6 +82,11 @@ function Found({ transaction, asked }: { transaction: Transaction; asked: string
       )}
     </>
   );
+}
+
+/** The spans as a receiver of OTLP takes them. */
+async function otlp({ trace_id }: Transaction, at_us: number): Promise<string> {
+  return JSON.stringify(await get(`/api/transactions/${trace_id}${queryString({ at_us, format: "otlp" })}`));
 }
 
 function SummaryView({ summary }: { summary: Summary }) {

@@ -248,13 +248,13 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
       aria-level={depth + 1}
       aria-selected={chosen}
       aria-expanded={inside ? !closed : undefined}
-      aria-label={`${name}, ${span.service}, ${duration(span.duration_us)}, ${t.selfTime} ${duration(node.self_us)}${critical ? `, ${t.onCriticalPath(duration(node.critical_us))}` : ""}${failed ? `, ${t.failure}` : ""}`}
       style={{ top }}
       onClick={() => choose(span.span_id)}
     >
       <span class="row-name" style={indent(depth)} title={name}>
         <span
           class={`row-toggle ${inside ? "" : "row-leaf"}`}
+          aria-hidden="true"
           title={closed ? t.expand : t.collapse}
           onClick={(event) => {
             event.stopPropagation();
@@ -264,9 +264,18 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
           {inside && <Icon name={closed ? "right" : "down"} />}
         </span>
         <span class={`service-dot service-${view.services.indexOf(span.service) % 8}`} title={span.service} />
-        {failed && <span class="bad-text">✕</span>}
+        {failed && (
+          <span class="bad-text" role="img" aria-label={t.failure}>
+            ✕
+          </span>
+        )}
         {node.skew_us && (
-          <span class="warn-text" title={t.skewOf(duration(Math.abs(node.skew_us)), node.skew_us > 0)}>
+          <span
+            class="warn-text"
+            role="img"
+            aria-label={t.skewOf(duration(Math.abs(node.skew_us)), node.skew_us > 0)}
+            title={t.skewOf(duration(Math.abs(node.skew_us)), node.skew_us > 0)}
+          >
             ⏱
           </span>
         )}
@@ -280,6 +289,8 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
         {critical && (
           <span
             class="bar-critical"
+            role="img"
+            aria-label={t.onCriticalPath(duration(node.critical_us))}
             title={t.onCriticalPath(duration(node.critical_us))}
             style={{ left: `${left}%`, width: `${width}%` }}
           />
@@ -296,7 +307,10 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
           {duration(span.duration_us)}
         </span>
       </span>
-      <span class="row-self num">{duration(node.self_us)}</span>
+      <span class="row-self num">
+        <span class="unseen">{t.selfTime} </span>
+        {duration(node.self_us)}
+      </span>
     </div>
   );
 }

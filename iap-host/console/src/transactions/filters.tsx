@@ -1,6 +1,7 @@
 import type { TargetedSubmitEvent } from "preact";
 
 import { useStatus } from "../api/hooks";
+import { time } from "../format";
 import { useText } from "../i18n";
 import { Link, setQuery } from "../router";
 import { Segments, WindowSelect } from "../ui/parts";
@@ -24,7 +25,8 @@ export function Filters({ filter, filtered, reload }: Props) {
   const key = `${filter.user} ${filter.min_ms}`;
   return (
     <form class="filters" role="search" onSubmit={submit} key={key}>
-      <WindowSelect seconds={filter.last_s} choose={(last_s) => setQuery({ last_s })} />
+      <WindowSelect seconds={filter.last_s} choose={(last_s) => setQuery({ last_s, from_us: null, to_us: null, area: null })} />
+      {filter.fixed && <span class="chip">{t.fixedWindow(time(filter.fixed.from_us), time(filter.fixed.to_us))}</span>}
       <label class="field">
         <span>{t.route}</span>
         <select value={filter.route} onChange={(event) => setQuery({ route: event.currentTarget.value })}>
@@ -65,6 +67,7 @@ export function Filters({ filter, filtered, reload }: Props) {
       <button type="button" onClick={reload}>
         {t.refresh}
       </button>
+      {filter.service && <span class="chip">{`${t.service}: ${filter.service}`}</span>}
       {filter.session && <span class="chip">{t.ofSession(filter.session)}</span>}
       {filtered && <Link to="/transactions">{t.reset}</Link>}
     </form>

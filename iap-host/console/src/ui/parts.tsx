@@ -106,7 +106,7 @@ export function Segments<T extends string>(props: {
   );
 }
 
-const WINDOWS = [5, 15, 60, 360, 1440];
+const WINDOWS = [5, 15, 60, 360, 1440, 4320, 10_080];
 
 /** The window as `last_s`. */
 export function WindowSelect({ seconds, choose }: { seconds: number; choose: (seconds: number) => void }) {
@@ -126,9 +126,9 @@ export function WindowSelect({ seconds, choose }: { seconds: number; choose: (se
   );
 }
 
-export function readWindow(query: URLSearchParams): number {
+export function readWindow(query: URLSearchParams, usual = 300): number {
   const seconds = Number(query.get("last_s"));
-  return Number.isSafeInteger(seconds) && seconds > 0 ? seconds : 300;
+  return Number.isSafeInteger(seconds) && seconds > 0 ? seconds : usual;
 }
 
 /** Pages by cursor: the browser's back button is the way to the page before. */

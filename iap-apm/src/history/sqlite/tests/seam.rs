@@ -1,5 +1,7 @@
 //! Traces that go on in the next hour's file.
 
+use iap_core::Clock;
+
 use super::*;
 use crate::history::SeriesQuery;
 

@@ -50,5 +50,10 @@ async fn files_of_the_version_before_are_read_and_written_on() {
         assert_eq!(ids(&history, &TransactionQuery::new(Window::all())).await, [2, 1], "{round}");
         let stats = history.route_stats(Window::all()).await.expect("stats");
         assert_eq!(stats[0].count, 6, "an old one stands for itself");
+        for limit in [1, 2] {
+            let query = TransactionQuery::new(Window::new(T0, T0 + 10));
+            let points = history.points(&query, limit).await.expect("points");
+            assert_eq!((points.count, points.points.len(), points.grid.is_some()), (6, 2, limit == 1));
+        }
     }
 }
