@@ -58,7 +58,7 @@ export async function clocks({ page, go, shot, address }) {
   await go(`/transactions/${traceId}`);
   const served = page.getByRole("treeitem", { name: /GET \/stock/ });
   await served.waitFor();
-  assert.equal(await served.locator(".bar-critical").getAttribute("aria-label"), "60 ms of the critical path");
+  assert.equal(await served.locator(".bar-critical").getAttribute("aria-label"), "60.0 ms of the critical path");
   const width = async () => (await served.locator(".bar").boundingBox()).width;
   const placed = await width();
   await shot("clocks-1280");

@@ -1,10 +1,8 @@
 //! A real browser: chromium, driven by the scripts of `browser`.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::npm::npm_project;
-use super::workspace;
 
 /// Debian's place, as in the list of packages that `make test-tools` installs.
 pub const CHROMIUM: &str = "/usr/bin/chromium";
