@@ -133,7 +133,7 @@ function PatternRow({ pattern, most }: { pattern: LogPattern; most: number }) {
     <tr>
       <td data-label={t.logLines} class="num">
         {number(pattern.count)}
-        <meter class="log-share" min={0} max={most} value={pattern.count} aria-hidden="true" />
+        <span class="log-share" aria-hidden="true" style={{ width: `${Math.max(1, (72 * pattern.count) / most)}px` }} />
       </td>
       <td data-label={t.logLevel}>
         <span class={`level level-${pattern.level}`}>{pattern.level}</span>

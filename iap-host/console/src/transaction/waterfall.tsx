@@ -276,7 +276,7 @@ function SpanLine({ row, view, top, chosen, closed, choose, toggle }: SpanLinePr
             aria-label={t.skewOf(duration(Math.abs(node.skew_us)), node.skew_us > 0)}
             title={t.skewOf(duration(Math.abs(node.skew_us)), node.skew_us > 0)}
           >
-            ⏱
+            <Icon name="clock" />
           </span>
         )}
         <span class={`row-text ${statement(span) ? "mono" : ""}`}>{name}</span>
