@@ -77,7 +77,9 @@ fn applications_of_node_join_the_tree_by_each_protocol() {
                     span["service"].as_str().unwrap(),
                     span["kind"].as_str().unwrap()
                 ));
-                let calls = |child: &&Value| child["span"]["kind"] != "internal";
+                let calls = |child: &&Value| {
+                    child["span"]["kind"] != "internal" && child["span"]["name"] != "upstream.connect"
+                };
                 let upstream = node["children"].as_array().unwrap().iter().find(calls).cloned();
                 node = upstream.unwrap_or_default();
             }

@@ -5,9 +5,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
 use super::{
-    AdminState, access, actions, active, alerts, ask, audience, console, drill, events, followed, guard, health,
-    incidents, logs, mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline,
-    upstreams,
+    AdminState, access, actions, active, alerts, ask, audience, console, drill, events, followed, guard,
+    health, incidents, logs, mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry,
+    timeline, upstreams,
 };
 use crate::access::Right;
 
