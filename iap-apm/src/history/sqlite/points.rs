@@ -7,7 +7,8 @@ use iap_core::TraceId;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use super::files::{FileId, Files};
+use super::disk::FileId;
+use super::files::Files;
 use super::read::{Filter, listing};
 use super::schema::unsigned;
 use crate::error::HistoryError;

@@ -7,7 +7,8 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use super::blocks;
-use super::files::{FileId, Files};
+use super::disk::FileId;
+use super::files::Files;
 use super::read::{Filter, conversion, listing};
 use super::schema::unsigned;
 use crate::error::HistoryError;
