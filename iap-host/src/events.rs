@@ -7,12 +7,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::admin::{ReloadRequest, ReloadResult};
 
+/// Who a signal comes from.
+const SIGNAL: &str = "signal";
+
 /// Something to do.
 pub(crate) enum Event {
     /// SIGTERM, Ctrl-C: drain and end.
     Stop,
-    /// SIGHUP, the admin API: read the configuration again.
-    Reload(Reply),
+    /// SIGHUP, the admin API: read the configuration again. With who asks for it.
+    Reload(String, Reply),
     /// SIGUSR2: let a new process take over.
     HandOver,
 }
@@ -62,9 +65,11 @@ impl Events {
         tokio::select! {
             _ = self.terminate.recv() => Event::Stop,
             _ = self.interrupt.recv() => Event::Stop,
-            _ = self.hangup.recv() => Event::Reload(Reply(None)),
+            _ = self.hangup.recv() => Event::Reload(SIGNAL.to_owned(), Reply(None)),
             _ = self.user.recv() => Event::HandOver,
-            Some(ReloadRequest(reply)) = self.requests.recv() => Event::Reload(Reply(Some(reply))),
+            Some(ReloadRequest { author, reply }) = self.requests.recv() => {
+                Event::Reload(author, Reply(Some(reply)))
+            }
         }
     }
 }

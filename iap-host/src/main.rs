@@ -18,6 +18,7 @@ mod kept;
 mod logging;
 mod mcp;
 mod reports;
+mod revisions;
 mod run;
 mod running;
 

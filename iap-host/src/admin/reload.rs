@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Json, Response};
 use http::{StatusCode, header};
@@ -13,12 +14,17 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::AdminState;
 use super::estate::Journal;
+use crate::access::Caller;
 
 /// What a reload has changed, or why nothing has.
 pub(crate) type ReloadResult = Result<Vec<&'static str>, String>;
 
 /// Asks the process to read its configuration again.
-pub(crate) struct ReloadRequest(pub(crate) oneshot::Sender<ReloadResult>);
+pub(crate) struct ReloadRequest {
+    /// Who asks.
+    pub(crate) author: String,
+    pub(crate) reply: oneshot::Sender<ReloadResult>,
+}
 
 /// The way to ask, and what became of it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -79,9 +85,13 @@ fn now_ms() -> u64 {
 
 /// Reads the configuration again: 200 with the sections that have changed, 422 with the place of the
 /// error where it was refused and nothing has changed.
-pub(super) async fn reload(State(state): State<AdminState>) -> Response {
+pub(super) async fn reload(
+    State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
     let (reply, answer) = oneshot::channel();
-    if state.0.reloads.requests.try_send(ReloadRequest(reply)).is_err() {
+    let request = ReloadRequest { author: caller.name.to_string(), reply };
+    if state.0.reloads.requests.try_send(request).is_err() {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "others are waiting for the same: try again");
     }
     match answer.await {

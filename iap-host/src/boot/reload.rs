@@ -6,7 +6,7 @@
 //! | `server`, the policies of `sessions` | a new server takes over the listening sockets, the old one drains |
 //! | the rest of a route with `rate_limits` | limits that are the same go on, by the route's name |
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
-//! | `admin.hosts`, `admin.access`, `log.level` | swapped; who is signed in stays so |
+//! | `admin.hosts`, `admin.access`, the rest of `admin.revisions`, `log.level` | swapped; who is signed in stays so |
 //! | `reports` | the new schedules |
 //! | `ops` | who is asked for help and who may ask, what is masked, and the policies of actions; what was proposed stays |
 //! | `alerts` | the new rules go on with what the old ones have found |
@@ -247,6 +247,7 @@ fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
     let (before, after) = (&old.sessions, &new.sessions);
     let settings = [
         ("admin.listen", old.admin.listen != new.admin.listen),
+        ("admin.revisions.directory", old.admin.revisions.directory != new.admin.revisions.directory),
         ("apm", old.apm != new.apm),
         ("log.format", old.log.format != new.log.format),
         ("sessions.enabled", before.enabled != after.enabled),

@@ -22,6 +22,7 @@ mod parse;
 mod process;
 mod redis;
 mod reports;
+mod revisions;
 mod route;
 mod rules;
 mod runbooks;
@@ -56,6 +57,7 @@ pub(crate) use parse::parse;
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
 pub(crate) use reports::ReportsConfig;
+pub(crate) use revisions::RevisionsConfig;
 pub(crate) use route::{Builtin, RouteConfig};
 pub(crate) use rules::AuthConfig;
 pub(crate) use runbooks::RunbooksConfig;
@@ -95,11 +97,18 @@ pub(crate) struct AdminConfig {
     pub(crate) hosts: Vec<String>,
     /// Accounts; without them whoever reaches the listener may do all.
     pub(crate) access: Option<AccessConfig>,
+    /// What has run, and how a change is tried out.
+    pub(crate) revisions: RevisionsConfig,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 9900).into(), hosts: Vec::new(), access: None }
+        Self {
+            listen: ([127, 0, 0, 1], 9900).into(),
+            hosts: Vec::new(),
+            access: None,
+            revisions: RevisionsConfig::default(),
+        }
     }
 }
 
