@@ -98,6 +98,13 @@ fn serve(
         // Before anything else: a signal that comes early must not end the process.
         let events = Events::new(requests)?;
         let platform = boot::boot(&config, environment, apm, sockets, reloads.clone(), handle).await?;
+        let text = text.map_or_else(|| demo::text(&config), Ok)?;
+        let file = match origin {
+            Origin::File(file) => Some(file),
+            Origin::Demo(_) => None,
+        };
+        let revisions = Revisions::start((&config, &text), file, environment);
+        platform.set_revisions(revisions.clone());
         let addresses = platform.addresses;
         tracing::info!(
             http = %addresses.http,
@@ -110,12 +117,6 @@ fn serve(
         if config.routes.is_empty() {
             tracing::warn!("there are no routes: every request is answered with 404");
         }
-        let text = text.map_or_else(|| demo::text(&config), Ok)?;
-        let file = match origin {
-            Origin::File(file) => Some(file),
-            Origin::Demo(_) => None,
-        };
-        let revisions = Revisions::start(&config, &text, file);
         handover::notify_ready();
         let running = Running { platform, reloads, revisions, environment };
         match origin {

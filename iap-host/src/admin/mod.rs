@@ -9,6 +9,7 @@ mod active;
 mod alerts;
 mod ask;
 mod audience;
+mod config;
 mod console;
 mod error;
 mod estate;
@@ -58,10 +59,11 @@ use crate::boot::Exports;
 use crate::config::{Config, RuntimeConfig};
 use crate::detection::Detection;
 use crate::mcp::McpServer;
+use crate::revisions::Revisions;
 
 pub(crate) use estate::Journal;
 pub(crate) use health::Readiness;
-pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
+pub(crate) use reload::{ConfigRequest, ReloadResult, Reloads};
 pub(crate) use routes::router;
 
 /// What the handlers share. Cheap to clone.
@@ -96,6 +98,7 @@ struct Inner {
     mcp: ArcSwapOption<McpServer>,
     access: Arc<ArcSwapOption<Access>>,
     actions: ArcSwapOption<Actions>,
+    revisions: ArcSwapOption<Revisions>,
 }
 
 /// What changes with the configuration alone.
@@ -198,6 +201,7 @@ impl AdminState {
             mcp: ArcSwapOption::empty(),
             access: Arc::default(),
             actions: ArcSwapOption::empty(),
+            revisions: ArcSwapOption::empty(),
         }))
     }
 
@@ -280,6 +284,11 @@ impl AdminState {
     /// Guarded actions; `None` without the APM.
     pub(crate) fn actions(&self) -> Option<Actions> {
         self.0.actions.load_full().map(|actions| Actions::clone(&actions))
+    }
+
+    /// Makes revisions of the configuration visible.
+    pub(crate) fn set_revisions(&self, revisions: Revisions) {
+        self.0.revisions.store(Some(Arc::new(revisions)));
     }
 
     /// Makes incidents visible.

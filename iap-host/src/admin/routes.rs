@@ -5,8 +5,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
 use super::{
-    AdminState, access, actions, active, alerts, ask, audience, console, events, guard, health, incidents,
-    mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline, upstreams,
+    AdminState, access, actions, active, alerts, ask, audience, config, console, events, guard, health,
+    incidents, mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline,
+    upstreams,
 };
 use crate::access::Right;
 
@@ -58,6 +59,10 @@ fn views() -> Router<AdminState> {
         .route("/api/incidents/{id}", get(incidents::one))
         .route("/api/upstreams", get(upstreams::list))
         .route("/api/actions", get(actions::list))
+        .route("/api/config", get(config::running))
+        .route("/api/config/revisions", get(config::list))
+        .route("/api/config/revisions/{number}", get(config::one))
+        .route("/api/config/diff", get(config::diff))
         .route("/api/access/sign-ins", get(access::sign_ins))
         .route("/api/access/sign-ins/{id}", delete(access::end))
 }
@@ -70,6 +75,7 @@ fn details() -> Router<AdminState> {
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
         .route("/api/logs", get(telemetry::logs))
+        .route("/api/config/validate", post(config::validate))
         .route("/api/ask", get(ask::ask).post(ask::posted))
         .route("/api/reports", get(report::kept))
         .route("/api/reports/kept/{file}", get(report::one))
@@ -108,5 +114,9 @@ fn operations() -> Router<AdminState> {
 
 /// [`Right::Administer`]
 fn administration() -> Router<AdminState> {
-    Router::new().route("/api/config/reload", post(reload::reload)).route("/api/audit", get(access::audit))
+    Router::new()
+        .route("/api/config", post(config::apply))
+        .route("/api/config/rollback", post(config::rollback))
+        .route("/api/config/reload", post(reload::reload))
+        .route("/api/audit", get(access::audit))
 }

@@ -53,7 +53,7 @@ pub(crate) use lang::Lang;
 pub(crate) use llm::{BoundsConfig, LlmConfig, LlmKind, ProviderConfig};
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
 pub(crate) use ops::OpsConfig;
-pub(crate) use parse::parse;
+pub(crate) use parse::{ConfigError, parse, written};
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
 pub(crate) use reports::ReportsConfig;

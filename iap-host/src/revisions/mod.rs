@@ -3,22 +3,39 @@
 //! | module | what it has |
 //! |---|---|
 //! | [`store`] | all that are kept, as files of a directory or in memory |
+//! | [`change`] | what somebody wants, and why it is refused |
+//! | [`trial`] | whether things are worse with it |
+//! | [`file`] | the file that it all comes from |
 //! | [`settings`] | the settings of a configuration one by one: which have changed, and where each comes from |
+//! | [`redact`] | what is shown is without secrets |
+//! | [`diff`] | what differs between two texts |
 
+mod change;
+mod diff;
+mod file;
+mod redact;
 mod settings;
 mod store;
+mod trial;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use iap_core::{Clock, SystemClock};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::settings::hash;
+pub(crate) use self::change::{Applied, Change, Refused};
+pub(crate) use self::diff::unified;
+pub(crate) use self::file::Prepared;
+pub(crate) use self::redact::{redact, restore};
+pub(crate) use self::settings::{changes, hash, settings};
 use self::store::Store;
-use crate::config::Config;
+pub(crate) use self::trial::{Shown, Trial, without_servers};
+use crate::config::{self, Config, ConfigError, Environment};
+use crate::run;
 
 /// Characters of a reason, and of what is kept of an error.
 pub(crate) const MAX_REASON: usize = 500;
@@ -56,6 +73,10 @@ pub(crate) enum Origin {
     Start,
     /// The file, read again.
     File,
+    /// A text that came over the admin API.
+    Api,
+    /// One of before, once more.
+    Rollback,
 }
 
 /// What became of a revision.
@@ -82,13 +103,30 @@ pub(crate) struct Wish {
 }
 
 /// What runs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Running {
     pub(crate) number: u64,
     pub(crate) hash: String,
     /// As it was written.
     pub(crate) text: Arc<str>,
     pub(crate) config: Arc<Config>,
+}
+
+impl Running {
+    /// The entity tag: what somebody has seen who wants to change it.
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{}-{}\"", self.number, &self.hash[..16])
+    }
+}
+
+/// Whether the file is still what this process knows of it.
+#[derive(Debug)]
+pub(crate) enum Drift {
+    None,
+    /// Somebody has edited it: its text now.
+    Edited(String),
+    /// It cannot be read.
+    Unreadable(String),
 }
 
 /// The revisions of a process. Cheap to clone.
@@ -99,14 +137,22 @@ pub(crate) struct Revisions(Arc<Inner>);
 struct Inner {
     store: Mutex<Store>,
     running: ArcSwap<Running>,
+    trial: ArcSwapOption<Shown>,
     /// The file that it all comes from; none in the demo.
     file: Option<PathBuf>,
+    /// What the file had when it was last read or written.
+    in_file: Mutex<Arc<str>>,
+    environment: Environment,
 }
 
 impl Revisions {
     /// Takes up what was kept, and notes what runs now, unless it ran at last as well. Where the directory cannot be
     /// used, revisions are in memory: that is no reason not to serve.
-    pub(crate) fn start(config: &Config, text: &str, file: Option<&Path>) -> Self {
+    pub(crate) fn start(
+        (config, text): (&Config, &str),
+        file: Option<&Path>,
+        environment: &Environment,
+    ) -> Self {
         let settings = &config.admin.revisions;
         let mut store = Store::open(settings.directory.as_deref()).unwrap_or_else(|error| {
             let directory = settings.directory.as_deref().unwrap_or(Path::new("")).display();
@@ -126,13 +172,16 @@ impl Revisions {
             let parent = store.last_stable().map(|last| last.number);
             note(&mut store, revision(wish, parent, &hash, State::Stable), text, settings.keep)
         });
-        let running = Running { number, hash, text: text.into(), config: Arc::new(config.clone()) };
-        let inner = Inner {
+        let text: Arc<str> = text.into();
+        let running = Running { number, hash, text: text.clone(), config: Arc::new(config.clone()) };
+        Self(Arc::new(Inner {
             store: Mutex::new(store),
             running: ArcSwap::from_pointee(running),
+            trial: ArcSwapOption::empty(),
             file: file.map(Path::to_owned),
-        };
-        Self(Arc::new(inner))
+            in_file: Mutex::new(text),
+            environment: environment.clone(),
+        }))
     }
 
     /// What runs.
@@ -145,16 +194,73 @@ impl Revisions {
         self.0.file.as_deref()
     }
 
-    /// Notes that something is being taken up. Gives its number.
-    pub(crate) fn begin(&self, wish: Wish, config: &Config, text: &str) -> u64 {
-        let pending = revision(wish, Some(self.running().number), &hash(config), State::Pending);
-        note(&mut self.0.store.lock(), pending, text, config.admin.revisions.keep)
+    /// What lies over the file.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.0.environment
+    }
+
+    /// What a text means here.
+    pub(crate) fn parse(&self, text: &str) -> Result<Config, ConfigError> {
+        let name = self.file().map_or_else(|| "configuration".to_owned(), |file| file.display().to_string());
+        config::parse(&name, text, &self.0.environment)
+    }
+
+    /// Whether the file has been edited. Reads it.
+    pub(crate) fn drift(&self) -> Drift {
+        let Some(file) = self.file() else { return Drift::None };
+        match run::read(file) {
+            Ok(text) if *text == **self.0.in_file.lock() => Drift::None,
+            Ok(text) => Drift::Edited(text),
+            Err(error) => Drift::Unreadable(error.to_string()),
+        }
+    }
+
+    /// This is in the file.
+    pub(crate) fn set_in_file(&self, text: Arc<str>) {
+        *self.0.in_file.lock() = text;
+    }
+
+    /// What is tried out at the moment.
+    pub(crate) fn trial(&self) -> Option<Arc<Shown>> {
+        self.0.trial.load_full()
+    }
+
+    /// Tells of a trial, or that it is over.
+    pub(crate) fn show(&self, trial: Option<Shown>) {
+        self.0.trial.store(trial.map(Arc::new));
+    }
+
+    /// One of those that are kept.
+    pub(crate) fn get(&self, number: u64) -> Option<Revision> {
+        self.0.store.lock().get(number).cloned()
+    }
+
+    /// Its text. Reads a file.
+    pub(crate) fn text(&self, number: u64) -> io::Result<Option<Arc<str>>> {
+        self.0.store.lock().text(number)
+    }
+
+    /// Those before a number, the latest first, and where to go on.
+    pub(crate) fn list(&self, before: Option<u64>, limit: usize) -> (Vec<Revision>, Option<u64>) {
+        self.0.store.lock().list(before, limit)
+    }
+
+    /// Whether they outlive the process.
+    pub(crate) fn are_kept(&self) -> bool {
+        self.0.store.lock().is_kept()
+    }
+
+    /// Notes that something is being taken up.
+    pub(crate) fn begin(&self, wish: Wish, config: Config, text: Arc<str>) -> Running {
+        let (hash, keep) = (hash(&config), config.admin.revisions.keep);
+        let pending = revision(wish, Some(self.running().number), &hash, State::Pending);
+        let number = note(&mut self.0.store.lock(), pending, &text, keep);
+        Running { number, hash, text, config: Arc::new(config) }
     }
 
     /// It runs now.
-    pub(crate) fn runs(&self, number: u64, config: Arc<Config>, text: Arc<str>) {
-        let hash = hash(&config);
-        self.0.running.store(Arc::new(Running { number, hash, text, config }));
+    pub(crate) fn runs(&self, running: Arc<Running>) {
+        self.0.running.store(running);
     }
 
     /// Notes what became of it.

@@ -147,6 +147,24 @@ impl Store {
         latest.find(|revision| revision.state == State::Stable)
     }
 
+    pub(super) fn get(&self, number: u64) -> Option<&Revision> {
+        self.known.get(&number).map(|known| &known.revision)
+    }
+
+    /// Those before a number, the latest first, and the number to go on before.
+    pub(super) fn list(&self, before: Option<u64>, limit: usize) -> (Vec<Revision>, Option<u64>) {
+        let mut earlier = self.known.range(..before.unwrap_or(u64::MAX)).rev();
+        let page: Vec<Revision> =
+            earlier.by_ref().take(limit).map(|(_, known)| known.revision.clone()).collect();
+        let next = earlier.next().and_then(|_| page.last()).map(|last| last.number);
+        (page, next)
+    }
+
+    /// Whether it outlives the process.
+    pub(super) fn is_kept(&self) -> bool {
+        self.directory.is_some()
+    }
+
     /// As it was written.
     pub(super) fn text(&self, number: u64) -> io::Result<Option<Arc<str>>> {
         let Some(known) = self.known.get(&number) else { return Ok(None) };

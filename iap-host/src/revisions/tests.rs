@@ -15,6 +15,10 @@ fn config(directory: &Path) -> Config {
     config
 }
 
+fn start(config: &Config, text: &str) -> Revisions {
+    Revisions::start((config, text), None, &Environment::new())
+}
+
 fn add(store: &mut Store, state: State, keep: usize) -> u64 {
     let (number, kept) = store.add(revision(wish("more"), None, "hash", state), TEXT, keep);
     kept.expect("kept");
@@ -25,7 +29,7 @@ fn add(store: &mut Store, state: State, keep: usize) -> u64 {
 fn the_same_configuration_is_the_same_revision_after_a_restart() {
     let directory = tempfile::tempdir().expect("a directory");
     let mut config = config(directory.path());
-    let number = |config: &Config, text: &str| Revisions::start(config, text, None).running().number;
+    let number = |config: &Config, text: &str| start(config, text).running().number;
     assert_eq!(number(&config, TEXT), 1);
     assert_eq!(number(&config, TEXT), 1);
     assert_eq!(number(&config, "routes: []\n"), 2, "another comment");
@@ -37,15 +41,15 @@ fn the_same_configuration_is_the_same_revision_after_a_restart() {
 fn what_was_pending_when_the_process_died_was_interrupted_and_the_last_stable_one_is_there() {
     let directory = tempfile::tempdir().expect("a directory");
     let config = config(directory.path());
-    let revisions = Revisions::start(&config, TEXT, None);
-    assert_eq!(revisions.begin(wish("faster"), &config, "routes: [] # faster\n"), 2);
+    let revisions = start(&config, TEXT);
+    assert_eq!(revisions.begin(wish("faster"), config.clone(), "routes: [] # faster\n".into()).number, 2);
     // Nobody has said what became of it.
     drop(revisions);
     let store = Store::open(Some(directory.path())).expect("read");
     assert_eq!(store.last_stable().map(|stable| stable.number), Some(1));
     let kept = fs::read_to_string(directory.path().join("0000000002.json")).expect("a file");
     assert!(kept.contains("\"interrupted\"") && kept.contains("faster"), "{kept}");
-    assert_eq!(Revisions::start(&config, TEXT, None).running().number, 1);
+    assert_eq!(start(&config, TEXT).running().number, 1);
 }
 
 #[test]
@@ -85,10 +89,127 @@ fn without_a_directory_they_are_in_memory() {
     for place in [None, Some(file.path().join("below a file"))] {
         let mut config = Config::default();
         config.admin.revisions.directory = place;
-        let revisions = Revisions::start(&config, TEXT, None);
-        let number = revisions.begin(wish("more"), &config, "routes: [] # more\n");
+        let revisions = start(&config, TEXT);
+        let number = revisions.begin(wish("more"), config, "routes: [] # more\n".into()).number;
         revisions.settle(number, State::Stable, None);
-        let text = revisions.0.store.lock().text(number).expect("known");
+        let text = revisions.text(number).expect("known");
         assert_eq!(text.as_deref(), Some("routes: [] # more\n"));
     }
+}
+
+#[test]
+fn no_secret_is_shown_and_none_is_lost() {
+    let source = "upstreams: {db: {servers: ['http://kim:hunter2-and-more@10.0.0.1']}}\n\
+                  routes:\n- name: app\n  process: {command: run, env: {DB_PASSWORD: 's3cret-enough', TOKEN: {env: T}}}\n";
+    let shown = redact(source);
+    assert!(!shown.contains("hunter2") && !shown.contains("s3cret"), "{shown}");
+    assert!(shown.contains("TOKEN: {env: T}"), "a reference is no secret: {shown}");
+    assert_eq!(shown.lines().count(), source.lines().count());
+    assert_eq!(restore(&shown, source).as_deref(), Ok(source));
+    let edited = shown.replace("name: app", "name: shop");
+    assert_eq!(restore(&edited, source), Ok(source.replace("name: app", "name: shop")));
+    assert_eq!(restore(&shown, "routes: []\n"), Err(redact::UnknownMark(1, 40)));
+    assert_eq!(restore("# redacted-by-me\n", source).as_deref(), Ok("# redacted-by-me\n"));
+    let other = redact(&source.replace("hunter2", "hunter3"));
+    let diff = unified(("a", &shown), ("b", &other));
+    assert!(
+        diff.contains("\n-upstreams") && !diff.contains("hunter"),
+        "it shows that one has changed: {diff}"
+    );
+}
+
+#[test]
+fn changes_are_named_by_the_setting() {
+    let parse = |text: &str| config::parse("x", text, &Environment::new()).expect("valid");
+    let route = |name: &str, status: u16| {
+        format!("- {{name: {name}, path: /{name}, respond: {{status: {status}}}}}\n")
+    };
+    let before = parse(&format!("routes:\n{}{}", route("a", 200), route("b", 200)));
+    let after = parse(&format!(
+        "server: {{drain: 7s, trusted_proxies: [private]}}\nupstreams: {{x.y: {{servers: ['127.0.0.1:1']}}}}\nroutes:\n{}{}",
+        route("c", 200),
+        route("a", 204)
+    ));
+    let found = changes(&before, &after);
+    let mut found: Vec<_> = found.iter().map(|change| (change.path.as_str(), change.kind)).collect();
+    found.sort_by_key(|(path, _)| path.to_owned());
+    use settings::ChangeKind::{Added, Changed, Removed};
+    let expected = [
+        ("routes[a].respond.status", Changed),
+        ("routes[b]", Removed),
+        ("routes[c]", Added),
+        ("server.drain", Changed),
+        ("server.trusted_proxies", Changed),
+        ("upstreams[x.y]", Added),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(changes(&before, &before), []);
+    let (one, two) = (route("a", 200), route("b", 200));
+    let turned = changes(&before, &parse(&format!("routes:\n{two}{one}")));
+    assert_eq!(
+        turned.iter().map(|change| change.path.as_str()).collect::<Vec<_>>(),
+        ["routes"],
+        "the order counts"
+    );
+}
+
+#[test]
+fn each_setting_knows_where_it_comes_from() {
+    let environment = Environment::from([("IAP_SERVER__MAX_BODY".into(), "1MiB".into())]);
+    let text = "server: {drain: 7s}\nroutes:\n- {name: a, path: /, respond: {status: 200}}\n";
+    let config = config::parse("x", text, &environment).expect("valid");
+    let all = settings(&config, text, &environment);
+    let of = |path: &str| all.iter().find(|setting| setting.path == path).map(|setting| setting.source);
+    use settings::Source;
+    assert_eq!(of("server.drain"), Some(Source::File));
+    assert_eq!(of("server.max_body"), Some(Source::Environment));
+    assert_eq!(of("server.listen"), Some(Source::Default));
+    assert_eq!(of("routes[a].respond.status"), Some(Source::File));
+    assert_eq!(of("routes[a].exact"), Some(Source::Default));
+}
+
+#[test]
+fn a_file_is_replaced_whole_with_its_mode_and_behind_its_link() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let directory = tempfile::tempdir().expect("a directory");
+    let (real, link) = (directory.path().join("real.yaml"), directory.path().join("iap.yaml"));
+    fs::write(&real, "old").expect("written");
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).expect("set");
+    symlink("real.yaml", &link).expect("linked");
+    drop(Prepared::new(&link, "not taken").expect("prepared"));
+    assert_eq!(fs::read_to_string(&real).expect("read"), "old");
+    Prepared::new(&link, TEXT).expect("prepared").commit().expect("written");
+    assert_eq!(fs::read_to_string(&real).expect("read"), TEXT);
+    assert!(link.is_symlink());
+    assert_eq!(fs::metadata(&real).expect("there").permissions().mode() & 0o777, 0o640);
+    assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 2, "nothing is left beside it");
+}
+
+#[test]
+fn a_trial_ends_when_more_fail_or_an_upstream_has_no_server_any_more() {
+    let second = |s: u64, count, errors| iap_apm::LiveSecond {
+        start_us: s * 1_000_000,
+        count,
+        errors,
+        p50_us: 0,
+        p95_us: 0,
+        p99_us: 0,
+    };
+    let settings = config::RevisionsConfig::default();
+    let idle = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let before = [second(95, 50, 1)];
+    let begin = || Trial::begin(2, &settings, &before, idle(&["spare"]), 100_000);
+    let seconds = |errors| [before[0].clone(), second(101, 20, errors)];
+    assert_eq!(begin().look(&seconds(1), &idle(&["spare"])), None, "2 % before, 5 % since then");
+    assert_eq!(
+        begin().look(&seconds(2), &idle(&[])).as_deref(),
+        Some("failed requests: 2.0 % before, 10.0 % since then")
+    );
+    assert_eq!(begin().look(&[before[0].clone(), second(101, 9, 9)], &idle(&[])), None, "too few");
+    let mut trial = begin();
+    assert_eq!(trial.look(&before, &idle(&["shop"])), None, "it may be a moment");
+    assert_eq!(trial.look(&before, &idle(&[])), None);
+    assert_eq!(trial.look(&before, &idle(&["shop", "spare"])), None, "anew");
+    let why = trial.look(&before, &idle(&["shop", "spare"])).expect("a reason");
+    assert!(why.starts_with("upstream shop has no server ready"), "{why}");
 }

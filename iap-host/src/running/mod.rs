@@ -1,4 +1,6 @@
-//! The life of a platform after its start: reloads, a hand-over, the end.
+//! The life of a platform after its start: reloads and other changes of its configuration, a hand-over, the end.
+
+mod apply;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +9,7 @@ use iap_apm::EventKind;
 
 use crate::admin::{ReloadResult, Reloads};
 use crate::boot::Platform;
-use crate::config::{self, Config, Environment};
+use crate::config::{Config, Environment};
 use crate::events::{Event, Events};
 use crate::revisions::{self, Origin, Revisions, State, Wish};
 use crate::{handover, run};
@@ -34,6 +36,11 @@ impl Running<'_> {
                         reply.answer(Err("the process is stopping".to_owned()));
                         break;
                     }
+                },
+                Event::Apply(change, reply) => tokio::select! {
+                    () = self.apply(change, reply) => {}
+                    // What is tried out then was interrupted.
+                    () = events.stop() => break,
                 },
                 Event::HandOver if self.revisions.file().is_none() => {
                     tracing::warn!("without a configuration file there is nothing to hand over");
@@ -62,12 +69,18 @@ impl Running<'_> {
             Ok((config, text)) => self.take_up(author, config, text).await,
             Err(error) => Err(error),
         };
-        match &result {
+        self.tell(started, &result);
+        result
+    }
+
+    /// Tells everybody what has changed, or why nothing has.
+    fn tell(&self, started: Instant, result: &ReloadResult) {
+        match result {
             Ok(changed) if changed.is_empty() => tracing::info!("the configuration has not changed"),
             Ok(changed) => tracing::info!(changed = changed.join(", "), "the new configuration runs"),
             Err(error) => tracing::error!(%error, "the new configuration was refused: nothing has changed"),
         }
-        let event = match &result {
+        let event = match result {
             Ok(changed) if changed.is_empty() => None,
             Ok(changed) => Some((EventKind::ConfigReloaded, changed.join(", "))),
             Err(error) => Some((EventKind::ConfigRefused, error.clone())),
@@ -75,37 +88,40 @@ impl Running<'_> {
         if let (Some((kind, text)), Some(apm)) = (event, &self.platform.apm) {
             apm.event(kind, started.elapsed(), &text);
         }
-        self.reloads.note(&result);
-        result
+        self.reloads.note(result);
     }
 
-    fn read(&self) -> Result<(Config, String), String> {
+    fn read(&self) -> Result<(Config, Arc<str>), String> {
         let file = self.revisions.file().ok_or("the demo has no configuration file")?;
         let text = run::read(file).map_err(|error| error.to_string())?;
-        let config = config::parse(&file.display().to_string(), &text, self.environment);
-        Ok((config.map_err(|error| error.to_string())?, text))
+        let config = self.revisions.parse(&text).map_err(|error| error.to_string())?;
+        Ok((config, text.into()))
     }
 
     /// Takes up what the file has. What is the same as before is no revision, though files that it names may have changed.
-    async fn take_up(&mut self, author: String, config: Config, text: String) -> ReloadResult {
+    async fn take_up(&mut self, author: String, config: Config, text: Arc<str>) -> ReloadResult {
         let before = self.revisions.running();
-        let is_same = *before.text == *text && before.hash == revisions::hash(&config);
-        let number = (!is_same).then(|| {
-            let wish = Wish { origin: Origin::File, author, reason: String::new(), restores: None };
-            self.revisions.begin(wish, &config, &text)
-        });
-        let result = self.platform.reload(config.clone(), self.environment).await;
-        let result = result.map_err(|error| error.to_string());
-        if let Some(number) = number {
-            match &result {
-                Ok(_) => {
-                    self.revisions.runs(number, Arc::new(config), text.into());
-                    self.revisions.settle(number, State::Stable, None);
-                }
-                Err(error) => self.revisions.settle(number, State::Failed, Some(error)),
+        if before.text == text && before.hash == revisions::hash(&config) {
+            let result = self.platform.reload(config, self.environment).await;
+            return result.map_err(|error| error.to_string());
+        }
+        let wish = Wish { origin: Origin::File, author, reason: String::new(), restores: None };
+        let next = self.revisions.begin(wish, config, text);
+        let number = next.number;
+        let result = self.platform.reload(Config::clone(&next.config), self.environment).await;
+        match result {
+            Ok(changed) => {
+                self.revisions.set_in_file(next.text.clone());
+                self.revisions.runs(Arc::new(next));
+                self.revisions.settle(number, State::Stable, None);
+                Ok(changed)
+            }
+            Err(error) => {
+                let error = error.to_string();
+                self.revisions.settle(number, State::Failed, Some(&error));
+                Err(error)
             }
         }
-        result
     }
 
     async fn hand_over(&self) -> Result<(), iap_core::BoxError> {
