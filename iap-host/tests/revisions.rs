@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::accounts::{self, TOKEN};
 use common::http::{Response, get, send};
-use common::{FREE_PORTS, Host, eventually};
+use common::{FREE_PORTS, Host, eventually, host_command};
 use serde_json::{Value, json};
 
 /// A host whose only route answers so, and whose trials last for `watch`.
@@ -304,4 +304,49 @@ fn those_who_may_see_it_see_no_secrets_and_who_changes_it_is_an_admin() {
     assert_eq!((refused.status, &refused.json()["reason"]), (422, &json!("invalid")), "{}", refused.text());
     let audit = get(admin, "/api/audit").text();
     assert!(audit.contains("POST /api/config") && !audit.contains("kim:hunter2"), "{audit}");
+}
+
+#[test]
+fn the_command_line_applies_waits_and_goes_back() {
+    let first = config(200, "first", "1s");
+    let host = Host::start_with(&first);
+    let url = format!("http://{}", host.admin);
+    let run = |arguments: &[&str]| {
+        let output =
+            host_command(host.path()).arg("config").args(arguments).args(["--url", &url]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), text, String::from_utf8(output.stderr).unwrap())
+    };
+    host.write("next.yaml", &config(200, "second", "1s"));
+    let checked = run(&["validate", "next.yaml"]);
+    assert_eq!(
+        (checked.0, checked.1.contains("changed  routes[only].respond.body")),
+        (0, true),
+        "{checked:?}"
+    );
+    let applied = run(&["apply", "next.yaml", "--reason", "a better word"]);
+    assert_eq!((applied.0, applied.1.as_str()), (0, "revision 2: stable\n"), "{applied:?}");
+    assert_eq!(get(host.http, "/").text(), "second");
+    host.write("bad.yaml", "routes: [\n{nmae: x}]\n");
+    let bad = run(&["apply", "bad.yaml", "--reason", "more"]);
+    assert!(bad.0 == 1 && bad.1.starts_with("bad.yaml:2:"), "{bad:?}");
+    let late = run(&["apply", "next.yaml", "--reason", "more", "--if-match", "\"1-0\""]);
+    assert!(late.0 == 1 && late.1.contains("412"), "{late:?}");
+    let diff = run(&["diff", "1", "2"]);
+    assert!(
+        diff.1.contains("--- revision 1\n+++ revision 2\n") && diff.1.contains("+# ours: second"),
+        "{diff:?}"
+    );
+    let back = run(&["rollback", "1", "--reason", "the old word was better", "--json"]);
+    let answer: Value = serde_json::from_str(&back.1).unwrap();
+    assert_eq!((back.0, &answer["revision"]["restores"]), (0, &json!(1)), "{back:?}");
+    let list = run(&["revisions"]);
+    let newest = list.1.lines().nth(1).unwrap().to_owned();
+    assert!(newest.starts_with("*      3") && newest.contains("the old word was better"), "{list:?}");
+    let shown = run(&["show"]);
+    assert!(shown.1.starts_with("# revision 3, ") && shown.1.ends_with(&first), "{shown:?}");
+    assert!(run(&["show", "--settings"]).1.contains("file         server.drain = \"5s\""));
+    let nobody =
+        host_command(host.path()).args(["config", "show", "--url", "http://127.0.0.1:1"]).output().unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Span;
 
 /// The longest trial: whoever applies something waits for it.
-const MAX_WATCH: Duration = Duration::from_secs(120);
+const MAX_WATCH: Duration = Duration::from_secs(90);
 const MAX_KEEP: usize = 10_000;
 
 /// Revisions of the configuration.

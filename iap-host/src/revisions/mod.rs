@@ -9,8 +9,10 @@
 //! | [`settings`] | the settings of a configuration one by one: which have changed, and where each comes from |
 //! | [`redact`] | what is shown is without secrets |
 //! | [`diff`] | what differs between two texts |
+//! | [`mod@command`] | `iap-host config` |
 
 mod change;
+mod command;
 mod diff;
 mod file;
 mod redact;
@@ -28,6 +30,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::change::{Applied, Change, Refused};
+pub(crate) use self::command::command;
 pub(crate) use self::diff::unified;
 pub(crate) use self::file::Prepared;
 pub(crate) use self::redact::{redact, restore};
