@@ -16,6 +16,7 @@ import "./styles/alerts.css";
 import "./styles/live.css";
 import "./styles/access.css";
 import "./styles/actions.css";
+import "./styles/configuration.css";
 import "./styles/narrow.css";
 
 document.documentElement.lang = language();

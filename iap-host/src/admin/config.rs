@@ -17,7 +17,7 @@ use super::params::{Body, Params};
 use super::reload::{BUSY, ConfigRequest, STOPPING, extended, problem};
 use crate::access::Caller;
 use crate::boot;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::revisions::{
     self, Change, Drift, MAX_REASON, Origin, Refused, Revision, Revisions, State as RevisionState, Wish,
     redact, unified,
@@ -81,6 +81,11 @@ fn drift(revisions: &Revisions, running: &revisions::Running) -> Option<Value> {
             Err(error) => json!({ "error": error.to_string() }),
         }),
     }
+}
+
+/// What settings there are: a JSON schema.
+pub(super) async fn schema() -> Json<Value> {
+    Json(config::schema())
 }
 
 #[derive(Debug, Deserialize)]

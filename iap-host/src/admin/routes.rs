@@ -63,6 +63,7 @@ fn views() -> Router<AdminState> {
         .route("/api/config/revisions", get(config::list))
         .route("/api/config/revisions/{number}", get(config::one))
         .route("/api/config/diff", get(config::diff))
+        .route("/api/config/schema", get(config::schema))
         .route("/api/access/sign-ins", get(access::sign_ins))
         .route("/api/access/sign-ins/{id}", delete(access::end))
 }

@@ -1,19 +1,23 @@
 //! What may be done about a problem, and by whom.
 
 use iap_ops::actions::{ActionKind, Gate, Mode, Policy};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
 
 /// Guarded actions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ActionsConfig {
     /// Taking a server out of an upstream, and back.
+    #[schemars(with = "String")]
     pub(crate) drain: Mode,
     /// Replacing the instances of a process.
+    #[schemars(with = "String")]
     pub(crate) restart: Mode,
     /// Ending sessions.
+    #[schemars(with = "String")]
     pub(crate) end_sessions: Mode,
     /// At most so many.
     pub(crate) per_hour: usize,

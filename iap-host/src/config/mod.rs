@@ -27,6 +27,7 @@ mod route;
 mod rules;
 mod runbooks;
 mod runtime;
+mod schema;
 mod secret;
 mod server;
 mod session_policy;
@@ -38,6 +39,7 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use access::{AccessConfig, Role};
@@ -62,6 +64,7 @@ pub(crate) use route::{Builtin, RouteConfig};
 pub(crate) use rules::AuthConfig;
 pub(crate) use runbooks::RunbooksConfig;
 pub(crate) use runtime::RuntimeConfig;
+pub(crate) use schema::schema;
 pub(crate) use secret::SecretRef;
 pub(crate) use server::{ClientCertificates, ServerConfig, ServerTlsConfig, TlsVersion};
 pub(crate) use session_policy::{
@@ -72,7 +75,7 @@ pub(crate) use units::{ByteSize, Rate, Span};
 pub(crate) use upstream::{TextOr, UpstreamConfig, UpstreamRef, UpstreamTlsConfig};
 
 /// A whole configuration. Unknown keys are errors.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub(crate) server: ServerConfig,
@@ -89,7 +92,7 @@ pub(crate) struct Config {
 }
 
 /// The operators' side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AdminConfig {
     pub(crate) listen: SocketAddr,
@@ -113,7 +116,7 @@ impl Default for AdminConfig {
 }
 
 /// Our own log, on standard error.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LogConfig {
     /// A level or a filter in the syntax of `tracing-subscriber`: `info`, `iap_core=debug`.
@@ -127,7 +130,7 @@ impl Default for LogConfig {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     Text,

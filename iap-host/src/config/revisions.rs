@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
@@ -12,7 +13,7 @@ const MAX_WATCH: Duration = Duration::from_secs(90);
 const MAX_KEEP: usize = 10_000;
 
 /// Revisions of the configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RevisionsConfig {
     /// Where they are kept; `null`: in memory, until the process ends.

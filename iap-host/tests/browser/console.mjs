@@ -9,6 +9,7 @@ import { chromium } from "playwright-core";
 import { signing } from "./access.mjs";
 import { acting } from "./actions.mjs";
 import { alerts } from "./alerts.mjs";
+import { configuring } from "./configuration.mjs";
 import { large } from "./large.mjs";
 import { live, runtime } from "./live.mjs";
 import { metrics } from "./metrics.mjs";
@@ -20,7 +21,7 @@ mkdirSync(screenshots, { recursive: true });
 
 const SUITES = {
   demo: [overview, transactions, large, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
-  accounts: [signing, acting],
+  accounts: [signing, acting, configuring],
 };
 
 const ARGUMENTS = [

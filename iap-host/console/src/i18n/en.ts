@@ -2,6 +2,7 @@ import { accessEn } from "./access-en";
 import { actionsEn } from "./actions-en";
 import { alertsEn } from "./alerts-en";
 import { askEn } from "./ask-en";
+import { configurationEn } from "./configuration-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
 import { sessionsEn } from "./sessions-en";
@@ -219,6 +220,7 @@ export const en = {
 
   ...accessEn,
   ...actionsEn,
+  ...configurationEn,
   ...sessionsEn,
   ...alertsEn,
   ...askEn,

@@ -3,6 +3,7 @@ import { accessKo } from "./access-ko";
 import { actionsKo } from "./actions-ko";
 import { alertsKo } from "./alerts-ko";
 import { askKo } from "./ask-ko";
+import { configurationKo } from "./configuration-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
 import { sessionsKo } from "./sessions-ko";
@@ -215,6 +216,7 @@ export const ko: Dictionary = {
 
   ...accessKo,
   ...actionsKo,
+  ...configurationKo,
   ...sessionsKo,
   ...alertsKo,
   ...askKo,

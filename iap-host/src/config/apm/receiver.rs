@@ -1,12 +1,13 @@
 //! Who may send telemetry and how much, and how long figures outlive it.
 
 use iap_apm::{OtlpQuota, Rollups};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Rate, SecretRef, Span};
 
 /// A secret that senders show.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OtlpTokenConfig {
     pub(crate) secret: SecretRef,
@@ -16,7 +17,7 @@ pub(crate) struct OtlpTokenConfig {
 }
 
 /// Records a second of each service; ten seconds of an unused quota are saved up.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OtlpQuotaConfig {
     pub(crate) spans: Rate,
@@ -54,7 +55,7 @@ impl From<&OtlpQuotaConfig> for OtlpQuota {
 }
 
 /// Figures of routes after their details were removed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RollupsConfig {
     pub(crate) minute: Span,
