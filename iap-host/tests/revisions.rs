@@ -350,3 +350,42 @@ fn the_command_line_applies_waits_and_goes_back() {
         host_command(host.path()).args(["config", "show", "--url", "http://127.0.0.1:1"]).output().unwrap();
     assert_eq!(nobody.status.code(), Some(2));
 }
+
+#[test]
+fn a_guarded_action_goes_back_and_a_change_of_who_may_do_what_is_not_for_it() {
+    let watched = |body: &str, more: &str| {
+        format!("{}ops: {{actions: {{watch: 1s{more}}}}}\n", config(200, body, "0s"))
+    };
+    let host = Host::start_with(&watched("first", ""));
+    assert_eq!(apply(&host, &watched("second", "")).json()["revision"]["number"], 2);
+    let back = |from: u64, to: u64| json!({ "action": { "kind": "rollback", "from": from, "to": to }, "why": "the old word was better" });
+    for (from, to, problem) in [(1, 1, "revision 2 runs, not 1"), (2, 9, "there is no revision 9")] {
+        let refused = post(&host, "/api/actions", &[], &back(from, to));
+        assert!(refused.status == 400 && refused.text().contains(problem), "{}", refused.text());
+    }
+    let proposed = post(&host, "/api/actions", &[], &back(2, 1));
+    assert_eq!(proposed.status, 201, "{}", proposed.text());
+    let preview = proposed.json()["preview"].clone();
+    let lines: Vec<&str> = preview.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert!(lines[0] == "1 settings would change" && lines.contains(&"+# ours: first"), "{lines:?}");
+    assert_eq!(get(host.http, "/").text(), "second", "nothing happens by a proposal");
+    let approve = json!({ "why": "seen it" });
+    assert_eq!(post(&host, "/api/actions/1/approve", &[], &approve).status, 200);
+    let done = eventually("the end", || {
+        let action = host.admin("/api/actions")["actions"][0].clone();
+        (!action["ended_ms"].is_null()).then_some(action)
+    });
+    assert_eq!(done["state"], "done", "{done}");
+    let runs = host.admin("/api/config")["revision"].clone();
+    assert_eq!(
+        (&runs["number"], &runs["restores"], &runs["author"]),
+        (&json!(3), &json!(1), &json!("local"))
+    );
+    assert_eq!(get(host.http, "/").text(), "first");
+    let known = host.admin("/api/ask?q=recent+changes").to_string();
+    assert!(known.contains("routes (revision 2)"), "{known}");
+
+    assert_eq!(apply(&host, &watched("third", ", per_hour: 1")).json()["revision"]["number"], 4);
+    let refused = post(&host, "/api/actions", &[], &back(4, 3));
+    assert!(refused.status == 400 && refused.text().contains("an admin goes back"), "{}", refused.text());
+}

@@ -19,8 +19,8 @@ use crate::access::Caller;
 use crate::boot;
 use crate::config::{self, Config};
 use crate::revisions::{
-    self, Change, Drift, MAX_REASON, Origin, Refused, Revision, Revisions, State as RevisionState, Wish,
-    redact, unified,
+    self, Change, Drift, MAX_REASON, NoPreview, Origin, Refused, Revision, Revisions, State as RevisionState,
+    Wish, redact, unified,
 };
 
 const DEFAULT_PAGE: usize = 50;
@@ -152,6 +152,40 @@ pub(super) async fn diff(
 /// A unified diff of what may be seen.
 fn difference((from, before): (u64, &str), (to, after): (&str, &str)) -> String {
     unified((&format!("revision {from}"), &redact(before)), (to, &redact(after)))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PreviewQuery {
+    key: String,
+    value: String,
+}
+
+/// What runs with another value of one setting, as a diff; comments stay.
+pub(super) async fn preview(
+    State(state): State<AdminState>,
+    Params(query): Params<PreviewQuery>,
+) -> ApiResult<Json<Value>> {
+    let revisions = revisions(&state)?;
+    if query.value.is_empty() || query.value.chars().any(char::is_control) {
+        return Err(ApiError::bad_request("value: one line, and not empty"));
+    }
+    let edited = aside(move || {
+        let running = revisions.running();
+        let setting = (query.key.as_str(), query.value.as_str());
+        let parse = |text: &str| revisions.parse(text);
+        let edited = revisions::preview(&running.text, setting, &running.config, parse)?;
+        let config = revisions.parse(&edited).map_err(|error| NoPreview::NotValid(error.message))?;
+        Ok(plan(&revisions, &config, &edited))
+    });
+    match edited.await? {
+        Ok(plan) => Ok(Json(plan)),
+        Err(NoPreview::NotWritten) => Err(ApiError::not_found(
+            "this setting does not stand in the text as a single value, so it cannot be previewed: write it where it \
+             belongs",
+        )),
+        Err(NoPreview::NotValid(message)) => Err(ApiError::bad_request(format!("value: {message}"))),
+    }
 }
 
 #[derive(Debug, Deserialize)]

@@ -63,7 +63,7 @@ use crate::revisions::Revisions;
 
 pub(crate) use estate::Journal;
 pub(crate) use health::Readiness;
-pub(crate) use reload::{ConfigRequest, ReloadResult, Reloads};
+pub(crate) use reload::{BUSY, ConfigRequest, ReloadResult, Reloads, STOPPING};
 pub(crate) use routes::router;
 
 /// What the handlers share. Cheap to clone.
@@ -98,7 +98,7 @@ struct Inner {
     mcp: ArcSwapOption<McpServer>,
     access: Arc<ArcSwapOption<Access>>,
     actions: ArcSwapOption<Actions>,
-    revisions: ArcSwapOption<Revisions>,
+    revisions: Arc<ArcSwapOption<Revisions>>,
 }
 
 /// What changes with the configuration alone.
@@ -201,7 +201,7 @@ impl AdminState {
             mcp: ArcSwapOption::empty(),
             access: Arc::default(),
             actions: ArcSwapOption::empty(),
-            revisions: ArcSwapOption::empty(),
+            revisions: Arc::default(),
         }))
     }
 
@@ -273,6 +273,8 @@ impl AdminState {
             detection: self.0.detection.clone(),
             access: self.0.access.clone(),
             journal: self.0.reloads.journal().clone(),
+            reloads: self.0.reloads.clone(),
+            revisions: self.0.revisions.clone(),
         })
     }
 

@@ -69,13 +69,13 @@ impl Reloads {
     }
 
     /// Hands a request to whoever holds the platform. Whether there was room for it.
-    pub(super) fn ask(&self, request: ConfigRequest) -> bool {
+    pub(crate) fn ask(&self, request: ConfigRequest) -> bool {
         self.requests.try_send(request).is_ok()
     }
 
-    /// Notes how an attempt went.
-    pub(crate) fn note(&self, result: &ReloadResult) {
-        self.journal.note(result);
+    /// Notes how an attempt went, and which revision runs by it. Gives when something has changed, Unix milliseconds.
+    pub(crate) fn note(&self, result: &ReloadResult, revision: Option<u64>) -> Option<u64> {
+        let changed_ms = self.journal.note(result, revision);
         let mut state = self.state.lock();
         match result {
             Ok(changed) => {
@@ -87,6 +87,7 @@ impl Reloads {
             }
             Err(error) => state.last_error = Some(error.clone()),
         }
+        changed_ms
     }
 }
 
@@ -115,9 +116,9 @@ pub(super) async fn reload(
 }
 
 /// Others wait already.
-pub(super) const BUSY: &str = "others are waiting for the same: try again";
+pub(crate) const BUSY: &str = "others are waiting for the same: try again";
 /// Nobody answers any more.
-pub(super) const STOPPING: &str = "the process is stopping";
+pub(crate) const STOPPING: &str = "the process is stopping";
 
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     extended(status, detail, Value::Null)

@@ -76,6 +76,7 @@ fn details() -> Router<AdminState> {
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
         .route("/api/logs", get(telemetry::logs))
+        .route("/api/config/preview", get(config::preview))
         .route("/api/config/validate", post(config::validate))
         .route("/api/ask", get(ask::ask).post(ask::posted))
         .route("/api/reports", get(report::kept))

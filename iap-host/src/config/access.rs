@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{SecretRef, Span};
 
-/// What somebody is to the platform; [`crate::access::Right`] says what each may do.
+/// What somebody is to the platform, and so may do.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]

@@ -19,6 +19,9 @@ pub(crate) struct ActionsConfig {
     /// Ending sessions.
     #[schemars(with = "String")]
     pub(crate) end_sessions: Mode,
+    /// Taking a configuration of before again.
+    #[schemars(with = "String")]
+    pub(crate) rollback: Mode,
     /// At most so many.
     pub(crate) per_hour: usize,
     /// Whether the one who approves must be another than the one who proposed.
@@ -44,6 +47,7 @@ impl Default for ActionsConfig {
             drain: Mode::Approve,
             restart: Mode::Approve,
             end_sessions: Mode::Approve,
+            rollback: Mode::Approve,
             per_hour: policy.per_hour,
             four_eyes: policy.four_eyes,
             confidence: policy.confidence,
@@ -84,6 +88,7 @@ impl ActionsConfig {
             (ActionKind::Drain, self.drain),
             (ActionKind::Restart, self.restart),
             (ActionKind::EndSessions, self.end_sessions),
+            (ActionKind::Rollback, self.rollback),
         ];
         let gate = Gate {
             watch_ms: milliseconds(self.watch),

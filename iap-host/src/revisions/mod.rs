@@ -7,6 +7,7 @@
 //! | [`trial`] | whether things are worse with it |
 //! | [`file`] | the file that it all comes from |
 //! | [`settings`] | the settings of a configuration one by one: which have changed, and where each comes from |
+//! | [`preview`] | one setting changed in a text that keeps all the rest |
 //! | [`redact`] | what is shown is without secrets |
 //! | [`diff`] | what differs between two texts |
 //! | [`mod@command`] | `iap-host config` |
@@ -15,6 +16,7 @@ mod change;
 mod command;
 mod diff;
 mod file;
+mod preview;
 mod redact;
 mod settings;
 mod store;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use iap_core::{Clock, SystemClock};
+use iap_ops::actions::RunningRevision;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +36,7 @@ pub(crate) use self::change::{Applied, Change, Refused};
 pub(crate) use self::command::command;
 pub(crate) use self::diff::unified;
 pub(crate) use self::file::Prepared;
+pub(crate) use self::preview::{NoPreview, preview};
 pub(crate) use self::redact::{redact, restore};
 pub(crate) use self::settings::{changes, hash, settings};
 use self::store::Store;
@@ -141,6 +145,8 @@ struct Inner {
     store: Mutex<Store>,
     running: ArcSwap<Running>,
     trial: ArcSwapOption<Shown>,
+    /// The revision by which something has changed at last, and when.
+    changed: Mutex<Option<(u64, u64)>>,
     /// The file that it all comes from; none in the demo.
     file: Option<PathBuf>,
     /// What the file had when it was last read or written.
@@ -181,6 +187,7 @@ impl Revisions {
             store: Mutex::new(store),
             running: ArcSwap::from_pointee(running),
             trial: ArcSwapOption::empty(),
+            changed: Mutex::default(),
             file: file.map(Path::to_owned),
             in_file: Mutex::new(text),
             environment: environment.clone(),
@@ -231,6 +238,20 @@ impl Revisions {
     /// Tells of a trial, or that it is over.
     pub(crate) fn show(&self, trial: Option<Shown>) {
         self.0.trial.store(trial.map(Arc::new));
+    }
+
+    /// Notes when a revision has changed something, Unix milliseconds: as the estate's changes have it.
+    pub(crate) fn changed(&self, number: u64, at_ms: u64) {
+        *self.0.changed.lock() = Some((number, at_ms));
+    }
+
+    /// What runs, where it has taken the place of a stable one while this process ran. A way back has none itself.
+    pub(crate) fn replaced(&self) -> Option<RunningRevision> {
+        let (number, since_ms) = (*self.0.changed.lock())?;
+        let store = self.0.store.lock();
+        let revision = store.get(number).filter(|revision| revision.origin != Origin::Rollback)?;
+        let parent = store.get(revision.parent?).filter(|parent| parent.state == State::Stable)?.number;
+        (self.running().number == number).then_some(RunningRevision { number, parent, since_ms })
     }
 
     /// One of those that are kept.

@@ -213,3 +213,23 @@ fn a_trial_ends_when_more_fail_or_an_upstream_has_no_server_any_more() {
     let why = trial.look(&before, &idle(&["shop", "spare"])).expect("a reason");
     assert!(why.starts_with("upstream shop has no server ready"), "{why}");
 }
+
+#[test]
+fn a_preview_touches_one_value_and_nothing_else() {
+    let parse = |text: &str| config::parse("x", text, &Environment::new());
+    let text = "server:\n  drain: 7s   # as long as a checkout\nroutes:\n\
+                - {name: a, path: /, respond: {status: 200}, limits: {total: 3s}}\n\
+                - name: b\n  path: /b\n  respond: {status: 200}\n  limits: {total: \"4s\"} # drain: no\n";
+    let before = parse(text).expect("valid");
+    let edited = |path: &str, value: &str| preview(text, (path, value), &before, parse);
+    assert_eq!(edited("server.drain", "9s"), Ok(text.replace("7s", "9s")));
+    assert_eq!(edited("routes[a].limits.total", "9s"), Ok(text.replace("3s", "9s")));
+    assert_eq!(edited("routes[b].limits.total", "9s"), Ok(text.replace("\"4s\"", "9s")));
+    assert_eq!(
+        edited("routes[b].respond.status", "204"),
+        Ok(text.replace("status: 200}\n", "status: 204}\n"))
+    );
+    assert_eq!(edited("server.max_body", "1MiB"), Err(NoPreview::NotWritten));
+    assert!(matches!(edited("server.drain", "soon"), Err(NoPreview::NotValid(_))));
+    assert!(edited("server.drain", "9s}\nadmin: {hosts: [x]").is_err(), "no other setting");
+}

@@ -8,9 +8,7 @@ use iap_core::{Clock, SystemClock};
 use tokio::sync::oneshot;
 
 use super::Running;
-use crate::admin::ReloadResult;
 use crate::boot;
-use crate::config::Config;
 use crate::revisions::{self, Applied, Change, Drift, Prepared, Refused, State, Trial, without_servers};
 
 /// How often it is looked at meanwhile.
@@ -37,7 +35,8 @@ impl Running<'_> {
         let (number, started) = (ready.next.number, Instant::now());
         let idle = without_servers(&self.platform.upstreams());
         let result = self.take(&ready.next.config).await;
-        self.tell(started, &result.clone().map_err(|error| format!("revision {number}: {error}")));
+        let told = result.clone().map_err(|error| format!("revision {number}: {error}"));
+        self.tell(started, &told, Some(number));
         let changed = match result {
             Ok(changed) => changed,
             Err(error) => {
@@ -92,11 +91,6 @@ impl Running<'_> {
         Ok(Some(Ready { before, next, prepared, overwrite: change.overwrite }))
     }
 
-    async fn take(&mut self, config: &Config) -> ReloadResult {
-        let result = self.platform.reload(config.clone(), self.environment).await;
-        result.map_err(|error| error.to_string())
-    }
-
     /// Looks again and again. Gives why it is to be taken back, if it is.
     async fn watch(&self, trial: &mut Trial, until: tokio::time::Instant) -> Option<String> {
         let mut every = tokio::time::interval(LOOK_EVERY);
@@ -144,7 +138,7 @@ impl Running<'_> {
         );
         let started = Instant::now();
         let result = self.take(&ready.before.config).await;
-        self.tell(started, &result);
+        self.tell(started, &result, Some(before));
         let error = match result {
             Ok(_) => {
                 self.revisions.runs(ready.before.clone());

@@ -65,16 +65,16 @@ impl Running<'_> {
     /// Reads the file again.
     async fn reload(&mut self, author: String) -> ReloadResult {
         let started = Instant::now();
-        let result = match self.read() {
+        let (result, revision) = match self.read() {
             Ok((config, text)) => self.take_up(author, config, text).await,
-            Err(error) => Err(error),
+            Err(error) => (Err(error), None),
         };
-        self.tell(started, &result);
+        self.tell(started, &result, revision);
         result
     }
 
     /// Tells everybody what has changed, or why nothing has.
-    fn tell(&self, started: Instant, result: &ReloadResult) {
+    fn tell(&self, started: Instant, result: &ReloadResult, revision: Option<u64>) {
         match result {
             Ok(changed) if changed.is_empty() => tracing::info!("the configuration has not changed"),
             Ok(changed) => tracing::info!(changed = changed.join(", "), "the new configuration runs"),
@@ -82,13 +82,27 @@ impl Running<'_> {
         }
         let event = match result {
             Ok(changed) if changed.is_empty() => None,
-            Ok(changed) => Some((EventKind::ConfigReloaded, changed.join(", "))),
+            Ok(changed) => Some((EventKind::ConfigReloaded, self.described(changed, revision))),
             Err(error) => Some((EventKind::ConfigRefused, error.clone())),
         };
         if let (Some((kind, text)), Some(apm)) = (event, &self.platform.apm) {
             apm.event(kind, started.elapsed(), &text);
         }
-        self.reloads.note(result);
+        let changed_ms = self.reloads.note(result, revision);
+        if let (Some(revision), Some(changed_ms)) = (revision, changed_ms) {
+            self.revisions.changed(revision, changed_ms);
+        }
+    }
+
+    /// For the time line: what has changed, by which revision, and who wanted it.
+    fn described(&self, changed: &[&str], revision: Option<u64>) -> String {
+        let changed = changed.join(", ");
+        match revision.and_then(|number| self.revisions.get(number)) {
+            Some(revisions::Revision { number, author, .. }) => {
+                format!("{changed} (revision {number}, {author})")
+            }
+            None => changed,
+        }
     }
 
     fn read(&self) -> Result<(Config, Arc<str>), String> {
@@ -98,30 +112,36 @@ impl Running<'_> {
         Ok((config, text.into()))
     }
 
-    /// Takes up what the file has. What is the same as before is no revision, though files that it names may have changed.
-    async fn take_up(&mut self, author: String, config: Config, text: Arc<str>) -> ReloadResult {
+    /// Takes up what the file has, and gives its revision. What is the same as before is none, though files that it names
+    /// may have changed.
+    async fn take_up(
+        &mut self,
+        author: String,
+        config: Config,
+        text: Arc<str>,
+    ) -> (ReloadResult, Option<u64>) {
         let before = self.revisions.running();
         if before.text == text && before.hash == revisions::hash(&config) {
-            let result = self.platform.reload(config, self.environment).await;
-            return result.map_err(|error| error.to_string());
+            return (self.take(&config).await, None);
         }
         let wish = Wish { origin: Origin::File, author, reason: String::new(), restores: None };
         let next = self.revisions.begin(wish, config, text);
         let number = next.number;
-        let result = self.platform.reload(Config::clone(&next.config), self.environment).await;
-        match result {
-            Ok(changed) => {
+        let result = self.take(&next.config).await;
+        match &result {
+            Ok(_) => {
                 self.revisions.set_in_file(next.text.clone());
                 self.revisions.runs(Arc::new(next));
                 self.revisions.settle(number, State::Stable, None);
-                Ok(changed)
             }
-            Err(error) => {
-                let error = error.to_string();
-                self.revisions.settle(number, State::Failed, Some(&error));
-                Err(error)
-            }
+            Err(error) => self.revisions.settle(number, State::Failed, Some(error)),
         }
+        (result, Some(number))
+    }
+
+    async fn take(&mut self, config: &Config) -> ReloadResult {
+        let result = self.platform.reload(config.clone(), self.environment).await;
+        result.map_err(|error| error.to_string())
     }
 
     async fn hand_over(&self) -> Result<(), iap_core::BoxError> {

@@ -9,7 +9,7 @@ export async function configuring({ page, go, shot }) {
   await go("/configuration");
   await enter(page, "ada");
   const text = page.getByLabel("Text", { exact: true });
-  const row = (number) => panel(page, "History").locator("tbody tr").filter({ hasText: new RegExp(`^\\s*${number}( |·|\\s)`) });
+  const row = (number) => panel(page, "History").locator("tbody tr").filter({ has: page.getByLabel(`Compare revision ${number}`, { exact: true }) });
   await row(1).getByText("stable").waitFor();
   await panel(page, "What runs").getByText("1 · at the start · file").waitFor();
   await shot("configuration-1280");

@@ -13,7 +13,7 @@ export function Diff({ text }: { text: string }) {
   if (!text) return <p class="note">{t.nothingDiffers}</p>;
   return (
     <pre class="diff" tabIndex={0}>
-      {text.split("\n").map((line, index) => (
+      {text.trimEnd().split("\n").map((line, index) => (
         <div key={index} class={kind(line)}>
           {line || " "}
         </div>

@@ -1,6 +1,7 @@
 import { useRef, useState } from "preact/hooks";
 
 import { useText } from "../i18n";
+import { Coded } from "../ui/parts";
 import { helpOf, pathAt, type Schema } from "./place";
 import type { Wrong } from "./types";
 
@@ -76,9 +77,9 @@ export function Editor({ text, edit, errors, schema }: Props) {
           ))}
         </ul>
       )}
-      {help && (
+      {help && (help.description || help.values.length > 0) && (
         <p class="config-help">
-          <code>{path.join(".").replace(/\.\*/g, "[]")}</code> {help.description}
+          <code>{path.join(".").replace(/\.\*/g, "[]")}</code> <Coded text={help.description} />
           {help.values.length > 0 && <span class="dim"> ({help.values.join(", ")})</span>}
         </p>
       )}

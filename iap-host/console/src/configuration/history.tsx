@@ -86,22 +86,30 @@ function Row({ revision, runs, chosen, choose, back }: RowProps) {
         <input type="checkbox" aria-label={t.compareOne(number)} checked={chosen} onChange={choose} />
       </td>
       <td data-label={t.revisionName}>
-        {number}
-        {runs && <span class="dim"> · {t.runsNow}</span>}
+        <span>
+          {number}
+          {runs && <span class="dim"> · {t.runsNow}</span>}
+        </span>
       </td>
       <td data-label={t.when}>{dateTime(revision.at_ms)}</td>
       <td data-label={t.who}>
-        {revision.author} <span class="dim">· {t.origins[revision.origin]}</span>
+        <span>
+          {revision.author} <span class="dim">· {t.origins[revision.origin]}</span>
+        </span>
       </td>
       <td data-label={t.status}>
-        <span class={`badge badge-${BADGES[state]}`}>{t.revisionStates[state]}</span>
+        <span>
+          <span class={`badge badge-${BADGES[state]}`}>{t.revisionStates[state]}</span>
+        </span>
       </td>
       <td data-label={t.configReason} class="config-reason">
-        {revision.restores !== undefined && <span>{t.restores(revision.restores)} </span>}
-        {revision.reason}
-        {revision.error && <div class="bad-text">{revision.error}</div>}
+        <span>
+          {revision.restores !== undefined && <span>{t.restores(revision.restores)} </span>}
+          {revision.reason}
+          {revision.error && <div class="bad-text">{revision.error}</div>}
+        </span>
       </td>
-      <td>
+      <td class="config-back">
         {administers && !runs && state === "stable" && (
           <button type="button" onClick={back}>
             {t.goBack}

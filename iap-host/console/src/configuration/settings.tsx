@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 
 import { useGet } from "../api/hooks";
 import { useText } from "../i18n";
-import { Heads, Panel } from "../ui/parts";
+import { Coded, Heads, Panel } from "../ui/parts";
 import { helpOf, names, type Schema } from "./place";
 import type { Running } from "./types";
 
@@ -42,7 +42,9 @@ export function Settings({ running }: { running: Running }) {
                 </td>
                 <td data-label={t.settingSource}>{t.sources[setting.source]}</td>
                 <td data-label={t.settingHelp} class="config-reason">
-                  {schema && helpOf(schema, names(setting.path))?.description}
+                  <span>
+                    <Coded text={(schema && helpOf(schema, names(setting.path))?.description) || ""} />
+                  </span>
                 </td>
               </tr>
             ))}
