@@ -72,6 +72,11 @@ fn a_text_is_checked_applied_tried_out_and_written_as_it_is() {
     let plan = post(&host, "/api/config", &[], &json!({ "text": second, "dry_run": true })).json();
     assert_eq!(plan["changes"], json!([{ "path": "routes[only].respond.body", "kind": "changed" }]));
     assert!(plan["diff"].as_str().unwrap().contains("\n-# ours: first\n+# ours: second\n"), "{plan}");
+
+    let preview = host.admin("/api/config/preview?key=routes[].respond.body&value=third&route=only");
+    assert_eq!(preview["changes"], plan["changes"], "{preview}");
+    assert_eq!(get(host.admin, "/api/config/preview?key=server.max_body&value=1MiB").status, 404);
+    assert_eq!(get(host.admin, "/api/config/preview?key=server.drain&value=soon").status, 400);
     assert_eq!(get(host.http, "/").text(), "first", "nothing happens by looking");
 
     let wanted = json!({ "text": second, "reason": "a better word" });

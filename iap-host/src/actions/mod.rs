@@ -230,7 +230,7 @@ impl Actions {
             let back = || suggest_rollback(incident, replaced.as_ref()?, confidence);
             Some((incident.id, suggest(incident, &servers, confidence).or_else(back)?))
         };
-        for (incident, (action, why)) in active.iter().filter_map(|incident| wanted(incident)) {
+        for (incident, (action, why)) in active.iter().filter_map(wanted) {
             self.suggested(incident, action, why).await;
         }
     }

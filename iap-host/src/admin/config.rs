@@ -19,8 +19,8 @@ use crate::access::Caller;
 use crate::boot;
 use crate::config::{self, Config};
 use crate::revisions::{
-    self, Change, Drift, MAX_REASON, NoPreview, Origin, Refused, Revision, Revisions, State as RevisionState,
-    Wish, redact, unified,
+    self, Change, Drift, MAX_REASON, Origin, Refused, Revision, Revisions, State as RevisionState, Wish,
+    redact, unified,
 };
 
 const DEFAULT_PAGE: usize = 50;
@@ -28,7 +28,7 @@ const MAX_PAGE: usize = 500;
 /// Settings that are listed one by one.
 const MAX_SETTINGS: usize = 5_000;
 
-fn revisions(state: &AdminState) -> ApiResult<Arc<Revisions>> {
+pub(super) fn revisions(state: &AdminState) -> ApiResult<Arc<Revisions>> {
     let revisions = state.0.revisions.load_full();
     revisions.ok_or_else(|| unavailable("the process is not ready yet"))
 }
@@ -38,7 +38,7 @@ fn unavailable(text: &'static str) -> ApiError {
 }
 
 /// Runs what reads files, or looks through large texts.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> ApiResult<T> {
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> ApiResult<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         Error::new(Kind::Internal, ErrorOrigin::Internal, "it could not be read").with_source(error).into()
     })
@@ -156,40 +156,6 @@ fn difference((from, before): (u64, &str), (to, after): (&str, &str)) -> String 
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PreviewQuery {
-    key: String,
-    value: String,
-}
-
-/// What runs with another value of one setting, as a diff; comments stay.
-pub(super) async fn preview(
-    State(state): State<AdminState>,
-    Params(query): Params<PreviewQuery>,
-) -> ApiResult<Json<Value>> {
-    let revisions = revisions(&state)?;
-    if query.value.is_empty() || query.value.chars().any(char::is_control) {
-        return Err(ApiError::bad_request("value: one line, and not empty"));
-    }
-    let edited = aside(move || {
-        let running = revisions.running();
-        let setting = (query.key.as_str(), query.value.as_str());
-        let parse = |text: &str| revisions.parse(text);
-        let edited = revisions::preview(&running.text, setting, &running.config, parse)?;
-        let config = revisions.parse(&edited).map_err(|error| NoPreview::NotValid(error.message))?;
-        Ok(plan(&revisions, &config, &edited))
-    });
-    match edited.await? {
-        Ok(plan) => Ok(Json(plan)),
-        Err(NoPreview::NotWritten) => Err(ApiError::not_found(
-            "this setting does not stand in the text as a single value, so it cannot be previewed: write it where it \
-             belongs",
-        )),
-        Err(NoPreview::NotValid(message)) => Err(ApiError::bad_request(format!("value: {message}"))),
-    }
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Text {
     text: String,
 }
@@ -236,7 +202,7 @@ fn restored(revisions: &Revisions, text: &str) -> Result<(Config, Arc<str>), Wro
 }
 
 /// What would happen.
-fn plan(revisions: &Revisions, config: &Config, text: &str) -> Value {
+pub(super) fn plan(revisions: &Revisions, config: &Config, text: &str) -> Value {
     let running = revisions.running();
     let before = &running.config;
     json!({

@@ -20,6 +20,7 @@ mod incidents;
 mod mcp;
 mod metrics;
 mod params;
+mod preview;
 mod processes;
 mod redact;
 mod reload;

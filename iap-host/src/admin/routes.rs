@@ -6,8 +6,8 @@ use axum::routing::{any, delete, get, post};
 
 use super::{
     AdminState, access, actions, active, alerts, ask, audience, config, console, events, guard, health,
-    incidents, mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry, timeline,
-    upstreams,
+    incidents, mcp, metrics, preview, processes, reload, report, runtime, sessions, status, telemetry,
+    timeline, upstreams,
 };
 use crate::access::Right;
 
@@ -76,7 +76,7 @@ fn details() -> Router<AdminState> {
         .route("/api/transactions", get(telemetry::transactions))
         .route("/api/transactions/{trace_id}", get(telemetry::transaction))
         .route("/api/logs", get(telemetry::logs))
-        .route("/api/config/preview", get(config::preview))
+        .route("/api/config/preview", get(preview::preview))
         .route("/api/config/validate", post(config::validate))
         .route("/api/ask", get(ask::ask).post(ask::posted))
         .route("/api/reports", get(report::kept))

@@ -245,6 +245,11 @@ impl Revisions {
         *self.0.changed.lock() = Some((number, at_ms));
     }
 
+    /// What was changed at last is taken back: that is no change to go back from.
+    pub(crate) fn taken_back(&self) {
+        *self.0.changed.lock() = None;
+    }
+
     /// What runs, where it has taken the place of a stable one while this process ran. A way back has none itself.
     pub(crate) fn replaced(&self) -> Option<RunningRevision> {
         let (number, since_ms) = (*self.0.changed.lock())?;

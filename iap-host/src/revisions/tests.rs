@@ -233,3 +233,26 @@ fn a_preview_touches_one_value_and_nothing_else() {
     assert!(matches!(edited("server.drain", "soon"), Err(NoPreview::NotValid(_))));
     assert!(edited("server.drain", "9s}\nadmin: {hosts: [x]").is_err(), "no other setting");
 }
+
+#[test]
+fn only_what_has_replaced_a_stable_one_can_be_gone_back_from() {
+    let mut config = Config::default();
+    config.admin.revisions.directory = None;
+    let revisions = start(&config, TEXT);
+    assert_eq!(revisions.replaced(), None, "the first one");
+    let take = |wish: Wish, text: &str| {
+        let next = revisions.begin(wish, config.clone(), text.into());
+        let number = next.number;
+        revisions.runs(Arc::new(next));
+        revisions.settle(number, State::Stable, None);
+        revisions.changed(number, 7_000 + number);
+        number
+    };
+    assert_eq!(take(wish("more"), "routes: [] # more\n"), 2);
+    assert_eq!(revisions.replaced(), Some(RunningRevision { number: 2, parent: 1, since_ms: 7_002 }));
+    take(Wish { origin: Origin::Rollback, restores: Some(1), ..wish("less") }, TEXT);
+    assert_eq!(revisions.replaced(), None, "a way back has none itself");
+    take(wish("again"), "routes: [] # again\n");
+    revisions.taken_back();
+    assert_eq!(revisions.replaced(), None, "what was taken back is no change to go back from");
+}

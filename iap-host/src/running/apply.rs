@@ -139,6 +139,7 @@ impl Running<'_> {
         let started = Instant::now();
         let result = self.take(&ready.before.config).await;
         self.tell(started, &result, Some(before));
+        self.revisions.taken_back();
         let error = match result {
             Ok(_) => {
                 self.revisions.runs(ready.before.clone());

@@ -42,6 +42,8 @@ export const configurationEn = {
   goBackTo: (revision: number) => `Go back to revision ${revision}`,
   between: (from: number, to: number) => `From revision ${from} to ${to}`,
   chooseTwo: "Choose another one to compare with.",
+  previewAdvice: "Preview in the configuration",
+  noPreview: "The setting does not stand in the configuration as a single value: write it where it belongs.",
   allSettings: "Settings",
   findSetting: "Find a setting",
   noSetting: "There is no such setting.",

@@ -43,6 +43,8 @@ export const configurationKo: typeof configurationEn = {
   goBackTo: (revision: number) => `리비전 ${revision}(으)로 되돌리기`,
   between: (from: number, to: number) => `리비전 ${from} → ${to}`,
   chooseTwo: "비교할 리비전을 하나 더 고르세요.",
+  previewAdvice: "설정에서 미리 보기",
+  noPreview: "이 항목은 설정 본문에 값으로 적혀 있지 않아 미리 볼 수 없습니다. 알맞은 자리에 직접 쓰세요.",
   allSettings: "설정 항목",
   findSetting: "항목 찾기",
   noSetting: "그런 항목이 없습니다.",
