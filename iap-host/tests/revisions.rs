@@ -296,6 +296,10 @@ fn those_who_may_see_it_see_no_secrets_and_who_changes_it_is_an_admin() {
         json!({ "text": shown.replace("body: hello", "body: welcome"), "reason": "kim's hunter2-and-more" });
     assert_eq!(post(TOKEN, "/api/config", &wanted).status, 403, "an operator does not");
     assert_eq!(post(TOKEN, "/api/config/validate", &json!({ "text": "routes: 1" })).json()["valid"], false);
+    let begin = shown.find("redacted-").unwrap();
+    let moved = format!("# {}\n{shown}", &shown[begin..begin + 21]);
+    let moved = post(TOKEN, "/api/config/validate", &json!({ "text": moved })).text();
+    assert!(moved.contains("would be seen here") && !moved.contains("hunter2"), "{moved}");
     let applied = post(admin, "/api/config", &wanted);
     assert_eq!(
         (applied.status, &applied.json()["revision"]["author"]),

@@ -188,16 +188,17 @@ impl Wrong {
 
 /// The configuration that somebody means, with the secrets that were taken out of what they have seen.
 fn restored(revisions: &Revisions, text: &str) -> Result<(Config, Arc<str>), Wrong> {
-    let text = revisions::restore(text, &revisions.running().text).map_err(|mark| Wrong {
+    let source = revisions.running().text.clone();
+    let text = revisions::restore(text, &source).map_err(|mark| Wrong {
         place: Some((mark.0, mark.1)),
         message:
-            "this stands for a secret of another configuration: write the secret, or better a reference \
-                  to it, like {env: NAME}"
+            "this stands for a secret of another configuration, or would be seen here: write the secret, or \
+                  better a reference to it, like {env: NAME}"
                 .to_owned(),
     })?;
     match revisions.parse(&text) {
         Ok(config) => Ok((config, text.into())),
-        Err(error) => Err(Wrong { place: error.place, message: error.message }),
+        Err(error) => Err(Wrong { place: error.place, message: revisions::conceal(&error.message, &source) }),
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) use self::command::command;
 pub(crate) use self::diff::unified;
 pub(crate) use self::file::Prepared;
 pub(crate) use self::preview::{NoPreview, preview};
-pub(crate) use self::redact::{redact, restore};
+pub(crate) use self::redact::{conceal, redact, restore};
 pub(crate) use self::settings::{changes, hash, settings};
 use self::store::Store;
 pub(crate) use self::trial::{Shown, Trial, without_servers};

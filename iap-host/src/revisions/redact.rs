@@ -37,12 +37,23 @@ pub(crate) fn redact_json(value: Value) -> Value {
     SECRETS.mask_json(value).into_value()
 }
 
-/// Where a mark stands that means nothing here: line and column, from 1.
+/// Where a mark stands that means nothing here, or whose secret would be seen there: line and column, from 1.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct UnknownMark(pub(crate) u64, pub(crate) u64);
+pub(crate) struct BadMark(pub(crate) u64, pub(crate) u64);
 
-/// A text with the secrets of `source` in the place of their marks.
-pub(crate) fn restore(text: &str, source: &str) -> Result<String, UnknownMark> {
+/// A message without the secrets of `source`: what somebody sent may have put one where an error quotes it.
+pub(crate) fn conceal(message: &str, source: &str) -> String {
+    SECRETS.find(source).into_iter().map(|found| &source[found.range]).fold(
+        message.to_owned(),
+        |told, secret| {
+            if told.contains(secret) { told.replace(secret, &mark(secret)) } else { told }
+        },
+    )
+}
+
+/// A text with the secrets of `source` in the place of their marks. Nobody gets to see one by putting its mark elsewhere: what is
+/// restored has to be taken out again when it is shown.
+pub(crate) fn restore(text: &str, source: &str) -> Result<String, BadMark> {
     if !text.contains(MARK) {
         return Ok(text.to_owned());
     }
@@ -67,13 +78,18 @@ pub(crate) fn restore(text: &str, source: &str) -> Result<String, UnknownMark> {
         at = end;
     }
     out.push_str(&text[at..]);
-    Ok(out)
+    let shown = redact(&out);
+    let count = |text: &str, mark: &str| text.matches(mark).count();
+    match secrets.keys().find(|mark| count(&shown, mark) < count(text, mark)) {
+        Some(mark) => Err(place(text, text.rfind(mark.as_str()).unwrap_or_default())),
+        None => Ok(out),
+    }
 }
 
-fn place(text: &str, at: usize) -> UnknownMark {
+fn place(text: &str, at: usize) -> BadMark {
     let before = &text[..at];
     let line = before.rsplit('\n').next().unwrap_or_default();
-    UnknownMark(before.matches('\n').count() as u64 + 1, line.chars().count() as u64 + 1)
+    BadMark(before.matches('\n').count() as u64 + 1, line.chars().count() as u64 + 1)
 }
 
 fn mark(secret: &str) -> String {

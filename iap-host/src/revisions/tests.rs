@@ -108,7 +108,18 @@ fn no_secret_is_shown_and_none_is_lost() {
     assert_eq!(restore(&shown, source).as_deref(), Ok(source));
     let edited = shown.replace("name: app", "name: shop");
     assert_eq!(restore(&edited, source), Ok(source.replace("name: app", "name: shop")));
-    assert_eq!(restore(&shown, "routes: []\n"), Err(redact::UnknownMark(1, 40)));
+    assert_eq!(restore(&shown, "routes: []\n"), Err(redact::BadMark(1, 40)));
+    let begin = shown.find("redacted-").expect("a mark");
+    let mark = &shown[begin..begin + 21];
+    for elsewhere in [
+        format!("# {mark}\n{shown}"),
+        format!("routes: [{{name: {mark}}}]\n"),
+        shown.replace(mark, &format!("{mark}x")),
+    ] {
+        assert!(restore(&elsewhere, source).is_err(), "it would be seen: {elsewhere}");
+    }
+    let told = conceal("there is no upstream `hunter2-and-more`", source);
+    assert_eq!(told, format!("there is no upstream `{mark}`"));
     assert_eq!(restore("# redacted-by-me\n", source).as_deref(), Ok("# redacted-by-me\n"));
     let other = redact(&source.replace("hunter2", "hunter3"));
     let diff = unified(("a", &shown), ("b", &other));
