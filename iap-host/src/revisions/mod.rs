@@ -2,14 +2,14 @@
 //!
 //! | module | what it has |
 //! |---|---|
-//! | [`store`] | all that are kept, as files of a directory or in memory |
-//! | [`change`] | what somebody wants, and why it is refused |
-//! | [`trial`] | whether things are worse with it |
-//! | [`file`] | the file that it all comes from |
-//! | [`settings`] | the settings of a configuration one by one: which have changed, and where each comes from |
-//! | [`preview`] | one setting changed in a text that keeps all the rest |
-//! | [`redact`] | what is shown is without secrets |
-//! | [`diff`] | what differs between two texts |
+//! | [`mod@store`] | all that are kept, as files of a directory or in memory |
+//! | [`mod@change`] | what somebody wants, and why it is refused |
+//! | [`mod@trial`] | whether things are worse with it |
+//! | [`mod@file`] | the file that it all comes from |
+//! | [`mod@settings`] | the settings of a configuration one by one: which have changed, and where each comes from |
+//! | [`mod@preview`] | one setting changed in a text that keeps all the rest |
+//! | [`mod@redact`] | what is shown is without secrets |
+//! | [`mod@diff`] | what differs between two texts |
 //! | [`mod@command`] | `iap-host config` |
 
 mod change;
