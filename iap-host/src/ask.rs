@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use bytes::Bytes;
 use clap::ValueEnum;
@@ -13,19 +12,14 @@ use hyper::body::Incoming;
 use iap_core::BoxError;
 use iap_ops::llm::Events;
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
 use crate::cli::{AskArgs, ReportArgs};
-use crate::client::{Connection, bearer, own_token};
+use crate::client::{Connection, MAX_ANSWER, bearer, encode, own_token, patiently, printable, problem};
 
 /// There are problems.
 const PROBLEMS: u8 = 1;
 /// There is no answer.
 const NO_ANSWER: u8 = 2;
-/// The longest wait for an answer: a report reads much history.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// The largest answer.
-const MAX_ANSWER: usize = 32 << 20;
 
 /// Prints an answer; what went wrong goes to standard error.
 #[allow(clippy::print_stdout)] // The answer of the command.
@@ -131,16 +125,6 @@ fn step(event: &Value) -> Option<String> {
     })
 }
 
-fn patiently<T>(url: &str, asked: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
-    let runtime = Runtime::new()?;
-    let result = runtime.block_on(async {
-        let late = |_| format!("{url}: no answer within {} seconds", PATIENCE.as_secs());
-        tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
-    });
-    runtime.shutdown_background();
-    result
-}
-
 async fn fetch(url: &str, path: &str, accept: &str) -> Result<Response<Incoming>, BoxError> {
     let mut host = Connection::open(url).await?;
     let mut request = host.request(Method::GET, path).header(header::ACCEPT, accept);
@@ -153,32 +137,9 @@ async fn fetch(url: &str, path: &str, accept: &str) -> Result<Response<Incoming>
         return Ok(response);
     }
     let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
-    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no answer");
-    let is_unknown = status == StatusCode::UNAUTHORIZED;
-    let hint = if is_unknown { " (IAP_TOKEN, a token of admin.access.tokens)" } else { "" };
-    Err(format!("{url}: {}: {}{hint}", status.as_u16(), printable(detail)).into())
-}
-
-/// Names of routes and texts of errors come from outside: no control sequence reaches the terminal.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| *c == '\n' || !c.is_control()).collect()
+    Err(problem(url, status, &serde_json::from_slice(&body).unwrap_or_default()).into())
 }
 
 fn name(value: impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-}
-
-fn encode(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    let mut out = String::new();
-    for b in text.bytes() {
-        match plain(b) {
-            true => out.push(b.into()),
-            false => {
-                let _ = write!(out, "%{b:02X}");
-            }
-        }
-    }
-    out
 }

@@ -22,6 +22,8 @@ Examples:
   iap-host run -c iap.yaml             run it
   iap-host user add kim --role operator
                                        somebody who may sign in to the console
+  iap-host config apply iap.yaml --reason \"more servers\"
+                                       let a running host take it up, tried out first
   iap-host session import -c iap.yaml --from spring --source redis://10.0.0.5:6379
                                        take over the sessions of another system
   iap-host ask \"지금 문제의 원인을 알려줘\"
@@ -61,6 +63,12 @@ pub(crate) enum Command {
     Ask(AskArgs),
     /// Write a report of a running host. Exit status 2 when there is none.
     Report(ReportArgs),
+    /// The configuration of a running host: what runs, what has run, another one, and the way back. Exit status 1: it was
+    /// refused or taken back, 2: no answer.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// People who may sign in to the console.
     User {
         #[command(subcommand)]
@@ -68,6 +76,76 @@ pub(crate) enum Command {
     },
     /// Let an AI assistant that speaks the Model Context Protocol over standard input and output ask a running host.
     Mcp(McpArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// What runs; with --settings each setting, and where it comes from.
+    Show {
+        #[command(flatten)]
+        host: HostArgs,
+        #[arg(long)]
+        settings: bool,
+    },
+    /// What has run, the latest first.
+    Revisions {
+        #[command(flatten)]
+        host: HostArgs,
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// What differs between a revision and another one, or what runs.
+    Diff {
+        #[command(flatten)]
+        host: HostArgs,
+        from: u64,
+        to: Option<u64>,
+    },
+    /// Check a file against a running host, without changing anything: errors, and what would change.
+    Validate {
+        #[command(flatten)]
+        host: HostArgs,
+        file: PathBuf,
+    },
+    /// Take a file up, and wait until it is stable or was taken back.
+    Apply {
+        #[command(flatten)]
+        host: HostArgs,
+        file: PathBuf,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// The ETag of the configuration that was looked at; by default that of what runs now.
+        #[arg(long, value_name = "ETAG")]
+        if_match: Option<String>,
+        /// Lose what others have written into the host's file.
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Take up again what has run before.
+    Rollback {
+        #[command(flatten)]
+        host: HostArgs,
+        /// The revision.
+        to: u64,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+        /// Lose what others have written into the host's file.
+        #[arg(long)]
+        overwrite: bool,
+    },
+}
+
+/// Which host, and in which form it answers.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HostArgs {
+    /// The admin API of the host.
+    #[arg(long, default_value = ADMIN)]
+    pub(crate) url: String,
+    /// The answer as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

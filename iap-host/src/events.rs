@@ -5,14 +5,20 @@ use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::admin::{ReloadRequest, ReloadResult};
+use crate::admin::{ConfigRequest, ReloadResult};
+use crate::revisions::{Applied, Change};
+
+/// Who a signal comes from.
+const SIGNAL: &str = "signal";
 
 /// Something to do.
 pub(crate) enum Event {
     /// SIGTERM, Ctrl-C: drain and end.
     Stop,
-    /// SIGHUP, the admin API: read the configuration again.
-    Reload(Reply),
+    /// SIGHUP, the admin API: read the configuration again. With who asks for it.
+    Reload(String, Reply),
+    /// The admin API: another configuration is wanted. With whoever waits until it runs.
+    Apply(Change, oneshot::Sender<Applied>),
     /// SIGUSR2: let a new process take over.
     HandOver,
 }
@@ -35,12 +41,12 @@ pub(crate) struct Events {
     interrupt: Signal,
     hangup: Signal,
     user: Signal,
-    requests: mpsc::Receiver<ReloadRequest>,
+    requests: mpsc::Receiver<ConfigRequest>,
 }
 
 impl Events {
     /// From here on none of the signals ends the process by itself.
-    pub(crate) fn new(requests: mpsc::Receiver<ReloadRequest>) -> io::Result<Self> {
+    pub(crate) fn new(requests: mpsc::Receiver<ConfigRequest>) -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -62,9 +68,12 @@ impl Events {
         tokio::select! {
             _ = self.terminate.recv() => Event::Stop,
             _ = self.interrupt.recv() => Event::Stop,
-            _ = self.hangup.recv() => Event::Reload(Reply(None)),
+            _ = self.hangup.recv() => Event::Reload(SIGNAL.to_owned(), Reply(None)),
             _ = self.user.recv() => Event::HandOver,
-            Some(ReloadRequest(reply)) = self.requests.recv() => Event::Reload(Reply(Some(reply))),
+            Some(request) = self.requests.recv() => match request {
+                ConfigRequest::Reload { author, reply } => Event::Reload(author, Reply(Some(reply))),
+                ConfigRequest::Apply { change, reply } => Event::Apply(change, reply),
+            },
         }
     }
 }

@@ -36,5 +36,12 @@ pub(crate) fn write_bytes(place: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&new, place)
+    fs::rename(&new, place)?;
+    sync_directory(place)
+}
+
+/// Makes a renamed file last: its new name is in its directory.
+pub(crate) fn sync_directory(place: &Path) -> io::Result<()> {
+    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -18,6 +18,7 @@ mod kept;
 mod logging;
 mod mcp;
 mod reports;
+mod revisions;
 mod run;
 mod running;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         cli::Command::Session { command: cli::SessionCommand::Import(args) } => run::import(&args),
         cli::Command::Ask(args) => ask::ask(&args),
         cli::Command::Report(args) => ask::report(&args),
+        cli::Command::Config { command } => revisions::command(&command),
         cli::Command::User { command } => access::command(&command),
         cli::Command::Mcp(args) => mcp::relay(&args),
     };

@@ -7,11 +7,11 @@ use iap_core::BoxError;
 use tokio::runtime::Runtime;
 
 use crate::admin::Reloads;
-use crate::boot::Platform;
 use crate::cli::{DemoArgs, ImportArgs, loopback};
 use crate::config::{self, Config, Environment};
 use crate::demo::{self, Load};
-use crate::events::{Event, Events};
+use crate::events::Events;
+use crate::revisions::Revisions;
 use crate::running::Running;
 use crate::{boot, handover, import, logging};
 
@@ -26,8 +26,9 @@ pub(crate) fn validate(file: &Path) -> Result<ExitCode, BoxError> {
 /// `run`: until SIGTERM or Ctrl-C.
 pub(crate) fn run(file: &Path) -> Result<ExitCode, BoxError> {
     let environment = environment();
-    let config = load(file, &environment)?;
-    serve(config, &environment, Origin::File(file))
+    let text = read(file)?;
+    let config = config::parse(&file.display().to_string(), &text, &environment)?;
+    serve(config, Some(text), &environment, Origin::File(file))
 }
 
 /// `session import`: what another system has.
@@ -41,7 +42,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, BoxError> {
     let [http, admin, session_api, otlp] =
         [args.port, args.admin_port, args.session_port, args.otlp_port].map(loopback);
     let config = demo::config(http, admin, session_api, otlp);
-    let result = serve(config, &Environment::new(), Origin::Demo(args));
+    let result = serve(config, None, &Environment::new(), Origin::Demo(args));
     result.map_err(|error| match error.to_string() {
         text if text.contains("in use") => {
             format!("{text} (--port, --admin-port, --session-port, --otlp-port)").into()
@@ -57,10 +58,14 @@ fn environment() -> Environment {
 }
 
 pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, BoxError> {
-    let name = file.display().to_string();
+    Ok(config::parse(&file.display().to_string(), &read(file)?, environment)?)
+}
+
+/// A configuration as it is written.
+pub(crate) fn read(file: &Path) -> Result<String, BoxError> {
+    let name = file.display();
     let bytes = std::fs::read(file).map_err(|error| format!("{name}: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{name}: not UTF-8 text: save it as UTF-8"))?;
-    Ok(config::parse(&name, &text, environment)?)
+    Ok(String::from_utf8(bytes).map_err(|_| format!("{name}: not UTF-8 text: save it as UTF-8"))?)
 }
 
 /// Where a configuration has come from.
@@ -70,7 +75,12 @@ enum Origin<'a> {
     Demo(&'a DemoArgs),
 }
 
-fn serve(config: Config, environment: &Environment, origin: Origin<'_>) -> Result<ExitCode, BoxError> {
+fn serve(
+    config: Config,
+    text: Option<String>,
+    environment: &Environment,
+    origin: Origin<'_>,
+) -> Result<ExitCode, BoxError> {
     let sockets = handover::inherited()?;
     // Applications, admin and background work run here; connections have runtimes of their own.
     let runtime = Runtime::new()?;
@@ -88,6 +98,13 @@ fn serve(config: Config, environment: &Environment, origin: Origin<'_>) -> Resul
         // Before anything else: a signal that comes early must not end the process.
         let events = Events::new(requests)?;
         let platform = boot::boot(&config, environment, apm, sockets, reloads.clone(), handle).await?;
+        let text = text.map_or_else(|| demo::text(&config), Ok)?;
+        let file = match origin {
+            Origin::File(file) => Some(file),
+            Origin::Demo(_) => None,
+        };
+        let revisions = Revisions::start((&config, &text), file, environment);
+        platform.set_revisions(revisions.clone());
         let addresses = platform.addresses;
         tracing::info!(
             http = %addresses.http,
@@ -101,11 +118,10 @@ fn serve(config: Config, environment: &Environment, origin: Origin<'_>) -> Resul
             tracing::warn!("there are no routes: every request is answered with 404");
         }
         handover::notify_ready();
+        let running = Running { platform, reloads, revisions, environment };
         match origin {
-            Origin::File(file) => {
-                Running { platform, reloads, file, environment }.until_stopped(events).await
-            }
-            Origin::Demo(args) => run_demo(platform, args, events).await,
+            Origin::File(_) => running.until_stopped(events).await.stop().await,
+            Origin::Demo(args) => run_demo(running, args, events).await,
         }
         tracing::info!("stopped");
         Ok::<_, BoxError>(ExitCode::SUCCESS)
@@ -114,18 +130,13 @@ fn serve(config: Config, environment: &Environment, origin: Origin<'_>) -> Resul
     code
 }
 
-async fn run_demo(platform: Platform, args: &DemoArgs, mut events: Events) {
+async fn run_demo(running: Running<'_>, args: &DemoArgs, events: Events) {
+    let platform = &running.platform;
     let load = (!args.no_load).then(|| Load::start(platform.addresses.http));
     if let Some(apm) = &platform.apm {
         demo::greet(&platform.addresses, apm, !args.no_load).await;
     }
-    loop {
-        match events.next().await {
-            Event::Stop => break,
-            Event::Reload(reply) => reply.answer(Err("the demo has no configuration file".to_owned())),
-            Event::HandOver => tracing::warn!("the demo is not handed over"),
-        }
-    }
+    let platform = running.until_stopped(events).await;
     if let Some(load) = load {
         load.stop();
     }

@@ -33,7 +33,7 @@ fn what_is_below_the_figures_is_shown_and_everything_is_accessible() {
 #[test]
 fn people_sign_in_and_see_what_their_role_may() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let host = accounts::host();
+    let host = accounts::host_with("  revisions: {watch: 3s}\n");
     assert_eq!(http::get(host.http, "/").status, 200);
     drive("accounts", host.admin);
 }

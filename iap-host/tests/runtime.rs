@@ -223,7 +223,7 @@ fn reloads_and_ejections_are_on_the_time_line() {
     host.write("iap.yaml", &routes(204));
     assert_eq!(http::send(host.admin, "POST", "/api/config/reload", &[], &[]).unwrap().status, 200);
     let reloaded = eventually("the reload is told", || events(&host, "config_reloaded").pop());
-    assert_eq!(reloaded["text"], "routes");
+    assert_eq!(reloaded["text"], "routes (revision 2, local)");
     host.write("iap.yaml", "nonsense: true\n");
     assert_eq!(http::send(host.admin, "POST", "/api/config/reload", &[], &[]).unwrap().status, 422);
     let refused = eventually("the refusal is told", || events(&host, "config_refused").pop());

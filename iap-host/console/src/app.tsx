@@ -9,6 +9,7 @@ import { Alerts } from "./alerts";
 import type { ApiError } from "./api/client";
 import { useStatus } from "./api/hooks";
 import { Ask } from "./ask";
+import { Configuration } from "./configuration";
 import { zone } from "./format";
 import { LANGUAGES, type Language, language, setLanguage, useText } from "./i18n";
 import type { Dictionary } from "./i18n/en";
@@ -32,7 +33,7 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Failure, Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "sql" | "failures" | "map" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "access" | "actions";
+type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "sql" | "failures" | "map" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "access" | "actions" | "configuration";
 
 /** The sections, and what one needs to see each. */
 const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[] = [
@@ -51,6 +52,7 @@ const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[]
   { section: "runtime", to: "/runtime", icon: "gauge", right: "view" },
   { section: "sessions", to: "/sessions", icon: "people", right: "person" },
   { section: "ask", to: "/ask", icon: "question", right: "detail" },
+  { section: "configuration", to: "/configuration", icon: "sliders", right: "view" },
   { section: "access", to: "/access", icon: "key", right: "view" },
 ];
 
@@ -93,6 +95,7 @@ function view(path: string): View {
       return { section: head, title: (t) => t.session, show: () => <SessionView key={key} id={key} /> };
     if (head === "sessions") return { section: head, title: (t) => t.sessions, show: () => <Sessions /> };
     if (head === "actions" && !id) return { section: head, title: (t) => t.actions, show: () => <Actions /> };
+    if (head === "configuration" && !id) return { section: head, title: (t) => t.configuration, show: () => <Configuration /> };
     if (head === "access" && !id) return { section: head, title: (t) => t.access, show: () => <AccessView /> };
     if (head === "ask" && !id) return { section: head, title: (t) => t.ask, show: () => <Ask /> };
   }

@@ -17,6 +17,7 @@ import "./styles/live.css";
 import "./styles/access.css";
 import "./styles/actions.css";
 import "./styles/drill.css";
+import "./styles/configuration.css";
 import "./styles/narrow.css";
 
 document.documentElement.lang = language();

@@ -2,6 +2,7 @@
 //! taken back when things get worse. What is decided is [`iap_ops::actions`].
 
 mod perform;
+mod rollback;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,8 +14,9 @@ use iap_core::{Clock, SystemClock};
 use iap_ops::Telemetry;
 use iap_ops::actions::{
     Action, Book, By, Gate, Health, Mode, Policy, Proposal, Proposer, Refusal, Request, State, Verdict,
-    suggest,
+    suggest, suggest_rollback,
 };
+use iap_ops::detect::Incident;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -115,7 +117,7 @@ impl Actions {
         let action = &proposal.action;
         let began_ms = now_ms();
         let before = self.health(began_ms.saturating_sub(gate.watch_ms), began_ms).await;
-        let outcome = match self.0.means.perform(action, &proposal.why, most).await {
+        let outcome = match self.0.means.perform(action, proposal, most).await {
             Ok(outcome) => outcome,
             Err(error) => return self.end(proposal, State::Failed, error).await,
         };
@@ -138,7 +140,7 @@ impl Actions {
             let text = format!("{outcome}; {worse}; it cannot be taken back");
             return self.end(proposal, State::Failed, text).await;
         };
-        match self.0.means.perform(&back, &proposal.why, most).await {
+        match self.0.means.perform(&back, proposal, most).await {
             Ok(taken) => {
                 self.0.means.journal.acted(&back.to_string());
                 self.end(proposal, State::Reverted, format!("{worse}: {taken}")).await;
@@ -180,10 +182,7 @@ impl Actions {
 
     async fn end(&self, proposal: &Proposal, state: State, outcome: String) {
         tracing::warn!(target: "iap_host::actions", action = %proposal.action, ?state, outcome, "an action is over");
-        let who = match proposal.decision.as_ref().map(|decision| &decision.by) {
-            Some(By::Person(name)) => name.clone(),
-            _ => "policy".to_owned(),
-        };
+        let who = who(proposal).to_owned();
         let what = format!("action {} {}: {}", proposal.id, proposal.action, outcome);
         self.audit(who, what, if state == State::Done { 200 } else { 500 }).await;
         self.advance(proposal.id, state, Some(outcome)).await;
@@ -226,9 +225,12 @@ impl Actions {
             self.keep().await;
         }
         let servers = self.0.means.telemetry.estate().map(|estate| estate.servers()).unwrap_or_default();
-        for (incident, (action, why)) in
-            active.iter().filter_map(|incident| Some((incident.id, suggest(incident, &servers, confidence)?)))
-        {
+        let replaced = self.0.means.revisions.load_full().and_then(|revisions| revisions.replaced());
+        let wanted = |incident: &Incident| {
+            let back = || suggest_rollback(incident, replaced.as_ref()?, confidence);
+            Some((incident.id, suggest(incident, &servers, confidence).or_else(back)?))
+        };
+        for (incident, (action, why)) in active.iter().filter_map(wanted) {
             self.suggested(incident, action, why).await;
         }
     }
@@ -262,6 +264,14 @@ impl Proposer for Actions {
             self.keep().await;
             Ok(proposal)
         })
+    }
+}
+
+/// Who answers for it.
+fn who(proposal: &Proposal) -> &str {
+    match proposal.decision.as_ref().map(|decision| &decision.by) {
+        Some(By::Person(name)) => name,
+        _ => "policy",
     }
 }
 

@@ -7,12 +7,13 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use iap_core::upstream::ServerStatus;
 use iap_core::{Process, Upstream};
 use iap_ops::Live;
-use iap_ops::actions::{Action, Refusal, SessionFilter};
+use iap_ops::actions::{Action, Proposal, Refusal, SessionFilter};
 use iap_session::{Budget, Filter, Note, Revocation, Revoked, Sessions};
 
 use crate::access::Access;
-use crate::admin::Journal;
+use crate::admin::{Journal, Reloads};
 use crate::detection::Detection;
+use crate::revisions::Revisions;
 
 /// How long one step of ending sessions takes, and how many there are at most.
 const STEP: Duration = Duration::from_secs(5);
@@ -28,9 +29,11 @@ pub(crate) struct Means {
     pub(crate) detection: Arc<ArcSwapOption<Detection>>,
     pub(crate) access: Arc<ArcSwapOption<Access>>,
     pub(crate) journal: Journal,
+    pub(crate) reloads: Reloads,
+    pub(crate) revisions: Arc<ArcSwapOption<Revisions>>,
 }
 
-fn bounds<T>(text: impl Into<String>) -> Result<T, Refusal> {
+pub(super) fn bounds<T>(text: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Bounds(text.into()))
 }
 
@@ -67,6 +70,7 @@ impl Means {
                     )]),
                 }
             }
+            Action::Rollback { from, to } => self.preview_rollback(*from, *to).await,
             _ => bounds("this cannot be done here"),
         }
     }
@@ -102,7 +106,7 @@ impl Means {
     pub(super) async fn perform(
         &self,
         action: &Action,
-        why: &str,
+        proposal: &Proposal,
         max_sessions: u64,
     ) -> Result<String, String> {
         match action {
@@ -122,10 +126,11 @@ impl Means {
                 Ok(format!("the instances of {} were replaced", process.name()))
             }
             Action::EndSessions { filter } => {
-                let note = Note::new(why).map_err(|error| error.to_string())?;
+                let note = Note::new(&proposal.why).map_err(|error| error.to_string())?;
                 let found = self.revoke(filter, Some(note), max_sessions).await?;
                 Ok(format!("{} sessions were ended, {} could not be", found.ended, found.failed))
             }
+            Action::Rollback { from, to } => self.roll_back(*from, *to, proposal).await,
             _ => Err("this cannot be done here".to_owned()),
         }
     }

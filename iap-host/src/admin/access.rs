@@ -19,9 +19,10 @@ use super::params::{Body, Params};
 use super::redact::redact;
 use crate::access::audit::{MAX_PAGE, Record};
 use crate::access::{Access, Caller, Refused, Right};
+use crate::revisions::redact as redact_secrets;
 
-/// The largest body of a request that changes something.
-const MAX_BODY: usize = 256 << 10;
+/// The largest body of a request that changes something: a configuration is the largest.
+const MAX_BODY: usize = 2 << 20;
 /// What of it is written down.
 const MAX_NOTED: usize = 4 << 10;
 const DEFAULT_PAGE: usize = 100;
@@ -110,9 +111,21 @@ async fn noted(
 /// What was sent along, as far as it is kept.
 fn written(body: &Bytes) -> Value {
     match serde_json::from_slice(body) {
-        Ok(value) if body.len() <= MAX_NOTED => value,
+        Ok(value) if body.len() <= MAX_NOTED => without_secrets(value),
         _ if body.is_empty() => Value::Null,
         _ => json!(format!("{} bytes", body.len())),
+    }
+}
+
+/// Texts may have secrets in them: a configuration, or what somebody has copied from elsewhere.
+fn without_secrets(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(redact_secrets(&text)),
+        Value::Array(items) => items.into_iter().map(without_secrets).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, field)| (name, without_secrets(field))).collect()
+        }
+        other => other,
     }
 }
 

@@ -39,14 +39,20 @@ impl Journal {
         Self(Arc::new(Mutex::new(VecDeque::from([started]))))
     }
 
-    /// Notes how an attempt to change the configuration went.
-    pub(super) fn note(&self, result: &ReloadResult) {
-        let (kind, what) = match result {
-            Ok(changed) if changed.is_empty() => return,
-            Ok(changed) => (ChangeKind::Reloaded, changed.join(", ")),
-            Err(error) => (ChangeKind::Refused, error.chars().take(MAX_WHAT).collect()),
-        };
-        self.push(kind, what);
+    /// Notes how an attempt to change the configuration went. Gives when something has changed, Unix milliseconds.
+    pub(super) fn note(&self, result: &ReloadResult, revision: Option<u64>) -> Option<u64> {
+        match (result, revision) {
+            (Ok(changed), _) if changed.is_empty() => None,
+            (Ok(changed), None) => Some(self.push(ChangeKind::Reloaded, changed.join(", "))),
+            (Ok(changed), Some(revision)) => {
+                let what = format!("{} (revision {revision})", changed.join(", "));
+                Some(self.push(ChangeKind::Reloaded, what))
+            }
+            (Err(error), _) => {
+                self.push(ChangeKind::Refused, error.chars().take(MAX_WHAT).collect());
+                None
+            }
+        }
     }
 
     /// Notes what somebody tells of. Gives when that was, Unix milliseconds.

@@ -9,6 +9,7 @@ mod active;
 mod alerts;
 mod ask;
 mod audience;
+mod config;
 mod console;
 mod drill;
 mod error;
@@ -22,6 +23,7 @@ mod logs;
 mod mcp;
 mod metrics;
 mod params;
+mod preview;
 mod processes;
 mod redact;
 mod reload;
@@ -61,10 +63,11 @@ use crate::boot::Exports;
 use crate::config::{Config, RuntimeConfig};
 use crate::detection::Detection;
 use crate::mcp::McpServer;
+use crate::revisions::Revisions;
 
 pub(crate) use estate::Journal;
 pub(crate) use health::Readiness;
-pub(crate) use reload::{ReloadRequest, ReloadResult, Reloads};
+pub(crate) use reload::{BUSY, ConfigRequest, ReloadResult, Reloads, STOPPING};
 pub(crate) use routes::router;
 
 /// What the handlers share. Cheap to clone.
@@ -99,6 +102,7 @@ struct Inner {
     mcp: ArcSwapOption<McpServer>,
     access: Arc<ArcSwapOption<Access>>,
     actions: ArcSwapOption<Actions>,
+    revisions: Arc<ArcSwapOption<Revisions>>,
 }
 
 /// What changes with the configuration alone.
@@ -201,6 +205,7 @@ impl AdminState {
             mcp: ArcSwapOption::empty(),
             access: Arc::default(),
             actions: ArcSwapOption::empty(),
+            revisions: Arc::default(),
         }))
     }
 
@@ -272,6 +277,8 @@ impl AdminState {
             detection: self.0.detection.clone(),
             access: self.0.access.clone(),
             journal: self.0.reloads.journal().clone(),
+            reloads: self.0.reloads.clone(),
+            revisions: self.0.revisions.clone(),
         })
     }
 
@@ -283,6 +290,11 @@ impl AdminState {
     /// Guarded actions; `None` without the APM.
     pub(crate) fn actions(&self) -> Option<Actions> {
         self.0.actions.load_full().map(|actions| Actions::clone(&actions))
+    }
+
+    /// Makes revisions of the configuration visible.
+    pub(crate) fn set_revisions(&self, revisions: Revisions) {
+        self.0.revisions.store(Some(Arc::new(revisions)));
     }
 
     /// Makes incidents visible.

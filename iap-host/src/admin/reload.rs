@@ -3,27 +3,39 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Json, Response};
 use http::{StatusCode, header};
 use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::AdminState;
 use super::estate::Journal;
+use crate::access::Caller;
+use crate::revisions::{Applied, Change};
 
 /// What a reload has changed, or why nothing has.
 pub(crate) type ReloadResult = Result<Vec<&'static str>, String>;
 
-/// Asks the process to read its configuration again.
-pub(crate) struct ReloadRequest(pub(crate) oneshot::Sender<ReloadResult>);
+/// What the process is asked to do about its configuration.
+pub(crate) enum ConfigRequest {
+    /// To read it again.
+    Reload {
+        /// Who asks.
+        author: String,
+        reply: oneshot::Sender<ReloadResult>,
+    },
+    /// To take up another one.
+    Apply { change: Change, reply: oneshot::Sender<Applied> },
+}
 
 /// The way to ask, and what became of it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Reloads {
-    requests: mpsc::Sender<ReloadRequest>,
+    requests: mpsc::Sender<ConfigRequest>,
     state: Arc<Mutex<ReloadState>>,
     journal: Journal,
 }
@@ -41,7 +53,7 @@ pub(crate) struct ReloadState {
 
 impl Reloads {
     /// The other end is for whoever holds the platform. Requests beyond a few are turned away.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<ReloadRequest>) {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<ConfigRequest>) {
         let (requests, receiver) = mpsc::channel(4);
         let state = ReloadState { generation: 1, since_ms: now_ms(), last_error: None };
         (Self { requests, state: Arc::new(Mutex::new(state)), journal: Journal::new() }, receiver)
@@ -56,9 +68,14 @@ impl Reloads {
         &self.journal
     }
 
-    /// Notes how an attempt went.
-    pub(crate) fn note(&self, result: &ReloadResult) {
-        self.journal.note(result);
+    /// Hands a request to whoever holds the platform. Whether there was room for it.
+    pub(crate) fn ask(&self, request: ConfigRequest) -> bool {
+        self.requests.try_send(request).is_ok()
+    }
+
+    /// Notes how an attempt went, and which revision runs by it. Gives when something has changed, Unix milliseconds.
+    pub(crate) fn note(&self, result: &ReloadResult, revision: Option<u64>) -> Option<u64> {
+        let changed_ms = self.journal.note(result, revision);
         let mut state = self.state.lock();
         match result {
             Ok(changed) => {
@@ -70,6 +87,7 @@ impl Reloads {
             }
             Err(error) => state.last_error = Some(error.clone()),
         }
+        changed_ms
     }
 }
 
@@ -79,22 +97,40 @@ fn now_ms() -> u64 {
 
 /// Reads the configuration again: 200 with the sections that have changed, 422 with the place of the
 /// error where it was refused and nothing has changed.
-pub(super) async fn reload(State(state): State<AdminState>) -> Response {
+pub(super) async fn reload(
+    State(state): State<AdminState>,
+    Extension(caller): Extension<Caller>,
+) -> Response {
     let (reply, answer) = oneshot::channel();
-    if state.0.reloads.requests.try_send(ReloadRequest(reply)).is_err() {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "others are waiting for the same: try again");
+    let request = ConfigRequest::Reload { author: caller.name.to_string(), reply };
+    if !state.0.reloads.ask(request) {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, BUSY);
     }
     match answer.await {
         Ok(Ok(changed)) => {
             Json(json!({ "changed": changed, "config": state.0.reloads.state() })).into_response()
         }
         Ok(Err(error)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &error),
-        Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "the process is stopping"),
+        Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, STOPPING),
     }
 }
 
-fn problem(status: StatusCode, detail: &str) -> Response {
+/// Others wait already.
+pub(crate) const BUSY: &str = "others are waiting for the same: try again";
+/// Nobody answers any more.
+pub(crate) const STOPPING: &str = "the process is stopping";
+
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
+    extended(status, detail, Value::Null)
+}
+
+/// A problem document with members of its own (RFC 9457 section 3.2).
+pub(super) fn extended(status: StatusCode, detail: &str, more: Value) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
-    let body = json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    let mut body =
+        json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
+    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
+    }
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }

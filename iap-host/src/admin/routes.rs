@@ -5,9 +5,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
 use super::{
-    AdminState, access, actions, active, alerts, ask, audience, console, drill, events, followed, guard,
-    health, incidents, logs, mcp, metrics, processes, reload, report, runtime, sessions, status, telemetry,
-    timeline, upstreams,
+    AdminState, access, actions, active, alerts, ask, audience, config, console, drill, events, followed,
+    guard, health, incidents, logs, mcp, metrics, preview, processes, reload, report, runtime, sessions,
+    status, telemetry, timeline, upstreams,
 };
 use crate::access::Right;
 
@@ -60,6 +60,11 @@ fn views() -> Router<AdminState> {
         .route("/api/incidents/{id}", get(incidents::one))
         .route("/api/upstreams", get(upstreams::list))
         .route("/api/actions", get(actions::list))
+        .route("/api/config", get(config::running))
+        .route("/api/config/revisions", get(config::list))
+        .route("/api/config/revisions/{number}", get(config::one))
+        .route("/api/config/diff", get(config::diff))
+        .route("/api/config/schema", get(config::schema))
         .route("/api/access/sign-ins", get(access::sign_ins))
         .route("/api/access/sign-ins/{id}", delete(access::end))
 }
@@ -78,6 +83,8 @@ fn details() -> Router<AdminState> {
         .route("/api/errors", get(drill::errors))
         .route("/api/logs", get(logs::logs))
         .route("/api/logs/patterns", get(logs::patterns))
+        .route("/api/config/preview", get(preview::preview))
+        .route("/api/config/validate", post(config::validate))
         .route("/api/ask", get(ask::ask).post(ask::posted))
         .route("/api/reports", get(report::kept))
         .route("/api/reports/kept/{file}", get(report::one))
@@ -117,5 +124,9 @@ fn operations() -> Router<AdminState> {
 
 /// [`Right::Administer`]
 fn administration() -> Router<AdminState> {
-    Router::new().route("/api/config/reload", post(reload::reload)).route("/api/audit", get(access::audit))
+    Router::new()
+        .route("/api/config", post(config::apply))
+        .route("/api/config/rollback", post(config::rollback))
+        .route("/api/config/reload", post(reload::reload))
+        .route("/api/audit", get(access::audit))
 }

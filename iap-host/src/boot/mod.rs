@@ -51,6 +51,7 @@ pub(crate) use self::secret::read_secret;
 
 use self::gateway::{Gateway, start_gateway};
 use self::processes::Processes;
+pub(crate) use self::reload::{changed_sections, fixed};
 use self::routes::build_routes;
 use self::sessions::{SessionCore, start_sessions};
 use self::upstreams::Upstreams;

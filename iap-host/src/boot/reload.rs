@@ -6,7 +6,7 @@
 //! | `server`, the policies of `sessions` | a new server takes over the listening sockets, the old one drains |
 //! | the rest of a route with `rate_limits` | limits that are the same go on, by the route's name |
 //! | a process | another one with the new settings starts beside it; once that is ready, the routes are swapped and the one before finishes its requests |
-//! | `admin.hosts`, `admin.access`, `log.level` | swapped; who is signed in stays so |
+//! | `admin.hosts`, `admin.access`, the rest of `admin.revisions`, `log.level` | swapped; who is signed in stays so |
 //! | `reports` | the new schedules |
 //! | `ops` | who is asked for help and who may ask, what is masked, and the policies of actions; what was proposed stays |
 //! | `alerts` | the new rules go on with what the old ones have found |
@@ -15,7 +15,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iap_core::RouteTable;
+use iap_core::{RouteTable, Upstream};
 use iap_ops::Help;
 use iap_ops::actions::Policy;
 
@@ -37,6 +37,7 @@ use crate::config::{Config, Environment};
 use crate::logging;
 use crate::mcp::McpServer;
 use crate::reports::Reports;
+use crate::revisions::Revisions;
 
 /// How long the workers of the settings before may take to hear that others accept now.
 const HAND_OVER: Duration = Duration::from_secs(5);
@@ -110,6 +111,16 @@ impl Platform {
         Ok(changed)
     }
 
+    /// The upstreams that there are now, those of processes among them.
+    pub(crate) fn upstreams(&self) -> Arc<Vec<Arc<Upstream>>> {
+        self.admin.upstreams()
+    }
+
+    /// Makes revisions visible.
+    pub(crate) fn set_revisions(&self, revisions: Revisions) {
+        self.admin.set_revisions(revisions);
+    }
+
     /// Makes what operators use, as far as its sections have changed.
     fn prepare_operators(
         &self,
@@ -159,7 +170,7 @@ impl Platform {
 
     /// The sections that differ, and those whose files of passwords, tokens and keys do.
     fn changed(&self, new: &Config) -> Vec<&'static str> {
-        let mut changed = changes(&self.config, new);
+        let mut changed = changed_sections(&self.config, new);
         for (before, after) in self.auth.iter().zip(auth::material(new)) {
             if *before != after && !changed.contains(&after.0) {
                 changed.push(after.0);
@@ -227,7 +238,7 @@ impl Platform {
 }
 
 /// The sections that differ.
-fn changes(old: &Config, new: &Config) -> Vec<&'static str> {
+pub(crate) fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
     let sections = [
         ("server", old.server != new.server),
         ("sessions", old.sessions != new.sessions),
@@ -243,10 +254,11 @@ fn changes(old: &Config, new: &Config) -> Vec<&'static str> {
 }
 
 /// The first setting that differs and that the process hangs on.
-fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
+pub(crate) fn fixed(old: &Config, new: &Config) -> Option<&'static str> {
     let (before, after) = (&old.sessions, &new.sessions);
     let settings = [
         ("admin.listen", old.admin.listen != new.admin.listen),
+        ("admin.revisions.directory", old.admin.revisions.directory != new.admin.revisions.directory),
         ("apm", old.apm != new.apm),
         ("log.format", old.log.format != new.log.format),
         ("sessions.enabled", before.enabled != after.enabled),

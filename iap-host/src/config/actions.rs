@@ -1,20 +1,27 @@
 //! What may be done about a problem, and by whom.
 
 use iap_ops::actions::{ActionKind, Gate, Mode, Policy};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
 
 /// Guarded actions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ActionsConfig {
     /// Taking a server out of an upstream, and back.
+    #[schemars(with = "String")]
     pub(crate) drain: Mode,
     /// Replacing the instances of a process.
+    #[schemars(with = "String")]
     pub(crate) restart: Mode,
     /// Ending sessions.
+    #[schemars(with = "String")]
     pub(crate) end_sessions: Mode,
+    /// Taking a configuration of before again.
+    #[schemars(with = "String")]
+    pub(crate) rollback: Mode,
     /// At most so many.
     pub(crate) per_hour: usize,
     /// Whether the one who approves must be another than the one who proposed.
@@ -40,6 +47,7 @@ impl Default for ActionsConfig {
             drain: Mode::Approve,
             restart: Mode::Approve,
             end_sessions: Mode::Approve,
+            rollback: Mode::Approve,
             per_hour: policy.per_hour,
             four_eyes: policy.four_eyes,
             confidence: policy.confidence,
@@ -80,6 +88,7 @@ impl ActionsConfig {
             (ActionKind::Drain, self.drain),
             (ActionKind::Restart, self.restart),
             (ActionKind::EndSessions, self.end_sessions),
+            (ActionKind::Rollback, self.rollback),
         ];
         let gate = Gate {
             watch_ms: milliseconds(self.watch),

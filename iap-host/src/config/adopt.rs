@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use iap_session::migrate::{Connect, Spring};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::redis::RedisTlsConfig;
 use super::{SecretRef, Span};
 
 /// Where the old sessions are, and how their clients are known.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdoptConfig {
     pub(crate) from: System,
@@ -45,7 +46,7 @@ pub(crate) struct AdoptConfig {
 }
 
 /// What has written the old sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum System {
     /// Spring Session in Redis.

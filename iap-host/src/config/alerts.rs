@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iap_apm::MetricFunction;
 use iap_ops::alerts::{Bound, Measure, Rule, Severity, Signal};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::upstream::UpstreamTlsConfig;
 use super::{Lang, SecretRef, Span};
 
 /// Rules, and the channels by which people are told.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AlertsConfig {
     /// How often rules are judged.
@@ -36,7 +37,7 @@ impl Default for AlertsConfig {
 }
 
 /// One of the three.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub(crate) enum ChannelConfig {
     /// JSON by POST, signed.
@@ -59,7 +60,7 @@ impl ChannelConfig {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WebhookConfig {
     pub(crate) url: SecretRef,
@@ -69,7 +70,7 @@ pub(crate) struct WebhookConfig {
     pub(crate) tls: Option<UpstreamTlsConfig>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SlackConfig {
     pub(crate) url: SecretRef,
@@ -77,7 +78,7 @@ pub(crate) struct SlackConfig {
     pub(crate) tls: Option<UpstreamTlsConfig>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MailConfig {
     pub(crate) host: String,
@@ -93,7 +94,7 @@ pub(crate) struct MailConfig {
     pub(crate) to: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Security {
     Tls,
@@ -103,13 +104,14 @@ pub(crate) enum Security {
 }
 
 /// A rule. It measures one of `measure`, `metric`, `slo`, and has one of `above`, `below`, `absent`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuleConfig {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) description: Option<String>,
     #[serde(default)]
+    #[schemars(with = "String")]
     pub(crate) severity: Severity,
     /// The route that `measure` and `slo` are about; each on its own when absent.
     #[serde(default)]
@@ -142,7 +144,7 @@ pub(crate) struct RuleConfig {
     pub(crate) notify: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum MeasureConfig {
     Rate,
@@ -153,7 +155,7 @@ pub(crate) enum MeasureConfig {
     Apdex,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SloConfig {
     /// The percentage of requests that is to be good.
@@ -163,13 +165,14 @@ pub(crate) struct SloConfig {
     pub(crate) faster_than: Option<Span>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MetricConfig {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) service: Option<String>,
     #[serde(default)]
+    #[schemars(with = "Option<String>")]
     pub(crate) function: Option<MetricFunction>,
     #[serde(default)]
     pub(crate) labels: BTreeMap<String, String>,

@@ -7,6 +7,7 @@ mod receiver;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::clickhouse::ClickHouseConfig;
@@ -16,7 +17,7 @@ use self::receiver::{FollowConfig, OtlpQuotaConfig, RollupsConfig};
 use super::{ByteSize, DetectionConfig, Rate, RuntimeConfig, Span};
 
 /// Application performance monitoring.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ApmConfig {
     pub(crate) enabled: bool,

@@ -44,6 +44,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
     if let Some(access) = &config.admin.access {
         access.check().map_err(|message| Problem { route: None, message })?;
     }
+    config.admin.revisions.check().map_err(|message| Problem { route: None, message })?;
     check_durations(config)?;
     check_addresses(config)?;
     if config.sessions.enabled {

@@ -2,12 +2,13 @@
 
 use iap_apm::MetricFunction;
 use iap_ops::detect::Direction;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
 
 /// Detection of incidents.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DetectionConfig {
     pub(crate) enabled: bool,
@@ -37,7 +38,7 @@ impl Default for DetectionConfig {
 }
 
 /// A metric that applications send.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WatchedMetric {
     pub(crate) name: String,
@@ -46,12 +47,14 @@ pub(crate) struct WatchedMetric {
     pub(crate) service: Option<String>,
     /// What is computed; what is usual for its kind when absent.
     #[serde(default, rename = "fn")]
+    #[schemars(with = "Option<String>")]
     pub(crate) function: Option<MetricFunction>,
     /// Labels of which each value is a series of its own.
     #[serde(default)]
     pub(crate) by: Vec<String>,
     /// Which side hurts.
     #[serde(default = "both")]
+    #[schemars(with = "String")]
     pub(crate) worse: Direction,
 }
 

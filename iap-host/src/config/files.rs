@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use iap_core::files::FilesSettings;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TextOr;
@@ -12,7 +13,7 @@ use super::TextOr;
 pub(crate) type FilesRef = TextOr<FilesConfig>;
 
 /// How a directory is served.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FilesConfig {
     pub(crate) root: PathBuf,

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::upstream::UpstreamTlsConfig;
 use super::{ByteSize, SecretRef, Span};
 
 /// Providers, and the rules by which they are asked.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LlmConfig {
     pub(crate) providers: Vec<ProviderConfig>,
@@ -23,7 +24,7 @@ pub(crate) struct LlmConfig {
 }
 
 /// A provider.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProviderConfig {
     pub(crate) name: String,
@@ -56,7 +57,7 @@ pub(crate) struct ProviderConfig {
     pub(crate) residency: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum LlmKind {
     Openai,
@@ -78,7 +79,7 @@ impl LlmKind {
 }
 
 /// The price of a million tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PriceConfig {
     pub(crate) input: f64,
@@ -86,7 +87,7 @@ pub(crate) struct PriceConfig {
 }
 
 /// Names of providers, the first choice first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct UseConfig {
     pub(crate) understand: Vec<String>,
@@ -94,14 +95,14 @@ pub(crate) struct UseConfig {
     pub(crate) report: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BudgetConfig {
     pub(crate) hour: BoundsConfig,
     pub(crate) day: BoundsConfig,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BoundsConfig {
     pub(crate) requests: Option<u64>,
@@ -109,7 +110,7 @@ pub(crate) struct BoundsConfig {
     pub(crate) cost: Option<f64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BreakerConfig {
     pub(crate) failures: u32,

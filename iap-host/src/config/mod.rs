@@ -22,10 +22,12 @@ mod parse;
 mod process;
 mod redis;
 mod reports;
+mod revisions;
 mod route;
 mod rules;
 mod runbooks;
 mod runtime;
+mod schema;
 mod secret;
 mod server;
 mod session_policy;
@@ -37,6 +39,7 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use access::{AccessConfig, Role};
@@ -52,14 +55,16 @@ pub(crate) use lang::Lang;
 pub(crate) use llm::{BoundsConfig, LlmConfig, LlmKind, ProviderConfig};
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
 pub(crate) use ops::OpsConfig;
-pub(crate) use parse::parse;
+pub(crate) use parse::{ConfigError, parse, written};
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
 pub(crate) use reports::ReportsConfig;
+pub(crate) use revisions::RevisionsConfig;
 pub(crate) use route::{Builtin, RouteConfig};
 pub(crate) use rules::AuthConfig;
 pub(crate) use runbooks::RunbooksConfig;
 pub(crate) use runtime::RuntimeConfig;
+pub(crate) use schema::schema;
 pub(crate) use secret::SecretRef;
 pub(crate) use server::{ClientCertificates, ServerConfig, ServerTlsConfig, TlsVersion};
 pub(crate) use session_policy::{
@@ -70,7 +75,7 @@ pub(crate) use units::{ByteSize, Rate, Span};
 pub(crate) use upstream::{TextOr, UpstreamConfig, UpstreamRef, UpstreamTlsConfig};
 
 /// A whole configuration. Unknown keys are errors.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub(crate) server: ServerConfig,
@@ -87,7 +92,7 @@ pub(crate) struct Config {
 }
 
 /// The operators' side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AdminConfig {
     pub(crate) listen: SocketAddr,
@@ -95,16 +100,23 @@ pub(crate) struct AdminConfig {
     pub(crate) hosts: Vec<String>,
     /// Accounts; without them whoever reaches the listener may do all.
     pub(crate) access: Option<AccessConfig>,
+    /// What has run, and how a change is tried out.
+    pub(crate) revisions: RevisionsConfig,
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { listen: ([127, 0, 0, 1], 9900).into(), hosts: Vec::new(), access: None }
+        Self {
+            listen: ([127, 0, 0, 1], 9900).into(),
+            hosts: Vec::new(),
+            access: None,
+            revisions: RevisionsConfig::default(),
+        }
     }
 }
 
 /// Our own log, on standard error.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LogConfig {
     /// A level or a filter in the syntax of `tracing-subscriber`: `info`, `iap_core=debug`.
@@ -118,7 +130,7 @@ impl Default for LogConfig {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     Text,

@@ -1,6 +1,7 @@
 //! What operators see of sessions.
 
 use iap_session::RecordAddress;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::SecretRef;
@@ -39,7 +40,7 @@ impl<'de> Deserialize<'de> for RecordAddressConfig {
 }
 
 /// What happens to sessions, told to operators and applications.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EventsConfig {
     pub(crate) enabled: bool,
@@ -54,7 +55,7 @@ impl Default for EventsConfig {
 }
 
 /// Which sessions have ended, told to applications.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RevocationsConfig {
     /// The secret that applications show. Without it they are not told.

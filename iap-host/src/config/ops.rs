@@ -1,13 +1,14 @@
 //! What AI assistants may ask, what is taken out of the answers, and what helps our own.
 
 use iap_ops::masking::Class;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::actions::ActionsConfig;
 use super::{LlmConfig, RunbooksConfig, SecretRef};
 
 /// The operations assistant towards others.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OpsConfig {
     pub(crate) masking: MaskingConfig,
@@ -18,7 +19,7 @@ pub(crate) struct OpsConfig {
 }
 
 /// Personal data in what leaves the platform. All classes are masked but those that are named.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MaskingConfig {
     /// Classes that are not masked.
@@ -26,7 +27,7 @@ pub(crate) struct MaskingConfig {
 }
 
 /// The server of the Model Context Protocol, at `/mcp` of the admin listener.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct McpConfig {
     pub(crate) enabled: bool,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_saphyr::Spanned;
 
 use super::{Config, Environment, check, env, upstream};
@@ -69,6 +70,14 @@ pub(crate) fn parse(file: &str, text: &str, environment: &Environment) -> Result
             Err(at(place, problem.message))
         }
     }
+}
+
+/// What a text has, whatever it means; none where it cannot be read.
+pub(crate) fn written(text: &str) -> Option<Value> {
+    if is_blank(text) {
+        return None;
+    }
+    serde_saphyr::from_str(text).ok()
 }
 
 /// Nothing but comments and white space.

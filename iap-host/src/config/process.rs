@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use http::Uri;
 use iap_core::process::{ProcessSettings, Ready, ResourceLimits, Restart, Stop};
 use iap_core::upstream::UpstreamSettings;
+use schemars::JsonSchema;
 use serde::de::{self, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -16,7 +17,7 @@ use super::upstream::{BalanceConfig, StickyConfig, balance, statuses, sticky};
 use super::{ByteSize, SecretRef, Span};
 
 /// A command whose instances answer the requests of a route.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProcessConfig {
     pub(crate) command: CommandConfig,
@@ -69,7 +70,7 @@ pub(crate) enum EnvValue {
     Secret(SecretRef),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ReadyConfig {
     /// A connection is enough when absent.
@@ -85,7 +86,7 @@ impl Default for ReadyConfig {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RestartConfig {
     pub(crate) min: Span,
@@ -100,7 +101,7 @@ impl Default for RestartConfig {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StopConfig {
     pub(crate) signal: String,
@@ -116,7 +117,7 @@ impl Default for StopConfig {
 }
 
 /// Bounds on each process, and by a control group on all of an instance; no bound where absent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ResourcesConfig {
     pub(crate) open_files: Option<u64>,

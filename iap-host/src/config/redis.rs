@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use iap_session::{Consistency, RedisTls, ReplicaReads};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ByteSize, SecretRef, Span};
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedisConfig {
     /// `redis://host:port[/db]`, `rediss://`, `redis-cluster://`, `redis-sentinel://`, `unix:///path`; no
@@ -51,7 +52,7 @@ pub(crate) struct RedisConfig {
     pub(crate) breaker: BreakerConfig,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ConsistencyConfig {
     /// The primary has it.
@@ -62,7 +63,7 @@ pub(crate) enum ConsistencyConfig {
 }
 
 /// How many replicas confirm a write, within what time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct StrongConfig {
     pub(crate) replicas: u32,
@@ -78,7 +79,7 @@ impl Default for StrongConfig {
 }
 
 /// A cache of reads, which Redis tells of changes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct NearCacheConfig {
     pub(crate) enabled: bool,
@@ -100,7 +101,7 @@ impl Default for NearCacheConfig {
 }
 
 /// Reads that go to the replicas of one server or behind Sentinel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ReplicaReadsConfig {
     pub(crate) enabled: bool,
@@ -115,7 +116,7 @@ impl Default for ReplicaReadsConfig {
 }
 
 /// When requests stop asking, and for how long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct BreakerConfig {
     pub(crate) enabled: bool,
@@ -134,7 +135,7 @@ impl Default for BreakerConfig {
 }
 
 /// Whom to trust, and who we are.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RedisTlsConfig {
     /// Authorities, as PEM; those of the system when absent.

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use iap_ops::ReportKind;
 use iap_ops::report::{Period, Schedule};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Lang;
 
 /// Where reports are kept, and which are made when.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ReportsConfig {
     /// The directory of the files.
@@ -26,12 +27,14 @@ impl Default for ReportsConfig {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScheduleConfig {
     /// What files and messages are called by.
     pub(crate) name: String,
+    #[schemars(with = "String")]
     pub(crate) kind: ReportKind,
+    #[schemars(with = "String")]
     pub(crate) period: Period,
     /// From this time of day on: `08:00`.
     #[serde(default = "eight")]

@@ -1,5 +1,6 @@
 //! Routes: what they match and where they lead.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{
@@ -10,7 +11,7 @@ use super::{FilesRef, ProcessConfig, RouteSession, SessionMode, SessionRef, Upst
 
 /// One route. Exactly one of `upstream`, `process`, `files`, `respond`, `redirect`, `split`
 /// and `service` says where it leads.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RouteConfig {
     pub(crate) name: String,
@@ -88,14 +89,14 @@ impl RouteConfig {
 }
 
 /// Services that are built in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Builtin {
     /// The demo shop.
     DemoShop,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RespondConfig {
     pub(crate) status: u16,

@@ -8,13 +8,14 @@ use iap_core::route::Conditions;
 use iap_core::rules::{
     Access, Compression, Cors, Edits, Limits, RateKey, RateLimit, Redirect, Rewrite, Rules, Template,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::jwt::JwtConfig;
 use super::{ByteSize, RouteConfig, SecretRef, SessionMode, Span, named_networks};
 
 /// What a request needs to be the route's, besides host and path. In values `*` stands for any text.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct WhenConfig {
     pub(crate) methods: Vec<String>,
@@ -24,7 +25,7 @@ pub(crate) struct WhenConfig {
 }
 
 /// Sends clients elsewhere.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RedirectConfig {
     #[serde(default = "permanent")]
@@ -37,7 +38,7 @@ fn permanent() -> u16 {
 }
 
 /// Changes of header fields.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EditsConfig {
     pub(crate) remove: Vec<String>,
@@ -46,7 +47,7 @@ pub(crate) struct EditsConfig {
 }
 
 /// Which other sites' pages may ask.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CorsConfig {
     pub(crate) origins: Vec<String>,
@@ -63,7 +64,7 @@ pub(crate) struct CorsConfig {
 }
 
 /// So many requests in a time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RateConfig {
     pub(crate) requests: u32,
@@ -78,7 +79,7 @@ fn by_client() -> String {
 }
 
 /// Who may ask.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(crate) enum AuthConfig {
     /// A file of users, as `htpasswd -B` writes it.
@@ -90,7 +91,7 @@ pub(crate) enum AuthConfig {
 }
 
 /// Limits below those of the server.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LimitsConfig {
     pub(crate) body: Option<ByteSize>,
@@ -102,7 +103,7 @@ pub(crate) struct LimitsConfig {
 }
 
 /// Smaller response bodies.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CompressConfig {
     pub(crate) enabled: bool,

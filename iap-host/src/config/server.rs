@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::units::one_minute;
 use super::{ByteSize, Span};
 
 /// The public side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ServerConfig {
     pub(crate) listen: SocketAddr,
@@ -33,7 +34,7 @@ pub(crate) struct ServerConfig {
 }
 
 /// How long a client may stand still.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TimeoutsConfig {
     /// Before a request head is complete; also an idle connection.
@@ -72,7 +73,7 @@ impl Default for ServerConfig {
 }
 
 /// A second listener for TLS.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServerTlsConfig {
     pub(crate) listen: SocketAddr,
@@ -97,7 +98,7 @@ impl ServerTlsConfig {
 }
 
 /// One more certificate.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CertificateConfig {
     pub(crate) certificate: PathBuf,
@@ -105,7 +106,7 @@ pub(crate) struct CertificateConfig {
 }
 
 /// Certificates of clients (mutual TLS).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClientCertificatesConfig {
     /// Who must have signed them.
@@ -114,7 +115,7 @@ pub(crate) struct ClientCertificatesConfig {
     pub(crate) mode: ClientCertificates,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ClientCertificates {
     #[default]
@@ -122,7 +123,7 @@ pub(crate) enum ClientCertificates {
     Optional,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum TlsVersion {
     #[default]
     #[serde(rename = "1.2")]
@@ -132,7 +133,7 @@ pub(crate) enum TlsVersion {
 }
 
 /// Ids of requests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RequestIdConfig {
     pub(crate) enabled: bool,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use iap_session::audience::By;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::session_policy::{Bound, CookieConfig, GroupConfig, NoSessionsConfig, SignConfig};
@@ -13,7 +14,7 @@ use super::{
 };
 
 /// The session cluster.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SessionsConfig {
     pub(crate) enabled: bool,
@@ -59,7 +60,7 @@ pub(crate) struct SessionsConfig {
 }
 
 /// How users are counted that are there at once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AudienceConfig {
     /// `address`, `session`, `user`, `cookie:NAME`; each is counted for itself. None: nothing is counted.
@@ -73,7 +74,7 @@ impl Default for AudienceConfig {
 }
 
 /// What tells users apart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Kind(pub(crate) By);
 
@@ -122,14 +123,14 @@ impl Default for SessionsConfig {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum StoreKind {
     Memory,
     Redis,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LoginConfig {
     /// Sessions that one user may have at once.
@@ -143,7 +144,7 @@ impl Default for LoginConfig {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum OnLimit {
     EvictOldest,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use http::HeaderName;
 use iap_core::target::{Split, SplitBy, Variant};
 use iap_core::{Target, Upstream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Shares of a route's requests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SplitConfig {
     /// `client`, `user`, or `header:`, `cookie:`, `sticky:` with the name of a field or cookie.
@@ -18,7 +19,7 @@ pub(crate) struct SplitConfig {
 }
 
 /// One of the upstreams.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VariantConfig {
     /// The name of the upstream, and of the variant.

@@ -242,3 +242,21 @@ fn errors_of_rates_and_slowness_name_the_place() {
         assert!(error.starts_with(start) && error.contains(part), "{text}: {error}");
     }
 }
+
+#[test]
+fn the_schema_knows_each_setting_and_what_it_is_for() {
+    let schema = schema();
+    assert_eq!(schema["additionalProperties"], false, "unknown keys are errors");
+    let defaults = serde_json::to_value(Config::default()).unwrap();
+    for (section, settings) in defaults.as_object().unwrap() {
+        let block = &schema["properties"][section];
+        let name = block["$ref"].as_str().map(|name| name.rsplit('/').next().unwrap());
+        let Some(name) = name else { continue };
+        for setting in settings.as_object().unwrap().keys() {
+            let known = &schema["$defs"][name]["properties"][setting];
+            assert!(known.is_object(), "{section}.{setting}");
+        }
+    }
+    let drain = &schema["$defs"]["ServerConfig"]["properties"]["drain"];
+    assert!(drain["description"].as_str().is_some_and(|text| !text.is_empty()), "{drain}");
+}

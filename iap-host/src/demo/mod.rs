@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use iap_apm::Apm;
+use iap_core::BoxError;
 use serde_json::json;
 
 use crate::boot::Addresses;
@@ -36,6 +37,7 @@ pub(crate) fn config(
     config.sessions.api = session_api;
     config.apm.otlp = otlp;
     config.apm.history = None;
+    config.admin.revisions.directory = None;
     // What the shop logs is in the console; here it would drown the addresses.
     config.log.level = "warn,sqlx=off,iap_host::demo=off".into();
     for (name, path) in [("shop", "/"), ("search", "/search"), ("cart", "/cart"), ("checkout", "/checkout")] {
@@ -60,6 +62,11 @@ fn rules() -> serde_json::Value {
         { "name": "error budget", "slo": { "objective": 99.0 }, "above": 6.0, "over": "1h", "min_requests": 20 },
         { "name": "nobody buys", "route": "checkout", "measure": "rate", "absent": true, "over": "5m" },
     ])
+}
+
+/// The configuration as a text: JSON, which YAML contains.
+pub(crate) fn text(config: &Config) -> Result<String, BoxError> {
+    Ok(serde_json::to_string_pretty(config)? + "\n")
 }
 
 /// Adds the upstream that can die.

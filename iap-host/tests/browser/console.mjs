@@ -10,6 +10,7 @@ import { signing } from "./access.mjs";
 import { acting } from "./actions.mjs";
 import { alerts } from "./alerts.mjs";
 import { accessible } from "./axe.mjs";
+import { configuring } from "./configuration.mjs";
 import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mjs";
 import { large } from "./large.mjs";
 import { live, runtime } from "./live.mjs";
@@ -24,7 +25,7 @@ mkdirSync(screenshots, { recursive: true });
 const SUITES = {
   demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
-  accounts: [signing, acting],
+  accounts: [signing, acting, configuring],
 };
 
 const ARGUMENTS = [

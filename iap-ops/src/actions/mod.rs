@@ -21,7 +21,7 @@
 //! | [`Policy`] | who decides about each kind, and the bounds |
 //! | [`Book`] | what was proposed, and what became of it |
 //! | [`Gate`] | whether things are worse than before: then it is taken back |
-//! | [`suggest`] | what would help against an incident |
+//! | [`suggest`], [`suggest_rollback`] | what would help against an incident |
 
 mod book;
 mod gate;
@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 pub use self::book::{Book, By, Decision, Proposal, Refusal, Request, State};
 pub use self::gate::{Gate, Health, Verdict};
 pub use self::policy::{Mode, Policy};
-pub use self::suggest::suggest;
+pub use self::suggest::{RunningRevision, suggest, suggest_rollback};
 
 /// Which sessions: all conditions hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,6 +92,13 @@ pub enum Action {
         /// Which.
         filter: SessionFilter,
     },
+    /// A configuration of before runs again.
+    Rollback {
+        /// The revision that runs.
+        from: u64,
+        /// The one that is to run again.
+        to: u64,
+    },
 }
 
 /// What kind of action: what policies are about.
@@ -105,6 +112,8 @@ pub enum ActionKind {
     Restart,
     /// [`Action::EndSessions`].
     EndSessions,
+    /// [`Action::Rollback`].
+    Rollback,
 }
 
 impl Action {
@@ -114,6 +123,7 @@ impl Action {
             Self::Drain { .. } | Self::Undrain { .. } => ActionKind::Drain,
             Self::Restart { .. } => ActionKind::Restart,
             Self::EndSessions { .. } => ActionKind::EndSessions,
+            Self::Rollback { .. } => ActionKind::Rollback,
         }
     }
 
@@ -122,6 +132,7 @@ impl Action {
         match self.clone() {
             Self::Drain { upstream, server } => Some(Self::Undrain { upstream, server }),
             Self::Undrain { upstream, server } => Some(Self::Drain { upstream, server }),
+            Self::Rollback { from, to } => Some(Self::Rollback { from: to, to: from }),
             Self::Restart { .. } | Self::EndSessions { .. } => None,
         }
     }
@@ -133,6 +144,7 @@ impl fmt::Display for Action {
             Self::Drain { upstream, server } => write!(f, "drain {upstream} {server}"),
             Self::Undrain { upstream, server } => write!(f, "undrain {upstream} {server}"),
             Self::Restart { process } => write!(f, "restart {process}"),
+            Self::Rollback { from, to } => write!(f, "rollback from revision {from} to {to}"),
             Self::EndSessions { filter } => {
                 f.write_str("end sessions")?;
                 let conditions = [

@@ -141,6 +141,22 @@ fn worse_is_more_failures_or_much_slower_and_few_say_nothing() {
     );
 }
 
+fn incident(cause: RootCause) -> Incident {
+    Incident {
+        id: 3,
+        state: IncidentState::Open,
+        severity: Severity::Warning,
+        began_s: 0,
+        detected_s: 0,
+        resolved_s: None,
+        cause,
+        signals: Vec::new(),
+        more: 0,
+        acks: Vec::new(),
+        previous: None,
+    }
+}
+
 #[test]
 fn an_ill_server_is_drained_while_others_can_take_over() {
     let server = |address: &str, state: &str| ServerState {
@@ -154,19 +170,7 @@ fn an_ill_server_is_drained_while_others_can_take_over() {
     };
     let mut cause = RootCause::new(CauseKind::Upstream, "shop");
     (cause.upstream, cause.node, cause.confidence) = (Some("shop".into()), Some("a:1".into()), 0.9);
-    let mut incident = Incident {
-        id: 3,
-        state: IncidentState::Open,
-        severity: Severity::Warning,
-        began_s: 0,
-        detected_s: 0,
-        resolved_s: None,
-        cause,
-        signals: Vec::new(),
-        more: 0,
-        acks: Vec::new(),
-        previous: None,
-    };
+    let mut incident = incident(cause);
     let servers = [server("a:1", "up"), server("b:1", "up")];
     let wanted = |incident: &Incident, servers: &[ServerState]| {
         suggest(incident, servers, 0.8).map(|(action, _)| action)
@@ -183,4 +187,28 @@ fn an_ill_server_is_drained_while_others_can_take_over() {
     incident.cause.confidence = 0.9;
     incident.state = IncidentState::Resolved;
     assert_eq!(wanted(&incident, &servers), None, "it is over");
+}
+
+#[test]
+fn a_configuration_that_is_to_blame_is_taken_back() {
+    let running = RunningRevision { number: 7, parent: 5, since_ms: NOW };
+    let back = Action::Rollback { from: 7, to: 5 };
+    let mut cause = RootCause::new(CauseKind::Change, "routes (revision 7)");
+    (cause.change, cause.confidence) = (Some((NOW, "routes (revision 7)".into())), 0.9);
+    let mut incident = incident(cause);
+    let wanted = |incident: &Incident| suggest_rollback(incident, &running, 0.8).map(|(action, _)| action);
+    assert_eq!(wanted(&incident), Some(back.clone()));
+    assert_eq!(back.inverse(), Some(Action::Rollback { from: 5, to: 7 }));
+    assert_eq!(back.to_string(), "rollback from revision 7 to 5");
+    incident.cause.confidence = 0.7;
+    assert_eq!(wanted(&incident), None, "not sure enough");
+    incident.cause.confidence = 0.9;
+    incident.cause.change = Some((NOW + 1, "a deployment".into()));
+    assert_eq!(wanted(&incident), None, "another change");
+    incident.cause.change = Some((NOW, "routes".into()));
+    incident.cause.kind = CauseKind::Sql;
+    assert_eq!(wanted(&incident), None, "another cause");
+    incident.cause.kind = CauseKind::Change;
+    incident.state = IncidentState::Resolved;
+    assert_eq!(wanted(&incident), None, "it is over");
 }

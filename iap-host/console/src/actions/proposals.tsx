@@ -23,6 +23,7 @@ const BADGES: Record<Proposal["state"], string> = {
 /** What is to be done, in a line. */
 function target(action: Action): string {
   if (action.kind === "restart") return action.process;
+  if (action.kind === "rollback") return `${action.from} → ${action.to}`;
   if (action.kind === "end_sessions")
     return Object.entries(action.filter)
       .map(([name, value]) => `${name}=${value}`)
@@ -56,9 +57,9 @@ export function Proposals({ actions, changed }: { actions: Proposal[]; changed: 
             {proposal.preview.length > 0 && (
               <>
                 <dt>{t.dryRun}</dt>
-                <dd>
-                  {proposal.preview.map((line) => (
-                    <div key={line}>{line}</div>
+                <dd class={proposal.action.kind === "rollback" ? "dry-run mono" : "dry-run"}>
+                  {proposal.preview.map((line, index) => (
+                    <div key={index}>{line}</div>
                   ))}
                 </dd>
               </>

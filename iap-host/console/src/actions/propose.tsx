@@ -4,9 +4,10 @@ import { type ApiError, asApiError, post } from "../api/client";
 import { useGet } from "../api/hooks";
 import { useText } from "../i18n";
 import { Failure, Panel } from "../ui/parts";
+import type { Page } from "../configuration/types";
 import type { Action } from "./types";
 
-const KINDS = ["drain", "undrain", "restart", "end_sessions"] as const;
+const KINDS = ["drain", "undrain", "restart", "rollback", "end_sessions"] as const;
 type Kind = (typeof KINDS)[number];
 
 /** Asks for a dry run of an action. */
@@ -44,6 +45,7 @@ export function Propose({ done }: { done: () => void }) {
         </label>
         {(kind === "drain" || kind === "undrain") && <Server />}
         {kind === "restart" && <Process />}
+        {kind === "rollback" && <Before />}
         {kind === "end_sessions" && (
           <>
             <Text name="user" label={t.user} />
@@ -63,6 +65,10 @@ export function Propose({ done }: { done: () => void }) {
 
 function action(kind: Kind, text: (name: string) => string): Action {
   if (kind === "restart") return { kind, process: text("process") };
+  if (kind === "rollback") {
+    const [from = 0, to = 0] = text("revision").split(" ").map(Number);
+    return { kind, from, to };
+  }
   if (kind === "end_sessions") {
     const filter: Record<string, string> = {};
     for (const name of ["user", "address"]) if (text(name)) filter[name] = text(name);
@@ -116,6 +122,24 @@ function Process() {
         {data?.processes.map(({ name }) => (
           <option key={name} value={name}>
             {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Before() {
+  const t = useText();
+  const { data } = useGet<Page>("/api/config/revisions?limit=50");
+  const stable = data?.revisions.filter(({ number, state }) => state === "stable" && number !== data.running) ?? [];
+  return (
+    <label class="field">
+      <span>{t.revisionName}</span>
+      <select name="revision" required>
+        {stable.map(({ number, reason, author }) => (
+          <option key={number} value={`${data?.running} ${number}`}>
+            {number} · {reason || author}
           </option>
         ))}
       </select>

@@ -1,6 +1,7 @@
 export type Action =
   | { kind: "drain" | "undrain"; upstream: string; server: string }
   | { kind: "restart"; process: string }
+  | { kind: "rollback"; from: number; to: number }
   | { kind: "end_sessions"; filter: Record<string, string> };
 
 export interface By {

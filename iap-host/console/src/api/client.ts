@@ -35,11 +35,17 @@ export function queryString(query: Query): string {
   return text && `?${text}`;
 }
 
-async function request(method: string, path: string, signal?: AbortSignal, json?: unknown): Promise<Response> {
+async function request(
+  method: string,
+  path: string,
+  signal?: AbortSignal,
+  json?: unknown,
+  fields: Record<string, string> = {},
+): Promise<Response> {
   const signals = [AbortSignal.timeout(TIMEOUT_MS), ...(signal ? [signal] : [])];
   let response: Response;
   try {
-    const headers = { accept: "application/json", ...(json === undefined ? {} : { "content-type": "application/json" }) };
+    const headers = { accept: "application/json", ...(json === undefined ? {} : { "content-type": "application/json" }), ...fields };
     const body = json === undefined ? null : JSON.stringify(json);
     response = await fetch(path, { method, signal: AbortSignal.any(signals), headers, body });
   } catch (error) {
@@ -62,6 +68,6 @@ export async function remove(path: string): Promise<void> {
   await request("DELETE", path);
 }
 
-export async function post<T>(path: string, json: unknown): Promise<T> {
-  return (await (await request("POST", path, undefined, json)).json()) as T;
+export async function post<T>(path: string, json: unknown, fields?: Record<string, string>): Promise<T> {
+  return (await (await request("POST", path, undefined, json, fields)).json()) as T;
 }

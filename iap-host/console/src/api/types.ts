@@ -407,7 +407,19 @@ export interface Facts {
   sentences: { text: string }[];
   tables: FactTable[];
   charts: FactChart[];
-  advice: { text: string }[];
+  advice: FactAdvice[];
+}
+
+export interface Figure {
+  name: string;
+  value: Cell;
+  unit: string;
+}
+
+export interface FactAdvice {
+  text: string;
+  sentence: { figures: Figure[] };
+  config_key: string | null;
 }
 
 export interface Answer {

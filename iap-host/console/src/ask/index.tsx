@@ -9,6 +9,7 @@ import { Failure, Panel } from "../ui/parts";
 import { useAnswer } from "./answer";
 import { begin, conversation, keep, useTurns } from "./conversation";
 import { FactLine, FactRows } from "./facts";
+import { Preview } from "./preview";
 import { Progress, Runbooks, Wording } from "./help";
 
 const EXAMPLES = ["지금 문제의 원인을 알려줘", "what is wrong right now?"];
@@ -127,9 +128,12 @@ function AnswerView({ answer, put }: { answer: Answer; put: (text: string) => vo
             </p>
           ))}
           {!worded && facts?.advice.map((advice, index) => (
-            <p key={index} class="advice">
-              <Linked text={advice.text} evidence={answer.evidence} />
-            </p>
+            <div key={index} class="advice">
+              <p>
+                <Linked text={advice.text} evidence={answer.evidence} />
+              </p>
+              <Preview advice={advice} />
+            </div>
           ))}
           <Wording answer={answer} />
         </div>

@@ -14,7 +14,7 @@ export const actionsEn = {
   proposeTitle: "Propose an action",
   propose: "Look what it would do",
   actionKind: "Action",
-  actionKinds: { drain: "Drain a server", undrain: "Take a server back", restart: "Restart a process", end_sessions: "End sessions" } as Record<string, string>,
+  actionKinds: { drain: "Drain a server", undrain: "Take a server back", restart: "Restart a process", rollback: "Go back to a configuration of before", end_sessions: "End sessions" } as Record<string, string>,
   actionStates: {
     proposed: "waits for a person",
     rejected: "rejected",

@@ -15,7 +15,7 @@ export const actionsKo: typeof actionsEn = {
   proposeTitle: "조치 제안",
   propose: "무엇이 바뀌는지 보기",
   actionKind: "조치",
-  actionKinds: { drain: "서버 제외", undrain: "서버 복귀", restart: "프로세스 재시작", end_sessions: "세션 종료" },
+  actionKinds: { drain: "서버 제외", undrain: "서버 복귀", restart: "프로세스 재시작", rollback: "이전 설정으로 되돌리기", end_sessions: "세션 종료" },
   actionStates: {
     proposed: "승인 대기",
     rejected: "거절됨",

@@ -3,6 +3,7 @@ import { actionsEn } from "./actions-en";
 import { logsEn } from "./logs-en";
 import { alertsEn } from "./alerts-en";
 import { askEn } from "./ask-en";
+import { configurationEn } from "./configuration-en";
 import { drillEn } from "./drill-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
@@ -227,6 +228,7 @@ export const en = {
 
   ...accessEn,
   ...actionsEn,
+  ...configurationEn,
   ...logsEn,
   ...sessionsEn,
   ...alertsEn,

@@ -4,6 +4,7 @@ import { actionsKo } from "./actions-ko";
 import { logsKo } from "./logs-ko";
 import { alertsKo } from "./alerts-ko";
 import { askKo } from "./ask-ko";
+import { configurationKo } from "./configuration-ko";
 import { drillKo } from "./drill-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
@@ -223,6 +224,7 @@ export const ko: Dictionary = {
 
   ...accessKo,
   ...actionsKo,
+  ...configurationKo,
   ...logsKo,
   ...sessionsKo,
   ...alertsKo,

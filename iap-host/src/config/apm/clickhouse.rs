@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use iap_apm::Retention;
 use iap_apm::history::{check_database, check_url};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::upstream::UpstreamTlsConfig;
 use crate::config::{SecretRef, Span};
 
 /// Where telemetry is kept instead of in files of this node.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClickHouseConfig {
     pub(crate) url: String,
@@ -33,7 +34,7 @@ pub(crate) struct ClickHouseConfig {
 }
 
 /// How long each kind is kept; `apm.max_age` where nothing is said.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RetentionConfig {
     pub(crate) transactions: Option<Span>,

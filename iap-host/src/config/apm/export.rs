@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use iap_apm::ExportProtocol;
 use iap_apm::export::{check_endpoint, check_remote_write, is_label};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::units::one_minute;
@@ -11,7 +12,7 @@ use crate::config::upstream::UpstreamTlsConfig;
 use crate::config::{SecretRef, Span};
 
 /// Our own metrics and spans, to a collector by OTLP, and metrics to a Prometheus by remote write.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportConfig {
     /// A collector.
@@ -39,7 +40,7 @@ pub(crate) struct ExportConfig {
 }
 
 /// As OpenTelemetry writes them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum OtlpProtocol {
     #[default]
     #[serde(rename = "http/protobuf")]
@@ -88,7 +89,7 @@ impl ExportConfig {
 }
 
 /// Metrics to a Prometheus, or whatever takes its remote write.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RemoteWriteConfig {
     pub(crate) url: String,
@@ -114,7 +115,7 @@ pub(crate) struct RemoteWriteConfig {
 }
 
 /// Who we are.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BasicAuthConfig {
     pub(crate) user: String,

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use iap_apm::{Follow, MAX_FOLLOWED, OtlpQuota, Rollups};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Rate, SecretRef, Span};
 
 /// A secret that senders show.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct OtlpTokenConfig {
     pub(crate) secret: SecretRef,
@@ -18,7 +19,7 @@ pub(crate) struct OtlpTokenConfig {
 }
 
 /// Records a second of each service; ten seconds of an unused quota are saved up.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct OtlpQuotaConfig {
     pub(crate) spans: Rate,
@@ -56,7 +57,7 @@ impl From<&OtlpQuotaConfig> for OtlpQuota {
 }
 
 /// Whose transactions are kept whatever `keep` says.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FollowConfig {
     pub(crate) users: Vec<String>,
@@ -85,7 +86,7 @@ impl FollowConfig {
 }
 
 /// Figures of routes after their details were removed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RollupsConfig {
     pub(crate) minute: Span,

@@ -10,6 +10,7 @@ mod build;
 mod policy;
 mod text_or;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Span;
@@ -26,7 +27,7 @@ pub(crate) use text_or::TextOr;
 pub(crate) type UpstreamRef = TextOr<Box<UpstreamConfig>>;
 
 /// A group of equal servers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct UpstreamConfig {
     /// Addresses, or blocks with an address.
@@ -81,7 +82,7 @@ pub(crate) struct UpstreamConfig {
 }
 
 /// One server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ServerConfig {
     pub(crate) url: String,

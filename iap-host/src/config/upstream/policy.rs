@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Span;
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ProtocolConfig {
     /// What a server with `https://` prefers; HTTP/1.1 with others.
@@ -17,7 +18,7 @@ pub(crate) enum ProtocolConfig {
 }
 
 /// TLS to servers.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct UpstreamTlsConfig {
     /// A PEM file with the authorities that are trusted; those of the system when absent.
@@ -31,7 +32,7 @@ pub(crate) struct UpstreamTlsConfig {
     pub(crate) insecure_skip_verify: bool,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum BalanceConfig {
     #[default]
@@ -41,7 +42,7 @@ pub(crate) enum BalanceConfig {
     Hash(HashConfig),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum HashConfig {
     Client,
@@ -50,7 +51,7 @@ pub(crate) enum HashConfig {
     Cookie(String),
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum StickyConfig {
     /// A cookie of ours.
@@ -60,7 +61,7 @@ pub(crate) enum StickyConfig {
 }
 
 /// Active checks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct HealthConfig {
     /// `null` is content with a connection.
@@ -89,7 +90,7 @@ impl Default for HealthConfig {
 }
 
 /// Outlier ejection and circuit breaker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EjectionConfig {
     pub(crate) failures: u32,
@@ -112,7 +113,7 @@ impl Default for EjectionConfig {
 }
 
 /// What is sent again to another server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RetryConfig {
     pub(crate) attempts: u32,
@@ -138,7 +139,7 @@ impl Default for RetryConfig {
 }
 
 /// A second server is asked when the first one is late.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HedgeConfig {
     pub(crate) after: Span,
@@ -151,7 +152,7 @@ fn five() -> u32 {
 }
 
 /// Bounds on requests at a time; no bound where absent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct InFlightConfig {
     pub(crate) total: Option<usize>,

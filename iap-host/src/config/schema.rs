@@ -1,0 +1,67 @@
+//! The JSON schema of a configuration: what editors and the console know of settings. It comes from the types themselves.
+
+use std::borrow::Cow;
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::observed::RecordAddressConfig;
+use super::process::{CommandConfig, EnvValue};
+use super::session_policy::{RouteSession, SessionRef};
+use super::units::{ByteSize, Rate, Span};
+use super::{Config, SecretRef, TextOr};
+
+/// The schema (draft 2020-12), as JSON.
+pub(crate) fn schema() -> serde_json::Value {
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value()
+}
+
+/// Types that read their own form.
+macro_rules! written {
+    ($($type:ty, $name:literal, |$generator:ident| $schema:expr;)*) => {
+        $(impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema($generator: &mut SchemaGenerator) -> Schema {
+                $schema
+            }
+        })*
+    };
+}
+
+written! {
+    Span, "Span", |_generator| json_schema!({ "type": "string", "pattern": "^[0-9]+ ?(ms|s|m|h|d)$" });
+    ByteSize, "ByteSize", |_generator| json_schema!({ "type": ["string", "integer"], "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB)?$", "minimum": 0 });
+    Rate, "Rate", |_generator| json_schema!({ "type": "string", "pattern": "^([0-9]+/s|all)$" });
+    SecretRef, "SecretRef", |_generator| json_schema!({
+        "oneOf": [
+            { "type": "object", "properties": { "env": { "type": "string" } }, "required": ["env"], "additionalProperties": false },
+            { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false },
+        ]
+    });
+    CommandConfig, "Command", |_generator| json_schema!({
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }]
+    });
+    EnvValue, "EnvValue", |generator| {
+        let secret = generator.subschema_for::<SecretRef>();
+        json_schema!({ "anyOf": [{ "type": ["string", "boolean", "integer"] }, secret] })
+    };
+    RecordAddressConfig, "RecordAddress", |_generator| json_schema!({ "enum": [true, false, "masked"] });
+    SessionRef, "Session", |generator| {
+        let block = generator.subschema_for::<RouteSession>();
+        json_schema!({ "anyOf": [{ "enum": ["on", "existing", "off", true, false] }, block] })
+    };
+}
+
+impl<T: JsonSchema> JsonSchema for TextOr<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("TextOr{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let block = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [{ "type": "string" }, block] })
+    }
+}
