@@ -138,7 +138,7 @@ impl Batch {
 /// - Queries are bounded by the limits in them. All content came from outside and is data only.
 /// - Futures are driven by a tokio runtime and may be dropped at any await point.
 pub trait History: Send + Sync + 'static {
-    /// Writes a batch. [`HistoryErrorKind::Overloaded`](crate::HistoryErrorKind::Overloaded) and
+    /// Writes a batch. [`HistoryErrorKind::Overloaded`] and
     /// `Full` mean that the caller keeps it and comes back, or counts it as lost.
     fn append(&self, batch: Arc<Batch>) -> HistoryResult<'_, ()>;
 

@@ -178,7 +178,9 @@ async fn run(
                 return;
             }
         }
-        if let Some(metrics) = sampler.due().filter(|_| is_sample) {
+        // What is due is taken out: only where it is written, too.
+        let due = if is_sample { sampler.due() } else { None };
+        if let Some(metrics) = due {
             let batch = Arc::new(Batch { metrics, ..Batch::default() });
             // At a hand-over the history is not ours yet: what was accepted is written later.
             if let Ok(Err(error)) = timeout(settings.interval, history.append(batch)).await {

@@ -43,7 +43,7 @@ export async function signing({ page, go, shot, forgive }) {
   await page.locator(".side-who").getByText("vera · viewer").waitFor();
   await page.getByText("Who has done what").waitFor({ state: "detached" });
   const links = await page.locator(".nav-link").allInnerTexts();
-  assert.deepEqual(links.map((text) => text.trim()), ["Overview", "Incidents", "Alerts", "Actions", "Routes", "Metrics", "Runtime", "Configuration", "Access"]);
+  assert.deepEqual(links.map((text) => text.trim()), ["Overview", "Incidents", "Alerts", "Actions", "Map", "Routes", "Metrics", "Runtime", "Configuration", "Access"]);
   await go("/sessions");
   await page.getByText("Your role does not see this page.").waitFor();
   await go("/");

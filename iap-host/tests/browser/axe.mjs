@@ -27,11 +27,14 @@ async function pages({ address }) {
     ["/map", ".map"],
     ["/routes", "main tbody"],
     ["/metrics-explorer", "main .metrics, main .empty"],
+    ["/logs", "main tbody"],
+    ["/logs?as=lines", ".log-lines"],
     ["/runtime", "main .panel"],
     ["/sessions", "main tbody"],
     [`/sessions/${session.key}`, "main .panel"],
     ["/ask", "main form"],
     ["/access", "main .panel, main .note"],
+    ["/configuration", "main .panel, main .note"],
     ["/nowhere", "main .empty"],
   ];
 }
