@@ -102,7 +102,7 @@ fn changes_of_the_configuration_are_told() {
     let rows = answer["facts"]["tables"][0]["rows"].as_array().unwrap();
     let kinds: Vec<&str> = rows.iter().map(|row| row[1].as_str().unwrap()).collect();
     assert_eq!(kinds, ["refused", "reloaded", "started"], "{answer:#}");
-    assert_eq!(rows[1][2], "routes");
+    assert_eq!(rows[1][2], "routes (revision 2)");
 }
 
 #[test]
