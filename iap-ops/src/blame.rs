@@ -1,6 +1,6 @@
 //! Which span of a trace the time, or the failure, is due to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use iap_apm::model::Level;
 use iap_apm::sql::fingerprint;
@@ -62,6 +62,12 @@ pub fn critical_path(root: &SpanNode) -> BTreeMap<Blame, u64> {
     times
 }
 
+/// Whether a span is a stage that asks the session store: what is below it are that one's commands, which are not blamed
+/// by themselves.
+fn asks_session_store(span: &Span) -> bool {
+    span.kind == SpanKind::Internal && span.name.starts_with("session.")
+}
+
 /// Whether a stage is waited for by another that stands beside it: what the handler asks of its session is recorded at the
 /// transaction.
 fn is_inside(inner: &SpanNode, outer: &SpanNode) -> bool {
@@ -73,6 +79,10 @@ fn is_inside(inner: &SpanNode, outer: &SpanNode) -> bool {
 /// Goes backwards from the end: whatever ended last before it was waited for. A tree is at most
 /// [`iap_apm::model::MAX_DEPTH`] deep, so this may recurse.
 fn walk(node: &SpanNode, adopted: &[&SpanNode], (from, to): (u64, u64), times: &mut BTreeMap<Blame, u64>) {
+    if asks_session_store(&node.span) {
+        *times.entry(Blame::of(&node.span)).or_default() += to.saturating_sub(from);
+        return;
+    }
     let mut children: Vec<&SpanNode> = node.children.iter().chain(adopted.iter().copied()).collect();
     let outer = children.clone();
     let handler = |inner: &SpanNode| outer.iter().any(|outer| is_inside(inner, outer));
@@ -99,8 +109,12 @@ fn walk(node: &SpanNode, adopted: &[&SpanNode], (from, to): (u64, u64), times: &
 /// The span that failed by itself: a failed one without a failed one below it; of several, the one that
 /// ended last.
 pub fn failed_span(tree: &TraceTree) -> Option<&Span> {
-    let failed = |node: &&SpanNode| node.span.status == SpanStatus::Error;
-    let leaf = |node: &&SpanNode| !node.children.iter().any(|child| child.span.status == SpanStatus::Error);
+    let stages = tree.iter().filter(|node| asks_session_store(&node.span));
+    let commands: HashSet<SpanId> =
+        stages.flat_map(|stage| &stage.children).map(|command| command.span.span_id).collect();
+    let failed =
+        |node: &&SpanNode| node.span.status == SpanStatus::Error && !commands.contains(&node.span.span_id);
+    let leaf = |node: &&SpanNode| !node.children.iter().any(|child| failed(&child));
     let key = |node: &&SpanNode| -> (u64, SpanId) { (node.span.end_us(), node.span.span_id) };
     tree.iter().filter(failed).filter(leaf).max_by_key(key).map(|node| &node.span)
 }

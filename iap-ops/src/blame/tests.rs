@@ -72,3 +72,19 @@ fn what_the_handler_asks_of_its_session_is_not_its_own_time() {
     let expected = [("handler", 20), ("query", 10), ("root", 20), ("session.load", 50)];
     assert_eq!(times(&tree), expected.map(|(name, time)| (name.to_owned(), time)));
 }
+
+#[test]
+fn the_session_store_is_blamed_and_not_its_commands() {
+    let mut tree = tree(&[(1, 0, "root", 0, 100), (2, 1, "session.load", 10, 80), (3, 2, "HGETALL", 12, 78)]);
+    let expected = [("root", 20), ("session.load", 80)];
+    assert_eq!(times(&tree), expected.map(|(name, time)| (name.to_owned(), time)));
+    let mut fail = |path: &[usize]| {
+        let mut node = &mut tree.roots[0];
+        for at in path {
+            node = &mut node.children[*at];
+        }
+        node.span.status = SpanStatus::Error;
+    };
+    [&[][..], &[0], &[0, 0]].into_iter().for_each(|path| fail(path));
+    assert_eq!(failed_span(&tree).expect("one").name, "session.load", "though both end at once");
+}

@@ -233,13 +233,17 @@ fn answered<'a>(spans: &'a [Span], parent: &impl Fn(&Span) -> Option<&'a Span>) 
     answered
 }
 
-/// Whether a call is a part of another one to the same place, as a driver's below a library's.
+/// Whether a call is a part of another one to the same place, as a driver's below a library's, or a command to the session
+/// store of the stage that asks it.
 fn is_within<'a>(span: &Span, peer: &Place, parent: &impl Fn(&Span) -> Option<&'a Span>) -> bool {
     let mut above = parent(span);
     for _ in 0..MAX_ABOVE {
         match above {
             Some(other) if other.service == span.service => {
-                if self::peer(other).as_ref() == Some(peer) {
+                let whole = self::peer(other);
+                if whole.as_ref() == Some(peer)
+                    || whole.is_some_and(|(kind, _)| kind == NodeKind::SessionStore)
+                {
                     return true;
                 }
                 above = parent(other);

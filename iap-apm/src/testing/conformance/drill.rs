@@ -263,7 +263,9 @@ async fn calls_are_between_who_reports_and_who_is_called(history: &Arc<dyn Histo
         set(&mut connect, &[("server.address", json!("10.0.0.1:80"))]);
         let load = of_root(make(3, None, "gateway", SpanKind::Internal, "session.load", 50));
         // The odd ones are answered by a service that reports, the even ones by one that does not.
-        let mut spans = vec![root, upstream, connect, load];
+        let mut command = make(9, Some(3), "gateway", SpanKind::Client, "HGETALL", 40);
+        set(&mut command, &[("db.system.name", json!("redis"))]);
+        let mut spans = vec![root, upstream, connect, load, command];
         if n % 2 == 1 {
             let shop = of_root(make(4, None, "shop", SpanKind::Server, "orders", 800));
             let mut query = make(5, Some(4), "shop", SpanKind::Client, "SELECT", 300);
