@@ -78,13 +78,13 @@ fn the_session_store_is_blamed_and_not_its_commands() {
     let mut tree = tree(&[(1, 0, "root", 0, 100), (2, 1, "session.load", 10, 80), (3, 2, "HGETALL", 12, 78)]);
     let expected = [("root", 20), ("session.load", 80)];
     assert_eq!(times(&tree), expected.map(|(name, time)| (name.to_owned(), time)));
-    let mut fail = |path: &[usize]| {
+    let fail = |path: &[usize]| {
         let mut node = &mut tree.roots[0];
         for at in path {
             node = &mut node.children[*at];
         }
         node.span.status = SpanStatus::Error;
     };
-    [&[][..], &[0], &[0, 0]].into_iter().for_each(|path| fail(path));
+    [&[][..], &[0], &[0, 0]].into_iter().for_each(fail);
     assert_eq!(failed_span(&tree).expect("one").name, "session.load", "though both end at once");
 }

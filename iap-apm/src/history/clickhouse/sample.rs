@@ -104,13 +104,7 @@ pub(super) async fn failed(
     query: &ErrorsQuery,
     gather: &mut ErrorGather,
 ) -> Result<(), HistoryError> {
-    let wanted = TransactionQuery {
-        route: query.route.clone(),
-        service: query.service.clone(),
-        errors_only: true,
-        ..TransactionQuery::new(query.window)
-    };
-    let filter = Filter::listing(&wanted);
+    let filter = Filter::listing(&query.failed());
     let sql = format!(
         "SELECT toString(service), toString(route), toString(method), status, error, message, weight, trace_id,
            span_id, start_us, duration_us

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Basis, DRILL_STEPS, Example, Gather, Sampled, step_of, step_us};
+use crate::history::TransactionQuery;
 use crate::model::{Span, SpanStatus, Window};
 use crate::text;
 
@@ -36,6 +37,16 @@ impl ErrorsQuery {
     /// The 100 largest groups of a window.
     pub fn new(window: Window) -> Self {
         Self { window, route: None, service: None, limit: 100 }
+    }
+
+    /// The transactions that it is about.
+    pub(crate) fn failed(&self) -> TransactionQuery {
+        TransactionQuery {
+            route: self.route.clone(),
+            service: self.service.clone(),
+            errors_only: true,
+            ..TransactionQuery::new(self.window)
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::history::drill::{
     BATCH, Basis, Deadline, ErrorGather, Example, FailedRow, Gather, MAX_FAILED_ROWS, MAX_ROWS, Row, Sampled,
     Sampler,
 };
-use crate::history::{ErrorsQuery, MAX_TRACE_BYTES, MAX_TRACE_SPANS, TransactionQuery};
+use crate::history::{ErrorsQuery, MAX_TRACE_BYTES, MAX_TRACE_SPANS};
 use crate::model::{Span, Window};
 
 /// Hands spans of the traces of a window to `gather`.
@@ -130,13 +130,7 @@ pub(super) fn failed(
     query: &ErrorsQuery,
     gather: &mut ErrorGather,
 ) -> Result<(), HistoryError> {
-    let wanted = TransactionQuery {
-        route: query.route.clone(),
-        service: query.service.clone(),
-        errors_only: true,
-        ..TransactionQuery::new(query.window)
-    };
-    let (filter, mut room) = (listing(&wanted), MAX_FAILED_ROWS);
+    let (filter, mut room) = (listing(&query.failed()), MAX_FAILED_ROWS);
     for id in files.in_window(query.window) {
         let sql = format!(
             "SELECT service, route, method, status, error, message, weight, trace_id, span_id, start_us,

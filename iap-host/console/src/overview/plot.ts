@@ -183,14 +183,21 @@ function dots(context: CanvasRenderingContext2D, frame: Frame, points: Point[], 
   context.stroke();
 }
 
-export function draw(
-  context: CanvasRenderingContext2D,
-  frame: Frame,
-  points: Point[],
-  palette: Palette,
-  chosen: Area | null,
-  hovered: Point | null,
-): void {
+/** Draws a chosen area over it. */
+export function mark(context: CanvasRenderingContext2D, frame: Frame, area: Area, palette: Palette): void {
+  const [left, right] = [x(frame, area.from_us), x(frame, area.to_us)];
+  const [top, bottom] = [y(frame, Math.min(area.high_us, frame.high_us)), y(frame, Math.max(area.low_us, frame.low_us))];
+  context.fillStyle = palette.accent;
+  context.strokeStyle = palette.accent;
+  context.globalAlpha = 0.14;
+  context.fillRect(left, top, right - left, bottom - top);
+  context.globalAlpha = 1;
+  context.lineWidth = 1;
+  context.strokeRect(left, top, right - left, bottom - top);
+}
+
+/** An empty plot with its grid; what is drawn next stays inside, until the context is restored. */
+export function begin(context: CanvasRenderingContext2D, frame: Frame, palette: Palette): void {
   const density = devicePixelRatio || 1;
   context.setTransform(density, 0, 0, density, 0, 0);
   context.clearRect(0, 0, frame.width, frame.height);
@@ -199,19 +206,21 @@ export function draw(
   context.beginPath();
   context.rect(MARGIN.left, 0, frame.width - MARGIN.left, frame.height - MARGIN.bottom + 6);
   context.clip();
+}
+
+export function draw(
+  context: CanvasRenderingContext2D,
+  frame: Frame,
+  points: Point[],
+  palette: Palette,
+  chosen: Area | null,
+  hovered: Point | null,
+): void {
+  begin(context, frame, palette);
   dots(context, frame, points, palette);
-  context.strokeStyle = palette.accent;
-  if (chosen) {
-    const [left, right] = [x(frame, chosen.from_us), x(frame, chosen.to_us)];
-    const [top, bottom] = [y(frame, chosen.high_us), y(frame, chosen.low_us)];
-    context.fillStyle = palette.accent;
-    context.globalAlpha = 0.12;
-    context.fillRect(left, top, right - left, bottom - top);
-    context.globalAlpha = 1;
-    context.lineWidth = 1;
-    context.strokeRect(left, top, right - left, bottom - top);
-  }
+  if (chosen) mark(context, frame, chosen, palette);
   if (hovered) {
+    context.strokeStyle = palette.accent;
     context.lineWidth = 2;
     context.beginPath();
     context.arc(x(frame, end(hovered)), y(frame, hovered.duration_us), 7, 0, 2 * Math.PI);

@@ -1,7 +1,7 @@
 /** The scatter of a window: what the API answered, ready to be drawn, and the drawing of it. */
 import type { GridAnswer, PointsAnswer, WindowUs } from "../api/drill";
 import type { Palette } from "../charts/theme";
-import { type Area, type Frame, grid, MARGIN, nice, type Scale, x, y } from "../overview/plot";
+import { begin, type Frame, nice, type Scale, x, y } from "../overview/plot";
 
 export interface Cloud {
   window: WindowUs;
@@ -114,14 +114,7 @@ function crosses(context: CanvasRenderingContext2D, frame: Frame, cloud: Cloud, 
 /** Draws all but what moves with the pointer. How long it took is told as the measure `scatter`. */
 export function paint(context: CanvasRenderingContext2D, frame: Frame, cloud: Cloud, palette: Palette): void {
   const start = performance.now();
-  const density = devicePixelRatio || 1;
-  context.setTransform(density, 0, 0, density, 0, 0);
-  context.clearRect(0, 0, frame.width, frame.height);
-  grid(context, frame, palette);
-  context.save();
-  context.beginPath();
-  context.rect(MARGIN.left, 0, frame.width - MARGIN.left, frame.height - MARGIN.bottom + 6);
-  context.clip();
+  begin(context, frame, palette);
   if (cloud.grid) cells(context, frame, cloud, palette);
   squares(context, frame, cloud, palette.ok, 0);
   const failed = cloud.failed.reduce((sum, one) => sum + one, 0);
@@ -129,17 +122,4 @@ export function paint(context: CanvasRenderingContext2D, frame: Frame, cloud: Cl
   else squares(context, frame, cloud, palette.bad, 1);
   context.restore();
   performance.measure("scatter", { start, end: performance.now() });
-}
-
-/** Draws an area over it. */
-export function mark(context: CanvasRenderingContext2D, frame: Frame, area: Area, palette: Palette): void {
-  const [left, right] = [x(frame, area.from_us), x(frame, area.to_us)];
-  const [top, bottom] = [y(frame, Math.min(area.high_us, frame.high_us)), y(frame, Math.max(area.low_us, frame.low_us))];
-  context.fillStyle = palette.accent;
-  context.strokeStyle = palette.accent;
-  context.globalAlpha = 0.14;
-  context.fillRect(left, top, right - left, bottom - top);
-  context.globalAlpha = 1;
-  context.lineWidth = 1;
-  context.strokeRect(left, top, right - left, bottom - top);
 }

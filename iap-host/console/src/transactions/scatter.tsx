@@ -4,11 +4,11 @@ import type { PointsAnswer } from "../api/drill";
 import { usePalette } from "../charts/theme";
 import { number } from "../format";
 import { useText } from "../i18n";
-import { type Area, area, type Frame, type Scale } from "../overview/plot";
+import { type Area, area, type Frame, mark, type Scale } from "../overview/plot";
 import { useWidth } from "../overview/scatter";
 import { Panel, Segments } from "../ui/parts";
 import { AreaForm } from "./area";
-import { type Cloud, cloud, mark, paint, view } from "./cloud";
+import { type Cloud, cloud, paint, view } from "./cloud";
 
 const HEIGHT = 280;
 /** How far around a click is looked, in pixels. */
