@@ -253,10 +253,7 @@ async fn calls_are_between_who_reports_and_who_is_called(history: &Arc<dyn Histo
         };
         let root =
             Span { span_id: span_id(n), ..make(0, None, "gateway", SpanKind::Server, "GET orders", 1_000) };
-        let of_root = |mut span: Span| {
-            span.parent_id = Some(span_id(n));
-            span
-        };
+        let of_root = |span: Span| Span { parent_id: Some(span_id(n)), ..span };
         let mut upstream = of_root(make(1, None, "gateway", SpanKind::Client, "upstream", 900));
         set(&mut upstream, &[("server.address", json!("10.0.0.1:80"))]);
         let mut connect = make(2, Some(1), "gateway", SpanKind::Client, "upstream.connect", 10);
