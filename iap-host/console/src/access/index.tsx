@@ -5,7 +5,7 @@ import { useGet } from "../api/hooks";
 import { dateTime, relative } from "../format";
 import { useText } from "../i18n";
 import { setQuery, useLocation } from "../router";
-import { Coded, Failure, Heads, Loading, Pager, Panel } from "../ui/parts";
+import { Answer, Coded, Failure, Heads, Loading, Pager, Panel } from "../ui/parts";
 import { SignIn } from "./sign-in";
 import { readAccess, useAccess, useMay } from "./store";
 
@@ -61,7 +61,7 @@ export function AccessView() {
 
 function SignedIn() {
   const t = useText();
-  const { data, error, reload } = useGet<{ sign_ins: Signed[]; own: string | null }>("/api/access/sign-ins");
+  const list = useGet<{ sign_ins: Signed[]; own: string | null }>("/api/access/sign-ins");
   const [failure, setFailure] = useState<ApiError | null>(null);
   const end = async (id: string) => {
     setFailure(null);
@@ -70,43 +70,43 @@ function SignedIn() {
     } catch (error) {
       setFailure(asApiError(error));
     }
-    if (id === data?.own) await readAccess();
-    else reload();
+    if (id === list.data?.own) await readAccess();
+    else list.reload();
   };
   return (
     <Panel title={t.signIns}>
-      {error ? (
-        <Failure error={error} retry={reload} />
-      ) : !data ? (
-        <Loading />
-      ) : data.sign_ins.length === 0 ? (
-        <p class="empty">{t.noSignIns}</p>
-      ) : (
-        <table class="cards-when-narrow">
-          <Heads texts={[t.who, t.since, t.seenLast, t.fromWhere, t.browser, ""]} />
-          <tbody>
-            {data.sign_ins.map((one) => (
-              <tr key={one.id}>
-                <td data-label={t.who}>
-                  {one.name}
-                  {one.id === data.own && <span class="dim"> · {t.thisOne}</span>}
-                </td>
-                <td data-label={t.since}>{dateTime(one.began_ms)}</td>
-                <td data-label={t.seenLast}>{relative(one.seen_ms)}</td>
-                <td data-label={t.fromWhere}>{one.from}</td>
-                <td data-label={t.browser} class="access-agent" title={one.agent}>
-                  {one.agent}
-                </td>
-                <td>
-                  <button type="button" onClick={() => void end(one.id)}>
-                    {t.endSignIn}
-                  </button>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <Answer of={list}>
+        {(data) =>
+          data.sign_ins.length === 0 ? (
+            <p class="empty">{t.noSignIns}</p>
+          ) : (
+            <table class="cards-when-narrow">
+              <Heads texts={[t.who, t.since, t.seenLast, t.fromWhere, t.browser, ""]} />
+              <tbody>
+                {data.sign_ins.map((one) => (
+                  <tr key={one.id}>
+                    <td data-label={t.who}>
+                      {one.name}
+                      {one.id === data.own && <span class="dim"> · {t.thisOne}</span>}
+                    </td>
+                    <td data-label={t.since}>{dateTime(one.began_ms)}</td>
+                    <td data-label={t.seenLast}>{relative(one.seen_ms)}</td>
+                    <td data-label={t.fromWhere}>{one.from}</td>
+                    <td data-label={t.browser} class="access-agent" title={one.agent}>
+                      {one.agent}
+                    </td>
+                    <td>
+                      <button type="button" onClick={() => void end(one.id)}>
+                        {t.endSignIn}
+                      </button>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )
+        }
+      </Answer>
       {failure && <Failure error={failure} />}
     </Panel>
   );
@@ -116,44 +116,44 @@ function Audit() {
   const t = useText();
   const { query } = useLocation();
   const before = query.get("before_ms");
-  const { data, error, reload } = useGet<{ records: Done[]; next_before_ms: number | null }>(
+  const records = useGet<{ records: Done[]; next_before_ms: number | null }>(
     `/api/audit?limit=50${before ? `&before_ms=${encodeURIComponent(before)}` : ""}`,
   );
   return (
     <Panel title={t.auditTitle}>
-      {error ? (
-        <Failure error={error} retry={reload} />
-      ) : !data ? (
-        <Loading />
-      ) : data.records.length === 0 ? (
-        <p class="empty">{t.noAudit}</p>
-      ) : (
-        <table class="cards-when-narrow">
-          <Heads texts={[t.when, t.who, t.fromWhere, t.what, t.result]} />
-          <tbody>
-            {data.records.map((done, index) => (
-              <tr key={`${done.at_ms}-${index}`}>
-                <td data-label={t.when}>{dateTime(done.at_ms)}</td>
-                <td data-label={t.who}>
-                  {done.who}
-                  {done.role && <span class="dim"> · {t.roles[done.role] ?? done.role}</span>}
-                </td>
-                <td data-label={t.fromWhere}>{done.from ?? "–"}</td>
-                <td data-label={t.what} class="access-what">
-                  {done.what}
-                  {done.with !== undefined && <code class="access-with">{JSON.stringify(done.with)}</code>}
-                </td>
-                <td data-label={t.result}>
-                  <span class={`badge badge-${done.status < 400 ? "ok" : "warn"}`}>{done.status}</span>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <Answer of={records}>
+        {(data) =>
+          data.records.length === 0 ? (
+            <p class="empty">{t.noAudit}</p>
+          ) : (
+            <table class="cards-when-narrow">
+              <Heads texts={[t.when, t.who, t.fromWhere, t.what, t.result]} />
+              <tbody>
+                {data.records.map((done, index) => (
+                  <tr key={`${done.at_ms}-${index}`}>
+                    <td data-label={t.when}>{dateTime(done.at_ms)}</td>
+                    <td data-label={t.who}>
+                      {done.who}
+                      {done.role && <span class="dim"> · {t.roles[done.role] ?? done.role}</span>}
+                    </td>
+                    <td data-label={t.fromWhere}>{done.from ?? "–"}</td>
+                    <td data-label={t.what} class="access-what">
+                      {done.what}
+                      {done.with !== undefined && <code class="access-with">{JSON.stringify(done.with)}</code>}
+                    </td>
+                    <td data-label={t.result}>
+                      <span class={`badge badge-${done.status < 400 ? "ok" : "warn"}`}>{done.status}</span>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          )
+        }
+      </Answer>
       <Pager
         paged={before !== null}
-        next={data?.next_before_ms ? String(data.next_before_ms) : null}
+        next={records.data?.next_before_ms ? String(records.data.next_before_ms) : null}
         go={(cursor) => setQuery({ before_ms: cursor })}
       />
     </Panel>

@@ -6,7 +6,7 @@ import { useGet } from "../api/hooks";
 import { dateTime } from "../format";
 import { useText } from "../i18n";
 import { setQuery, useLocation } from "../router";
-import { Failure, Heads, Loading, Pager, Panel } from "../ui/parts";
+import { Answer, Failure, Heads, Loading, Pager, Panel } from "../ui/parts";
 import { Changes, Diff } from "./diff";
 import type { Change, Page, Revision } from "./types";
 
@@ -18,7 +18,7 @@ export function History({ turn, changed }: { turn: string; changed: () => void }
   const { query } = useLocation();
   const cursor = query.get("cursor");
   const path = `/api/config/revisions?limit=20${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ""}`;
-  const { data, error, reload } = useGet<Page>(`${path}#${turn}`);
+  const page = useGet<Page>(`${path}#${turn}`);
   const [chosen, setChosen] = useState<number[]>([]);
   const [back, setBack] = useState<number | null>(null);
   const choose = (number: number) =>
@@ -26,35 +26,35 @@ export function History({ turn, changed }: { turn: string; changed: () => void }
   const [from, to] = [...chosen].sort((a, b) => a - b);
   return (
     <Panel title={t.configHistory}>
-      {error ? (
-        <Failure error={error} retry={reload} />
-      ) : !data ? (
-        <Loading />
-      ) : data.revisions.length === 0 ? (
-        <p class="empty">{t.noRevisions}</p>
-      ) : (
-        <table class="cards-when-narrow">
-          <Heads texts={[t.compare, t.revisionName, t.when, t.who, t.status, t.configReason, ""]} />
-          <tbody>
-            {data.revisions.map((revision) => (
-              <Row
-                key={revision.number}
-                revision={revision}
-                runs={revision.number === data.running}
-                chosen={chosen.includes(revision.number)}
-                choose={() => choose(revision.number)}
-                back={() => setBack(revision.number)}
-              />
-            ))}
-          </tbody>
-        </table>
-      )}
-      <Pager paged={cursor !== null} next={data?.next ? String(data.next) : null} go={(next) => setQuery({ cursor: next })} />
-      {back !== null && data && (
+      <Answer of={page}>
+        {(data) =>
+          data.revisions.length === 0 ? (
+            <p class="empty">{t.noRevisions}</p>
+          ) : (
+            <table class="cards-when-narrow">
+              <Heads texts={[t.compare, t.revisionName, t.when, t.who, t.status, t.configReason, ""]} />
+              <tbody>
+                {data.revisions.map((revision) => (
+                  <Row
+                    key={revision.number}
+                    revision={revision}
+                    runs={revision.number === data.running}
+                    chosen={chosen.includes(revision.number)}
+                    choose={() => choose(revision.number)}
+                    back={() => setBack(revision.number)}
+                  />
+                ))}
+              </tbody>
+            </table>
+          )
+        }
+      </Answer>
+      <Pager paged={cursor !== null} next={page.data?.next ? String(page.data.next) : null} go={(next) => setQuery({ cursor: next })} />
+      {back !== null && page.data && (
         <GoBack
           key={back}
           to={back}
-          from={data.running}
+          from={page.data.running}
           close={() => setBack(null)}
           done={() => {
             setBack(null);

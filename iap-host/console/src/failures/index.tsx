@@ -6,45 +6,45 @@ import { useText } from "../i18n";
 import { Link, useLocation } from "../router";
 import { exampleLink, readScope, ScopeFilters } from "../statements";
 import { Bars, BasisNote } from "../ui/basis";
-import { Failure, Loading, Panel } from "../ui/parts";
+import { Answer, Panel } from "../ui/parts";
 
 export function Failures() {
   const t = useText();
   const { query } = useLocation();
   const scope = readScope(query);
-  const { data, error, loading, reload } = useGet<ErrorAnswer>(`/api/errors${queryString(scope)}`);
-  const of = (source: ErrorGroup["source"]) => data?.groups.filter((group) => group.source === source) ?? [];
+  const errors = useGet<ErrorAnswer>(`/api/errors${queryString(scope)}`);
+  const of = (source: ErrorGroup["source"]) => errors.data?.groups.filter((group) => group.source === source) ?? [];
   const [transactions, spans] = [of("transaction"), of("span")];
   return (
     <>
-      <ScopeFilters reload={reload} />
-      <div aria-busy={loading}>
-        {error ? (
-          <Failure error={error} retry={reload} />
-        ) : !data ? (
-          <Loading />
-        ) : data.groups.length === 0 ? (
-          <section class="panel empty">
-            <strong>{t.noErrors}</strong>
-            <p>{t.noErrorsHint}</p>
-          </section>
-        ) : (
-          <>
-            {transactions.length > 0 && (
-              <Panel title={t.failedTransactions} side={number(data.failed)}>
-                <Groups groups={transactions} answer={data} />
-              </Panel>
-            )}
-            {data.failed_truncated && <p class="count">{t.failedCut(number(data.failed))}</p>}
-            {spans.length > 0 && (
-              <Panel title={t.failedSpans} side={t.failedSpansHint}>
-                <Groups groups={spans} answer={data} />
-              </Panel>
-            )}
-            <BasisNote basis={data.basis} />
-            {data.more > 0 && <p class="count">{t.andMoreOnes(number(data.more))}</p>}
-          </>
-        )}
+      <ScopeFilters reload={errors.reload} />
+      <div aria-busy={errors.loading}>
+        <Answer of={errors}>
+          {(data) =>
+            data.groups.length === 0 ? (
+              <section class="panel empty">
+                <strong>{t.noErrors}</strong>
+                <p>{t.noErrorsHint}</p>
+              </section>
+            ) : (
+              <>
+                {transactions.length > 0 && (
+                  <Panel title={t.failedTransactions} side={number(data.failed)}>
+                    <Groups groups={transactions} answer={data} />
+                  </Panel>
+                )}
+                {data.failed_truncated && <p class="count">{t.failedCut(number(data.failed))}</p>}
+                {spans.length > 0 && (
+                  <Panel title={t.failedSpans} side={t.failedSpansHint}>
+                    <Groups groups={spans} answer={data} />
+                  </Panel>
+                )}
+                <BasisNote basis={data.basis} />
+                {data.more > 0 && <p class="count">{t.andMoreOnes(number(data.more))}</p>}
+              </>
+            )
+          }
+        </Answer>
       </div>
     </>
   );

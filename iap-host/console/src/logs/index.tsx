@@ -7,7 +7,7 @@ import { dateTime, number, time } from "../format";
 import { useText } from "../i18n";
 import { Link, setQuery, useLocation } from "../router";
 import { Fields } from "../transaction/details";
-import { Failure, Loading, readWindow, Segments, WindowSelect } from "../ui/parts";
+import { Answer, readWindow, Segments, WindowSelect } from "../ui/parts";
 
 const LEVELS = ["trace", "debug", "info", "warn", "error"];
 const LIMIT = 500;
@@ -85,39 +85,39 @@ const asked = (filter: Filter, more: Record<string, number>) => queryString({ ..
 
 function Patterns({ filter }: { filter: Filter }) {
   const t = useText();
-  const { data, error, loading, reload } = useGet<LogPatterns>(`/api/logs/patterns${asked(filter, {})}`);
+  const patterns = useGet<LogPatterns>(`/api/logs/patterns${asked(filter, {})}`);
   return (
-    <section class="panel" aria-busy={loading}>
-      {error ? (
-        <Failure error={error} retry={reload} />
-      ) : !data ? (
-        <Loading />
-      ) : data.patterns.length === 0 ? (
-        <NoLines filtered={Boolean(filter.level || filter.service || filter.text)} />
-      ) : (
-        <>
-          <p class="note">{data.complete ? t.logsRead(number(data.read)) : t.logsReadLatest(number(data.read))}</p>
-          <div class="scroll">
-            <table class="cards-when-narrow">
-              <thead>
-                <tr>
-                  <th scope="col" class="num">{t.logLines}</th>
-                  <th scope="col">{t.logLevel}</th>
-                  <th scope="col">{t.logPattern}</th>
-                  <th scope="col">{t.service}</th>
-                  <th scope="col">{t.logLastSeen}</th>
-                  <th scope="col">{t.transaction}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.patterns.map((pattern) => (
-                  <PatternRow key={`${pattern.level} ${pattern.service} ${pattern.pattern}`} pattern={pattern} most={data.patterns[0]!.count} />
-                ))}
-              </tbody>
-            </table>
-          </div>
-        </>
-      )}
+    <section class="panel" aria-busy={patterns.loading}>
+      <Answer of={patterns}>
+        {(data) =>
+          data.patterns.length === 0 ? (
+            <NoLines filtered={Boolean(filter.level || filter.service || filter.text)} />
+          ) : (
+            <>
+              <p class="note">{data.complete ? t.logsRead(number(data.read)) : t.logsReadLatest(number(data.read))}</p>
+              <div class="scroll">
+                <table class="cards-when-narrow">
+                  <thead>
+                    <tr>
+                      <th scope="col" class="num">{t.logLines}</th>
+                      <th scope="col">{t.logLevel}</th>
+                      <th scope="col">{t.logPattern}</th>
+                      <th scope="col">{t.service}</th>
+                      <th scope="col">{t.logLastSeen}</th>
+                      <th scope="col">{t.transaction}</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {data.patterns.map((pattern) => (
+                      <PatternRow key={`${pattern.level} ${pattern.service} ${pattern.pattern}`} pattern={pattern} most={data.patterns[0]!.count} />
+                    ))}
+                  </tbody>
+                </table>
+              </div>
+            </>
+          )
+        }
+      </Answer>
     </section>
   );
 }
@@ -159,25 +159,25 @@ function TraceLink({ id, at_us }: { id: string; at_us: number }) {
 
 function Lines({ filter }: { filter: Filter }) {
   const t = useText();
-  const { data, error, loading, reload } = useGet<Logs>(`/api/logs${asked(filter, { limit: LIMIT })}`);
+  const lines = useGet<Logs>(`/api/logs${asked(filter, { limit: LIMIT })}`);
   return (
-    <section class="panel" aria-busy={loading}>
-      {error ? (
-        <Failure error={error} retry={reload} />
-      ) : !data ? (
-        <Loading />
-      ) : data.lines.length === 0 ? (
-        <NoLines filtered={Boolean(filter.level || filter.service || filter.text)} />
-      ) : (
-        <>
-          {data.lines.length >= LIMIT && <p class="note">{t.logsReadLatest(number(LIMIT))}</p>}
-          <ul class="lines log-lines">
-            {data.lines.toReversed().map((line, index) => (
-              <Line key={index} line={line} />
-            ))}
-          </ul>
-        </>
-      )}
+    <section class="panel" aria-busy={lines.loading}>
+      <Answer of={lines}>
+        {(data) =>
+          data.lines.length === 0 ? (
+            <NoLines filtered={Boolean(filter.level || filter.service || filter.text)} />
+          ) : (
+            <>
+              {data.lines.length >= LIMIT && <p class="note">{t.logsReadLatest(number(LIMIT))}</p>}
+              <ul class="lines log-lines">
+                {data.lines.toReversed().map((line, index) => (
+                  <Line key={index} line={line} />
+                ))}
+              </ul>
+            </>
+          )
+        }
+      </Answer>
     </section>
   );
 }

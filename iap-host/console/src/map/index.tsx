@@ -9,7 +9,7 @@ import { duration, number, percent } from "../format";
 import { useText } from "../i18n";
 import { Link, navigate, setQuery, useLocation } from "../router";
 import { BasisNote } from "../ui/basis";
-import { Failure, Loading, Panel, readWindow, WindowSelect } from "../ui/parts";
+import { Answer, Panel, readWindow, WindowSelect } from "../ui/parts";
 import { blamed } from "./blamed";
 import { layout } from "./layout";
 
@@ -23,39 +23,39 @@ const LETTERS = 24;
 export function ServiceMap() {
   const t = useText();
   const last_s = readWindow(useLocation().query, 3600);
-  const { data, error, loading, reload } = useGet<MapAnswer>(`/api/map${queryString({ last_s })}`);
+  const map = useGet<MapAnswer>(`/api/map${queryString({ last_s })}`);
   // Where nothing is watched there are no incidents.
   const incidents = useGet<IncidentList>("/api/incidents?state=active").data?.incidents ?? [];
-  const marked = useMemo(() => (data ? blamed(data, incidents) : new Set<string>()), [data, incidents]);
+  const marked = useMemo(() => (map.data ? blamed(map.data, incidents) : new Set<string>()), [map.data, incidents]);
   return (
     <>
       <div class="filters">
         <WindowSelect seconds={last_s} choose={(seconds) => setQuery({ last_s: seconds })} />
-        <button type="button" onClick={reload}>
+        <button type="button" onClick={map.reload}>
           {t.refresh}
         </button>
         <span class="hint">{t.mapHint}</span>
       </div>
-      <div aria-busy={loading}>
-        {error ? (
-          <Failure error={error} retry={reload} />
-        ) : !data ? (
-          <Loading />
-        ) : data.edges.length === 0 ? (
-          <section class="panel empty">
-            <strong>{t.noMap}</strong>
-            <p>{t.noMapHint}</p>
-          </section>
-        ) : (
-          <>
-            <section class="panel map-panel">
-              <Drawing map={data} marked={marked} last_s={last_s} />
-            </section>
-            <EdgeTable map={data} last_s={last_s} />
-            <BasisNote basis={data.basis} from_us={data.basis.window.to_us - last_s * 1e6} />
-            {data.more > 0 && <p class="count">{t.andMoreOnes(number(data.more))}</p>}
-          </>
-        )}
+      <div aria-busy={map.loading}>
+        <Answer of={map}>
+          {(data) =>
+            data.edges.length === 0 ? (
+              <section class="panel empty">
+                <strong>{t.noMap}</strong>
+                <p>{t.noMapHint}</p>
+              </section>
+            ) : (
+              <>
+                <section class="panel map-panel">
+                  <Drawing map={data} marked={marked} last_s={last_s} />
+                </section>
+                <EdgeTable map={data} last_s={last_s} />
+                <BasisNote basis={data.basis} from_us={data.basis.window.to_us - last_s * 1e6} />
+                {data.more > 0 && <p class="count">{t.andMoreOnes(number(data.more))}</p>}
+              </>
+            )
+          }
+        </Answer>
       </div>
     </>
   );

@@ -5,7 +5,7 @@ import { useGet, useStatus } from "../api/hooks";
 import type { MetricInfo, MetricNames } from "../api/types";
 import { useText } from "../i18n";
 import { setQuery, useLocation } from "../router";
-import { Failure, Loading, reachable, readWindow, WindowSelect } from "../ui/parts";
+import { Answer, reachable, readWindow, WindowSelect } from "../ui/parts";
 import { MetricChart } from "./metric";
 
 /** Rows that are drawn; a search finds the others. */
@@ -15,35 +15,36 @@ export function Metrics() {
   const t = useText();
   const { query } = useLocation();
   const last_s = readWindow(query);
-  const { data, error, loading, reload } = useGet<MetricNames>(`/api/metrics/names${queryString({ last_s })}`);
+  const names = useGet<MetricNames>(`/api/metrics/names${queryString({ last_s })}`);
   const name = query.get("name");
   const kind = query.get("kind");
-  const chosen = data?.metrics.find((metric) => metric.name === name && (!kind || metric.kind === kind));
-  const shown = chosen ?? (name ? undefined : data?.metrics[0]);
+  const known = names.data?.metrics;
+  const chosen = known?.find((metric) => metric.name === name && (!kind || metric.kind === kind));
+  const shown = chosen ?? (name ? undefined : known?.[0]);
   return (
     <>
       <div class="filters">
         <WindowSelect seconds={last_s} choose={(seconds) => setQuery({ last_s: seconds })} />
-        <button type="button" onClick={reload}>
+        <button type="button" onClick={names.reload}>
           {t.refresh}
         </button>
       </div>
-      {error ? (
-        <Failure error={error} retry={reload} />
-      ) : !data ? (
-        <Loading />
-      ) : data.metrics.length === 0 ? (
-        <NoMetrics />
-      ) : (
-        <div class="metrics" aria-busy={loading}>
-          <MetricList metrics={data.metrics} shown={shown} />
-          {shown ? (
-            <MetricChart key={`${shown.name} ${shown.kind}`} metric={shown} last_s={last_s} turn={data} />
+      <Answer of={names}>
+        {(data) =>
+          data.metrics.length === 0 ? (
+            <NoMetrics />
           ) : (
-            <p class="note">{t.metricGone}</p>
-          )}
-        </div>
-      )}
+            <div class="metrics" aria-busy={names.loading}>
+              <MetricList metrics={data.metrics} shown={shown} />
+              {shown ? (
+                <MetricChart key={`${shown.name} ${shown.kind}`} metric={shown} last_s={last_s} turn={data} />
+              ) : (
+                <p class="note">{t.metricGone}</p>
+              )}
+            </div>
+          )
+        }
+      </Answer>
     </>
   );
 }

@@ -151,6 +151,14 @@ function stroke(context: CanvasRenderingContext2D, x1: number, y1: number, x2: n
   context.stroke();
 }
 
+/** Adds the mark of a failure to the path. */
+export function cross(context: CanvasRenderingContext2D, px: number, py: number): void {
+  context.moveTo(px - 4, py - 4);
+  context.lineTo(px + 4, py + 4);
+  context.moveTo(px - 4, py + 4);
+  context.lineTo(px + 4, py - 4);
+}
+
 function dots(context: CanvasRenderingContext2D, frame: Frame, points: Point[], palette: Palette): void {
   context.fillStyle = palette.ok;
   context.globalAlpha = points.length > 2000 ? 0.45 : 0.75;
@@ -174,11 +182,7 @@ function dots(context: CanvasRenderingContext2D, frame: Frame, points: Point[], 
   context.beginPath();
   for (const point of points) {
     if (!point.failed) continue;
-    const [px, py] = [x(frame, end(point)), y(frame, point.duration_us)];
-    context.moveTo(px - 4, py - 4);
-    context.lineTo(px + 4, py + 4);
-    context.moveTo(px - 4, py + 4);
-    context.lineTo(px + 4, py - 4);
+    cross(context, x(frame, end(point)), y(frame, point.duration_us));
   }
   context.stroke();
 }

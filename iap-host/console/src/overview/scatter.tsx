@@ -83,6 +83,22 @@ export function Scatter({ points, now_us, missed }: Props) {
   );
 }
 
+/** How durations lie on their axis. */
+export function ScaleSwitch({ scale, setScale }: { scale: Scale; setScale: (scale: Scale) => void }) {
+  const t = useText();
+  return (
+    <Segments
+      label={t.scale}
+      value={scale}
+      choices={[
+        { value: "log", text: t.scaleLog },
+        { value: "linear", text: t.scaleLinear },
+      ]}
+      choose={setScale}
+    />
+  );
+}
+
 interface SwitchesProps {
   minutes: Minutes;
   setMinutes: (minutes: Minutes) => void;
@@ -100,15 +116,7 @@ function Switches({ minutes, setMinutes, scale, setScale }: SwitchesProps) {
         choices={(["2", "5"] as const).map((value) => ({ value, text: t.lastMinutes(Number(value)) }))}
         choose={setMinutes}
       />
-      <Segments
-        label={t.scale}
-        value={scale}
-        choices={[
-          { value: "log", text: t.scaleLog },
-          { value: "linear", text: t.scaleLinear },
-        ]}
-        choose={setScale}
-      />
+      <ScaleSwitch scale={scale} setScale={setScale} />
     </>
   );
 }

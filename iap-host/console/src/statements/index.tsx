@@ -2,12 +2,13 @@ import type { TargetedSubmitEvent } from "preact";
 
 import type { Statement, StatementAnswer } from "../api/drill";
 import { queryString } from "../api/client";
-import { useGet, useStatus } from "../api/hooks";
+import { useGet } from "../api/hooks";
 import { duration, number, percent } from "../format";
 import { useText } from "../i18n";
 import { Link, setQuery, useLocation } from "../router";
 import { BasisNote } from "../ui/basis";
-import { Failure, Loading, readWindow, Segments, WindowSelect } from "../ui/parts";
+import { Answer, readWindow, Segments, WindowSelect } from "../ui/parts";
+import { RouteField } from "../ui/route-field";
 
 const SORTS = ["time", "count", "mean", "errors"] as const;
 type Sort = (typeof SORTS)[number];
@@ -26,8 +27,6 @@ export function ScopeFilters({ children, reload }: { children?: preact.Component
   const t = useText();
   const { query, path } = useLocation();
   const scope = readScope(query);
-  const routes = useStatus()?.facts?.routes.map((route) => route.name) ?? [];
-  const names = scope.route && !routes.includes(scope.route) ? [...routes, scope.route] : routes;
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
     setQuery({ service: String(new FormData(event.currentTarget).get("service") ?? "").trim() });
@@ -35,17 +34,7 @@ export function ScopeFilters({ children, reload }: { children?: preact.Component
   return (
     <form class="filters" role="search" onSubmit={submit} key={scope.service}>
       <WindowSelect seconds={scope.last_s} choose={(last_s) => setQuery({ last_s })} />
-      <label class="field">
-        <span>{t.route}</span>
-        <select value={scope.route} onChange={(event) => setQuery({ route: event.currentTarget.value })}>
-          <option value="">{t.anyRoute}</option>
-          {names.map((name) => (
-            <option key={name} value={name} selected={name === scope.route}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <RouteField route={scope.route} />
       <label class="field field-short">
         <span>{t.service}</span>
         <input name="service" autoComplete="off" spellcheck={false} placeholder={t.anyService} defaultValue={scope.service} />
@@ -65,11 +54,12 @@ export function Statements() {
   const { query } = useLocation();
   const scope = readScope(query);
   const sort = SORTS.find((name) => name === query.get("sort")) ?? "time";
-  const { data, error, loading, reload } = useGet<StatementAnswer>(`/api/statements${queryString({ ...scope, sort })}`);
+  const answer = useGet<StatementAnswer>(`/api/statements${queryString({ ...scope, sort })}`);
+  const known = answer.data;
   const texts: Record<Sort, string> = { time: t.sortTime, count: t.sortCount, mean: t.sortMean, errors: t.sortErrors };
   return (
     <>
-      <ScopeFilters reload={reload}>
+      <ScopeFilters reload={answer.reload}>
         <Segments
           label={t.sortBy}
           value={sort}
@@ -77,22 +67,22 @@ export function Statements() {
           choose={(value) => setQuery({ sort: value })}
         />
       </ScopeFilters>
-      <section class="panel" aria-busy={loading}>
-        {error ? (
-          <Failure error={error} retry={reload} />
-        ) : !data ? (
-          <Loading />
-        ) : data.statements.length === 0 ? (
-          <div class="empty">
-            <strong>{t.noStatements}</strong>
-            <p>{t.noStatementsHint}</p>
-          </div>
-        ) : (
-          <StatementTable statements={data.statements} scope={queryString(scope)} />
-        )}
+      <section class="panel" aria-busy={answer.loading}>
+        <Answer of={answer}>
+          {(data) =>
+            data.statements.length === 0 ? (
+              <div class="empty">
+                <strong>{t.noStatements}</strong>
+                <p>{t.noStatementsHint}</p>
+              </div>
+            ) : (
+              <StatementTable statements={data.statements} scope={queryString(scope)} />
+            )
+          }
+        </Answer>
       </section>
-      {data && data.basis.kept > 0 && <BasisNote basis={data.basis} />}
-      {data && data.more > 0 && <p class="count">{t.andMoreOnes(number(data.more))}</p>}
+      {known && known.basis.kept > 0 && <BasisNote basis={known.basis} />}
+      {known && known.more > 0 && <p class="count">{t.andMoreOnes(number(known.more))}</p>}
     </>
   );
 }

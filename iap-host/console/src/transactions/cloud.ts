@@ -1,7 +1,7 @@
 /** The scatter of a window: what the API answered, ready to be drawn, and the drawing of it. */
 import type { GridAnswer, PointsAnswer, WindowUs } from "../api/drill";
 import type { Palette } from "../charts/theme";
-import { begin, type Frame, nice, type Scale, x, y } from "../overview/plot";
+import { begin, cross, type Frame, nice, type Scale, x, y } from "../overview/plot";
 
 export interface Cloud {
   window: WindowUs;
@@ -102,11 +102,7 @@ function crosses(context: CanvasRenderingContext2D, frame: Frame, cloud: Cloud, 
   context.beginPath();
   cloud.failed.forEach((failed, index) => {
     if (failed === 0) return;
-    const [px, py] = [x(frame, cloud.start_us[index]!), y(frame, cloud.duration_us[index]!)];
-    context.moveTo(px - 4, py - 4);
-    context.lineTo(px + 4, py + 4);
-    context.moveTo(px - 4, py + 4);
-    context.lineTo(px + 4, py - 4);
+    cross(context, x(frame, cloud.start_us[index]!), y(frame, cloud.duration_us[index]!));
   });
   context.stroke();
 }

@@ -1,10 +1,10 @@
 import type { TargetedSubmitEvent } from "preact";
 
-import { useStatus } from "../api/hooks";
 import { time } from "../format";
 import { useText } from "../i18n";
 import { Link, setQuery } from "../router";
 import { Segments, WindowSelect } from "../ui/parts";
+import { RouteField } from "../ui/route-field";
 import type { Filter } from ".";
 
 interface Props {
@@ -15,8 +15,6 @@ interface Props {
 
 export function Filters({ filter, filtered, reload }: Props) {
   const t = useText();
-  const routes = useStatus()?.facts?.routes.map((route) => route.name) ?? [];
-  const names = filter.route && !routes.includes(filter.route) ? [...routes, filter.route] : routes;
   const submit = (event: TargetedSubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
     const data = new FormData(event.currentTarget);
@@ -27,17 +25,7 @@ export function Filters({ filter, filtered, reload }: Props) {
     <form class="filters" role="search" onSubmit={submit} key={key}>
       <WindowSelect seconds={filter.last_s} choose={(last_s) => setQuery({ last_s, from_us: null, to_us: null, area: null })} />
       {filter.fixed && <span class="chip">{t.fixedWindow(time(filter.fixed.from_us), time(filter.fixed.to_us))}</span>}
-      <label class="field">
-        <span>{t.route}</span>
-        <select value={filter.route} onChange={(event) => setQuery({ route: event.currentTarget.value })}>
-          <option value="">{t.anyRoute}</option>
-          {names.map((name) => (
-            <option key={name} value={name} selected={name === filter.route}>
-              {name}
-            </option>
-          ))}
-        </select>
-      </label>
+      <RouteField route={filter.route} />
       <label class="field field-short">
         <span>{t.minDuration}</span>
         <input name="min_ms" type="number" min="0" step="any" inputMode="decimal" defaultValue={filter.min_ms} />

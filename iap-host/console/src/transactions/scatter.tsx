@@ -5,8 +5,8 @@ import { usePalette } from "../charts/theme";
 import { number } from "../format";
 import { useText } from "../i18n";
 import { type Area, area, type Frame, mark, type Scale } from "../overview/plot";
-import { useWidth } from "../overview/scatter";
-import { Panel, Segments } from "../ui/parts";
+import { ScaleSwitch, useWidth } from "../overview/scatter";
+import { Panel } from "../ui/parts";
 import { AreaForm } from "./area";
 import { type Cloud, cloud, paint, view } from "./cloud";
 
@@ -30,17 +30,7 @@ export function WindowScatter({ answer, scale, setScale, chosen, choose }: Props
     <Panel
       class="scatter-panel"
       title={t.scatter}
-      side={
-        <Segments
-          label={t.scale}
-          value={scale}
-          choices={[
-            { value: "log", text: t.scaleLog },
-            { value: "linear", text: t.scaleLinear },
-          ]}
-          choose={setScale}
-        />
-      }
+      side={<ScaleSwitch scale={scale} setScale={setScale} />}
     >
       <Plot
         label={t.scatterOf(number(answer.count - answer.errors), number(answer.errors))}

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 
 import type { ApiError } from "../api/client";
-import { useStatus } from "../api/hooks";
+import { type Loaded, useStatus } from "../api/hooks";
 import { useText } from "../i18n";
 
 export function Panel(props: { title: string; side?: ComponentChildren; class?: string; children: ComponentChildren }) {
@@ -37,6 +37,12 @@ export function Failure({ error, retry }: { error: ApiError; retry?: () => void 
       )}
     </div>
   );
+}
+
+/** What was asked for once it is there; until then that it is on its way, or why it does not come. */
+export function Answer<T>({ of, children }: { of: Loaded<T>; children: (data: T) => ComponentChildren }) {
+  if (of.error) return <Failure error={of.error} retry={of.reload} />;
+  return of.data ? <>{children(of.data)}</> : <Loading />;
 }
 
 /** An address as this browser reaches it: one that listens everywhere is where the console is. */
