@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use iap_apm::model::Level;
+use iap_apm::model::{Level, waited_for};
 use iap_apm::sql::fingerprint;
 use iap_apm::{Span, SpanKind, SpanNode, SpanStatus, TraceTree};
 use iap_core::SpanId;
@@ -76,7 +76,7 @@ fn is_inside(inner: &SpanNode, outer: &SpanNode) -> bool {
     stages && inner.start_us >= outer.start_us && inner.end_us() <= outer.end_us()
 }
 
-/// Goes backwards from the end: whatever ended last before it was waited for. A tree is at most
+/// Adds up what was waited for. A tree is at most
 /// [`iap_apm::model::MAX_DEPTH`] deep, so this may recurse.
 fn walk(node: &SpanNode, adopted: &[&SpanNode], (from, to): (u64, u64), times: &mut BTreeMap<Blame, u64>) {
     if asks_session_store(&node.span) {
@@ -87,20 +87,13 @@ fn walk(node: &SpanNode, adopted: &[&SpanNode], (from, to): (u64, u64), times: &
     let outer = children.clone();
     let handler = |inner: &SpanNode| outer.iter().any(|outer| is_inside(inner, outer));
     children.retain(|child| !handler(child));
-    children.sort_by_key(|child| std::cmp::Reverse(child.span.end_us()));
-    let (mut at, mut own) = (to, 0);
-    for child in children {
-        let end = child.span.end_us().min(at);
-        let start = child.span.start_us.max(from);
-        if start >= end {
-            continue;
-        }
-        own += at - end;
+    let below = children.into_iter().map(|child| (child, (child.span.start_us, child.span.end_us())));
+    let awaited = waited_for((from, to), below.collect());
+    for (child, interval) in awaited.others {
         let inside: Vec<_> = outer.iter().copied().filter(|inner| is_inside(inner, child)).collect();
-        walk(child, &inside, (start, end), times);
-        at = start;
+        walk(child, &inside, interval, times);
     }
-    own += at.saturating_sub(from);
+    let own: u64 = awaited.own.into_iter().map(|(from, to)| to.saturating_sub(from)).sum();
     if own > 0 {
         *times.entry(Blame::of(&node.span)).or_default() += own;
     }

@@ -22,6 +22,7 @@ pub use metric::{
 };
 pub(crate) use root::root_span;
 pub use stats::{RouteCounts, RouteStats, SeriesPoint, Window};
+pub use timing::{Awaited, waited_for};
 pub use tree::{MAX_DEPTH, SpanNode, TraceTree};
 
 /// The route name of requests that matched none.

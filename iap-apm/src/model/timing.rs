@@ -11,6 +11,42 @@ pub(super) struct Timing {
     pub(super) critical_us: Vec<u64>,
 }
 
+/// What the end of an interval waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Awaited<I, T> {
+    /// The pieces in which nobody else was waited for, the last first; some may be empty.
+    pub own: Vec<(T, T)>,
+    /// Those that were, the last first, each with the piece of it.
+    pub others: Vec<(I, (T, T))>,
+}
+
+/// Goes backwards from the end of an interval: whichever of the others ended last before was waited for. What runs beside that
+/// one counts up to where it began. The pieces cover the interval, each moment once: this is what a critical path is
+/// made of.
+///
+/// ```
+/// use iap_apm::model::waited_for;
+///
+/// let awaited = waited_for((0, 100), vec![("a", (10, 50)), ("b", (20, 80))]);
+/// assert_eq!(awaited.others, [("b", (20, 80)), ("a", (10, 20))]);
+/// assert_eq!(awaited.own, [(80, 100), (20, 20), (0, 10)]);
+/// ```
+pub fn waited_for<I, T: Copy + Ord>((from, to): (T, T), mut others: Vec<(I, (T, T))>) -> Awaited<I, T> {
+    others.sort_by_key(|(_, (_, ended))| std::cmp::Reverse(*ended));
+    let mut awaited = Awaited { own: Vec::new(), others: Vec::new() };
+    let mut at = to;
+    for (other, (began, ended)) in others {
+        let (start, end) = (began.max(from), ended.min(at));
+        if start < end {
+            awaited.own.push((end, at));
+            awaited.others.push((other, (start, end)));
+            at = start;
+        }
+    }
+    awaited.own.push((from, at));
+    awaited
+}
+
 /// An interval by the clock of the root.
 #[derive(Clone, Copy)]
 struct Interval {
@@ -57,20 +93,15 @@ pub(super) fn measure(spans: &[&Span], order: &[(usize, Option<usize>)]) -> Timi
             awaited[at] = Some(of(at));
         }
         let Some(mine) = awaited[at] else { continue };
-        let mut last_first: Vec<(usize, Interval)> =
-            children[at].iter().map(|child| (*child, of(*child).within(mine))).collect();
-        last_first.sort_by_key(|(_, interval)| std::cmp::Reverse(interval.to));
-        // Backwards from the end: whoever ended last before what comes after it was waited for.
-        let mut reached = mine.to;
-        for (child, interval) in last_first {
-            if interval.to > reached || interval.length() == 0 {
-                continue;
-            }
-            critical_us[at] += (Interval { from: interval.to, to: reached }).length();
-            reached = interval.from;
-            awaited[child] = Some(interval);
+        let below = children[at].iter().map(|child| {
+            let child_interval = of(*child);
+            (*child, (child_interval.from, child_interval.to))
+        });
+        let Awaited { own, others } = waited_for((mine.from, mine.to), below.collect());
+        critical_us[at] = own.into_iter().map(|(from, to)| Interval { from, to }.length()).sum();
+        for (child, (from, to)) in others {
+            awaited[child] = Some(Interval { from, to });
         }
-        critical_us[at] += (Interval { from: mine.from, to: reached }).length();
     }
     Timing { skew_us, self_us, critical_us }
 }

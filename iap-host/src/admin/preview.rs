@@ -34,8 +34,8 @@ pub(super) async fn preview(
         let running = revisions.running();
         let path = path(&running.config, &query.key, query.route.as_deref()).ok_or(NoPreview::NotWritten)?;
         let parse = |text: &str| revisions.parse(text);
-        let edited = revisions::preview(&running.text, (&path, &query.value), &running.config, parse)?;
-        let config = revisions.parse(&edited).map_err(|error| NoPreview::NotValid(error.message))?;
+        let (edited, config) =
+            revisions::preview(&running.text, (&path, &query.value), &running.config, parse)?;
         Ok(plan(&revisions, &config, &edited))
     });
     match edited.await? {

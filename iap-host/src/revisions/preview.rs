@@ -15,20 +15,20 @@ pub(crate) enum NoPreview {
     NotValid(String),
 }
 
-/// The text with another value of a setting, by its path (`server.drain`, `routes[shop].limits.response`). The value is put at each
+/// The text with another value of a setting, by its path (`server.drain`, `routes[shop].limits.response`), and what it means. The value is put at each
 /// place where a setting of that name has one, until exactly this setting differs: so nothing else is ever touched.
 pub(crate) fn preview(
     text: &str,
     (path, value): (&str, &str),
     before: &Config,
     parse: impl Fn(&str) -> Result<Config, ConfigError>,
-) -> Result<String, NoPreview> {
+) -> Result<(String, Config), NoPreview> {
     let name = path.rsplit(['.', '[']).next().unwrap_or(path).trim_end_matches(']');
     let mut why = NoPreview::NotWritten;
     for (begin, end) in places(text, name).take(MAX_PLACES) {
         let edited = format!("{}{value}{}", &text[..begin], &text[end..]);
         match parse(&edited) {
-            Ok(after) if is_only(&changes(before, &after), path) => return Ok(edited),
+            Ok(after) if is_only(&changes(before, &after), path) => return Ok((edited, after)),
             Ok(_) => {}
             Err(error) => why = NoPreview::NotValid(error.message),
         }

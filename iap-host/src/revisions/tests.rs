@@ -232,7 +232,8 @@ fn a_preview_touches_one_value_and_nothing_else() {
                 - {name: a, path: /, respond: {status: 200}, limits: {total: 3s}}\n\
                 - name: b\n  path: /b\n  respond: {status: 200}\n  limits: {total: \"4s\"} # drain: no\n";
     let before = parse(text).expect("valid");
-    let edited = |path: &str, value: &str| preview(text, (path, value), &before, parse);
+    let edited =
+        |path: &str, value: &str| preview(text, (path, value), &before, parse).map(|(edited, _)| edited);
     assert_eq!(edited("server.drain", "9s"), Ok(text.replace("7s", "9s")));
     assert_eq!(edited("routes[a].limits.total", "9s"), Ok(text.replace("3s", "9s")));
     assert_eq!(edited("routes[b].limits.total", "9s"), Ok(text.replace("\"4s\"", "9s")));

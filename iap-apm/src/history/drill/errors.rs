@@ -87,6 +87,13 @@ pub struct ErrorGroup {
     pub series: Vec<u64>,
 }
 
+impl ErrorGroup {
+    /// What tells it from another one of its source.
+    fn names(&self) -> [&str; 4] {
+        [&self.kind, &self.message, &self.route, &self.service]
+    }
+}
+
 /// The failures of a window.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ErrorAnswer {
@@ -208,10 +215,7 @@ impl ErrorGather {
             .collect();
         groups.sort_by(|a, b| {
             let order = a.source.cmp(&b.source).then_with(|| b.count.cmp(&a.count));
-            let name = |group: &ErrorGroup| {
-                [&group.kind, &group.message, &group.route, &group.service].map(String::clone)
-            };
-            order.then_with(|| name(a).cmp(&name(b)))
+            order.then_with(|| a.names().cmp(&b.names()))
         });
         let limit = self.query.limit.clamp(1, MAX_ERROR_GROUPS);
         let more = groups.len().saturating_sub(limit) as u64;
@@ -238,14 +242,8 @@ impl Gather for ErrorGather {
                 continue;
             }
             let Some((kind, message)) = failure(of, span) else { continue };
-            let example = Example {
-                trace_id: of.trace_id,
-                span_id: span.span_id,
-                start_us: span.start_us,
-                duration_us: span.duration_us,
-            };
             let key = (ErrorSource::Span, kind, message, of.route.clone(), span.service.clone());
-            self.add(key, &span.name, of.weight, example);
+            self.add(key, &span.name, of.weight, Example::of(of, span));
         }
     }
 }

@@ -13,7 +13,7 @@ mod statements;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Window;
+use crate::model::{Span, Window};
 
 pub(super) use edges::EdgeGather;
 pub use edges::{Edge, MAX_EDGES, NodeKind, ServiceMap, ServiceNode};
@@ -68,6 +68,18 @@ pub struct Example {
     pub start_us: u64,
     /// How long it took.
     pub duration_us: u64,
+}
+
+impl Example {
+    /// A span of a trace that was read.
+    fn of(sampled: &Sampled, span: &Span) -> Self {
+        Self {
+            trace_id: sampled.trace_id,
+            span_id: span.span_id,
+            start_us: span.start_us,
+            duration_us: span.duration_us,
+        }
+    }
 }
 
 /// The step of a small series that a time is in.

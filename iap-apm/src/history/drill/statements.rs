@@ -260,13 +260,7 @@ impl Group {
         }
         let at = self.examples.partition_point(|other| other.duration_us >= span.duration_us);
         if at < examples {
-            let example = Example {
-                trace_id: of.trace_id,
-                span_id: span.span_id,
-                start_us: span.start_us,
-                duration_us: span.duration_us,
-            };
-            self.examples.insert(at, example);
+            self.examples.insert(at, Example::of(of, span));
             self.examples.truncate(examples);
         }
     }

@@ -67,11 +67,13 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
 }
 
 /// Tells a full disk from other failures.
+pub(super) fn kind(error: &rusqlite::Error) -> HistoryErrorKind {
+    if is_full(error) { HistoryErrorKind::Full } else { HistoryErrorKind::Unavailable }
+}
+
 pub(super) fn sqlite_error(error: rusqlite::Error) -> HistoryError {
-    let (kind, message) = match is_full(&error) {
-        true => (HistoryErrorKind::Full, "the disk is full"),
-        false => (HistoryErrorKind::Unavailable, "the database failed"),
-    };
+    let kind = kind(&error);
+    let message = if kind == HistoryErrorKind::Full { "the disk is full" } else { "the database failed" };
     HistoryError::new(kind, message).with_source(error)
 }
 

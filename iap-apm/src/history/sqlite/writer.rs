@@ -10,12 +10,11 @@ use tokio::sync::oneshot;
 use zstd::bulk::Compressor;
 
 use super::blocks::Blocks;
-use super::disk::FileId;
-use super::disk::is_full;
+use super::disk::{self, FileId, is_full};
 use super::files::{Files, HOUR_MS};
 use super::seam::{self, Before, Seam};
 use super::{events, links, metrics, schema};
-use crate::error::{HistoryError, HistoryErrorKind};
+use crate::error::HistoryError;
 use crate::history::Batch;
 use crate::model::{LogLine, TransactionSummary};
 
@@ -101,8 +100,7 @@ impl Writer<'_> {
                 // A connection that failed is opened anew next time: its file may have been removed.
                 self.open = None;
                 tracing::warn!(%error, "the history could not be written");
-                let kind =
-                    if is_full(&error) { HistoryErrorKind::Full } else { HistoryErrorKind::Unavailable };
+                let kind = disk::kind(&error);
                 for ack in acks {
                     drop(ack.send(Err(HistoryError::new(kind, "the batch could not be written"))));
                 }
