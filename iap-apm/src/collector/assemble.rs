@@ -32,18 +32,18 @@ impl Pending {
 
     /// Adds a transaction and its root span.
     pub(super) fn add_transaction(&mut self, row: TransactionSummary) {
-        self.add_span(row.trace_id, root_span(&row));
+        self.add_span(row.trace_id, &root_span(&row));
         self.batch.transactions.push(row);
         self.records += 1;
     }
 
-    pub(super) fn add_span(&mut self, trace_id: TraceId, span: Span) {
+    pub(super) fn add_span(&mut self, trace_id: TraceId, span: &Span) {
         let spans = &mut self.batch.spans;
         let at = *self.traces.entry(trace_id).or_insert_with(|| {
-            spans.push(TraceSpans { trace_id, spans: Vec::new() });
+            spans.push(TraceSpans::new(trace_id));
             spans.len() - 1
         });
-        spans[at].spans.push(span);
+        spans[at].push(span);
         self.records += 1;
     }
 
@@ -66,7 +66,7 @@ impl Pending {
 
 /// How many records a batch holds.
 pub(super) fn records(batch: &Batch) -> usize {
-    let spans: usize = batch.spans.iter().map(|trace| trace.spans.len()).sum();
+    let spans: usize = batch.spans.iter().map(TraceSpans::len).sum();
     let points: usize = batch.metrics.iter().map(|series| series.points.len()).sum();
     spans + batch.transactions.len() + batch.logs.len() + points + batch.events.len()
 }

@@ -177,8 +177,8 @@ impl Collector {
             return;
         }
         match part {
-            Part::Stage(stage) => self.pending.add_span(trace_id, assemble::stage(&self.shared, stage)),
-            Part::Span(span) => self.pending.add_span(trace_id, *span),
+            Part::Stage(stage) => self.pending.add_span(trace_id, &assemble::stage(&self.shared, stage)),
+            Part::Span(span) => self.pending.add_span(trace_id, &span),
             Part::Log(line) => self.pending.add_log(*line),
         }
     }

@@ -29,7 +29,7 @@ struct Waiting {
 impl Outbox {
     /// Takes the spans of a batch of ours, without copying them.
     pub(crate) fn offer(&self, batch: &Arc<Batch>) {
-        let spans: u64 = batch.spans.iter().map(|trace| trace.spans.len() as u64).sum();
+        let spans: u64 = batch.spans.iter().map(|trace| trace.len() as u64).sum();
         if spans == 0 {
             return;
         }

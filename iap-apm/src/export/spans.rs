@@ -3,22 +3,25 @@
 use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList, any_value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1 as proto;
 use serde_json::Value;
 
 use super::own::{Reporter, attribute, scope};
-use crate::history::Batch;
-use crate::model::{Attributes, Span, SpanEvent, SpanKind, SpanLink, SpanStatus, Trace};
+use crate::history::{Batch, TraceSpans};
+use crate::model::{Span, SpanKind, SpanStatus, Trace};
+use crate::otlp::values::Writing;
 
 /// Spans of one request, so that it stays well below what collectors take.
 const MAX_SPANS: usize = 2_000;
 
 /// Requests with all spans of a batch, each with how many.
 pub(super) fn requests(batch: &Batch, reporter: &Reporter) -> Vec<(ExportTraceServiceRequest, u64)> {
-    let all = batch.spans.iter().flat_map(|trace| trace.spans.iter().map(|span| (trace.trace_id, span)));
-    let spans: Vec<proto::Span> = all.map(|(trace_id, span)| convert(&trace_id.0, span)).collect();
+    let of = |trace: &TraceSpans| {
+        let id = trace.trace_id.0;
+        trace.spans().into_iter().map(move |span| convert(&id, &span))
+    };
+    let spans: Vec<proto::Span> = batch.spans.iter().flat_map(of).collect();
     let pack = |spans: &[proto::Span]| {
         let scope_spans =
             vec![proto::ScopeSpans { scope: Some(scope()), spans: spans.to_vec(), ..Default::default() }];
@@ -83,56 +86,11 @@ fn convert(trace_id: &[u8], span: &Span) -> proto::Span {
         },
         start_time_unix_nano: span.start_us.saturating_mul(1_000),
         end_time_unix_nano: span.start_us.saturating_add(span.duration_us).saturating_mul(1_000),
-        attributes: attributes(&span.attributes),
+        attributes: Writing::SENT.attributes(&span.attributes),
         dropped_attributes_count: span.dropped,
-        events: span.events.iter().map(event).collect(),
-        links: span.links.iter().map(link).collect(),
+        events: span.events.iter().map(|event| Writing::SENT.event(event)).collect(),
+        links: span.links.iter().map(|link| Writing::SENT.link(link)).collect(),
         status: Some(proto::Status { code, message }),
         ..Default::default()
     }
-}
-
-fn event(event: &SpanEvent) -> proto::span::Event {
-    proto::span::Event {
-        time_unix_nano: event.time_us.saturating_mul(1_000),
-        name: event.name.clone(),
-        attributes: attributes(&event.attributes),
-        ..Default::default()
-    }
-}
-
-fn link(link: &SpanLink) -> proto::span::Link {
-    proto::span::Link {
-        trace_id: link.trace_id.0.to_vec(),
-        span_id: link.span_id.0.to_vec(),
-        attributes: attributes(&link.attributes),
-        ..Default::default()
-    }
-}
-
-fn attributes(attributes: &Attributes) -> Vec<KeyValue> {
-    attributes.iter().map(|(name, value)| pair(name, value)).collect()
-}
-
-fn pair(name: &str, value: &Value) -> KeyValue {
-    KeyValue { key: name.to_owned(), value: Some(any(value)), ..KeyValue::default() }
-}
-
-fn any(value: &Value) -> AnyValue {
-    use any_value::Value as Any;
-    let value = match value {
-        Value::Null => None,
-        Value::Bool(value) => Some(Any::BoolValue(*value)),
-        Value::Number(number) => Some(match number.as_i64() {
-            Some(number) => Any::IntValue(number),
-            None => Any::DoubleValue(number.as_f64().unwrap_or_default()),
-        }),
-        Value::String(text) => Some(Any::StringValue(text.clone())),
-        Value::Array(items) => Some(Any::ArrayValue(ArrayValue { values: items.iter().map(any).collect() })),
-        Value::Object(members) => {
-            let values = members.iter().map(|(name, value)| pair(name, value)).collect();
-            Some(Any::KvlistValue(KeyValueList { values }))
-        }
-    };
-    AnyValue { value }
 }

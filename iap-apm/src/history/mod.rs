@@ -10,6 +10,7 @@ mod evaluate;
 mod metric_query;
 mod points;
 mod query;
+mod spans;
 mod sqlite;
 
 use std::future::Future;
@@ -21,7 +22,7 @@ use iap_core::TraceId;
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::{
     LinkedFrom, LogLine, MetricExemplar, MetricPoint, MetricSeries, RouteCounts, RouteStats, SeriesPoint,
-    Span, TimelineEvent, Trace, TransactionSummary, Window,
+    TimelineEvent, Trace, TransactionSummary, Window,
 };
 
 pub use clickhouse::{ClickHouseHistory, ClickHouseSettings, Retention, check_database, check_url};
@@ -40,6 +41,8 @@ pub use query::{
     EventQuery, LogQuery, MAX_EVENT_US, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter,
     TransactionPage, TransactionQuery,
 };
+pub use spans::TraceSpans;
+pub(crate) use spans::{Head, Origin, unpack};
 pub use sqlite::{Evicted, Rollups, SqliteHistory, SqliteOptions};
 
 /// The most links to a trace that are told.
@@ -51,7 +54,7 @@ pub const MAX_TRACE_SPANS: usize = 20_000;
 /// The most log lines of a trace that are read; one that has more is truncated, too.
 pub const MAX_TRACE_LINES: usize = 5_000;
 
-/// The most bytes of a trace's spans, as JSON, that are read; one that has more is truncated, too.
+/// The most bytes of a trace's spans, as they are stored, that are read; one that has more is truncated, too.
 pub const MAX_TRACE_BYTES: usize = 64 << 20;
 
 /// The most routes that figures tell apart; those beyond are together as [`OTHER_ROUTES`].
@@ -65,15 +68,6 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What a call of [`History`] answers.
 pub type HistoryResult<'a, T> = BoxFuture<'a, Result<T, HistoryError>>;
-
-/// Spans of one trace.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TraceSpans {
-    /// The trace.
-    pub trace_id: TraceId,
-    /// Some of its spans; the others come in other batches, in any order.
-    pub spans: Vec<Span>,
-}
 
 /// Points of one series.
 #[derive(Debug, Clone, PartialEq)]

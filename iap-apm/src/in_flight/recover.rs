@@ -47,7 +47,7 @@ async fn bring_in(
         }
         let row = row(&shared.service, interrupted);
         let spans = [Some(root_span(&row)), stage_span(&shared.service, interrupted)];
-        batch.spans.push(TraceSpans { trace_id, spans: spans.into_iter().flatten().collect() });
+        batch.spans.push(TraceSpans::of(trace_id, spans.iter().flatten()));
         batch.transactions.push(row);
     }
     if let Some(seen_us) = requests.iter().map(|interrupted| interrupted.seen_us).max() {

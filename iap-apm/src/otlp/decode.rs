@@ -9,7 +9,6 @@ use http::StatusCode;
 use iap_core::TraceId;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::{logs::v1 as logs, trace::v1 as trace};
 use prost::Message;
@@ -22,8 +21,9 @@ use super::points::{self, Sink};
 use super::quota::Gate;
 use super::series::SeriesLimits;
 use super::status::{Encoding, Refusal};
-use crate::history::{Batch, SeriesExemplars, SeriesPoints, TraceSpans};
-use crate::model::{MetricExemplar, MetricPoint, MetricSeries, Span};
+use super::traces;
+use crate::history::{Batch, Head, SeriesExemplars, SeriesPoints, TraceSpans};
+use crate::model::{MetricExemplar, MetricPoint, MetricSeries};
 
 /// Points of a request, each of which takes some hundred bytes.
 const MAX_POINTS: usize = 200_000;
@@ -118,24 +118,28 @@ impl Decoded {
         over > 0 && over == self.rejected && self.batch.is_empty()
     }
 
-    fn reject(&mut self, reason: &'static str) {
+    pub(super) fn reject(&mut self, reason: &'static str) {
         self.rejected += 1;
         self.reason.get_or_insert(reason);
     }
 
-    fn add_span(&mut self, trace_id: TraceId, span: Span) {
-        self.batch.transactions.extend(convert::entry(trace_id, &span));
+    /// Where spans of a trace come.
+    pub(super) fn trace(&mut self, trace_id: TraceId) -> &mut TraceSpans {
         let spans = &mut self.batch.spans;
         let at = *self.traces.entry(trace_id).or_insert_with(|| {
-            spans.push(TraceSpans { trace_id, spans: Vec::new() });
+            spans.push(TraceSpans::new(trace_id));
             spans.len() - 1
         });
-        spans[at].spans.push(span);
+        &mut spans[at]
     }
 
-    fn take_span(&mut self, origin: &Origin, span: trace::Span, now_us: u64) {
+    pub(super) fn take_span(&mut self, origin: &Origin, span: trace::Span, now_us: u64) {
         match self.gate.admit(&origin.service).and_then(|()| convert::span(origin, span, now_us)) {
-            Ok((trace_id, span)) => self.add_span(trace_id, span),
+            Ok((trace_id, span)) => {
+                let entry = convert::entry(trace_id, &span.service, Head::of(&span), &span);
+                self.batch.transactions.extend(entry);
+                self.trace(trace_id).push(&span);
+            }
             Err(reason) => self.reject(reason),
         }
     }
@@ -189,14 +193,13 @@ fn protobuf(
     mut decoded: Decoded,
     now_us: u64,
 ) -> Result<Decoded, Refusal> {
-    let bad = |_| Refusal::new(StatusCode::BAD_REQUEST, "the body is not a valid protobuf request");
+    let malformed = || Refusal::new(StatusCode::BAD_REQUEST, "the body is not a valid protobuf request");
+    let bad = |_| malformed();
     match signal {
         Signal::Traces => {
-            for group in ExportTraceServiceRequest::decode(bytes).map_err(bad)?.resource_spans {
-                let origin = Origin::of(&group.resource.unwrap_or_default().attributes);
-                for span in group.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                    decoded.take_span(&origin, span, now_us);
-                }
+            if traces::take(bytes, &mut decoded, now_us).is_err() {
+                decoded.gate.give_back();
+                return Err(malformed());
             }
         }
         Signal::Logs => {

@@ -9,7 +9,7 @@ use metrics::counter;
 
 use crate::history::{Batch, TraceSpans};
 use crate::marks::{Mark, Marks};
-use crate::model::{Level, SpanStatus};
+use crate::model::Level;
 
 /// The decisions, and what is wanted whatever they were.
 #[derive(Clone)]
@@ -52,10 +52,10 @@ impl Follow {
     }
 
     fn is_remarkable(&self, trace: &TraceSpans) -> bool {
-        trace.spans.iter().any(|span| span.status == SpanStatus::Error || span.duration_us >= self.slow_us)
+        trace.has_failed() || trace.slowest_us() >= self.slow_us
     }
 }
 
 fn spans(batch: &Batch) -> u64 {
-    batch.spans.iter().map(|trace| trace.spans.len() as u64).sum()
+    batch.spans.iter().map(|trace| trace.len() as u64).sum()
 }

@@ -45,6 +45,10 @@ mod points;
 mod quota;
 mod series;
 pub(crate) mod status;
+mod traces;
+pub(crate) mod values;
+mod view;
+mod wire;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -255,7 +259,7 @@ impl OtlpService {
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         if let Err(error) = self.history.append(batch).await {
             // It may come again.
-            self.quotas.give_back(signal, decoded.gate.taken());
+            decoded.gate.give_back();
             return Err(refused(error));
         }
         if decoded.rejected > 0 {

@@ -5,7 +5,8 @@ use opentelemetry_proto::tonic::metrics::v1 as proto;
 use proto::metric::Data;
 use serde_json::Value;
 
-use super::convert::{self, MAX_AHEAD_US, MAX_NAME, Origin};
+use super::convert::{MAX_AHEAD_US, Origin};
+use super::values::{self, MAX_NAME};
 use crate::model::{
     Buckets, Distribution, Exponents, Labels, MetricExemplar, MetricKind, MetricPoint, MetricSeries,
     MetricValue, Quantiles, Temporality,
@@ -92,8 +93,8 @@ fn exemplars(list: Vec<proto::Exemplar>, now_us: u64) -> Vec<MetricExemplar> {
         Some(MetricExemplar {
             time_us: Some(time_us).filter(|time| (1..=now_us.saturating_add(MAX_AHEAD_US)).contains(time))?,
             value,
-            trace_id: convert::trace_id(&exemplar.trace_id)?,
-            span_id: convert::span_id(&exemplar.span_id),
+            trace_id: values::trace_id(&exemplar.trace_id)?,
+            span_id: values::span_id(&exemplar.span_id),
         })
     };
     list.into_iter().take(MAX_EXEMPLARS).filter_map(convert).collect()
@@ -171,7 +172,7 @@ fn labelled(series: &MetricSeries, attributes: Vec<KeyValue>) -> Result<MetricSe
     }
     let mut series = series.clone();
     for attribute in attributes {
-        let value = match convert::value_of(attribute.value.unwrap_or_default()) {
+        let value = match values::RECEIVED.value(attribute.value.unwrap_or_default()) {
             Value::String(text) => text,
             other => other.to_string(),
         };

@@ -120,8 +120,8 @@ impl Quotas {
         bucket.take()
     }
 
-    /// Gives records back that were not kept after all.
-    pub(super) fn give_back(&self, signal: Signal, taken: &HashMap<String, u64>) {
+    /// Gives records back.
+    fn give_back(&self, signal: Signal, taken: &HashMap<String, u64>) {
         let Some(per_second) = self.quota.of(signal) else { return };
         let mut state = self.state.lock();
         for (service, number) in taken {
@@ -182,9 +182,9 @@ impl Gate {
         if taken { Ok(()) } else { Err(OVER) }
     }
 
-    /// What was admitted within quotas, by service.
-    pub(super) fn taken(&self) -> &HashMap<String, u64> {
-        &self.taken
+    /// Gives back what was admitted, of records that were not kept after all.
+    pub(super) fn give_back(&self) {
+        self.quotas.give_back(self.signal, &self.taken);
     }
 
     /// What was over quotas, by service.

@@ -29,6 +29,7 @@ mod links;
 mod metrics;
 mod overload;
 mod quota;
+mod raw;
 mod size;
 
 const T0: u64 = 1_700_000_000_000_000;

@@ -78,7 +78,7 @@ pub fn transactions(transactions: Vec<TransactionSummary>) -> Arc<Batch> {
 
 /// A batch of spans of one trace.
 pub fn spans(trace: u64, spans: Vec<Span>) -> Arc<Batch> {
-    let spans = vec![TraceSpans { trace_id: trace_id(trace), spans }];
+    let spans = vec![TraceSpans::of(trace_id(trace), &spans)];
     Arc::new(Batch { spans, ..Batch::default() })
 }
 

@@ -55,7 +55,7 @@ impl Load {
             span.error = child.error.map(str::to_owned);
             spans.push(span);
         }
-        self.batch.spans.push(TraceSpans { trace_id, spans });
+        self.batch.spans.push(TraceSpans::of(trace_id, &spans));
         self.batch.transactions.push(TransactionSummary {
             weight: 1,
             trace_id,

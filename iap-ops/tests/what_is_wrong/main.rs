@@ -165,8 +165,10 @@ async fn a_failure_that_no_span_explains_is_explained_by_its_log() {
             error: (n % 2 == 0).then_some(""),
         };
         load.add("checkout", start, 11 * MS, if n % 2 == 0 { 500 } else { 200 }, &[handler]);
-        let TraceSpans { trace_id, spans } = load.batch.spans.last_mut().expect("just added");
+        let trace = load.batch.spans.last_mut().expect("just added");
+        let (trace_id, mut spans) = (trace.trace_id, trace.spans());
         spans[1].error = None;
+        *trace = TraceSpans::of(trace_id, &spans);
         for (level, message) in
             [("info", "ordered"), ("warn", "slow payment"), ("error", "the payment service is down")]
         {

@@ -138,7 +138,7 @@ impl Tables {
     }
 
     fn trace(&mut self, trace: &TraceSpans, stamp: Stamp<'_>) -> Result<(), serde_json::Error> {
-        for span in &trace.spans {
+        for span in &trace.spans() {
             let body = serde_json::to_vec(span)?;
             let start_us = clamp(span.start_us);
             let rows = &mut self.spans;

@@ -49,7 +49,7 @@ fn records(batch: &Batch) -> usize {
     batch.transactions.len()
         + batch.logs.len()
         + batch.events.len()
-        + batch.spans.iter().map(|trace| trace.spans.len()).sum::<usize>()
+        + batch.spans.iter().map(|trace| trace.len()).sum::<usize>()
         + batch.metrics.iter().map(|series| series.points.len()).sum::<usize>()
         + batch.exemplars.iter().map(|series| series.exemplars.len()).sum::<usize>()
 }

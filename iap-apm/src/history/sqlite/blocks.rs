@@ -1,4 +1,4 @@
-//! Spans as they are stored: JSON, that of many traces compressed together.
+//! Spans as they are stored: packed, those of many traces compressed together.
 //!
 //! What spans say repeats from trace to trace, so a block of many takes a third of what each takes alone. A trace is
 //! found by its parts, each a place in a block, which is read whole.
@@ -13,8 +13,6 @@ use crate::history::TraceSpans;
 
 /// Uncompressed bytes after which a block is closed.
 const BLOCK: usize = 128 << 10;
-/// Uncompressed bytes after which a part is.
-const PART: usize = 1 << 20;
 
 /// The block that is being filled, of one commit.
 pub(super) struct Blocks<'a> {
@@ -36,30 +34,18 @@ impl<'a> Blocks<'a> {
 
     /// Adds spans, unless the same came before.
     pub(super) fn add(&mut self, trace: &TraceSpans) -> rusqlite::Result<()> {
-        let mut start = self.buffer.len();
-        for span in &trace.spans {
-            self.buffer.push(if self.buffer.len() == start { b'[' } else { b',' });
-            serde_json::to_writer(&mut self.buffer, span).map_err(conversion)?;
-            if self.buffer.len() - start >= PART {
-                self.close_part(trace.trace_id, start)?;
-                start = self.buffer.len();
+        for part in trace.parts() {
+            let (start, length) = (self.buffer.len() as i64, part.len() as i64);
+            let row = params![trace.trace_id.0, hash_of(part), self.id, start, length];
+            let sql = "INSERT OR IGNORE INTO parts VALUES (?1, ?2, ?3, ?4, ?5)";
+            if self.connection.prepare_cached(sql)?.execute(row)? > 0 {
+                self.buffer.extend_from_slice(part);
+            }
+            if self.buffer.len() >= BLOCK {
+                self.close_block()?;
             }
         }
-        if self.buffer.len() > start {
-            self.close_part(trace.trace_id, start)?;
-        }
         Ok(())
-    }
-
-    fn close_part(&mut self, trace_id: TraceId, start: usize) -> rusqlite::Result<()> {
-        self.buffer.push(b']');
-        let part = &self.buffer[start..];
-        let row = params![trace_id.0, hash_of(part), self.id, start as i64, part.len() as i64];
-        let sql = "INSERT OR IGNORE INTO parts VALUES (?1, ?2, ?3, ?4, ?5)";
-        if self.connection.prepare_cached(sql)?.execute(row)? == 0 {
-            self.buffer.truncate(start);
-        }
-        if self.buffer.len() >= BLOCK { self.close_block() } else { Ok(()) }
     }
 
     fn close_block(&mut self) -> rusqlite::Result<()> {

@@ -16,7 +16,10 @@ const MAX_OF_FILE: usize = MAX_LINKED_FROM;
 const LATER_US: u64 = 24 * 3_600_000_000;
 
 pub(super) fn insert(connection: &Connection, trace: &TraceSpans) -> rusqlite::Result<()> {
-    for span in &trace.spans {
+    if !trace.has_links() {
+        return Ok(());
+    }
+    for span in &trace.spans() {
         for link in &span.links {
             let sql = "INSERT OR IGNORE INTO links VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
             let (target, source) = ((link.trace_id.0, link.span_id.0), (trace.trace_id.0, span.span_id.0));

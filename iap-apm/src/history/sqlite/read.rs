@@ -14,8 +14,8 @@ use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::query::{
     Cursor, LogQuery, MAX_LIMIT, Order, StatusFilter, TransactionPage, TransactionQuery,
 };
-use crate::history::{MAX_TRACE_BYTES, MAX_TRACE_LINES, MAX_TRACE_SPANS};
-use crate::model::{LogLine, Source, Span, Trace, TransactionSummary, Window};
+use crate::history::{MAX_TRACE_BYTES, MAX_TRACE_LINES, MAX_TRACE_SPANS, unpack};
+use crate::model::{LogLine, Source, Trace, TransactionSummary, Window};
 
 /// Files without a hit after which a trace is taken to be complete.
 const QUIET_FILES: usize = 3;
@@ -188,7 +188,7 @@ impl Found {
         self.trace.summary = self.trace.summary.take().into_iter().chain(summary).min_by_key(rank);
         for part in parts.0 {
             self.bytes += part.len();
-            let spans: Vec<Span> = serde_json::from_slice(&part).map_err(|error| {
+            let spans = unpack(&part).map_err(|error| {
                 HistoryError::new(HistoryErrorKind::Unavailable, "stored spans are damaged")
                     .with_source(error)
             })?;
@@ -287,8 +287,8 @@ fn line(row: &Row<'_>) -> rusqlite::Result<LogLine> {
     serde_json::from_str(row.get_ref(0)?.as_str()?).map_err(conversion)
 }
 
-pub(super) fn conversion(error: impl std::error::Error + Send + Sync + 'static) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
+pub(super) fn conversion(error: impl Into<iap_core::BoxError>) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error.into())
 }
 
 fn number(value: u64) -> Value {

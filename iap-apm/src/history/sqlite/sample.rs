@@ -16,7 +16,7 @@ use crate::history::drill::{
     BATCH, Basis, Deadline, ErrorGather, Example, FailedRow, Gather, MAX_FAILED_ROWS, MAX_ROWS, Row, Sampled,
     Sampler,
 };
-use crate::history::{ErrorsQuery, MAX_TRACE_BYTES, MAX_TRACE_SPANS};
+use crate::history::{ErrorsQuery, MAX_TRACE_BYTES, MAX_TRACE_SPANS, unpack};
 use crate::model::{Span, Window};
 
 /// Hands spans of the traces of a window to `gather`.
@@ -105,7 +105,7 @@ fn spans(files: &Files, places: &[FileId], of: &[Sampled]) -> Result<Found, Hist
             let mut damage = None;
             blocks::parts_of(connection, &ids, MAX_TRACE_BYTES, |at, part| {
                 let known = found.entry(ids[at]).or_default();
-                match part.map(serde_json::from_slice::<Vec<Span>>) {
+                match part.map(unpack) {
                     Some(Ok(spans)) => add(known, spans),
                     Some(Err(error)) => damage = Some(error),
                     None => known.1 = true,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// The version of the tables, in each file; to be raised with every change of them.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
@@ -74,7 +74,8 @@ CREATE TABLE IF NOT EXISTS events (
 /// What leads from metrics to traces and from trace to trace. `elsewhere` names the traces of which a neighbouring
 /// file has transactions, and their lowest rank. `rollup` has the minutes of a file that is not written any more.
 ///
-/// `parts` says where in `blocks` the spans of a trace are; earlier versions had them in `chunks`.
+/// `parts` says where in `blocks` the [packed](crate::history::TraceSpans) spans of a trace are; earlier versions had them in
+/// `chunks`.
 const SINCE_5: &str = "
 CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, length INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS parts (
@@ -119,7 +120,8 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
     // Traces come in no order of their ids: with the default of 2 MiB most inserts would read a page.
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    let changes: &[&str] = match version(&connection)? {
+    let before = version(&connection)?;
+    let changes: &[&str] = match before {
         0 => &[TABLES, METRICS, EVENTS, SINCE_5, SINCE_6],
         1 => &[FROM_1, METRICS, EVENTS, SINCE_5, SINCE_6],
         // Which had no metrics.
@@ -128,9 +130,10 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
         3 => &[EVENTS, SINCE_5, SINCE_6],
         4 => &[SINCE_5, SINCE_6],
         5 => &[SINCE_6],
+        // 6 had its spans as JSON, which is still read.
         _ => &[],
     };
-    if !changes.is_empty() {
+    if before < VERSION {
         let transaction = connection.transaction()?;
         changes.iter().try_for_each(|change| transaction.execute_batch(change))?;
         transaction.pragma_update(None, "user_version", VERSION)?;

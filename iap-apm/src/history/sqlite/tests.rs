@@ -1,3 +1,4 @@
+mod blocks;
 mod events;
 mod metrics;
 mod rollups;

@@ -30,7 +30,7 @@ where
 
 /// A transaction with spans of its trace.
 async fn keep(history: &Arc<dyn History>, row: TransactionSummary, spans: Vec<Span>) {
-    let spans = vec![TraceSpans { trace_id: row.trace_id, spans }];
+    let spans = vec![TraceSpans::of(row.trace_id, &spans)];
     history
         .append(Arc::new(Batch { transactions: vec![row], spans, ..Batch::default() }))
         .await
@@ -169,8 +169,7 @@ async fn of_many_traces_some_are_read_and_counts_are_in_proportion(history: &Arc
         let mut batch = Batch::default();
         for n in part * 1_000 + 1..=(part + 1) * 1_000 {
             batch.transactions.push(summary(n, T0 + n, 10));
-            let spans = vec![sql(n, n, 1 + n % 50, "SELECT 1")];
-            batch.spans.push(TraceSpans { trace_id: trace_id(n), spans });
+            batch.spans.push(TraceSpans::of(trace_id(n), &[sql(n, n, 1 + n % 50, "SELECT 1")]));
         }
         history.append(Arc::new(batch)).await.expect("kept");
     }

@@ -93,14 +93,14 @@ async fn lines_and_events_of_any_text_come_back(history: &Arc<dyn History>) {
         span.attributes.insert(text_of(n), text_of(n).into());
         span.links =
             vec![SpanLink { trace_id: trace_id(2), span_id: span_id(2), attributes: Default::default() }];
-        batch.spans.push(TraceSpans { trace_id: trace_id(1), spans: vec![span] });
+        batch.spans.push(TraceSpans::of(trace_id(1), &[span]));
     }
     let batch = Arc::new(batch);
     history.append(batch.clone()).await.expect("kept");
     assert_eq!(history.logs(&LogQuery::new(Window::all())).await.expect("lines"), batch.logs);
     assert_eq!(history.events(&EventQuery::new(Window::all())).await.expect("events"), batch.events);
     let trace = history.trace(trace_id(1)).await.expect("readable").expect("present");
-    assert!(trace.spans.iter().eq(batch.spans.iter().flat_map(|trace| &trace.spans)));
+    assert!(trace.spans.into_iter().eq(batch.spans.iter().flat_map(TraceSpans::spans)));
     let back = history.linked_from(trace_id(2), None).await.expect("readable");
     assert!(back.iter().map(|link| link.name.as_str()).eq(TEXTS));
 }
@@ -156,7 +156,7 @@ async fn numbers_of_any_size_are_kept(history: &Arc<dyn History>) {
         batch.logs.push(line(time, Level::Trace, None));
         let (kind, node, text) = (EventKind::Started, "n".to_owned(), n.to_string());
         batch.events.push(TimelineEvent { time_us: time, duration_us: time, kind, node, text });
-        batch.spans.push(TraceSpans { trace_id: trace_id(n), spans: vec![span(n, None, time, time)] });
+        batch.spans.push(TraceSpans::of(trace_id(n), &[span(n, None, time, time)]));
     }
     history.append(Arc::new(batch)).await.expect("a clock that is wrong is no reason to refuse");
     let all = Window::new(0, u64::MAX);

@@ -72,7 +72,7 @@ async fn spans_come_back_as_they_were(history: &Arc<dyn History>) {
 }
 
 async fn a_batch_is_seen_as_a_whole(history: &Arc<dyn History>) {
-    let of = |trace| TraceSpans { trace_id: trace_id(trace), spans: vec![span(trace, None, T0, 5)] };
+    let of = |trace| TraceSpans::of(trace_id(trace), &[span(trace, None, T0, 5)]);
     let batch = Batch {
         transactions: vec![summary(1, T0, 5), summary(2, T0, 5)],
         spans: vec![of(1), of(2)],
