@@ -12,7 +12,7 @@ use super::writer::{conversion, hash_of};
 use crate::history::TraceSpans;
 
 /// Uncompressed bytes after which a block is closed.
-const BLOCK: usize = 128 << 10;
+const BLOCK: usize = 512 << 10;
 
 /// The block that is being filled, of one commit.
 pub(super) struct Blocks<'a> {
@@ -37,7 +37,7 @@ impl<'a> Blocks<'a> {
         for part in trace.parts() {
             let (start, length) = (self.buffer.len() as i64, part.len() as i64);
             let row = params![trace.trace_id.0, hash_of(part), self.id, start, length];
-            let sql = "INSERT OR IGNORE INTO parts VALUES (?1, ?2, ?3, ?4, ?5)";
+            let sql = "INSERT OR IGNORE INTO places VALUES (?1, ?2, ?3, ?4, ?5)";
             if self.connection.prepare_cached(sql)?.execute(row)? > 0 {
                 self.buffer.extend_from_slice(part);
             }
@@ -102,8 +102,10 @@ pub(super) fn parts_of(
             }
         }
     }
-    let mut statement =
-        connection.prepare_cached("SELECT block, start, length FROM parts WHERE trace_id = ?")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT block, start, length FROM places WHERE trace_id = ?1
+            UNION ALL SELECT block, start, length FROM parts WHERE trace_id = ?1",
+    )?;
     let mut places: Vec<(i64, u32, u32, usize)> = Vec::new();
     for (at, id) in ids.iter().enumerate() {
         let mut rows = statement.query([id.0])?;

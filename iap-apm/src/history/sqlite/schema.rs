@@ -74,8 +74,7 @@ CREATE TABLE IF NOT EXISTS events (
 /// What leads from metrics to traces and from trace to trace. `elsewhere` names the traces of which a neighbouring
 /// file has transactions, and their lowest rank. `rollup` has the minutes of a file that is not written any more.
 ///
-/// `parts` says where in `blocks` the [packed](crate::history::TraceSpans) spans of a trace are; earlier versions had them in
-/// `chunks`.
+/// `parts` says where in `blocks` the spans of a trace are; earlier versions had them in `chunks`, later ones in `places`.
 const SINCE_5: &str = "
 CREATE TABLE IF NOT EXISTS blocks (id INTEGER PRIMARY KEY, length INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS parts (
@@ -107,6 +106,19 @@ CREATE VIEW entries AS SELECT *, rowid AS number FROM transactions t WHERE rank 
     OR EXISTS (SELECT 1 FROM elsewhere WHERE elsewhere.trace_id = t.trace_id AND elsewhere.rank < t.rank));
 ";
 
+/// Where in `blocks` the [packed](crate::history::TraceSpans) spans of a trace are. A row is hardly larger than its key, so one
+/// tree has both.
+const SINCE_7: &str = "
+CREATE TABLE IF NOT EXISTS places (
+    trace_id BLOB NOT NULL, hash INTEGER NOT NULL, block INTEGER NOT NULL, start INTEGER NOT NULL,
+    length INTEGER NOT NULL, PRIMARY KEY (trace_id, hash)
+) WITHOUT ROWID;
+";
+
+/// Pages of the log after which they are folded into the file. Ids are random, so commits change the same pages of indexes again
+/// and again: of all versions in the log only the last one is copied.
+const FOLD_PAGES: i64 = 2_048;
+
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
 
@@ -117,20 +129,22 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     // In WAL mode this survives the end of the process; only a power cut can lose the last commits.
     connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "wal_autocheckpoint", FOLD_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", 8 << 20)?;
     // Traces come in no order of their ids: with the default of 2 MiB most inserts would read a page.
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let before = version(&connection)?;
     let changes: &[&str] = match before {
-        0 => &[TABLES, METRICS, EVENTS, SINCE_5, SINCE_6],
-        1 => &[FROM_1, METRICS, EVENTS, SINCE_5, SINCE_6],
+        0 => &[TABLES, METRICS, EVENTS, SINCE_5, SINCE_6, SINCE_7],
+        1 => &[FROM_1, METRICS, EVENTS, SINCE_5, SINCE_6, SINCE_7],
         // Which had no metrics.
-        2 => &[METRICS, EVENTS, SINCE_5, SINCE_6],
+        2 => &[METRICS, EVENTS, SINCE_5, SINCE_6, SINCE_7],
         // Which had no events.
-        3 => &[EVENTS, SINCE_5, SINCE_6],
-        4 => &[SINCE_5, SINCE_6],
-        5 => &[SINCE_6],
-        // 6 had its spans as JSON, which is still read.
+        3 => &[EVENTS, SINCE_5, SINCE_6, SINCE_7],
+        4 => &[SINCE_5, SINCE_6, SINCE_7],
+        5 => &[SINCE_6, SINCE_7],
+        // Which had its spans as JSON, which is still read.
+        6 => &[SINCE_7],
         _ => &[],
     };
     if before < VERSION {

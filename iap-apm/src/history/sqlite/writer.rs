@@ -25,7 +25,7 @@ const RETAIN_EVERY: Duration = Duration::from_secs(60);
 const MAKE_ROOM: usize = 8;
 /// Files are closed at this part of the size limit, so that removing one does not remove much.
 const FILE_SHARE: u64 = 8;
-const ZSTD_LEVEL: i32 = 1;
+const ZSTD_LEVEL: i32 = 3;
 
 pub(super) enum Job {
     Append(Arc<Batch>, oneshot::Sender<Result<(), HistoryError>>),

@@ -6,7 +6,7 @@ use super::*;
 const SPANS: u64 = 10;
 const TRACES: u64 = 100;
 /// What a span may take on the disk, with its share of the transaction and of all indexes.
-const MOST_BYTES: u64 = 80;
+const MOST_BYTES: u64 = 72;
 
 fn mixed(n: u64) -> u64 {
     (n ^ (n >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23).wrapping_mul(0xbf58_476d_1ce4_e5b9)

@@ -12,7 +12,10 @@ async fn spans_that_an_earlier_version_has_written_are_read() {
     let json = serde_json::to_vec(&kept).expect("JSON");
     let (length, data) = (json.len() as i64, zstd::bulk::compress(&json, 1).expect("compressed"));
     before.execute("UPDATE blocks SET length = ?1, data = ?2", (length, data)).expect("changed");
-    before.execute("UPDATE parts SET length = ?1", [length]).expect("changed");
+    before
+        .execute("INSERT INTO parts SELECT trace_id, hash, block, start, ?1 FROM places", [length])
+        .expect("changed");
+    before.execute_batch("DROP TABLE places").expect("changed");
     before.pragma_update(None, "user_version", 6).expect("as version 6 has written it");
     drop(before);
     let history = open();
