@@ -130,15 +130,15 @@ impl Apm {
         self.prometheus().map(|text| crate::openmetrics::render(&text, &self.shared.exemplars))
     }
 
-    /// Sends metrics and spans of this process to a collector, on `runtime`, until the exporter is stopped. Once
-    /// for each APM: a second export has no spans.
+    /// Sends metrics, spans and log lines of this process to a collector, on `runtime`, until the exporter is stopped. Once
+    /// for each APM: a second export has metrics only.
     ///
     /// # Errors
     /// [`ErrorKind::Export`] when the endpoint cannot be used.
     pub fn export(&self, settings: ExportSettings, runtime: &Handle) -> Result<Exporter, Error> {
-        let outbox = Arc::new(Outbox::default());
+        let outbox = Arc::new(Outbox::new(settings.traces, settings.logs));
         let exporter = Exporter::start(self.clone(), settings.clone(), outbox.clone(), runtime)?;
-        if settings.traces {
+        if settings.traces || settings.logs {
             let _ = self.shared.outbox.set(outbox);
         }
         Ok(exporter)

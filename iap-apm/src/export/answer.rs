@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, StatusCode, header};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
@@ -96,6 +97,10 @@ fn kept(signal: Signal, body: &[u8]) -> Outcome {
             .ok()
             .and_then(|answer| answer.partial_success)
             .map(|partial| (partial.rejected_data_points, partial.error_message)),
+        Signal::Logs => ExportLogsServiceResponse::decode(body)
+            .ok()
+            .and_then(|answer| answer.partial_success)
+            .map(|partial| (partial.rejected_log_records, partial.error_message)),
         Signal::Traces => ExportTraceServiceResponse::decode(body)
             .ok()
             .and_then(|answer| answer.partial_success)

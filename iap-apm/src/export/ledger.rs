@@ -21,10 +21,11 @@ pub struct Ledger {
     pub dropped: u64,
 }
 
-/// The ledgers of both signals of OTLP.
+/// The ledgers of the signals of OTLP.
 pub(super) struct Books {
     pub(super) metrics: Arc<Book>,
     pub(super) traces: Arc<Book>,
+    pub(super) logs: Arc<Book>,
 }
 
 pub(super) struct Book {
@@ -57,13 +58,17 @@ impl Count {
 impl Default for Books {
     fn default() -> Self {
         let book = |signal| Arc::new(Book::new(signal));
-        Self { metrics: book(Signal::Metrics), traces: book(Signal::Traces) }
+        Self { metrics: book(Signal::Metrics), traces: book(Signal::Traces), logs: book(Signal::Logs) }
     }
 }
 
 impl Books {
     pub(super) fn of(&self, signal: Signal) -> &Arc<Book> {
-        if signal == Signal::Traces { &self.traces } else { &self.metrics }
+        match signal {
+            Signal::Traces => &self.traces,
+            Signal::Logs => &self.logs,
+            Signal::Metrics | Signal::RemoteWrite => &self.metrics,
+        }
     }
 }
 

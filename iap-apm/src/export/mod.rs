@@ -1,19 +1,20 @@
-//! Our own metrics and spans to a collector, by OTLP, and metrics to a Prometheus by its [remote write](RemoteWriter). What was received is never sent on, so a collector
-//! may be behind us, in front of us, or ourselves.
+//! Our own metrics, spans, log lines and events of the time line to a collector, by OTLP, and metrics to a Prometheus by its
+//! [remote write](RemoteWriter). What was received is never sent on, so a collector may be behind us, in front of us, or ourselves.
 //!
 //! Source: OTLP 1.11, <https://opentelemetry.io/docs/specs/otlp/>, on what may be sent again and when.
 //!
 //! Every interval the metrics of the process, all that [`metrics::prometheus`](crate::metrics::prometheus)
-//! shows, are taken as one request; spans follow as the history gets them, so of transactions that are not
+//! shows, are taken as one request; spans and lines follow as the history gets them, so of transactions that are not
 //! [kept](crate::Keeping) there are none. Requests wait in a queue of a bounded length and are sent one after
 //! the other. While the collector is away the first one is tried again with growing pauses, and the oldest are
 //! dropped for new ones. Nothing of this is on the way of a request.
 //!
-//! Each record (a point, a span) is counted once in the end, see [`Ledger`]; as
+//! Each record (a point, a span, a line) is counted once in the end, see [`Ledger`]; as
 //! `iap_apm_export_records_total{signal,result}` it is in the metrics, too.
 
 mod answer;
 mod ledger;
+mod logs;
 mod outbox;
 mod own;
 mod queue;
@@ -54,7 +55,7 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 /// How requests are sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ExportProtocol {
-    /// OTLP/HTTP: `POST` of protobuf to `/v1/metrics` and `/v1/traces` below the endpoint.
+    /// OTLP/HTTP: `POST` of protobuf to `/v1/metrics`, `/v1/traces` and `/v1/logs` below the endpoint.
     #[default]
     Http,
     /// OTLP/gRPC, over HTTP/2 with TLS or without.
@@ -79,6 +80,8 @@ pub struct ExportSettings {
     pub metrics: bool,
     /// Whether spans are sent.
     pub traces: bool,
+    /// Whether log lines are sent, and events of the time line with them.
+    pub logs: bool,
     /// For an `https://` endpoint.
     pub tls: Option<UpstreamTls>,
 }
@@ -94,6 +97,7 @@ impl ExportSettings {
             timeout: Duration::from_secs(10),
             metrics: true,
             traces: false,
+            logs: false,
             tls: None,
         }
     }
@@ -113,6 +117,7 @@ impl fmt::Debug for ExportSettings {
 enum Signal {
     Metrics,
     Traces,
+    Logs,
     RemoteWrite,
 }
 
@@ -121,6 +126,7 @@ impl Signal {
         match self {
             Self::Metrics => "metrics",
             Self::Traces => "traces",
+            Self::Logs => "logs",
             Self::RemoteWrite => "remote_write",
         }
     }
@@ -153,6 +159,11 @@ impl Exporter {
     /// What became of all spans until now.
     pub fn traces(&self) -> Ledger {
         self.books.traces.read()
+    }
+
+    /// What became of all log lines and events until now.
+    pub fn logs(&self) -> Ledger {
+        self.books.logs.read()
     }
 
     /// Takes the metrics once more, sends what waits as long as that works and there is time, and ends. What is

@@ -1,4 +1,4 @@
-//! Spans on their way from the collector's thread to the export.
+//! Spans and lines on their way from the collector's thread to the export.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,14 +7,16 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::ledger::Books;
-use crate::history::Batch;
+use super::logs;
+use crate::history::{Batch, TraceSpans};
 
-/// Spans that wait to be packed; beyond, the oldest are dropped.
-const MAX_SPANS: u64 = 50_000;
+/// Records that wait to be packed; beyond, the oldest are dropped.
+const MAX_RECORDS: u64 = 50_000;
 
 /// What waits.
-#[derive(Default)]
 pub(crate) struct Outbox {
+    traces: bool,
+    logs: bool,
     pub(super) books: Arc<Books>,
     waiting: Mutex<Waiting>,
     pub(super) more: Notify,
@@ -22,35 +24,59 @@ pub(crate) struct Outbox {
 
 #[derive(Default)]
 struct Waiting {
-    batches: VecDeque<(u64, Arc<Batch>)>,
+    batches: VecDeque<(Records, Arc<Batch>)>,
+    records: u64,
+}
+
+/// How many of a batch are to be sent.
+#[derive(Clone, Copy)]
+struct Records {
     spans: u64,
+    lines: u64,
 }
 
 impl Outbox {
-    /// Takes the spans of a batch of ours, without copying them.
+    /// For spans, for lines and events, or for both.
+    pub(crate) fn new(traces: bool, logs: bool) -> Self {
+        Self { traces, logs, books: Arc::default(), waiting: Mutex::default(), more: Notify::new() }
+    }
+
+    /// Takes what is to be sent of a batch of ours, without copying it.
     pub(crate) fn offer(&self, batch: &Arc<Batch>) {
-        let spans: u64 = batch.spans.iter().map(|trace| trace.len() as u64).sum();
-        if spans == 0 {
+        let spans = || batch.spans.iter().map(TraceSpans::len).sum::<usize>() as u64;
+        let records = Records {
+            spans: if self.traces { spans() } else { 0 },
+            lines: if self.logs { logs::count(batch) } else { 0 },
+        };
+        if records.all() == 0 {
             return;
         }
-        self.books.traces.made(spans);
+        self.books.traces.made(records.spans);
+        self.books.logs.made(records.lines);
         let mut waiting = self.waiting.lock();
-        waiting.spans += spans;
-        waiting.batches.push_back((spans, batch.clone()));
-        while waiting.spans > MAX_SPANS && waiting.batches.len() > 1 {
+        waiting.records += records.all();
+        waiting.batches.push_back((records, batch.clone()));
+        while waiting.records > MAX_RECORDS && waiting.batches.len() > 1 {
             if let Some((oldest, _)) = waiting.batches.pop_front() {
-                waiting.spans -= oldest;
-                self.books.traces.dropped(oldest);
+                waiting.records -= oldest.all();
+                self.books.traces.dropped(oldest.spans);
+                self.books.logs.dropped(oldest.lines);
             }
         }
         drop(waiting);
         self.more.notify_one();
     }
 
-    pub(super) fn take(&self) -> Option<(u64, Arc<Batch>)> {
+    pub(super) fn take(&self) -> Option<Arc<Batch>> {
         let mut waiting = self.waiting.lock();
-        let taken = waiting.batches.pop_front()?;
-        waiting.spans -= taken.0;
-        Some(taken)
+        let (records, batch) = waiting.batches.pop_front()?;
+        waiting.records -= records.all();
+        Some(batch)
+    }
+}
+
+impl Records {
+    fn all(self) -> u64 {
+        self.spans + self.lines
     }
 }

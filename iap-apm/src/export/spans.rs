@@ -52,7 +52,7 @@ pub fn trace_as_otlp(trace: &Trace) -> serde_json::Result<Value> {
 }
 
 /// Who reported. An instance is kept as namespace, name and id, joined by `/`; the first may be absent.
-fn resource(service: &str, instance: Option<&str>) -> Resource {
+pub(super) fn resource(service: &str, instance: Option<&str>) -> Resource {
     let mut attributes = vec![attribute("service.name", service)];
     if let Some(instance) = instance {
         let at = instance.find(&format!("{service}/")).unwrap_or_default();

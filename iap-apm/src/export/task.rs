@@ -17,7 +17,7 @@ use super::own::{self, Reporter};
 use super::queue::Parcel;
 use super::sender::Sender;
 use super::transport::Transport;
-use super::{ExportSettings, LEAST_INTERVAL, Signal, spans};
+use super::{ExportSettings, LEAST_INTERVAL, Signal, logs, spans};
 use crate::apm::Apm;
 
 pub(super) struct Task {
@@ -53,14 +53,14 @@ impl Task {
                 // Whoever could have stopped it may have gone.
                 at_most = &mut stopped => break at_most.unwrap_or_default(),
                 _ = tick.tick(), if self.settings.metrics => self.take_metrics(),
-                () = outbox.more.notified(), if self.settings.traces => self.take_spans(),
+                () = outbox.more.notified() => self.take_records(),
                 () = self.sender.step() => {}
             }
         };
         if self.settings.metrics && !at_most.is_zero() {
             self.take_metrics();
         }
-        self.take_spans();
+        self.take_records();
         self.sender.end(at_most).await;
     }
 
@@ -73,8 +73,16 @@ impl Task {
         }
     }
 
-    fn take_spans(&mut self) {
-        while let Some((_, batch)) = self.outbox.take() {
+    fn take_records(&mut self) {
+        while let Some(batch) = self.outbox.take() {
+            if self.settings.logs {
+                for (request, number) in logs::requests(&batch, &self.reporter) {
+                    self.push(Signal::Logs, number, &request.encode_to_vec());
+                }
+            }
+            if !self.settings.traces {
+                continue;
+            }
             for (request, number) in spans::requests(&batch, &self.reporter) {
                 self.push(Signal::Traces, number, &request.encode_to_vec());
             }

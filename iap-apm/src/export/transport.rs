@@ -191,7 +191,8 @@ impl Transport {
             ExportProtocol::Grpc => {
                 let service = match parcel.signal {
                     Signal::Traces => "trace.v1.TraceService",
-                    _ => "metrics.v1.MetricsService",
+                    Signal::Logs => "logs.v1.LogsService",
+                    Signal::Metrics | Signal::RemoteWrite => "metrics.v1.MetricsService",
                 };
                 let path = format!("/opentelemetry.proto.collector.{service}/Export");
                 let fields = [

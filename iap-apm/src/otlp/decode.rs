@@ -21,7 +21,7 @@ use super::points::{self, Sink};
 use super::quota::Gate;
 use super::series::SeriesLimits;
 use super::status::{Encoding, Refusal};
-use super::traces;
+use super::{timeline, traces};
 use crate::history::{Batch, Head, SeriesExemplars, SeriesPoints, TraceSpans};
 use crate::model::{MetricExemplar, MetricPoint, MetricSeries};
 
@@ -146,6 +146,12 @@ impl Decoded {
 
     fn take_log(&mut self, origin: &Origin, target: &str, record: logs::LogRecord, now_us: u64) {
         let admitted = self.gate.admit(&origin.service);
+        if admitted.is_ok()
+            && let Some(event) = timeline::event(&record, now_us)
+        {
+            self.batch.events.push(event);
+            return;
+        }
         match admitted.and_then(|()| convert::log(origin, target, record, now_us)) {
             Ok(line) => self.batch.logs.push(line),
             Err(reason) => self.reject(reason),

@@ -25,6 +25,8 @@
 //!
 //! Success is told after the history has committed.
 //!
+//! A log record that another node of ours tells an event of its time line by (`export.logs`) comes onto ours.
+//!
 //! What belongs to a transaction of ours that was not kept (see [`Keeping`](crate::Keeping)) is left out,
 //! but for failures, slow spans and error lines; such an answer is a success still, since nothing went wrong.
 //! `iap_apm_not_kept_total` counts it. A transaction of which something comes first is kept, up to the same
@@ -45,6 +47,7 @@ mod points;
 mod quota;
 mod series;
 pub(crate) mod status;
+pub(crate) mod timeline;
 mod traces;
 pub(crate) mod values;
 mod view;

@@ -31,6 +31,7 @@ impl Exports {
         if let Some(exporter) = &self.otlp {
             ledgers.insert("metrics".to_owned(), json!(exporter.metrics()));
             ledgers.insert("traces".to_owned(), json!(exporter.traces()));
+            ledgers.insert("logs".to_owned(), json!(exporter.logs()));
         }
         if let Some(writer) = &self.remote_write {
             ledgers.insert("remote_write".to_owned(), json!(writer.samples()));
@@ -87,7 +88,7 @@ fn settings(
     settings.headers = headers(&config.headers, environment)?;
     settings.protocol = config.protocol.into();
     (settings.interval, settings.timeout) = (config.interval.0, config.timeout.0);
-    (settings.metrics, settings.traces) = (config.metrics, config.traces);
+    (settings.metrics, settings.traces, settings.logs) = (config.metrics, config.traces, config.logs);
     settings.tls = tls("apm.export", config.tls.as_ref(), endpoint)?;
     Ok(settings)
 }

@@ -243,7 +243,9 @@ pub fn tomcat_base(connector: &str) -> tempfile::TempDir {
         std::fs::create_dir(base.path().join(name)).unwrap();
     }
     std::fs::create_dir(base.path().join("webapps/app")).unwrap();
-    std::fs::copy(apps().join("tomcat/iap.jsp"), base.path().join("webapps/app/iap.jsp")).unwrap();
+    for page in ["iap.jsp", "gc.jsp"] {
+        std::fs::copy(apps().join("tomcat").join(page), base.path().join("webapps/app").join(page)).unwrap();
+    }
     std::fs::copy(home.join("etc/web.xml"), base.path().join("conf/web.xml")).unwrap();
     let server = format!(
         r#"<Server port="-1"><Service name="Catalina">

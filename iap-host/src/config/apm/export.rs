@@ -11,7 +11,7 @@ use crate::config::units::one_minute;
 use crate::config::upstream::UpstreamTlsConfig;
 use crate::config::{SecretRef, Span};
 
-/// Our own metrics and spans, to a collector by OTLP, and metrics to a Prometheus by remote write.
+/// Our own metrics, spans and log lines, to a collector by OTLP, and metrics to a Prometheus by remote write.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExportConfig {
@@ -33,6 +33,9 @@ pub(crate) struct ExportConfig {
     pub(crate) metrics: bool,
     #[serde(default)]
     pub(crate) traces: bool,
+    /// Log lines, and events of the time line with them.
+    #[serde(default)]
+    pub(crate) logs: bool,
     #[serde(default)]
     pub(crate) tls: Option<UpstreamTlsConfig>,
     #[serde(default)]
@@ -69,10 +72,9 @@ impl ExportConfig {
                     "endpoint: write where to, an `endpoint` of OTLP, `remote_write`, or both".to_owned()
                 );
             }
-            if self.traces || self.tls.is_some() || !self.headers.is_empty() {
-                return Err(
-                    "endpoint: traces, tls and headers are of an endpoint, and there is none".to_owned()
-                );
+            if self.traces || self.logs || self.tls.is_some() || !self.headers.is_empty() {
+                let message = "endpoint: traces, logs, tls and headers are of an endpoint, and there is none";
+                return Err(message.to_owned());
             }
             return Ok(());
         };
@@ -81,8 +83,8 @@ impl ExportConfig {
         if self.interval < Span::seconds(1) || self.timeout.0.is_zero() {
             return Err("interval must be at least `1s`, and timeout longer than zero".to_owned());
         }
-        if !self.metrics && !self.traces {
-            return Err("metrics and traces are both off: remove the endpoint".to_owned());
+        if !self.metrics && !self.traces && !self.logs {
+            return Err("metrics, traces and logs are all off: remove the endpoint".to_owned());
         }
         check_tls(self.tls.as_ref(), endpoint)
     }

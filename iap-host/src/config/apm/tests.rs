@@ -37,7 +37,7 @@ fn what_is_wrong_with_an_export_is_named() {
         ("endpoint: 'http://c', headers: {authorization: token}", "given by reference"),
         ("endpoint: 'http://c', interval: 10ms", "interval must be at least"),
         ("endpoint: 'http://c', timeout: 0s", "timeout longer than zero"),
-        ("endpoint: 'http://c', metrics: false", "both off"),
+        ("endpoint: 'http://c', metrics: false", "all off"),
         ("endpoint: 'http://c', tls: {ca: a.pem}", "https://"),
         ("endpoint: 'https://c', tls: {key: a.pem}", "belong together"),
         ("endpoint: 'http://c', gzip: true", "unknown field"),
