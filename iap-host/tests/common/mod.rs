@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod browser;
 pub mod http;
 pub mod npm;
+pub mod oidc;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -150,7 +151,8 @@ fn prepared(mut command: Command, directory: &Path) -> Command {
     command
         .current_dir(directory)
         .env("TMPDIR", directory)
-        .env("IAP_SESSION_SECRET", "a secret of the tests, long enough");
+        .env("IAP_SESSION_SECRET", "a secret of the tests, long enough")
+        .env("IAP_TEST_OIDC_SECRET", oidc::SECRET);
     command
 }
 
