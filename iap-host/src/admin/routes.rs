@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, delete, get, post, put};
 
 use super::{
     AdminState, access, actions, active, alerts, ask, audience, config, console, drill, events, followed,
@@ -63,6 +63,7 @@ fn views() -> Router<AdminState> {
         .route("/api/incidents/{id}", get(incidents::one))
         .route("/api/upstreams", get(upstreams::list))
         .route("/api/actions", get(actions::list))
+        .route("/api/actions/limits", get(actions::limits))
         .route("/api/config", get(config::running))
         .route("/api/config/revisions", get(config::list))
         .route("/api/config/revisions/{number}", get(config::one))
@@ -122,6 +123,10 @@ fn operations() -> Router<AdminState> {
         .route(
             "/api/upstreams/{name}/servers/{server}/drain",
             post(upstreams::drain).delete(upstreams::undrain),
+        )
+        .route(
+            "/api/upstreams/{name}/servers/{server}/weight",
+            put(upstreams::weigh).delete(upstreams::unweigh),
         )
 }
 
