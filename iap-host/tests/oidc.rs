@@ -227,6 +227,30 @@ fn a_provider_that_is_down_keeps_nobody_else_out_and_new_keys_are_found() {
 }
 
 #[test]
+fn a_provider_is_verified_by_the_authorities_that_are_set() {
+    let directory = tempfile::tempdir().unwrap();
+    let certified = || rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (own, other) = (certified(), certified());
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    std::fs::write(place("own.pem"), own.cert.pem()).unwrap();
+    std::fs::write(place("other.pem"), other.cert.pem()).unwrap();
+    let port = free_port();
+    let settings = settings(port).replace("http://", "https://");
+    let host = host_with(&format!("{settings}      ca: '{}'\n", place("own.pem")));
+    let (certificate, key) = (own.cert.pem(), own.signing_key.serialize_pem());
+    let tls = [("TLS_CERTIFICATE", certificate.as_str()), ("TLS_KEY", key.as_str())];
+    let _provider = Provider::start_with(port, &host, "key-1", &tls);
+    let mut browser = Browser::default();
+    let location = way(&host, &mut browser, "/");
+    assert!(location.starts_with(&format!("https://127.0.0.1:{port}/auth?")), "{location}");
+    let ada = Person::signed_in(&host, "ada");
+    let text = std::fs::read_to_string(host.path().join("iap.yaml")).unwrap();
+    host.write("iap.yaml", &text.replace("own.pem", "other.pem"));
+    assert_eq!(ada.post("/api/config/reload", &Value::Null).status, 200);
+    assert_eq!(leave(&host, &mut browser, "/").status, 503);
+}
+
+#[test]
 fn who_signs_out_does_so_at_the_provider_too() {
     let (host, provider, _) = world();
     let mut kim = signed_in(&host, "kim-0001");

@@ -215,6 +215,13 @@ impl Access {
         self.oidc.as_ref().map(Oidc::shown)
     }
 
+    /// Finds out, for the log, whether the provider can be used: whoever has set it up hears of it before somebody signs in.
+    pub(crate) async fn look_at_provider(&self) {
+        if let Some(oidc) = &self.oidc {
+            oidc.look().await;
+        }
+    }
+
     /// Where browsers find the console, for one that is elsewhere: a provider would not lead it back.
     pub(crate) fn elsewhere(&self, origin: &str) -> Option<&str> {
         self.oidc.as_ref()?.elsewhere(origin)

@@ -35,6 +35,9 @@ impl Means {
             share(to),
             share(from)
         )];
+        if others == 0 {
+            shown.push(format!("no other server of {upstream} gets requests at the moment"));
+        }
         if found.state.as_str() != "up" {
             shown.push(format!("at the moment it gets none: it is {}", found.state.as_str()));
         }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use iap_core::SystemClock;
 use iap_core::upstream::{UpstreamTls, UpstreamTlsSettings};
 
+use tokio::runtime::Handle;
+
 use super::secret::read_secret;
 use super::{BootError, failed};
 use crate::access::{Access, OidcSettings};
@@ -14,6 +16,7 @@ use crate::config::{AdminConfig, Environment, OidcConfig};
 pub(super) fn make_access(
     config: &AdminConfig,
     environment: &Environment,
+    runtime: &Handle,
 ) -> Result<Option<Arc<Access>>, BootError> {
     let Some(access) = &config.access else {
         if !config.listen.ip().is_loopback() {
@@ -30,7 +33,12 @@ pub(super) fn make_access(
     let oidc = access.oidc.as_ref().map(|oidc| read_oidc(oidc, environment));
     let oidc = oidc.transpose().map_err(failed("admin.access.oidc"))?;
     let access = Access::new(access, tokens, oidc, Arc::new(SystemClock)).map_err(failed("admin.access"))?;
-    Ok(Some(Arc::new(access)))
+    let access = Arc::new(access);
+    if access.provider().is_some() {
+        let looks = access.clone();
+        runtime.spawn(async move { looks.look_at_provider().await });
+    }
+    Ok(Some(access))
 }
 
 fn read_oidc(config: &OidcConfig, environment: &Environment) -> Result<OidcSettings, String> {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
 
 pub mod accounts;
+pub mod actions;
 pub mod browser;
 pub mod http;
 pub mod npm;

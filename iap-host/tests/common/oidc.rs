@@ -37,6 +37,11 @@ pub struct Provider {
 impl Provider {
     /// Starts one that leads browsers back to the console of `host`, with a new key of this id.
     pub fn start(port: u16, host: &Host, key: &str) -> Self {
+        Self::start_with(port, host, key, &[])
+    }
+
+    /// The same with more variables of its environment.
+    pub fn start_with(port: u16, host: &Host, key: &str, more: &[(&str, &str)]) -> Self {
         let admin = host.admin;
         let accounts = json!({
             "kim-0001": { "preferred_username": "kim", "groups": ["everybody", "platform"] },
@@ -58,6 +63,7 @@ impl Provider {
             .env("SECRET", SECRET)
             .env("KEY", key)
             .env("ACCOUNTS", accounts.to_string())
+            .envs(more.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();

@@ -46,7 +46,6 @@ export function Propose({ done }: { done: () => void }) {
         {(kind === "drain" || kind === "undrain" || kind === "weight") && <Server weighs={kind === "weight"} />}
         {kind === "weight" && <Amount label={t.newWeight} most={1000} />}
         {kind === "limit" && <Limits />}
-        {kind === "limit" && <Amount label={t.newLimit} most={Number.MAX_SAFE_INTEGER} />}
         {kind === "restart" && <Process />}
         {kind === "rollback" && <Before />}
         {kind === "end_sessions" && (
@@ -135,16 +134,19 @@ function Limits() {
   const { data } = useGet<{ limits: { setting: string; value: number }[] }>("/api/actions/limits");
   if (data?.limits.length === 0) return <p class="dim">{t.noLimits}</p>;
   return (
-    <label class="field">
-      <span>{t.limitName}</span>
-      <select name="limit" required>
-        {data?.limits.map(({ setting, value }) => (
-          <option key={setting} value={`${setting}\n${value}`}>
-            {setting} · {value}
-          </option>
-        ))}
-      </select>
-    </label>
+    <>
+      <label class="field">
+        <span>{t.limitName}</span>
+        <select name="limit" required>
+          {data?.limits.map(({ setting, value }) => (
+            <option key={setting} value={`${setting}\n${value}`}>
+              {setting} · {value}
+            </option>
+          ))}
+        </select>
+      </label>
+      <Amount label={t.newLimit} most={Number.MAX_SAFE_INTEGER} />
+    </>
   );
 }
 

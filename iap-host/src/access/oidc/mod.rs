@@ -147,6 +147,14 @@ impl Oidc {
         Shown { label, roles_claim, name_claim }
     }
 
+    /// Finds out, for the log, whether the provider can be used.
+    pub(super) async fn look(&self) {
+        // What is wrong is logged where it is found.
+        if self.provider.known().await.is_ok() {
+            tracing::info!(issuer = self.settings.issuer, "admin.access.oidc: the provider can be used");
+        }
+    }
+
     /// Where browsers find the console, if it is somewhere else than where this one is.
     pub(super) fn elsewhere(&self, origin: &str) -> Option<&str> {
         self.settings.external_url.as_deref().filter(|url| *url != origin)
@@ -217,7 +225,7 @@ impl Oidc {
                 return Err(Failure::Denied);
             }
             Some("temporarily_unavailable" | "server_error") => return Err(Failure::Unavailable),
-            Some(_) => return Err(refused("it is an error")),
+            Some(error) => return Err(refused(known_error(error))),
         }
         let code = brought.code.as_deref().filter(|code| !code.is_empty() && code.len() <= LONGEST);
         let code = code.ok_or_else(|| refused("it has no code"))?;
@@ -250,6 +258,23 @@ impl Oidc {
         }
         Some(with_query(endpoint, &query.finish()))
     }
+}
+
+/// The provider's error, if it is one of those that there are (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6):
+/// anybody can bring others, and they would stand in the log.
+fn known_error(error: &str) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "invalid_request",
+        "unauthorized_client",
+        "unsupported_response_type",
+        "invalid_scope",
+        "account_selection_required",
+        "invalid_request_uri",
+        "invalid_request_object",
+        "request_not_supported",
+        "request_uri_not_supported",
+    ];
+    KNOWN.into_iter().find(|known| *known == error).unwrap_or("it is an error that is not known")
 }
 
 /// An endpoint may have a query of its own (RFC 6749 section 3.1).

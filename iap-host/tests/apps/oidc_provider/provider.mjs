@@ -1,18 +1,20 @@
 // An OpenID provider for tests, on PORT: people of ACCOUNTS without passwords, one client that is led back to REDIRECT.
-// It writes `ready` once it listens. POST /break?how=... makes it break its ID tokens in a way from then on.
+// With TLS_CERTIFICATE and TLS_KEY, both PEM, it speaks TLS. It writes `ready` once it listens. POST /break?how=... makes it break its ID tokens in a way from then on.
 import { createHmac, generateKeyPairSync } from "node:crypto";
+import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 
 import Provider from "oidc-provider";
 
-const { PORT, REDIRECT, SIGNED_OUT, CLIENT, SECRET, KEY } = process.env;
+const { PORT, REDIRECT, SIGNED_OUT, CLIENT, SECRET, KEY, TLS_CERTIFICATE: cert, TLS_KEY: key } = process.env;
 const ACCOUNTS = JSON.parse(process.env.ACCOUNTS);
 
-const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
+const signing = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
 const form = (action, rest) => `<!doctype html><html lang="en"><title>Provider</title><form method="post" action="${action}">${rest}</form></html>`;
 
-const provider = new Provider(`http://127.0.0.1:${PORT}`, {
+const provider = new Provider(`${cert ? "https" : "http"}://127.0.0.1:${PORT}`, {
   clients: [{ client_id: CLIENT, client_secret: SECRET, redirect_uris: [REDIRECT], post_logout_redirect_uris: [SIGNED_OUT] }],
-  jwks: { keys: [{ ...key, kid: KEY, use: "sig", alg: "RS256" }] },
+  jwks: { keys: [{ ...signing, kid: KEY, use: "sig", alg: "RS256" }] },
   cookies: { keys: ["of no importance here"] },
   claims: { openid: ["sub", "groups"], profile: ["preferred_username"] },
   conformIdTokenClaims: false,
@@ -80,4 +82,5 @@ provider.use(async (ctx, next) => {
   }
 });
 
-provider.listen(Number(PORT), "127.0.0.1", () => console.log("ready"));
+const server = cert ? createTlsServer({ cert, key }, provider.callback()) : createServer(provider.callback());
+server.listen(Number(PORT), "127.0.0.1", () => console.log("ready"));
