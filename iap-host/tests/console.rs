@@ -43,8 +43,9 @@ fn people_sign_in_and_see_what_their_role_may() {
 fn people_sign_in_at_a_provider() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let port = free_port();
-    let host = accounts::host_with(&settings(port));
-    let _provider = Provider::start(port, &host, "key-1");
+    // To a browser another name is another site, as providers are.
+    let host = accounts::host_with(&settings(port).replace("127.0.0.1", "localhost"));
+    let _provider = Provider::start_with(port, &host, "key-1", &[("HOST", "localhost")]);
     drive("provider", host.admin);
 }
 

@@ -181,6 +181,31 @@ fn tokens_that_are_not_for_this_sign_in_or_not_by_the_provider_are_refused() {
 }
 
 #[test]
+fn who_fails_again_and_again_waits_as_with_passwords() {
+    let (host, _provider, _) = world();
+    let mut browser = Browser::default();
+    let denied = |browser: &mut Browser| {
+        let location = way(&host, browser, "/");
+        let issuer = "http%3A%2F%2F127.0.0.1%3A";
+        let port = location.split(['/', ':']).nth(4).unwrap();
+        let state = parameter(&location, "state");
+        let path = format!("/api/access/oidc/callback?error=access_denied&state={state}&iss={issuer}{port}");
+        browser.get(host.admin, &path).header("location").unwrap().to_owned()
+    };
+    for _ in 0..50 {
+        assert_eq!(denied(&mut browser), "/sign-in/denied");
+    }
+    // What nobody has begun is nobody's failure.
+    for _ in 0..50 {
+        assert_eq!(get(host.admin, "/api/access/oidc/callback?code=1&state=2").status, 303);
+    }
+    assert_eq!(denied(&mut browser), "/sign-in/denied", "the fifty-first begins the wait");
+    // Each further one makes the wait longer.
+    let page = eventually("the wait", || Some(denied(&mut browser)).filter(|page| page != "/sign-in/denied"));
+    assert_eq!((page.as_str(), get(host.admin, &page).status), ("/sign-in/wait", 429));
+}
+
+#[test]
 fn only_a_page_of_the_console_begins_it_and_it_leads_back_there() {
     let (host, _provider, _) = world();
     let begin = |fields: &[(&str, &str)]| {

@@ -31,6 +31,8 @@ export async function provided({ page, go, shot, forgive, address }) {
   // By keyboard.
   await button.focus();
   await page.keyboard.press("Enter");
+  await page.waitForURL(/interaction/);
+  assert.notEqual(new URL(page.url()).hostname, new URL(address).hostname, "another site");
   await at("kim-0001");
   await heading("Routes").waitFor();
   assert.equal(new URL(page.url()).search, "?last_s=600", "where he wanted to go");

@@ -1,4 +1,4 @@
-// An OpenID provider for tests, on PORT: people of ACCOUNTS without passwords, one client that is led back to REDIRECT.
+// An OpenID provider for tests, on PORT of loopback, by the name HOST: people of ACCOUNTS without passwords, one client that is led back to REDIRECT.
 // With TLS_CERTIFICATE and TLS_KEY, both PEM, it speaks TLS. It writes `ready` once it listens. POST /break?how=... makes it break its ID tokens in a way from then on.
 import { createHmac, generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
@@ -6,13 +6,13 @@ import { createServer as createTlsServer } from "node:https";
 
 import Provider from "oidc-provider";
 
-const { PORT, REDIRECT, SIGNED_OUT, CLIENT, SECRET, KEY, TLS_CERTIFICATE: cert, TLS_KEY: key } = process.env;
+const { PORT, HOST = "127.0.0.1", REDIRECT, SIGNED_OUT, CLIENT, SECRET, KEY, TLS_CERTIFICATE: cert, TLS_KEY: key } = process.env;
 const ACCOUNTS = JSON.parse(process.env.ACCOUNTS);
 
 const signing = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
 const form = (action, rest) => `<!doctype html><html lang="en"><title>Provider</title><form method="post" action="${action}">${rest}</form></html>`;
 
-const provider = new Provider(`${cert ? "https" : "http"}://127.0.0.1:${PORT}`, {
+const provider = new Provider(`${cert ? "https" : "http"}://${HOST}:${PORT}`, {
   clients: [{ client_id: CLIENT, client_secret: SECRET, redirect_uris: [REDIRECT], post_logout_redirect_uris: [SIGNED_OUT] }],
   jwks: { keys: [{ ...signing, kid: KEY, use: "sig", alg: "RS256" }] },
   cookies: { keys: ["of no importance here"] },
