@@ -38,7 +38,9 @@ export async function provided({ page, go, shot, forgive, address }) {
   assert.equal(new URL(page.url()).search, "?last_s=600", "where he wanted to go");
   await page.locator(".side-who").getByText("kim · admin").waitFor();
   await page.getByRole("link", { name: "Access" }).click();
-  await page.getByText("by the provider").waitFor();
+  await page.getByText("kim · admin · by the provider").waitFor();
+  await page.locator("tbody tr").filter({ hasText: "kim · by the provider" }).filter({ hasText: "this one" }).waitFor();
+  await shot("access-provider-1280");
   await page.locator("tbody tr").filter({ hasText: "/api/access/oidc/callback" }).filter({ hasText: "kim-0001" }).waitFor();
   const cookies = (await page.context().cookies()).filter((cookie) => cookie.name.startsWith("iap"));
   assert.ok(cookies.length === 1 && cookies[0].httpOnly, "that of the way there is gone, no script reads the other");
