@@ -55,6 +55,6 @@ bench:
 cost:
 	./benches/hooks-cost.sh
 
-## The official conformance suite of the Model Context Protocol, against a host; prints its scenarios.
+## The official conformance suite of the Model Context Protocol, against a host; fails where what can be tried out on one does.
 mcp-conformance: build
-	@./tests/mcp-conformance.sh target/release/iap-host target/mcp-conformance
+	@./tests/mcp-conformance/run.sh target/release/iap-host target/mcp-conformance

@@ -31,7 +31,7 @@ fn nobody_sees_anything_before_signing_in_but_the_page_to_do_so() {
         assert_eq!(status(path), 401, "{path}");
     }
     let who = send(host.admin, "GET", "/api/access", &[], b"").unwrap().json();
-    assert_eq!(who, json!({ "enabled": true, "caller": null, "passwords": true }));
+    assert_eq!(who, json!({ "enabled": true, "caller": null, "passwords": true, "oidc": null }));
     let reload = send(host.admin, "POST", "/api/config/reload", &[], b"").unwrap();
     assert_eq!(reload.status, 401);
     assert_eq!(reload.header("www-authenticate"), Some("Bearer"), "no browser asks for a password by itself");

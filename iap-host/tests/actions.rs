@@ -2,78 +2,15 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use common::http::{Response, get, send};
+use common::actions::{App, done, ends, host, post};
+use common::http::{get, send};
 use common::{Host, eventually};
 use serde_json::{Value, json};
 
-/// An application server that answers, or fails, as it is told.
-struct App {
-    address: std::net::SocketAddr,
-    fails: Arc<AtomicBool>,
-}
-
-impl App {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let fails = Arc::new(AtomicBool::new(false));
-        let told = fails.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (Ok(mut stream), told) = (stream, told.clone()) else { continue };
-                std::thread::spawn(move || {
-                    let mut buffer = [0; 4_096];
-                    while stream.read(&mut buffer).is_ok_and(|read| read > 0) {
-                        let status =
-                            if told.load(Ordering::Relaxed) { "503 Service Unavailable" } else { "200 OK" };
-                        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nhi");
-                        if stream.write_all(answer.as_bytes()).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        });
-        Self { address, fails }
-    }
-}
-
-fn host(apps: &[&App], actions: &str) -> Host {
-    let servers: Vec<String> = apps.iter().map(|app| format!("'{}'", app.address)).collect();
-    Host::start(&format!(
-        "sessions: {{api: 127.0.0.1:0}}\nops: {{actions: {{{actions}}}}}\n\
-         upstreams: {{shop: {{servers: [{}]}}}}\nroutes:\n- {{name: shop, path: /, upstream: shop}}\n",
-        servers.join(", ")
-    ))
-}
-
-fn post(host: &Host, path: &str, body: &Value) -> Response {
-    send(host.admin, "POST", path, &[("content-type", "application/json")], body.to_string().as_bytes())
-        .unwrap()
-}
-
 fn drain(app: &App) -> Value {
     json!({ "action": { "kind": "drain", "upstream": "shop", "server": app.address.to_string() }, "why": "it is ill" })
-}
-
-/// Proposes it, and says yes.
-fn done(host: &Host, body: &Value) -> u64 {
-    let proposed = post(host, "/api/actions", body);
-    assert_eq!(proposed.status, 201, "{}", proposed.text());
-    let id = proposed.json()["id"].as_u64().unwrap();
-    let approved = post(host, &format!("/api/actions/{id}/approve"), &json!({ "why": "seen it" }));
-    assert_eq!((approved.status, &approved.json()["state"]), (200, &json!("running")), "{}", approved.text());
-    id
-}
-
-fn action(host: &Host, id: u64) -> Value {
-    let all = host.admin("/api/actions");
-    all["actions"].as_array().unwrap().iter().find(|action| action["id"] == id).cloned().unwrap()
 }
 
 fn state(host: &Host, app: &App) -> String {
@@ -81,17 +18,6 @@ fn state(host: &Host, app: &App) -> String {
     let servers = upstreams["upstreams"][0]["servers"].as_array().unwrap();
     let found = servers.iter().find(|server| server["address"] == app.address.to_string()).unwrap();
     found["state"].as_str().unwrap().to_owned()
-}
-
-/// Ends with the state, while requests go on.
-fn ends(host: &Host, id: u64) -> Value {
-    eventually("the action is over", || {
-        for _ in 0..5 {
-            get(host.http, "/");
-        }
-        let action = action(host, id);
-        (!action["ended_ms"].is_null()).then_some(action)
-    })
 }
 
 #[test]
@@ -215,6 +141,18 @@ fn proposals_are_kept_and_those_of_assistants_wait_for_a_person() {
     assert_eq!(state(&host, &one), "up");
     let listed = host.admin("/api/actions")["actions"][0].clone();
     assert_eq!((&listed["by"]["kind"], &listed["state"]), (&json!("assistant"), &json!("proposed")));
+    // As any other action; what it says is checked as anywhere.
+    let mut weight = call.clone();
+    weight["params"]["arguments"] = json!({ "action": "weight", "upstream": "shop", "server": one.address.to_string(),
+        "from": 1, "to": 3, "why": "it is the larger one" });
+    let answer = send(host.admin, "POST", "/mcp", &fields, weight.to_string().as_bytes()).unwrap().json();
+    let row = &answer["result"]["structuredContent"]["data"]["rows"][0];
+    assert!(row["untrusted"]["preview"][0].as_str().unwrap().contains("about 75 %"), "{answer}");
+    weight["params"]["arguments"] =
+        json!({ "action": "rollback", "from": 1, "to": 7, "why": "it was better" });
+    let answer = send(host.admin, "POST", "/mcp", &fields, weight.to_string().as_bytes()).unwrap().json();
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(answer["result"]["isError"] == true && text.contains("there is no revision 7"), "{answer}");
     let kept = std::fs::read_to_string(host.path().join("history/actions.json")).unwrap();
     assert!(kept.contains("drain"), "{kept}");
 }

@@ -11,7 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 
 use common::accounts;
 use common::browser::{CHROMIUM, prepare_driver};
-use common::{Process, SOON, eventually, host_command, http, workspace};
+use common::oidc::{Provider, settings};
+use common::{Process, SOON, eventually, free_port, host_command, http, workspace};
 
 /// One browser at a time: each with its host takes both cores of a small machine.
 static TURN: Mutex<()> = Mutex::new(());
@@ -36,6 +37,16 @@ fn people_sign_in_and_see_what_their_role_may() {
     let host = accounts::host_with("  revisions: {watch: 3s}\n");
     assert_eq!(http::get(host.http, "/").status, 200);
     drive("accounts", host.admin);
+}
+
+#[test]
+fn people_sign_in_at_a_provider() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let port = free_port();
+    // To a browser another name is another site, as providers are.
+    let host = accounts::host_with(&settings(port).replace("127.0.0.1", "localhost"));
+    let _provider = Provider::start_with(port, &host, "key-1", &[("HOST", "localhost")]);
+    drive("provider", host.admin);
 }
 
 /// Runs a suite of the driver.

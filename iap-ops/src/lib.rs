@@ -37,6 +37,7 @@
 //! | [`detect`] | events in series, and incidents |
 //! | [`cause`] | what an incident is due to |
 //! | [`blame`] | which span of a trace the time or the failure is due to |
+//! | [`outgoing`] | requests of our own to places that the configuration names |
 //! | [`assistant`] | plan, queries, findings, wording |
 //! | [`llm`] | a language model beside it, where one is set up |
 //! | [`grounding`] | whether a text claims anything that the findings do not say |
@@ -59,7 +60,7 @@ pub mod llm;
 mod log_patterns;
 pub mod masking;
 pub mod notify;
-mod outgoing;
+pub mod outgoing;
 pub mod question;
 pub mod report;
 pub mod runbooks;

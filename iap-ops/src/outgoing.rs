@@ -4,20 +4,26 @@ use http::{HeaderValue, Uri};
 use iap_core::Error;
 
 /// What is called by us, so that receivers can tell.
-pub(crate) const AGENT: &str = concat!("iap/", env!("CARGO_PKG_VERSION"));
+pub const AGENT: &str = concat!("iap/", env!("CARGO_PKG_VERSION"));
 
 /// Where requests go. No error quotes the URL: it may be all that somebody needs to write there.
-pub(crate) struct Place {
+#[derive(Debug, Clone)]
+pub struct Place {
     /// Scheme and authority, as an upstream takes it.
-    pub(crate) server: String,
+    pub server: String,
     /// The `Host` of requests.
-    pub(crate) host: HeaderValue,
+    pub host: HeaderValue,
     /// The path, with its query.
-    pub(crate) path: String,
+    pub path: String,
 }
 
 impl Place {
-    pub(crate) fn parse(url: &str) -> Result<Self, &'static str> {
+    /// Takes an `http://` or `https://` URL apart.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, in words for the end of a sentence about the setting.
+    pub fn parse(url: &str) -> Result<Self, &'static str> {
         let uri: Uri = url.trim().parse().map_err(|_| "it is no URL")?;
         let scheme = match uri.scheme_str() {
             Some(scheme @ ("http" | "https")) => scheme,
@@ -35,8 +41,9 @@ impl Place {
     }
 }
 
-/// An error with its cause.
-pub(crate) fn chain(error: &Error) -> String {
+/// An error with its cause, for the log.
+#[must_use]
+pub fn chain(error: &Error) -> String {
     use std::error::Error as _;
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),

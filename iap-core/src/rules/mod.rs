@@ -41,7 +41,7 @@ use crate::error::Error;
 use crate::route::Route;
 
 pub use access::Access;
-pub use auth::{Auth, AuthError, Basic, Bearer, Jwt, JwtKeys};
+pub use auth::{Auth, AuthError, Basic, Bearer, Jwt, JwtError, JwtKeys};
 pub use compression::Compression;
 pub use cors::{Cors, CorsError};
 pub use edits::{EditError, Edits};

@@ -64,7 +64,7 @@ pub use limits::InFlightLimits;
 pub use place::Departed;
 pub use pool::PoolStats;
 pub use retry::Retry;
-pub use settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings};
+pub use settings::{Protocol, ServerSettings, UpstreamError, UpstreamSettings, WEIGHTS};
 pub use status::{ServerState, ServerStatus, UpstreamStatus};
 pub use sticky::Sticky;
 
@@ -215,6 +215,18 @@ impl fmt::Debug for Upstream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_weight_is_changed_by_name_or_address_within_its_bounds() {
+        let upstream = Upstream::new("u", ["a", "b"], UpstreamSettings::default()).unwrap();
+        assert_eq!(upstream.set_weight("b:80", 7), Ok(true));
+        assert_eq!(upstream.set_weight("c:80", 7), Ok(false));
+        for bad in [0, 1001] {
+            assert_eq!(upstream.set_weight("b:80", bad), Err(UpstreamError::BadWeight("b:80".into())));
+        }
+        let weights = upstream.status().servers.into_iter().map(|one| (one.weight, one.configured_weight));
+        assert_eq!(weights.collect::<Vec<_>>(), [(1, 1), (7, 1)]);
+    }
 
     #[test]
     fn servers_that_contradict_each_other_are_refused() {

@@ -1,7 +1,7 @@
 //! One server of an upstream: its address, its connections, and whether requests may go to it.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -42,7 +42,8 @@ pub(super) struct Server {
     /// Stable across restarts and gateways: what hashes and cookies refer to.
     pub(super) id: u64,
     pub(super) tls: Option<Connector>,
-    weight: u32,
+    weight: AtomicU32,
+    pub(super) configured_weight: u32,
     slow_start: Option<Duration>,
     pub(super) pool: Pool,
     pub(super) addresses: Addresses,
@@ -115,7 +116,8 @@ impl Server {
         Ok(Self {
             id: super::balance::hash(shown.as_bytes()),
             metrics: ServerMetrics::new(upstream, shown),
-            weight,
+            weight: AtomicU32::new(weight),
+            configured_weight: weight,
             slow_start: settings.slow_start,
             pool: Pool::new(settings),
             addresses: Addresses::default(),
@@ -282,14 +284,18 @@ impl Server {
         self.returned.store(now_ms(), Ordering::Relaxed);
     }
 
-    /// The weight as it was set.
+    /// The weight that counts now.
     pub(super) fn weight(&self) -> u32 {
-        self.weight
+        self.weight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_weight(&self, weight: u32) {
+        self.weight.store(weight, Ordering::Relaxed);
     }
 
     /// Its share at the moment: a hundred times its weight, less in its slow start.
     pub(super) fn share(&self) -> u64 {
-        let full = u64::from(self.weight) * 100;
+        let full = u64::from(self.weight()) * 100;
         let Some(slow) = self.slow_start else { return full };
         let returned = self.returned.load(Ordering::Relaxed);
         if returned == 0 {
@@ -297,7 +303,7 @@ impl Server {
         }
         let (since, slow) = (now_ms().saturating_sub(returned), slow.as_millis().max(1) as u64);
         let percent = FIRST_PERCENT + (100 - FIRST_PERCENT) * since.min(slow) / slow;
-        u64::from(self.weight) * percent
+        full / 100 * percent
     }
 }
 

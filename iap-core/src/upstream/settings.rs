@@ -1,6 +1,7 @@
 //! Settings of an upstream and its servers.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,6 +104,9 @@ impl Default for UpstreamSettings {
     }
 }
 
+/// What a server's weight may be.
+pub const WEIGHTS: RangeInclusive<u32> = 1..=1000;
+
 /// One server of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerSettings {
@@ -154,7 +158,7 @@ impl ServerSettings {
         let mut labels = HashSet::new();
         for server in servers {
             let shown = || server.address.shown.to_string();
-            if !(1..=1000).contains(&server.weight) {
+            if !WEIGHTS.contains(&server.weight) {
                 return Err(UpstreamError::BadWeight(shown()));
             }
             let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

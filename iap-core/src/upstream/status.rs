@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::Upstream;
 use super::pool::PoolStats;
 use super::server::Server;
+use super::settings::{UpstreamError, WEIGHTS};
 
 /// An upstream at one moment.
 #[derive(Debug, Clone)]
@@ -30,8 +31,10 @@ pub struct ServerStatus {
     pub name: Option<Arc<str>>,
     /// Whether requests go to it.
     pub state: ServerState,
-    /// Its weight, as it was set.
+    /// Its weight now.
     pub weight: u32,
+    /// Its weight by its settings.
+    pub configured_weight: u32,
     /// Requests at it, counted to the end of their responses.
     pub in_flight: usize,
     /// Open connections.
@@ -107,6 +110,7 @@ impl Upstream {
             name: server.name.clone(),
             state: server.state(),
             weight: server.weight(),
+            configured_weight: server.configured_weight,
             in_flight: server.in_flight.load(Ordering::Relaxed),
             connections: server.open_connections(),
             pool: server.pool.stats(),
@@ -127,6 +131,21 @@ impl Upstream {
     /// Undoes [`Upstream::drain`]. False when there is no such server.
     pub fn undrain(&self, server: &str) -> bool {
         self.with(server, Server::undrain)
+    }
+
+    /// Gives a server another weight, from 1 to 1000, until the upstream ends. Requests that run stay where they are; with
+    /// [`Balance::Hash`](super::Balance::Hash) keys move to it or away from it in proportion. False when there is no such
+    /// server.
+    ///
+    /// # Errors
+    /// [`UpstreamError::BadWeight`] for one that is out of range: to take a server out is [`Upstream::drain`].
+    pub fn set_weight(&self, server: &str, weight: u32) -> Result<bool, UpstreamError> {
+        if !WEIGHTS.contains(&weight) {
+            return Err(UpstreamError::BadWeight(server.to_owned()));
+        }
+        let is_there = self.with(server, |server| server.set_weight(weight));
+        self.balancer.weights_changed(&self.servers);
+        Ok(is_there)
     }
 
     fn with(&self, name: &str, act: impl Fn(&Server)) -> bool {

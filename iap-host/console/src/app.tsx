@@ -97,6 +97,7 @@ function view(path: string): View {
     if (head === "actions" && !id) return { section: head, title: (t) => t.actions, show: () => <Actions /> };
     if (head === "configuration" && !id) return { section: head, title: (t) => t.configuration, show: () => <Configuration /> };
     if (head === "access" && !id) return { section: head, title: (t) => t.access, show: () => <AccessView /> };
+    if (head === "sign-in" && key) return { section: null, title: (t) => t.signIn, show: () => <SignIn /> };
     if (head === "ask" && !id) return { section: head, title: (t) => t.ask, show: () => <Ask /> };
   }
   return { section: null, title: (t) => t.notFound, show: () => <Missing /> };

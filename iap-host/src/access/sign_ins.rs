@@ -12,6 +12,7 @@ use iap_core::Clock;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use super::oidc::Person;
 use crate::config::AccessConfig;
 use crate::kept;
 
@@ -30,6 +31,20 @@ const TOKEN: usize = 32;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Token(String);
 
+impl Token {
+    /// A new one, that nobody can guess.
+    pub(super) fn random() -> io::Result<Self> {
+        let mut bytes = [0; TOKEN];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    /// Its text, for where it is no cookie of a sign-in.
+    pub(super) fn into_text(self) -> String {
+        self.0
+    }
+}
+
 /// One sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SignIn {
@@ -40,6 +55,9 @@ pub(crate) struct SignIn {
     pub(crate) seen_ms: u64,
     pub(crate) from: IpAddr,
     pub(crate) agent: String,
+    /// What a provider has said of the person, where no password was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) oidc: Option<Person>,
 }
 
 /// All of them.
@@ -47,6 +65,8 @@ pub(super) struct SignIns {
     clock: Arc<dyn Clock>,
     idle_ms: u64,
     absolute_ms: u64,
+    /// The same for those whom a provider knows.
+    oidc_ms: u64,
     secure: bool,
     file: PathBuf,
     known: Mutex<Known>,
@@ -72,6 +92,7 @@ impl SignIns {
             clock,
             idle_ms: milliseconds(config.idle),
             absolute_ms: milliseconds(config.absolute),
+            oidc_ms: milliseconds(config.oidc.as_ref().map_or(config.absolute, |oidc| oidc.lifetime)),
             secure: config.secure,
             file,
             known,
@@ -85,10 +106,7 @@ impl SignIns {
 
     /// The tokens in a request's cookies.
     pub(super) fn tokens<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Token> + use<'a> {
-        let wanted = self.cookie_name();
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let pairs = cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.filter(move |(name, _)| *name == wanted).take(4).map(|(_, value)| Token(value.to_owned()))
+        cookies(headers, self.cookie_name()).map(|value| Token(value.to_owned()))
     }
 
     /// The field that sets the cookie, or takes it away. `Lax` lets a link from elsewhere open the console; what changes things
@@ -106,15 +124,18 @@ impl SignIns {
     }
 
     /// Begins one.
-    pub(super) fn begin(&self, name: &str, from: IpAddr, agent: &str) -> io::Result<(Token, SignIn)> {
-        let mut bytes = [0; TOKEN];
-        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-        let token = Token(bytes.iter().map(|byte| format!("{byte:02x}")).collect());
+    pub(super) fn begin(
+        &self,
+        name: &str,
+        oidc: Option<Person>,
+        (from, agent): (IpAddr, &str),
+    ) -> io::Result<(Token, SignIn)> {
+        let token = Token::random()?;
         let now = self.clock.now_ms();
         let agent = agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT).collect();
         let id = id(&token);
         let sign_in =
-            SignIn { id: id.clone(), name: name.to_owned(), began_ms: now, seen_ms: now, from, agent };
+            SignIn { id: id.clone(), name: name.to_owned(), began_ms: now, seen_ms: now, from, agent, oidc };
         let mut known = self.known.lock();
         known.by_id.retain(|_, other| !self.is_over(other, now));
         while known.by_id.values().filter(|other| other.name == name).count() >= MAX_OF_ONE {
@@ -162,6 +183,12 @@ impl SignIns {
         list
     }
 
+    /// Whether somebody else whom the same provider knows is signed in under a name.
+    pub(super) fn is_of_another(&self, name: &str, person: &Person) -> bool {
+        let signed_in = self.list(Some(name));
+        signed_in.iter().filter_map(|one| one.oidc.as_ref()).any(|other| other.is_another(person))
+    }
+
     /// Ends one. Whether there was such a one.
     pub(super) fn end(&self, id: &str, of: Option<&str>) -> bool {
         let now = self.clock.now_ms();
@@ -178,8 +205,9 @@ impl SignIns {
     }
 
     fn is_over(&self, sign_in: &SignIn, now: u64) -> bool {
-        now.saturating_sub(sign_in.seen_ms) > self.idle_ms
-            || now.saturating_sub(sign_in.began_ms) > self.absolute_ms
+        let longest =
+            if sign_in.oidc.is_some() { self.absolute_ms.min(self.oidc_ms) } else { self.absolute_ms };
+        now.saturating_sub(sign_in.seen_ms) > self.idle_ms || now.saturating_sub(sign_in.began_ms) > longest
     }
 
     /// Whole or not at all. Held under the lock: the order of the files is that of the changes.
@@ -187,6 +215,13 @@ impl SignIns {
         known.written_ms = now;
         kept::write(&self.file, &known.by_id.values().collect::<Vec<_>>())
     }
+}
+
+/// The values of a cookie in a request: more than one where another host of the domain has set it as well.
+pub(super) fn cookies<'a>(headers: &'a HeaderMap, wanted: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(move |(name, _)| *name == wanted).take(4).map(|(_, value)| value)
 }
 
 /// What a token is known by.

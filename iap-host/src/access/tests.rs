@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use iap_core::ManualClock;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::audit::Record;
 use super::users::{Users, check_name, hash};
 use super::*;
-use crate::config::Span;
+use crate::config::{AccessTokenConfig, OidcConfig, SecretRef, Span};
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
@@ -126,7 +126,7 @@ fn a_sign_in_ends_by_idleness_by_age_and_by_hand_and_outlives_the_process() {
     let clock = ManualClock::at(NOW_MS);
     let open = || SignIns::open(&config(&directory), Arc::new(clock.clone())).expect("opened");
     let sign_ins = open();
-    let (token, one) = sign_ins.begin("kim", HERE, "Mozilla\n5").expect("begun");
+    let (token, one) = sign_ins.begin("kim", None, (HERE, "Mozilla\n5")).expect("begun");
     assert_eq!(one.agent, "Mozilla5");
     let headers = with_cookie(&sign_ins.cookie(Some(&token)));
     let given = sign_ins.tokens(&headers).next().expect("the cookie");
@@ -141,7 +141,7 @@ fn a_sign_in_ends_by_idleness_by_age_and_by_hand_and_outlives_the_process() {
     assert!(next.seen(&token).is_some(), "the next process knows it");
     clock.advance(HOUR * 2);
     assert!(next.seen(&token).is_none(), "idle for too long");
-    let (token, two) = next.begin("kim", HERE, "").expect("begun");
+    let (token, two) = next.begin("kim", None, (HERE, "")).expect("begun");
     for _ in 0..4 {
         clock.advance(HOUR / 2 + HOUR / 10);
         assert!(next.seen(&token).is_some());
@@ -149,15 +149,63 @@ fn a_sign_in_ends_by_idleness_by_age_and_by_hand_and_outlives_the_process() {
     clock.advance(HOUR / 2 + HOUR / 10);
     assert!(next.seen(&token).is_none(), "too old, however busy");
 
-    let (token, three) = next.begin("lee", HERE, "").expect("begun");
+    let (token, three) = next.begin("lee", None, (HERE, "")).expect("begun");
     assert_eq!(next.list(None).len(), 1, "those that are over are not listed");
     assert!(!next.end(&two.id, None) && !next.end(&three.id, Some("kim")), "not hers");
     assert!(next.end(&three.id, Some("lee")) && next.seen(&token).is_none());
     assert!(open().seen(&token).is_none(), "also for the next process");
     for _ in 0..30 {
-        next.begin("park", HERE, "").expect("begun");
+        next.begin("park", None, (HERE, "")).expect("begun");
     }
     assert_eq!(next.list(Some("park")).len(), 20, "bounded for one person");
+}
+
+#[test]
+fn somebody_whom_a_provider_knows_is_believed_for_a_while_and_has_no_local_name() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let clock = ManualClock::at(NOW_MS);
+    let provider: OidcConfig = serde_json::from_value(json!({
+        "issuer": "http://127.0.0.1:1", "client_id": "iap", "roles": { "ops": "operator" }, "lifetime": "30m",
+    }))
+    .expect("settings");
+    let users = directory.path().join("users");
+    let token = AccessTokenConfig { role: Role::Viewer, token: SecretRef::Env("TOKEN".to_owned()) };
+    let config = AccessConfig {
+        users: Some(users.clone()),
+        oidc: Some(provider.clone()),
+        tokens: [("ci".to_owned(), token)].into(),
+        ..config(&directory)
+    };
+    // Nobody is asked here.
+    let settings = OidcSettings::new(&provider, None, None);
+    let access = Access::new(&config, Vec::new(), Some(settings), Arc::new(clock.clone()));
+    let access = access.expect("opened");
+    let person = |subject: &str| Person {
+        issuer: "http://127.0.0.1:1".to_owned(),
+        subject: subject.to_owned(),
+        values: vec!["ops".to_owned()],
+    };
+    let oidc = access.oidc.as_ref().expect("a provider");
+    let come = |name: &str, subject: &str| access.let_in(oidc, name, person(subject), (HERE, ""));
+    let (token, caller, _) = come("kim", "1").expect("let in");
+    assert_eq!((caller.role, caller.via), (Role::Operator, Via::Oidc));
+    assert_eq!(come("kim", "2").err(), Some(Failure::NameTaken), "somebody else");
+    assert!(come("kim", "1").is_ok(), "the same in another browser");
+    let seen =
+        |token: &Token| access.caller(&with_cookie(&access.cookie(Some(token)))).map(|caller| caller.role);
+    assert_eq!(seen(&token), Some(Role::Operator));
+    clock.advance(HOUR / 2 + Duration::from_secs(1));
+    assert_eq!(seen(&token), None, "busy or not: the provider is asked anew");
+
+    let (token, ..) = come("kim", "2").expect("the name is free again");
+    let mut local = Users::default();
+    local.set("kim", Role::Viewer, hash("correct horse battery").expect("a hash"));
+    local.write(&users).expect("written");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(seen(&token), None, "a local account has its name for itself");
+    for taken in ["kim", "ci", "anonymous"] {
+        assert_eq!(come(taken, "3").err(), Some(Failure::NameTaken), "{taken}");
+    }
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Guarded actions of this process: proposed by people, assistants and detection; done when they are approved; watched, and
 //! taken back when things get worse. What is decided is [`iap_ops::actions`].
 
+mod limit;
 mod perform;
 mod rollback;
+mod weight;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +25,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+pub(crate) use self::limit::{Limit, limits};
 pub(crate) use self::perform::Means;
 use crate::access::audit::Record;
 use crate::kept;
@@ -90,6 +93,11 @@ impl Actions {
         let book = self.0.book.lock();
         let wanted = book.list().filter(|known| incident.is_none() || known.incident == incident);
         wanted.take(MAX_LISTED).cloned().collect()
+    }
+
+    /// The limits that can be changed.
+    pub(crate) fn limits(&self) -> Vec<Limit> {
+        self.0.means.revisions.load_full().map(|revisions| limits(&revisions)).unwrap_or_default()
     }
 
     /// Somebody says yes. It is done from here on, whoever waits for it.

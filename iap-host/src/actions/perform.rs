@@ -70,6 +70,10 @@ impl Means {
                     )]),
                 }
             }
+            Action::Weight { upstream, server, from, to } => {
+                self.preview_weight((upstream, server), (*from, *to))
+            }
+            Action::Limit { setting, from, to } => self.preview_limit(setting, (*from, *to)).await,
             Action::Rollback { from, to } => self.preview_rollback(*from, *to).await,
             _ => bounds("this cannot be done here"),
         }
@@ -130,6 +134,10 @@ impl Means {
                 let found = self.revoke(filter, Some(note), max_sessions).await?;
                 Ok(format!("{} sessions were ended, {} could not be", found.ended, found.failed))
             }
+            Action::Weight { upstream, server, from, to } => {
+                self.set_weight((upstream, server), (*from, *to))
+            }
+            Action::Limit { setting, from, to } => self.set_limit(setting, (*from, *to), proposal).await,
             Action::Rollback { from, to } => self.roll_back(*from, *to, proposal).await,
             _ => Err("this cannot be done here".to_owned()),
         }
@@ -140,7 +148,11 @@ impl Means {
         if act(&known) { Ok(()) } else { Err(format!("{upstream} has no server {server}")) }
     }
 
-    fn server(&self, upstream: &str, server: &str) -> Result<(Arc<Upstream>, ServerStatus), Refusal> {
+    pub(super) fn server(
+        &self,
+        upstream: &str,
+        server: &str,
+    ) -> Result<(Arc<Upstream>, ServerStatus), Refusal> {
         let upstreams = self.upstreams.load();
         let Some(known) = upstreams.iter().find(|known| **known.name() == *upstream) else {
             let names: Vec<&str> = upstreams.iter().map(|known| &**known.name()).collect();

@@ -9,7 +9,7 @@ use super::perform::{Means, bounds};
 use super::who;
 use crate::admin::{BUSY, ConfigRequest, STOPPING};
 use crate::boot;
-use crate::revisions::{self, Change, Origin, Revisions, State, Wish, redact, unified};
+use crate::revisions::{self, Change, Origin, Revision, Revisions, State, Wish, redact, unified};
 
 /// Lines of a diff that a dry run shows.
 const MAX_LINES: usize = 60;
@@ -35,13 +35,19 @@ impl Means {
         let wish =
             Wish { origin: Origin::Rollback, author: who(proposal).to_owned(), reason, restores: Some(to) };
         let change = Change { wish, text, seen, overwrite: false, is_tried: false };
+        let revision = self.apply(change).await?;
+        Ok(format!("revision {} runs, as revision {to} did", revision.number))
+    }
+
+    /// Has another configuration run, for good.
+    pub(super) async fn apply(&self, change: Change) -> Result<Revision, String> {
         let (reply, answer) = oneshot::channel();
         if !self.reloads.ask(ConfigRequest::Apply { change, reply }) {
             return Err(BUSY.to_owned());
         }
         let revision = answer.await.map_err(|_| STOPPING)?.map_err(|refused| refused.to_string())?;
         match revision.state {
-            State::Stable => Ok(format!("revision {} runs, as revision {to} did", revision.number)),
+            State::Stable => Ok(revision),
             _ => Err(revision.error.unwrap_or_else(|| "it did not become stable".to_owned())),
         }
     }

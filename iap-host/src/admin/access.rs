@@ -51,6 +51,11 @@ fn is_read(request: &Request) -> bool {
     matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
+/// Where a page of the console is, as its browser says; the guard has seen that it is this host.
+pub(super) fn origin(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::ORIGIN)?.to_str().ok()
+}
+
 fn is_from_a_page(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ORIGIN) || headers.contains_key("sec-fetch-site")
 }
@@ -130,15 +135,20 @@ fn without_secrets(value: Value) -> Value {
 }
 
 /// Waits until it is on the disk.
-async fn keep(access: Arc<Access>, record: Record) {
+pub(super) async fn keep(access: Arc<Access>, record: Record) {
     let _ = tokio::task::spawn_blocking(move || access.audit.note(record)).await;
 }
 
-fn address(request: &Request) -> Option<IpAddr> {
+pub(super) fn address(request: &Request) -> Option<IpAddr> {
     request.extensions().get::<Arc<Connection>>().map(|connection| connection.peer().ip())
 }
 
-fn on(state: &AdminState) -> ApiResult<Arc<Access>> {
+/// What a browser calls itself.
+pub(super) fn agent(headers: &HeaderMap) -> &str {
+    headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default()
+}
+
+pub(super) fn on(state: &AdminState) -> ApiResult<Arc<Access>> {
     let access = state.0.access.load_full();
     access.ok_or_else(|| ApiError::not_found("there are no accounts: `admin.access` is not set"))
 }
@@ -150,7 +160,8 @@ pub(super) async fn who(State(state): State<AdminState>, caller: Option<Extensio
     Json(json!({
         "enabled": access.is_some(),
         "caller": caller.as_ref().map(told),
-        "passwords": access.is_some_and(|access| access.has_users()),
+        "passwords": access.as_ref().is_some_and(|access| access.has_users()),
+        "oidc": access.and_then(|access| access.provider()),
     }))
 }
 
@@ -172,8 +183,7 @@ pub(super) struct Login {
 pub(super) async fn sign_in(State(state): State<AdminState>, request: Request) -> ApiResult<Response> {
     let access = on(&state)?;
     let from = address(&request).unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-    let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let agent = agent.unwrap_or_default().to_owned();
+    let agent = agent(request.headers()).to_owned();
     let Body(Login { name, password }) = request.extract().await?;
     let name = name.trim();
     let (name, result) = (name.to_owned(), access.sign_in(name, &password, (from, &agent)).await);
@@ -208,22 +218,29 @@ pub(super) async fn sign_in(State(state): State<AdminState>, request: Request) -
     }
 }
 
-/// Signs out; also takes a cookie away that is worth nothing any more.
+/// Signs out; also takes a cookie away that is worth nothing any more. Whoever shall sign out at the provider as well is told
+/// where.
 pub(super) async fn sign_out(
     State(state): State<AdminState>,
     caller: Option<Extension<Caller>>,
     request: Request,
 ) -> ApiResult<Response> {
     let access = on(&state)?;
+    let mut location = None;
     if let Some(Extension(caller)) = caller
         && let Some(id) = &caller.sign_in
     {
+        location = access.end_session(&caller, origin(request.headers())).await;
         access.sign_out(id, None);
         let what = "POST /api/access/sign-out".to_owned();
         keep(access.clone(), Record::new(&caller, address(&request), what, Value::Null, 204)).await;
     }
     let cookie = HeaderValue::try_from(access.cookie(None)).map_err(|_| unknown())?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+    let cookie = [(header::SET_COOKIE, cookie)];
+    Ok(match location {
+        Some(location) => (cookie, Json(json!({ "location": location }))).into_response(),
+        None => (StatusCode::NO_CONTENT, cookie).into_response(),
+    })
 }
 
 /// Where one is signed in; for admins where everybody is.

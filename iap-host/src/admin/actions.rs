@@ -32,6 +32,13 @@ pub(super) async fn list(
     Ok(Json(json!({ "actions": actions(&state)?.list(query.incident) })))
 }
 
+/// The limits that an action can change.
+pub(super) async fn limits(State(state): State<AdminState>) -> ApiResult<Json<Value>> {
+    let actions = actions(&state)?;
+    let limits = tokio::task::spawn_blocking(move || actions.limits()).await.unwrap_or_default();
+    Ok(Json(json!({ "limits": limits })))
+}
+
 /// Looks at what an action would do, and keeps it until somebody decides.
 pub(super) async fn propose(
     State(state): State<AdminState>,

@@ -9,6 +9,15 @@ use super::error::ApiError;
 /// What `build.rs` made of `console/`: the built application, or a page that says how to get it.
 static FILES: Dir<'static> = include_dir!("$OUT_DIR/console");
 
+/// The application itself, whatever it shows at this path.
+pub(super) async fn page(status: StatusCode, uri: Uri) -> Response {
+    let mut response = serve(uri).await;
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = status;
+    }
+    response
+}
+
 pub(super) async fn serve(uri: Uri) -> Response {
     let path = uri.path().trim_start_matches('/');
     if path.starts_with("api/") {

@@ -22,6 +22,7 @@ mod incidents;
 mod logs;
 mod mcp;
 mod metrics;
+mod oidc;
 mod params;
 mod preview;
 mod processes;

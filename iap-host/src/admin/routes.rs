@@ -2,14 +2,14 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, delete, get, post, put};
 
 use super::{
     AdminState, access, actions, active, alerts, ask, audience, config, console, drill, events, followed,
-    guard, health, incidents, logs, mcp, metrics, preview, processes, reload, report, runtime, sessions,
-    status, telemetry, timeline, upstreams,
+    guard, health, incidents, logs, mcp, metrics, oidc, preview, processes, reload, report, runtime,
+    sessions, status, telemetry, timeline, upstreams,
 };
-use crate::access::Right;
+use crate::access::{CALLBACK, Right};
 
 /// All of the admin side. What a request meets, in order: [`guard`] (other web pages stay out), [`access`] (who asks; what
 /// they may not know is taken out of answers), then the right that each part of the API asks for, then its handler.
@@ -37,6 +37,9 @@ fn open() -> Router<AdminState> {
         .route("/api/access", get(access::who))
         .route("/api/access/sign-in", post(access::sign_in))
         .route("/api/access/sign-out", post(access::sign_out))
+        .route("/api/access/oidc", post(oidc::begin))
+        .route(CALLBACK, get(oidc::finish))
+        .route("/sign-in/{failure}", get(oidc::failed))
 }
 
 /// [`Right::View`]
@@ -60,6 +63,7 @@ fn views() -> Router<AdminState> {
         .route("/api/incidents/{id}", get(incidents::one))
         .route("/api/upstreams", get(upstreams::list))
         .route("/api/actions", get(actions::list))
+        .route("/api/actions/limits", get(actions::limits))
         .route("/api/config", get(config::running))
         .route("/api/config/revisions", get(config::list))
         .route("/api/config/revisions/{number}", get(config::one))
@@ -119,6 +123,10 @@ fn operations() -> Router<AdminState> {
         .route(
             "/api/upstreams/{name}/servers/{server}/drain",
             post(upstreams::drain).delete(upstreams::undrain),
+        )
+        .route(
+            "/api/upstreams/{name}/servers/{server}/weight",
+            put(upstreams::weigh).delete(upstreams::unweigh),
         )
 }
 

@@ -6,13 +6,13 @@ use axum::extract::{Path, State};
 use axum::response::Json;
 use http::StatusCode;
 use iap_core::Upstream;
-use iap_core::upstream::{ServerStatus, UpstreamStatus};
+use iap_core::upstream::{ServerStatus, UpstreamStatus, WEIGHTS};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
-use super::params::Params;
+use super::params::{Body, Params};
 
 /// How to drain.
 #[derive(Debug, Deserialize)]
@@ -44,6 +44,39 @@ pub(super) async fn undrain(
     act(&state, &name, &server, "taken back", |upstream| upstream.undrain(&server))
 }
 
+/// What a server is to weigh.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Weight {
+    weight: u32,
+}
+
+pub(super) async fn weigh(
+    State(state): State<AdminState>,
+    Path((name, server)): Path<(String, String)>,
+    Body(Weight { weight }): Body<Weight>,
+) -> ApiResult<StatusCode> {
+    if !WEIGHTS.contains(&weight) {
+        return Err(ApiError::bad_request("weight: from 1 to 1000; what takes a server out is `drain`"));
+    }
+    act(&state, &name, &server, "given another weight", |upstream| {
+        upstream.set_weight(&server, weight).unwrap_or_default()
+    })
+}
+
+/// Gives a server the weight of its settings again.
+pub(super) async fn unweigh(
+    State(state): State<AdminState>,
+    Path((name, server)): Path<(String, String)>,
+) -> ApiResult<StatusCode> {
+    act(&state, &name, &server, "given its own weight", |upstream| {
+        let is_it = |one: &ServerStatus| *one.address == *server || one.name.as_deref() == Some(&server);
+        let servers = upstream.status().servers;
+        let own = servers.iter().find(|one| is_it(one)).map(|one| one.configured_weight);
+        own.is_some_and(|weight| upstream.set_weight(&server, weight).unwrap_or_default())
+    })
+}
+
 fn act(
     state: &AdminState,
     name: &str,
@@ -72,6 +105,7 @@ fn server(server: &ServerStatus) -> Value {
         "name": server.name.as_deref(),
         "state": server.state.as_str(),
         "weight": server.weight,
+        "configured_weight": server.configured_weight,
         "in_flight": server.in_flight,
         "connections": server.connections,
         "idle": server.pool.idle,

@@ -18,12 +18,14 @@ pub(super) type Material = [(&'static str, u64); 5];
 pub(super) fn material(config: &Config) -> Material {
     let routes = config.routes.iter().filter_map(|route| route.auth.as_ref()).flat_map(files);
     let keys = config.sessions.sign.iter().flat_map(|sign| std::iter::once(&sign.key).chain(&sign.former));
-    let programs = config.admin.access.iter().flat_map(|access| access.tokens.values());
+    let access = config.admin.access.as_ref();
+    let programs = access.iter().flat_map(|access| access.tokens.values().map(|program| &program.token));
+    let provider = access.and_then(|access| access.oidc.as_ref()?.client_secret.as_ref());
     let channels = config.alerts.channels.values().flat_map(ChannelConfig::secrets);
     [
         ("routes", contents(routes)),
         ("sessions", contents(keys.filter_map(secret_file))),
-        ("admin", contents(programs.filter_map(|program| secret_file(&program.token)))),
+        ("admin", contents(programs.chain(provider).filter_map(secret_file))),
         ("alerts", contents(channels.filter_map(secret_file))),
         ("ops", contents(config.ops.secrets().filter_map(secret_file))),
     ]

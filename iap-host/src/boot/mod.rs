@@ -211,7 +211,7 @@ pub(crate) async fn boot(
     let (facade, api) = sessions.map(|parts| (parts.facade, parts.api)).unzip();
     let audience = core.as_ref().and_then(|core| core.audience.clone());
     let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), config, reloads);
-    state.set_access(make_access(&config.admin, environment)?);
+    state.set_access(make_access(&config.admin, environment, &runtime)?);
     state.set_processes(processes.list());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));

@@ -137,7 +137,7 @@ impl Platform {
         Ok(Operators {
             desk: has("alerts").then(start_desk).transpose()?,
             ops: has("ops").then(|| self.ops(new, environment)).transpose()?,
-            access: has("admin").then(|| make_access(&new.admin, environment)).transpose()?,
+            access: has("admin").then(|| make_access(&new.admin, environment, &self.runtime)).transpose()?,
         })
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SecretRef, Span};
+use super::{OidcConfig, SecretRef, Span};
 
 /// What somebody is to the platform, and so may do.
 #[derive(
@@ -43,6 +43,8 @@ impl fmt::Display for Role {
 pub(crate) struct AccessConfig {
     /// A file with lines of `name:role:hash`, as `iap-host user` writes them.
     pub(crate) users: Option<PathBuf>,
+    /// A provider that people sign in at.
+    pub(crate) oidc: Option<OidcConfig>,
     /// Tokens of programs, by name.
     pub(crate) tokens: BTreeMap<String, AccessTokenConfig>,
     /// What those may who have not signed in; nothing when absent.
@@ -63,6 +65,7 @@ impl Default for AccessConfig {
     fn default() -> Self {
         Self {
             users: None,
+            oidc: None,
             tokens: BTreeMap::new(),
             anonymous: None,
             directory: "data/access".into(),
@@ -85,9 +88,14 @@ pub(crate) struct AccessTokenConfig {
 
 impl AccessConfig {
     /// What is wrong with it, if anything.
-    pub(super) fn check(&self) -> Result<(), String> {
-        if self.users.is_none() && self.tokens.is_empty() {
-            return Err("admin.access: nobody could come in: give it `users: PATH` or `tokens`".to_owned());
+    pub(super) fn check(&self, hosts: &[String]) -> Result<(), String> {
+        if self.users.is_none() && self.tokens.is_empty() && self.oidc.is_none() {
+            return Err(
+                "admin.access: nobody could come in: give it `users: PATH`, `oidc` or `tokens`".to_owned()
+            );
+        }
+        if let Some(oidc) = &self.oidc {
+            oidc.check(self.secure, hosts)?;
         }
         if self.anonymous.is_some_and(|role| role >= Role::Operator) {
             return Err("admin.access.anonymous: viewer or developer: those who act sign in".to_owned());

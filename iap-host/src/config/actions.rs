@@ -22,6 +22,12 @@ pub(crate) struct ActionsConfig {
     /// Taking a configuration of before again.
     #[schemars(with = "String")]
     pub(crate) rollback: Mode,
+    /// Shifting the weight of a server.
+    #[schemars(with = "String")]
+    pub(crate) weight: Mode,
+    /// Raising or lowering a limit of the configuration.
+    #[schemars(with = "String")]
+    pub(crate) limit: Mode,
     /// At most so many.
     pub(crate) per_hour: usize,
     /// Whether the one who approves must be another than the one who proposed.
@@ -48,6 +54,8 @@ impl Default for ActionsConfig {
             restart: Mode::Approve,
             end_sessions: Mode::Approve,
             rollback: Mode::Approve,
+            weight: Mode::Approve,
+            limit: Mode::Approve,
             per_hour: policy.per_hour,
             four_eyes: policy.four_eyes,
             confidence: policy.confidence,
@@ -89,6 +97,8 @@ impl ActionsConfig {
             (ActionKind::Restart, self.restart),
             (ActionKind::EndSessions, self.end_sessions),
             (ActionKind::Rollback, self.rollback),
+            (ActionKind::Weight, self.weight),
+            (ActionKind::Limit, self.limit),
         ];
         let gate = Gate {
             watch_ms: milliseconds(self.watch),

@@ -42,7 +42,7 @@ pub(super) fn check(config: &Config) -> Result<(), Problem> {
         return general("admin.hosts: write host names like `ops.example`, without scheme, port or `*`");
     }
     if let Some(access) = &config.admin.access {
-        access.check().map_err(|message| Problem { route: None, message })?;
+        access.check(&config.admin.hosts).map_err(|message| Problem { route: None, message })?;
     }
     config.admin.revisions.check().map_err(|message| Problem { route: None, message })?;
     check_durations(config)?;

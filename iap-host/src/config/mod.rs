@@ -17,6 +17,7 @@ mod jwt;
 mod lang;
 mod llm;
 mod observed;
+mod oidc;
 mod ops;
 mod parse;
 mod process;
@@ -42,6 +43,8 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) use access::AccessTokenConfig;
 pub(crate) use access::{AccessConfig, Role};
 pub(crate) use adopt::{AdoptConfig, System};
 pub(crate) use alerts::{AlertsConfig, ChannelConfig, MailConfig, Security};
@@ -54,6 +57,7 @@ pub(crate) use jwt::JwtConfig;
 pub(crate) use lang::Lang;
 pub(crate) use llm::{BoundsConfig, LlmConfig, LlmKind, ProviderConfig};
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
+pub(crate) use oidc::OidcConfig;
 pub(crate) use ops::OpsConfig;
 pub(crate) use parse::{ConfigError, parse, written};
 pub(crate) use process::ProcessConfig;

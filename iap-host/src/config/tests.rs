@@ -260,3 +260,61 @@ fn the_schema_knows_each_setting_and_what_it_is_for() {
     let drain = &schema["$defs"]["ServerConfig"]["properties"]["drain"];
     assert!(drain["description"].as_str().is_some_and(|text| !text.is_empty()), "{drain}");
 }
+
+/// A provider with one setting more, or another one.
+fn oidc(line: &str) -> String {
+    let mut lines = vec!["issuer: https://id.example", "client_id: iap", "roles: {ops: operator}"];
+    let name = line.split(':').next().unwrap_or_default();
+    match lines.iter_mut().find(|known| known.starts_with(&format!("{name}:"))) {
+        Some(known) => *known = line,
+        None => lines.push(line),
+    }
+    let lines: String = lines.iter().map(|line| format!("      {line}\n")).collect();
+    format!("admin:\n  access:\n    oidc:\n{lines}")
+}
+
+#[test]
+fn errors_of_a_provider_stand_where_it_is() {
+    let cases = [
+        ("issuer: id.example", "4:15", "write it as the provider does"),
+        ("issuer: http://id.example", "4:15", "https:// is needed"),
+        ("issuer: https://id.example/?tenant=1", "4:15", "no query"),
+        ("issuer: https://kim@id.example/", "4:15", "no issuer"),
+        ("client_id: ''", "5:18", "between 1 and 512"),
+        ("client_secret: hunter2", "7:22", "given by reference"),
+        ("roles: {}", "6:14", "values of the claim"),
+        ("roles: {ops: boss}", "6:20", "unknown variant"),
+        ("scopes: [profile]", "7:15", "`openid` must be among"),
+        ("scopes: [openid, 'a b']", "7:15", "a scope is a word"),
+        ("external_url: https://ops.example/console", "7:21", "scheme and host alone"),
+        ("lifetime: 5s", "7:17", "at least `1m`"),
+        ("name_claim: ''", "7:19", "between 1 and 512"),
+        ("roles_clam: groups", "7:7", "did you mean `roles_claim`?"),
+    ];
+    for (line, place, remedy) in cases {
+        let message = error(&oidc(line));
+        assert!(message.starts_with(&format!("iap.yaml:{place}: ")) && message.contains(remedy), "{message}");
+        assert!(!message.contains("hunter2"), "{message}");
+    }
+    let far = oidc("external_url: https://ops.example");
+    assert!(error(&far).contains("admin.access.secure: set it"), "{}", error(&far));
+    assert!(error(&format!("{far}    secure: true\n")).contains("admin.hosts: `ops.example` is missing"));
+    assert!(
+        parse("iap.yaml", &format!("{far}    secure: true\n  hosts: [ops.example]\n"), &Environment::new())
+            .is_ok()
+    );
+}
+
+#[test]
+fn a_provider_alone_lets_people_in_and_its_urls_are_as_browsers_write_them() {
+    let config = |line: &str| {
+        let config = parse("iap.yaml", &oidc(line), &Environment::new()).unwrap();
+        config.admin.access.and_then(|access| access.oidc).unwrap()
+    };
+    let usual = config("end_session: true");
+    assert_eq!((usual.roles_claim.as_str(), usual.name_claim.as_str()), ("groups", "preferred_username"));
+    assert_eq!(usual.lifetime, Span::seconds(8 * 3_600));
+    assert_eq!(config("issuer: http://[::1]:8080/realm").issuer, "http://[::1]:8080/realm");
+    let url = config("external_url: 'HTTP://LOCALHOST:80/'").external_url;
+    assert_eq!(url.as_deref(), Some("http://localhost"));
+}

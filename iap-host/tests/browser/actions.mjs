@@ -26,8 +26,22 @@ export async function acting({ page, go, shot }) {
   await shot("actions-390");
   await page.setViewportSize({ width: 1280, height: 800 });
 
+  // Another share for a server: what it weighs now is known.
+  await page.locator(".propose select").first().selectOption({ label: "Shift the weight of a server" });
+  const server = page.locator("select[name=server]");
+  await server.locator("option").filter({ hasText: "weight 1" }).nth(1).waitFor({ state: "attached" });
+  await server.selectOption({ index: 1 });
+  await page.getByLabel("New weight").fill("3");
+  await page.getByLabel("Why").fill("it is the larger one");
+  await page.getByRole("button", { name: "Look what it would do" }).click();
+  await first.getByText("would get about 100 % of the requests of pool").waitFor();
+  await first.locator("code").filter({ hasText: "1 → 3" }).waitFor();
+  await page.locator(".propose select").first().selectOption({ label: "Raise or lower a limit" });
+  await page.getByText("No limit is set that can be changed here.").waitFor();
+  await shot("actions-weight-1280");
+
   await page.locator(".side-who").getByRole("button", { name: "Sign out" }).click();
   await enter(page, "vera");
-  await first.getByText("done, watched").waitFor();
+  await page.locator(".proposals").getByText("done, watched").waitFor();
   assert.equal(await page.locator("main form").count(), 0, "she does not act");
 }

@@ -39,8 +39,8 @@ async function pages({ address }) {
   ];
 }
 
-/** What is wrong, with the first elements of each. */
-async function wrong(page) {
+/** What is wrong with a page, with the first elements of each. */
+export async function wrong(page) {
   await page.evaluate(source);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   const grave = violations.filter(({ impact }) => GRAVE.includes(impact));

@@ -16,6 +16,7 @@ import { large } from "./large.mjs";
 import { live, runtime } from "./live.mjs";
 import { clocks, logs } from "./logs.mjs";
 import { metrics } from "./metrics.mjs";
+import { provided } from "./oidc.mjs";
 import { overview } from "./overview.mjs";
 import { found, language, narrow, pages, sessions, transactions } from "./views.mjs";
 
@@ -26,6 +27,7 @@ const SUITES = {
   demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
   accounts: [signing, acting, configuring],
+  provider: [provided],
 };
 
 const ARGUMENTS = [

@@ -2,9 +2,11 @@
 #![allow(dead_code, unreachable_pub)] // Each test binary uses its own part.
 
 pub mod accounts;
+pub mod actions;
 pub mod browser;
 pub mod http;
 pub mod npm;
+pub mod oidc;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -150,7 +152,8 @@ fn prepared(mut command: Command, directory: &Path) -> Command {
     command
         .current_dir(directory)
         .env("TMPDIR", directory)
-        .env("IAP_SESSION_SECRET", "a secret of the tests, long enough");
+        .env("IAP_SESSION_SECRET", "a secret of the tests, long enough")
+        .env("IAP_TEST_OIDC_SECRET", oidc::SECRET);
     command
 }
 

@@ -92,6 +92,26 @@ pub enum Action {
         /// Which.
         filter: SessionFilter,
     },
+    /// A server gets another share of the requests of its upstream.
+    Weight {
+        /// The upstream.
+        upstream: String,
+        /// Its server, by address or name.
+        server: String,
+        /// Its weight now.
+        from: u32,
+        /// The one that it is to have, 1 to 1000.
+        to: u32,
+    },
+    /// A limit of the configuration is raised or lowered.
+    Limit {
+        /// The setting, as `routes[shop].limits.in_flight`.
+        setting: String,
+        /// Its value now.
+        from: u64,
+        /// The one that it is to have.
+        to: u64,
+    },
     /// A configuration of before runs again.
     Rollback {
         /// The revision that runs.
@@ -114,7 +134,14 @@ pub enum ActionKind {
     EndSessions,
     /// [`Action::Rollback`].
     Rollback,
+    /// [`Action::Weight`].
+    Weight,
+    /// [`Action::Limit`].
+    Limit,
 }
+
+/// The actions as they are written in `kind`, for whoever offers them: all that [`Action`] reads, which a test holds it to.
+pub const KINDS: [&str; 7] = ["drain", "undrain", "weight", "limit", "restart", "rollback", "end_sessions"];
 
 impl Action {
     /// Its kind.
@@ -124,6 +151,8 @@ impl Action {
             Self::Restart { .. } => ActionKind::Restart,
             Self::EndSessions { .. } => ActionKind::EndSessions,
             Self::Rollback { .. } => ActionKind::Rollback,
+            Self::Weight { .. } => ActionKind::Weight,
+            Self::Limit { .. } => ActionKind::Limit,
         }
     }
 
@@ -133,6 +162,10 @@ impl Action {
             Self::Drain { upstream, server } => Some(Self::Undrain { upstream, server }),
             Self::Undrain { upstream, server } => Some(Self::Drain { upstream, server }),
             Self::Rollback { from, to } => Some(Self::Rollback { from: to, to: from }),
+            Self::Weight { upstream, server, from, to } => {
+                Some(Self::Weight { upstream, server, from: to, to: from })
+            }
+            Self::Limit { setting, from, to } => Some(Self::Limit { setting, from: to, to: from }),
             Self::Restart { .. } | Self::EndSessions { .. } => None,
         }
     }
@@ -144,6 +177,10 @@ impl fmt::Display for Action {
             Self::Drain { upstream, server } => write!(f, "drain {upstream} {server}"),
             Self::Undrain { upstream, server } => write!(f, "undrain {upstream} {server}"),
             Self::Restart { process } => write!(f, "restart {process}"),
+            Self::Weight { upstream, server, from, to } => {
+                write!(f, "weight of {upstream} {server} from {from} to {to}")
+            }
+            Self::Limit { setting, from, to } => write!(f, "limit {setting} from {from} to {to}"),
             Self::Rollback { from, to } => write!(f, "rollback from revision {from} to {to}"),
             Self::EndSessions { filter } => {
                 f.write_str("end sessions")?;

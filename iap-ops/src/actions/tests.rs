@@ -34,6 +34,20 @@ fn an_action_is_written_as_it_is_read_and_names_what_takes_it_back() {
     );
     assert_eq!(drain("a").inverse().and_then(|back| back.inverse()), Some(drain("a")));
     assert_eq!(action.inverse(), None);
+    for (written, back) in [
+        (
+            serde_json::json!({ "kind": "weight", "upstream": "shop", "server": "a", "from": 1, "to": 5 }),
+            "weight of shop a from 5 to 1",
+        ),
+        (
+            serde_json::json!({ "kind": "limit", "setting": "routes[shop].limits.in_flight", "from": 9, "to": 7 }),
+            "limit routes[shop].limits.in_flight from 7 to 9",
+        ),
+    ] {
+        let action: Action = serde_json::from_value(written).expect("an action");
+        let inverse = action.inverse().expect("it can be taken back");
+        assert_eq!((inverse.to_string().as_str(), inverse.inverse()), (back, Some(action)));
+    }
     assert!(SessionFilter::default().is_empty());
 }
 

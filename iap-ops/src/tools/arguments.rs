@@ -51,6 +51,11 @@ impl Arguments {
         self.given.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
     }
 
+    /// All that was given.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.given.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
     pub(super) fn integer(&self, name: &str) -> Option<u64> {
         self.given.get(name).and_then(Value::as_u64)
     }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::actions::KINDS;
+
 /// What an argument may be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
@@ -78,13 +80,17 @@ pub const PROPOSE: Tool = Tool {
     name: "propose_action",
     title: "Propose an action",
     help: "Dry run of an action, kept for a person to approve in the console; nothing is done. drain, undrain: upstream, server; \
-           restart: process; end_sessions: at least one of user, address, node, route.",
+           weight: upstream, server, from, to; limit: setting, from, to; restart: process; rollback: from, to; end_sessions: at \
+           least one of user, address, node, route.",
     usual_s: None,
     arguments: &[
-        required(word("action", &["drain", "undrain", "restart", "end_sessions"], "what to do")),
+        required(word("action", &KINDS, "what to do")),
         required(text("why", 300, "the reason, in a sentence with its evidence")),
         text("upstream", 200, "its name"),
         text("server", 200, "address of the server"),
+        text("setting", 200, "a limit, as routes[shop].limits.in_flight"),
+        integer("from", 1, u64::MAX >> 11, "weight, value or revision now"),
+        integer("to", 1, u64::MAX >> 11, "the one wanted"),
         text("process", 200, "name of a managed process"),
         text("user", 200, "user's name"),
         text("address", 64, "address or network of clients"),

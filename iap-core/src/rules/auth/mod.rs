@@ -15,7 +15,7 @@ use crate::error::{Error, Kind, Origin};
 
 pub use basic::Basic;
 pub use bearer::Bearer;
-pub use jwt::{Jwt, JwtKeys};
+pub use jwt::{Jwt, JwtError, JwtKeys};
 
 /// A check of `Authorization`. The field does not go on to the target, unless it is [forwarded](Auth::forward).
 #[derive(Debug)]

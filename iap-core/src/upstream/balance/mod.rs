@@ -17,6 +17,7 @@ mod set;
 mod smooth;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::HeaderName;
 
@@ -54,20 +55,39 @@ pub enum HashBy {
 /// The chosen way, with what it has to remember.
 #[derive(Debug)]
 pub(super) enum Balancer {
-    RoundRobin(round_robin::RoundRobin),
-    Smooth(smooth::Smooth),
+    InTurn(InTurn),
     Least(least::LeastRequests),
     Hash(HashBy),
 }
 
+/// One after the other: without reckoning while all have the same share.
+#[derive(Debug)]
+pub(super) struct InTurn {
+    is_even: AtomicBool,
+    slow_start: bool,
+    even: round_robin::RoundRobin,
+    weighted: smooth::Smooth,
+}
+
 impl Balancer {
     pub(super) fn new(balance: &Balance, servers: &[Arc<Server>], slow_start: bool) -> Self {
-        let is_even = !slow_start && servers.iter().all(|server| server.weight() == servers[0].weight());
         match balance {
-            Balance::RoundRobin if is_even => Self::RoundRobin(Default::default()),
-            Balance::RoundRobin => Self::Smooth(smooth::Smooth::new(servers.len())),
+            Balance::RoundRobin => Self::InTurn(InTurn {
+                is_even: AtomicBool::new(!slow_start && are_even(servers)),
+                slow_start,
+                even: Default::default(),
+                weighted: smooth::Smooth::new(servers.len()),
+            }),
             Balance::LeastRequests => Self::Least(Default::default()),
             Balance::Hash(by) => Self::Hash(by.clone()),
+        }
+    }
+
+    /// Servers have other weights than before.
+    pub(super) fn weights_changed(&self, servers: &[Arc<Server>]) {
+        if let Self::InTurn(state) = self {
+            state.weighted.clear();
+            state.is_even.store(!state.slow_start && are_even(servers), Ordering::Relaxed);
         }
     }
 
@@ -82,12 +102,18 @@ impl Balancer {
             return eligible(0).then_some(0);
         }
         match self {
-            Self::RoundRobin(state) => state.pick(servers.len(), eligible),
-            Self::Smooth(state) => state.pick(servers, eligible),
+            Self::InTurn(state) if state.is_even.load(Ordering::Relaxed) => {
+                state.even.pick(servers.len(), eligible)
+            }
+            Self::InTurn(state) => state.weighted.pick(servers, eligible),
             Self::Least(state) => state.pick(servers, eligible),
             Self::Hash(_) => rendezvous::pick(servers, key, eligible),
         }
     }
+}
+
+fn are_even(servers: &[Arc<Server>]) -> bool {
+    servers.iter().all(|server| server.weight() == servers[0].weight())
 }
 
 /// A hash that stays the same across restarts, builds and gateways: FNV-1a, then mixed.

@@ -22,6 +22,13 @@ impl Smooth {
         Self { shards: (0..shards).map(|_| Mutex::new(vec![0; servers].into())).collect() }
     }
 
+    /// Forgets what is owed: it was reckoned by other weights.
+    pub(super) fn clear(&self) {
+        for shard in &self.shards {
+            shard.lock().fill(0);
+        }
+    }
+
     pub(super) fn pick(&self, servers: &[Arc<Server>], eligible: impl Fn(usize) -> bool) -> Option<usize> {
         let mut credit = self.shards[worker::index() % self.shards.len()].lock();
         let (mut total, mut best) = (0, None);

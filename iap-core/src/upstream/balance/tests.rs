@@ -33,6 +33,25 @@ fn weights_are_kept_exactly_and_spread_out() {
 }
 
 #[test]
+fn another_weight_counts_at_once_and_the_old_one_as_if_it_had_never_been_another() {
+    let servers = servers(&[1, 1, 1], &UpstreamSettings::default());
+    let balancer = Balancer::new(&Balance::RoundRobin, &servers, false);
+    let picks =
+        |count| -> Vec<usize> { (0..count).map(|_| balancer.pick(&servers, 0, |_| true).unwrap()).collect() };
+    let weigh = |weight| {
+        servers[0].set_weight(weight);
+        balancer.weights_changed(&servers);
+    };
+    assert_eq!(picks(3), [0, 1, 2]);
+    weigh(1_000);
+    assert_eq!(counts(&picks(300)).get(&1), None, "what is owed begins anew");
+    weigh(5);
+    assert_eq!(picks(7), [0, 0, 1, 0, 2, 0, 0], "nothing of the other weight is paid back");
+    weigh(1);
+    assert_eq!(counts(&picks(300)), HashMap::from([(0, 100), (1, 100), (2, 100)]));
+}
+
+#[test]
 fn no_way_takes_a_server_that_is_not_eligible() {
     let hash = Balance::Hash(HashBy::Path);
     for balance in [Balance::RoundRobin, Balance::LeastRequests, hash] {

@@ -16,6 +16,8 @@ interface Signed {
   seen_ms: number;
   from: string;
   agent: string;
+  /** Whom a provider has vouched for. */
+  oidc?: { subject: string };
 }
 
 interface Done {
@@ -87,6 +89,12 @@ function SignedIn() {
                   <tr key={one.id}>
                     <td data-label={t.who}>
                       {one.name}
+                      {one.oidc && (
+                        <span class="dim" title={one.oidc.subject}>
+                          {" "}
+                          · {t.vias.oidc}
+                        </span>
+                      )}
                       {one.id === data.own && <span class="dim"> · {t.thisOne}</span>}
                     </td>
                     <td data-label={t.since}>{dateTime(one.began_ms)}</td>

@@ -16,6 +16,18 @@ export interface Access {
   enabled: boolean;
   caller: Caller | null;
   passwords: boolean;
+  oidc: Provider | null;
+}
+
+/** A provider that people sign in at. */
+export interface Provider {
+  label: string | null;
+  roles_claim: string;
+  name_claim: string;
+}
+
+interface Way {
+  location: string;
 }
 
 interface State {
@@ -45,9 +57,18 @@ export async function signIn(name: string, password: string): Promise<void> {
   await readAccess();
 }
 
+/** Leads this browser to the provider. */
+export async function signInElsewhere(anew: boolean): Promise<void> {
+  const return_to = location.pathname + location.search;
+  const way = await post<Way>("/api/access/oidc", { return_to, anew });
+  location.assign(way.location);
+}
+
 export async function signOut(): Promise<void> {
-  await post("/api/access/sign-out", null).catch(() => undefined);
-  await readAccess();
+  const way = await post<Way>("/api/access/sign-out", null).catch(() => undefined);
+  // Signed in at the provider as well: signed out there.
+  if (way?.location) location.assign(way.location);
+  else await readAccess();
 }
 
 // The time of a sign-in ends while its page is open.

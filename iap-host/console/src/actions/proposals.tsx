@@ -28,6 +28,8 @@ function target(action: Action): string {
     return Object.entries(action.filter)
       .map(([name, value]) => `${name}=${value}`)
       .join(" ");
+  if (action.kind === "limit") return `${action.setting} ${action.from} → ${action.to}`;
+  if (action.kind === "weight") return `${action.upstream} · ${action.server} ${action.from} → ${action.to}`;
   return `${action.upstream} · ${action.server}`;
 }
 
@@ -57,7 +59,7 @@ export function Proposals({ actions, changed }: { actions: Proposal[]; changed: 
             {proposal.preview.length > 0 && (
               <>
                 <dt>{t.dryRun}</dt>
-                <dd class={proposal.action.kind === "rollback" ? "dry-run mono" : "dry-run"}>
+                <dd class={["rollback", "limit"].includes(proposal.action.kind) ? "dry-run mono" : "dry-run"}>
                   {proposal.preview.map((line, index) => (
                     <div key={index}>{line}</div>
                   ))}

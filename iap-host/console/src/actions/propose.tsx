@@ -7,7 +7,7 @@ import { Failure, Panel } from "../ui/parts";
 import type { Page } from "../configuration/types";
 import type { Action } from "./types";
 
-const KINDS = ["drain", "undrain", "restart", "rollback", "end_sessions"] as const;
+const KINDS = ["drain", "undrain", "weight", "limit", "restart", "rollback", "end_sessions"] as const;
 type Kind = (typeof KINDS)[number];
 
 /** Asks for a dry run of an action. */
@@ -43,7 +43,9 @@ export function Propose({ done }: { done: () => void }) {
             ))}
           </select>
         </label>
-        {(kind === "drain" || kind === "undrain") && <Server />}
+        {(kind === "drain" || kind === "undrain" || kind === "weight") && <Server weighs={kind === "weight"} />}
+        {kind === "weight" && <Amount label={t.newWeight} most={1000} />}
+        {kind === "limit" && <Limits />}
         {kind === "restart" && <Process />}
         {kind === "rollback" && <Before />}
         {kind === "end_sessions" && (
@@ -74,7 +76,12 @@ function action(kind: Kind, text: (name: string) => string): Action {
     for (const name of ["user", "address"]) if (text(name)) filter[name] = text(name);
     return { kind, filter };
   }
-  const [upstream = "", server = ""] = text("server").split("\n");
+  if (kind === "limit") {
+    const [setting = "", from = ""] = text("limit").split("\n");
+    return { kind, setting, from: Number(from), to: Number(text("to")) };
+  }
+  const [upstream = "", server = "", weight = ""] = text("server").split("\n");
+  if (kind === "weight") return { kind, upstream, server, from: Number(weight), to: Number(text("to")) };
   return { kind, upstream, server };
 }
 
@@ -87,11 +94,20 @@ function Text({ name, label }: { name: string; label: string }) {
   );
 }
 
-interface Upstreams {
-  upstreams: { name: string; servers: { address: string; state: string }[] }[];
+function Amount({ label, most }: { label: string; most: number }) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <input name="to" type="number" required min={1} max={most} step={1} />
+    </label>
+  );
 }
 
-function Server() {
+interface Upstreams {
+  upstreams: { name: string; servers: { address: string; state: string; weight: number }[] }[];
+}
+
+function Server({ weighs }: { weighs: boolean }) {
   const t = useText();
   const { data } = useGet<Upstreams>("/api/upstreams");
   return (
@@ -101,14 +117,36 @@ function Server() {
         {data?.upstreams.map((upstream) => (
           <optgroup key={upstream.name} label={upstream.name}>
             {upstream.servers.map((server) => (
-              <option key={server.address} value={`${upstream.name}\n${server.address}`}>
+              <option key={server.address} value={`${upstream.name}\n${server.address}\n${server.weight}`}>
                 {server.address} · {server.state}
+                {weighs && ` · ${t.weightNow(server.weight)}`}
               </option>
             ))}
           </optgroup>
         ))}
       </select>
     </label>
+  );
+}
+
+function Limits() {
+  const t = useText();
+  const { data } = useGet<{ limits: { setting: string; value: number }[] }>("/api/actions/limits");
+  if (data?.limits.length === 0) return <p class="dim">{t.noLimits}</p>;
+  return (
+    <>
+      <label class="field">
+        <span>{t.limitName}</span>
+        <select name="limit" required>
+          {data?.limits.map(({ setting, value }) => (
+            <option key={setting} value={`${setting}\n${value}`}>
+              {setting} · {value}
+            </option>
+          ))}
+        </select>
+      </label>
+      <Amount label={t.newLimit} most={Number.MAX_SAFE_INTEGER} />
+    </>
   );
 }
 

@@ -1,5 +1,7 @@
 export type Action =
   | { kind: "drain" | "undrain"; upstream: string; server: string }
+  | { kind: "weight"; upstream: string; server: string; from: number; to: number }
+  | { kind: "limit"; setting: string; from: number; to: number }
   | { kind: "restart"; process: string }
   | { kind: "rollback"; from: number; to: number }
   | { kind: "end_sessions"; filter: Record<string, string> };

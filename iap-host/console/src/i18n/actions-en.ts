@@ -14,7 +14,7 @@ export const actionsEn = {
   proposeTitle: "Propose an action",
   propose: "Look what it would do",
   actionKind: "Action",
-  actionKinds: { drain: "Drain a server", undrain: "Take a server back", restart: "Restart a process", rollback: "Go back to a configuration of before", end_sessions: "End sessions" } as Record<string, string>,
+  actionKinds: { drain: "Drain a server", undrain: "Take a server back", weight: "Shift the weight of a server", limit: "Raise or lower a limit", restart: "Restart a process", rollback: "Go back to a configuration of before", end_sessions: "End sessions" } as Record<string, string>,
   actionStates: {
     proposed: "waits for a person",
     rejected: "rejected",
@@ -30,4 +30,9 @@ export const actionsEn = {
   upstreamName: "Upstream",
   serverName: "Server",
   processName: "Process",
+  newWeight: "New weight",
+  weightNow: (weight: number) => `weight ${weight}`,
+  limitName: "Limit",
+  newLimit: "New value",
+  noLimits: "No limit is set that can be changed here.",
 };

@@ -15,7 +15,7 @@ export const actionsKo: typeof actionsEn = {
   proposeTitle: "조치 제안",
   propose: "무엇이 바뀌는지 보기",
   actionKind: "조치",
-  actionKinds: { drain: "서버 제외", undrain: "서버 복귀", restart: "프로세스 재시작", rollback: "이전 설정으로 되돌리기", end_sessions: "세션 종료" },
+  actionKinds: { drain: "서버 제외", undrain: "서버 복귀", weight: "서버 가중치 변경", limit: "한도 변경", restart: "프로세스 재시작", rollback: "이전 설정으로 되돌리기", end_sessions: "세션 종료" },
   actionStates: {
     proposed: "승인 대기",
     rejected: "거절됨",
@@ -31,4 +31,9 @@ export const actionsKo: typeof actionsEn = {
   upstreamName: "업스트림",
   serverName: "서버",
   processName: "프로세스",
+  newWeight: "새 가중치",
+  weightNow: (weight) => `가중치 ${weight}`,
+  limitName: "한도",
+  newLimit: "새 값",
+  noLimits: "여기서 바꿀 수 있는 한도가 설정되어 있지 않습니다.",
 };

@@ -65,6 +65,19 @@ impl JwtKeys {
         Ok(Self(keys))
     }
 
+    /// Leaves shared secrets out: what an issuer publishes is for checking, and a secret that is published is none.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Key`] where no key is left.
+    pub fn public(mut self) -> Result<Self, AuthError> {
+        self.0.retain(|key| key.algorithm != Algorithm::HS256);
+        if self.0.is_empty() {
+            return Err(AuthError::Key("no key in it is for RS256, ES256 or EdDSA"));
+        }
+        Ok(self)
+    }
+
     /// The one key that a token can mean; no more than one signature is checked for a request.
     pub(super) fn meant_by(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&Key> {
         let mut fitting = self.0.iter().filter(|key| key.algorithm == algorithm);

@@ -5,6 +5,7 @@ mod signature;
 
 use std::time::Duration;
 
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
@@ -32,6 +33,46 @@ pub struct Jwt {
     keys: JwtKeys,
     checks: Validation,
     user_claim: Box<str>,
+}
+
+/// Why a token is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JwtError {
+    /// It is no token, too long for one, or has an extension that must be understood (RFC 7515 section 4.1.11).
+    #[error("it is no token that can be read")]
+    Malformed,
+    /// No key is meant by its `kid` and its algorithm: its issuer may have newer ones.
+    #[error("none of the keys that are known has signed it")]
+    UnknownKey,
+    /// Somebody else has signed it, or nobody.
+    #[error("its signature is wrong")]
+    Signature,
+    /// It has expired (`exp`), or does not hold yet (`nbf`).
+    #[error("it has expired, or does not hold yet")]
+    Time,
+    /// It is for somebody else (`aud`).
+    #[error("it is for somebody else: see its `aud`")]
+    Audience,
+    /// It is by somebody else (`iss`).
+    #[error("it is by somebody else: see its `iss`")]
+    Issuer,
+    /// A claim that is needed is missing.
+    #[error("it lacks a claim: `exp`, or an `aud` or `iss` that is asked for")]
+    Claims,
+}
+
+impl From<jsonwebtoken::errors::Error> for JwtError {
+    fn from(error: jsonwebtoken::errors::Error) -> Self {
+        match error.kind() {
+            ErrorKind::InvalidSignature => Self::Signature,
+            ErrorKind::ExpiredSignature | ErrorKind::ImmatureSignature => Self::Time,
+            ErrorKind::InvalidAudience => Self::Audience,
+            ErrorKind::InvalidIssuer => Self::Issuer,
+            ErrorKind::MissingRequiredClaim(_) => Self::Claims,
+            _ => Self::Malformed,
+        }
+    }
 }
 
 impl Jwt {
@@ -79,13 +120,28 @@ impl Jwt {
         self
     }
 
-    pub(super) fn check(&self, text: &str) -> Option<User> {
-        let token = credentials(text, "bearer").filter(|token| token.len() <= LONGEST)?;
-        let head = decode_header(token).ok().filter(|head| head.crit.is_none())?;
-        let key = self.keys.meant_by(head.kid.as_deref(), head.alg)?;
+    /// The claims of a token that comes by another way than `Authorization`, such as an ID token, once all that is
+    /// [asked for](Self) holds. Whose it is, is left to the caller.
+    ///
+    /// # Errors
+    ///
+    /// [`JwtError`]; after [`UnknownKey`](JwtError::UnknownKey) it may be taken with newer keys.
+    pub fn claims(&self, token: &str) -> Result<Map<String, Value>, JwtError> {
+        if token.len() > LONGEST {
+            return Err(JwtError::Malformed);
+        }
+        let head = decode_header(token)?;
+        if head.crit.is_some() {
+            return Err(JwtError::Malformed);
+        }
+        let key = self.keys.meant_by(head.kid.as_deref(), head.alg).ok_or(JwtError::UnknownKey)?;
         let mut checks = self.checks.clone();
         checks.algorithms = vec![key.algorithm];
-        let claims = decode::<Map<String, Value>>(token, &key.key, &checks).ok()?.claims;
+        Ok(decode(token, &key.key, &checks)?.claims)
+    }
+
+    pub(super) fn check(&self, text: &str) -> Option<User> {
+        let claims = self.claims(credentials(text, "bearer")?).ok()?;
         let user = claims.get(&*self.user_claim)?.as_str()?;
         let is_name = !user.is_empty() && user.len() <= LONGEST_USER && !user.chars().any(char::is_control);
         is_name.then(|| user.into())

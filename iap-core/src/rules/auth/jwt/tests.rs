@@ -170,6 +170,41 @@ fn signatures_of_each_kind_are_checked_and_the_key_decides_on_the_algorithm() {
 }
 
 #[test]
+fn why_a_token_is_not_taken_is_told() {
+    let jwt = shared().audience(["shop"]).issuer(["https://id.example"]);
+    let good =
+        json!({"sub": "kim", "exp": FAR, "aud": "shop", "iss": "https://id.example", "groups": ["ops"]});
+    let told = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        jwt.claims(&by_secret(&claims)).map(|claims| claims["groups"].clone())
+    };
+    assert_eq!(told("sub", json!("lee")), Ok(json!(["ops"])));
+    assert_eq!(told("aud", json!("x")), Err(JwtError::Audience));
+    assert_eq!(told("iss", json!("x")), Err(JwtError::Issuer));
+    assert_eq!(told("exp", json!(1)), Err(JwtError::Time));
+    assert_eq!(told("exp", Value::Null), Err(JwtError::Claims));
+    let forged = token(&json!({"alg": "HS256"}), &good, |_| vec![0; 32]);
+    assert_eq!(jwt.claims(&forged), Err(JwtError::Signature));
+    let other = token(&json!({"alg": "RS256", "kid": "new"}), &good, |_| vec![0; 256]);
+    assert_eq!(jwt.claims(&other), Err(JwtError::UnknownKey));
+    for bad in ["", "a.b.c", &"x".repeat(LONGEST + 1)] {
+        assert_eq!(jwt.claims(bad), Err(JwtError::Malformed), "{bad}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_published_is_no_key() {
+    let secret = json!({"kty": "oct", "kid": "mac", "k": BASE64.encode(SECRET)});
+    let public = set(&[secret.clone(), rsa_jwk("rsa-1")]).and_then(JwtKeys::public).unwrap();
+    let jwt = Jwt::new(public);
+    assert_eq!(user(&jwt, RSA_TOKEN.trim()).as_deref(), Some("kim"));
+    let by_it = token(&json!({"alg": "HS256", "kid": "mac"}), &json!({"sub": "kim", "exp": FAR}), hs256);
+    assert_eq!(jwt.claims(&by_it), Err(JwtError::UnknownKey));
+    assert!(set(&[secret]).and_then(JwtKeys::public).unwrap_err().to_string().contains("no key"));
+}
+
+#[test]
 fn a_public_key_in_pem_stands_for_any_id() {
     let jwt = Jwt::new(JwtKeys::parse(RSA_PEM).unwrap());
     assert_eq!(user(&jwt, RSA_TOKEN.trim()).as_deref(), Some("kim"));

@@ -1,0 +1,174 @@
+//! A limit of the configuration, as an action: a revision in which this one value is another, and comments stay.
+
+use std::sync::Arc;
+
+use iap_core::upstream::ServerStatus;
+use iap_ops::actions::{Proposal, Refusal};
+use serde::Serialize;
+
+use super::perform::{Means, bounds};
+use super::who;
+use crate::revisions::{
+    self, Change, NoPreview, Origin, Revisions, Wish, preview, redact, settings, unified,
+};
+
+/// How the names of limits end that somebody may change who may not change the configuration: numbers of requests, of which
+/// none is about who may do what.
+const OF_ROUTES: [&str; 1] = ["].limits.in_flight"];
+const OF_UPSTREAMS: [&str; 3] = [".limits.total", ".limits.per_server", ".limits.queue"];
+const OF_RATES: (&str, &str) = ("].rate_limits[", "].requests");
+
+/// A limit that is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Limit {
+    pub(crate) setting: String,
+    pub(crate) value: u64,
+}
+
+/// The limits that are set in what runs.
+pub(crate) fn limits(revisions: &Revisions) -> Vec<Limit> {
+    let running = revisions.running();
+    let all = settings(&running.config, &running.text, revisions.environment());
+    let limits = all.into_iter().filter(|setting| is_limit(&setting.path));
+    limits.filter_map(|one| Some(Limit { value: one.value.as_u64()?, setting: one.path })).collect()
+}
+
+fn is_limit(path: &str) -> bool {
+    let ends = |ends: &[&str]| ends.iter().any(|end| path.ends_with(end));
+    match path.starts_with("routes[") {
+        true if path.contains("].upstream.limits.") => ends(&OF_UPSTREAMS),
+        true => ends(&OF_ROUTES) || (path.contains(OF_RATES.0) && path.ends_with(OF_RATES.1)),
+        false => path.starts_with("upstreams") && ends(&OF_UPSTREAMS),
+    }
+}
+
+/// The upstream that a limit belongs to, if it is one of an upstream.
+fn upstream(path: &str) -> Option<&str> {
+    let (owner, _) = path.rsplit_once(".limits.")?;
+    let name = match owner.strip_prefix("routes[") {
+        Some(rest) => return rest.strip_suffix("].upstream"),
+        None => owner.strip_prefix("upstreams")?,
+    };
+    name.strip_prefix('.').or_else(|| name.strip_prefix('[')?.strip_suffix(']'))
+}
+
+impl Means {
+    /// What would change, and how; refused where the limit is not set, or is another than was seen.
+    pub(super) async fn preview_limit(
+        &self,
+        setting: &str,
+        (from, to): (u64, u64),
+    ) -> Result<Vec<String>, Refusal> {
+        let Some(revisions) = self.revisions.load_full() else {
+            return bounds("revisions are not known yet");
+        };
+        self.check_kept(setting)?;
+        let (setting, numbers) = (setting.to_owned(), (from, to));
+        let looked = tokio::task::spawn_blocking(move || {
+            let (running, edited) = edited(&revisions, &setting, numbers)?;
+            let diff = unified(("now", &redact(&running)), ("then", &redact(&edited)));
+            let mut shown = vec![format!("{setting} would be {to} instead of {from}, as a new revision")];
+            shown.extend(diff.lines().map(str::to_owned));
+            Ok(shown)
+        });
+        looked.await.unwrap_or_else(|error| bounds(error.to_string()))
+    }
+
+    /// Does it.
+    pub(super) async fn set_limit(
+        &self,
+        setting: &str,
+        numbers: (u64, u64),
+        proposal: &Proposal,
+    ) -> Result<String, String> {
+        let revisions = self.revisions.load_full().ok_or("revisions are not known yet")?;
+        self.check_kept(setting).map_err(|refusal| refusal.to_string())?;
+        let seen = revisions.running().etag();
+        let name = setting.to_owned();
+        let edited = tokio::task::spawn_blocking(move || edited(&revisions, &name, numbers)).await;
+        let (_, text) = edited.map_err(|error| error.to_string())?.map_err(|refusal| refusal.to_string())?;
+        let reason = proposal.why.chars().filter(|c| !c.is_control()).take(revisions::MAX_REASON).collect();
+        let wish = Wish { origin: Origin::Api, author: who(proposal).to_owned(), reason, restores: None };
+        // The action is watched as a whole; a trial of the revision would be a second watch over the same.
+        let change = Change { wish, text: text.into(), seen, overwrite: false, is_tried: false };
+        let revision = self.apply(change).await?;
+        Ok(format!("{setting} is {}, by revision {}", numbers.1, revision.number))
+    }
+
+    /// An upstream with other settings is another one, which knows nothing of what operators have done to its servers.
+    fn check_kept(&self, setting: &str) -> Result<(), Refusal> {
+        let Some(name) = upstream(setting) else { return Ok(()) };
+        let upstreams = self.upstreams.load();
+        let Some(known) = upstreams.iter().find(|known| **known.name() == *name) else { return Ok(()) };
+        let is_other =
+            |one: &ServerStatus| one.state.as_str() == "draining" || one.weight != one.configured_weight;
+        match known.status().servers.iter().find(|one| is_other(one)) {
+            Some(one) => bounds(format!(
+                "{} of {name} is drained or has another weight than by its settings: this would end with it",
+                one.address
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The text that runs, and the one with the other value.
+fn edited(
+    revisions: &Revisions,
+    setting: &str,
+    (from, to): (u64, u64),
+) -> Result<(Arc<str>, String), Refusal> {
+    let known = limits(revisions);
+    let Some(limit) = known.iter().find(|limit| limit.setting == setting) else {
+        let names: Vec<String> =
+            known.iter().take(20).map(|limit| format!("{} ({})", limit.setting, limit.value)).collect();
+        return bounds(format!("no limit `{setting}` is set: {}", names.join(", ")));
+    };
+    if limit.value != from {
+        return bounds(format!("{setting} is {}, not {from}", limit.value));
+    }
+    if to == 0 || to == from {
+        return bounds(format!("{setting}: at least 1, and another value than {from}"));
+    }
+    let running = revisions.running();
+    let parse = |text: &str| revisions.parse(text);
+    match preview(&running.text, (setting, &to.to_string()), &running.config, parse) {
+        Ok((edited, _)) => Ok((running.text.clone(), edited)),
+        Err(NoPreview::NotWritten) => {
+            bounds(format!("{setting} does not stand in the file as a value of its own: change it there"))
+        }
+        Err(NoPreview::NotValid(error)) => bounds(format!("{setting}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_limit, upstream};
+
+    #[test]
+    fn limits_are_numbers_of_requests_and_nothing_else() {
+        for (path, owner) in [
+            ("routes[shop].limits.in_flight", None),
+            ("routes[shop].rate_limits[0].requests", None),
+            ("routes[shop].upstream.limits.queue", Some("shop")),
+            ("upstreams.shop.limits.total", Some("shop")),
+            ("upstreams[shop.example].limits.per_server", Some("shop.example")),
+        ] {
+            assert!(is_limit(path), "{path}");
+            assert_eq!(upstream(path), owner, "{path}");
+        }
+        for path in [
+            "routes[shop].limits.body",
+            "routes[shop].limits.total",
+            "routes[shop].process.limits.memory",
+            "routes[shop].rate_limits[0].per",
+            "upstreams.shop.limits.queue_timeout",
+            "upstreams.shop.retry.budget_percent",
+            "server.max_connections",
+            "ops.actions.per_hour",
+            "admin.access.anonymous",
+        ] {
+            assert!(!is_limit(path), "{path}");
+        }
+    }
+}
