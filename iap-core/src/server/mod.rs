@@ -53,7 +53,7 @@ pub use builder::{ServerBuilder, StartError};
 pub use listener::{Listener, Sockets};
 pub use serve::Timeouts;
 pub(crate) use tls::read_chain;
-pub use tls::{Certificate, ClientAuth, TlsBuilder, TlsConfig, TlsError};
+pub use tls::{Certificate, CertificateFacts, ClientAuth, TlsBuilder, TlsConfig, TlsError};
 
 /// Entry point: [`Server::builder`].
 #[derive(Debug)]

@@ -41,6 +41,37 @@ fn parse((chain, key): &(String, String)) -> (Vec<CertificateDer<'static>>, Priv
     (chain, PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
 }
 
+#[test]
+fn certificates_say_when_they_end() {
+    let issuer = issuer("root.example");
+    let mut params = CertificateParams::new(vec!["shop.example".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "shop");
+    (params.not_before, params.not_after) =
+        (rcgen::date_time_ymd(2026, 1, 2), rcgen::date_time_ymd(2027, 3, 4));
+    params.serial_number = Some(vec![0x7f, 0x01].into());
+    let key = KeyPair::generate().unwrap();
+    let pair = (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem());
+    let mut brief = CertificateParams::new(vec!["old.example".to_owned()]).unwrap();
+    (brief.not_before, brief.not_after) =
+        (rcgen::date_time_ymd(1969, 1, 1), rcgen::date_time_ymd(2026, 5, 6));
+    let brief = brief.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let (mut chain, private) = parse(&pair);
+    chain.push(brief.der().clone());
+    let tls = TlsConfig::from_der(chain, private).unwrap();
+    let [facts] = &tls.certificates()[..] else { panic!("one certificate") };
+    let at = |days: u64| std::time::UNIX_EPOCH + std::time::Duration::from_secs(days * 86_400);
+    assert_eq!(facts.names, ["shop.example", "127.0.0.1"]);
+    assert!(facts.subject.contains("CN=shop") && facts.issuer.contains("CN=rcgen"), "{facts:?}");
+    assert_eq!((facts.serial.as_str(), facts.fingerprint.len()), ("7f01", 64));
+    assert_eq!((facts.not_before, facts.not_after), (at(20_455), at(20_881)));
+    assert_eq!(facts.expires, at(20_579), "that of the chain's first end");
+
+    // A renewed one is told of at once.
+    let (chain, private) = parse(&leaf(&issuer, &["new.example"]));
+    tls.replace(vec![Certificate::from_der(chain, private).unwrap()]).unwrap();
+    assert_eq!(tls.certificates()[0].names, ["new.example"]);
+}
+
 /// Answers with what it knows of the handshake.
 fn start(tls: &TlsConfig) -> RunningServer {
     let service = tower::service_fn(|request: http::Request<Body>| async move {

@@ -81,6 +81,8 @@ pub(super) struct Certificates(ArcSwap<ByName>);
 #[derive(Debug)]
 struct ByName {
     first: Arc<CertifiedKey>,
+    /// Each once, in their order.
+    all: Vec<Arc<CertifiedKey>>,
     /// Exact names, and `*.domain` as it stands in the certificate.
     names: HashMap<String, Arc<CertifiedKey>>,
 }
@@ -88,13 +90,14 @@ struct ByName {
 impl ByName {
     fn new(certificates: Vec<Certificate>) -> Result<Self, TlsError> {
         let first = certificates.first().ok_or(TlsError::Empty)?.key.clone();
+        let all = certificates.iter().map(|certificate| certificate.key.clone()).collect();
         let mut names = HashMap::new();
         for certificate in certificates {
             for name in certificate.names {
                 names.entry(name).or_insert_with(|| certificate.key.clone());
             }
         }
-        Ok(Self { first, names })
+        Ok(Self { first, all, names })
     }
 
     fn find(&self, name: &str) -> &Arc<CertifiedKey> {
@@ -112,6 +115,10 @@ impl Certificates {
     pub(super) fn replace(&self, certificates: Vec<Certificate>) -> Result<(), TlsError> {
         self.0.store(Arc::new(ByName::new(certificates)?));
         Ok(())
+    }
+
+    pub(super) fn chains(&self) -> Vec<Arc<CertifiedKey>> {
+        self.0.load().all.clone()
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod error;
+mod facts;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub use certificates::Certificate;
 pub(crate) use certificates::read_chain;
 use certificates::{Certificates, read_file};
 pub use error::TlsError;
+pub use facts::CertificateFacts;
 
 /// What a TLS listener presents. Cheap to clone; clones share their certificates.
 ///
@@ -139,6 +141,12 @@ impl TlsConfig {
     /// Replaces all certificates for handshakes from now on. On an error nothing changes.
     pub fn replace(&self, certificates: Vec<Certificate>) -> Result<(), TlsError> {
         self.certificates.replace(certificates)
+    }
+
+    /// What the certificates in use say of themselves, in the order in which they were added; without one that cannot be
+    /// read. Parses them: not for each request.
+    pub fn certificates(&self) -> Vec<CertificateFacts> {
+        self.certificates.chains().iter().filter_map(|key| facts::facts(&key.cert)).collect()
     }
 
     /// Reads the files again that the configuration was built from, and replaces the certificates if
