@@ -23,6 +23,7 @@ use std::sync::Arc;
 use http::{HeaderMap, header};
 use iap_core::rules::{AuthError, Bearer};
 use iap_core::{BoxError, Clock, Error, Kind, Origin};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::audit::Audit;
@@ -38,7 +39,7 @@ use crate::config::{AccessConfig, Role};
 const MAX_PASSWORD: usize = 1_024;
 
 /// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Caller {
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,
@@ -49,7 +50,7 @@ pub(crate) struct Caller {
 }
 
 /// How somebody is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Via {
     /// By nothing: there are no accounts.

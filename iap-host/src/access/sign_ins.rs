@@ -10,6 +10,7 @@ use std::{fs, io};
 use http::{HeaderMap, header};
 use iap_core::Clock;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::AccessConfig;
@@ -31,7 +32,7 @@ const TOKEN: usize = 32;
 pub(crate) struct Token(String);
 
 /// One sign-in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SignIn {
     /// Names it; of no use for signing in.
     pub(crate) id: String,

@@ -1,0 +1,248 @@
+//! The description of the admin API: what a running host answers is what it says.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::Host;
+use common::accounts::{self, Person};
+use common::http::{Browser, get, send};
+use serde_json::{Value, json};
+
+/// What this host has nothing of: reports that were made by themselves, incidents, and accounts.
+const NOT_HERE: [&str; 5] = [
+    "/api/access/sign-ins",
+    "/api/audit",
+    "/api/incidents/{id}",
+    "/api/reports/kept/{file}",
+    "/api/statements/{fingerprint}",
+];
+
+const CONFIG: &str = "
+sessions: {api: 127.0.0.1:0, audience: {by: [address, user]}}
+alerts: {rules: [{name: failures, measure: error_percent, above: 5, over: 1m}]}
+upstreams: {pool: {servers: ['127.0.0.1:9', {address: '127.0.0.1:10', name: b}]}}
+routes:
+  - {name: shop, path: /, service: demo-shop}
+  - {name: broken, path: /broken, respond: {status: 500, body: 'no'}}
+  - {name: away, path: /away, upstream: pool}
+";
+
+/// A host on which something has happened.
+fn busy_host() -> Host {
+    let host = Host::start(CONFIG);
+    let mut browser = Browser::default();
+    browser.post(host.http, "/login", "user=alice");
+    browser.post(host.http, "/cart", "product=2");
+    browser.get(host.http, "/products");
+    for path in ["/broken", "/away"] {
+        assert!(get(host.http, path).status >= 500);
+    }
+    common::eventually("all transactions are listed", || {
+        let page = host.admin("/api/transactions");
+        (page["items"].as_array()?.len() == 5).then_some(())
+    });
+    host
+}
+
+/// A description that judges answers.
+struct Description(Value);
+
+impl Description {
+    fn of(host: &Host) -> Self {
+        Self(host.admin("/api/openapi.json"))
+    }
+
+    /// Paths that can be read, with the operation of each.
+    fn reads(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let paths = self.0["paths"].as_object().unwrap().iter();
+        paths.filter_map(|(path, methods)| Some((path.as_str(), methods.get("get")?)))
+    }
+
+    /// What is wrong with an answer. Also a member that nobody has described is.
+    fn judge(&self, schema: &Value, answer: &Value) -> Vec<String> {
+        let mut components = self.0["components"].clone();
+        let mut schema = schema.clone();
+        close(&mut components["schemas"], true);
+        close(&mut schema, true);
+        let whole = json!({ "components": components, "allOf": [schema] });
+        let validator = jsonschema::draft202012::new(&whole).unwrap();
+        validator.iter_errors(answer).map(|error| format!("{}: {error}", error.instance_path())).collect()
+    }
+
+    fn schema<'a>(&'a self, operation: &'a Value, status: u16) -> Option<&'a Value> {
+        let mut answer = &operation["responses"][status.to_string()];
+        if let Some(shared) = answer["$ref"].as_str() {
+            answer = self.0.pointer(&shared[1..]).unwrap();
+        }
+        let content = answer["content"].as_object()?;
+        content.iter().find(|(form, _)| form.contains("json")).map(|(_, media)| &media["schema"])
+    }
+}
+
+/// Lets objects have no other members than those that are described.
+fn close(schema: &mut Value, is_whole: bool) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(|item| close(item, true)),
+        Value::Object(members) => {
+            let has_members = members.get("properties").is_some_and(Value::is_object);
+            for (name, member) in members.iter_mut() {
+                match (name.as_str(), member) {
+                    ("oneOf" | "anyOf" | "allOf", Value::Array(parts)) if has_members => {
+                        parts.iter_mut().for_each(|part| close(part, false));
+                    }
+                    (_, member) => close(member, true),
+                }
+            }
+            if has_members && is_whole && !members.contains_key("additionalProperties") {
+                members.insert("unevaluatedProperties".to_owned(), json!(false));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The path of an operation on this host, and what has to be asked along; `None` for what it has nothing of.
+fn address(host: &Host, path: &str) -> Option<String> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Some(match path {
+        "/api/transactions/{trace_id}" => {
+            let page = host.admin("/api/transactions?route=shop");
+            path.replace("{trace_id}", &text(&page["items"][0]["trace_id"])?)
+        }
+        "/api/sessions/{key}" => {
+            path.replace("{key}", &text(&host.admin("/api/sessions")["sessions"][0]["key"])?)
+        }
+        "/api/config/revisions/{number}" => path.replace("{number}", "1"),
+        "/api/config/diff" => format!("{path}?from=1"),
+        "/api/config/preview" => format!("{path}?key=server.drain&value=9s"),
+        "/api/ask" => format!("{path}?q=what+is+wrong"),
+        "/api/metrics/query" => format!("{path}?name=iap_http_requests"),
+        "/api/reports/{kind}" => path.replace("{kind}", "executive"),
+        path if NOT_HERE.contains(&path) => return None,
+        path => path.to_owned(),
+    })
+}
+
+#[test]
+fn answers_are_what_the_description_says() {
+    let host = busy_host();
+    let description = Description::of(&host);
+    let mut seen = BTreeSet::new();
+    for (path, operation) in description.reads() {
+        let Some(target) = address(&host, path) else { continue };
+        let response = get(host.admin, &target);
+        let kind = response.header("content-type").unwrap_or_default().to_owned();
+        assert!(matches!(response.status, 200 | 404), "{target}: {}", response.text());
+        if kind.contains("json") {
+            let schema = description.schema(operation, response.status);
+            let schema = schema.unwrap_or_else(|| panic!("{path}: {} is not described", response.status));
+            let wrong = description.judge(schema, &response.json());
+            assert!(wrong.is_empty(), "{target}: {wrong:#?}\n{:#}", response.json());
+        } else {
+            let bare = kind.split(';').next().unwrap();
+            assert!(operation["responses"]["200"]["content"][bare].is_object(), "{path}: {kind}");
+        }
+        if response.status == 200 {
+            seen.insert(path);
+        }
+    }
+    let unseen: BTreeSet<&str> =
+        description.reads().map(|(path, _)| path).filter(|path| !seen.contains(path)).collect();
+    let mut expected: BTreeSet<&str> = NOT_HERE.into();
+    expected.insert("/api/metrics/query");
+    assert_eq!(unseen, expected, "each that this host can answer was answered");
+}
+
+#[test]
+fn what_is_described_is_taken_and_nothing_else_is() {
+    let host = busy_host();
+    let description = Description::of(&host);
+    let unknown = ["unknown", "no such parameter"];
+    for (path, operation) in description.reads() {
+        let Some(target) = address(&host, path) else { continue };
+        let mark = if target.contains('?') { '&' } else { '?' };
+        for parameter in operation["parameters"].as_array().unwrap() {
+            if parameter["in"] != "query" {
+                continue;
+            }
+            // Whatever the value is worth: the name is known.
+            let asked = format!("{}{mark}{}=", target, parameter["name"].as_str().unwrap());
+            let answer = get(host.admin, &asked);
+            let is_unknown = unknown
+                .iter()
+                .any(|word| answer.text().contains(&format!("{word} ")) && answer.status == 400);
+            assert!(!is_unknown, "{asked}: {}", answer.text());
+        }
+        if operation["parameters"].as_array().unwrap().iter().any(|parameter| parameter["in"] == "query") {
+            let answer = get(host.admin, &format!("{target}{mark}nobody_has_described_this=1"));
+            assert_eq!(answer.status, 400, "{target}: {}", answer.text());
+            let wrong = description.judge(&json!({ "$ref": "#/components/schemas/Problem" }), &answer.json());
+            assert!(wrong.is_empty(), "{wrong:?}");
+        }
+    }
+}
+
+#[test]
+fn changes_are_answered_as_described_and_bodies_are_taken() {
+    let host = busy_host();
+    let description = Description::of(&host);
+    let key = host.admin("/api/sessions")["sessions"][0]["key"].as_str().unwrap().to_owned();
+    let text = std::fs::read_to_string(host.path().join("iap.yaml")).unwrap();
+    for (path, target, body, status) in [
+        ("/api/changes", "/api/changes", json!({ "what": "shop 1.2" }), 200),
+        ("/api/followed", "/api/followed", json!({ "user": "alice", "for_s": "30m" }), 200),
+        ("/api/alerts/silences", "/api/alerts/silences", json!({ "for": "1h", "reason": "quiet" }), 201),
+        ("/api/sessions/revoke", "/api/sessions/revoke", json!({ "filter": { "user": "alice" } }), 200),
+        ("/api/sessions/revoke", "/api/sessions/revoke", json!({ "keys": [key], "dry_run": false }), 200),
+        ("/api/sessions/revoke", "/api/sessions/revoke", json!({}), 400),
+        ("/api/config/validate", "/api/config/validate", json!({ "text": text }), 200),
+        ("/api/config/validate", "/api/config/validate", json!({ "text": "routes: 1" }), 200),
+        ("/api/config", "/api/config", json!({ "text": text, "dry_run": true }), 200),
+        ("/api/config/reload", "/api/config/reload", json!({}), 200),
+        ("/api/ask", "/api/ask", json!({ "q": "show the slowest requests", "lang": "en" }), 200),
+        (
+            "/api/actions",
+            "/api/actions",
+            json!({ "action": { "kind": "drain", "upstream": "pool", "server": "b" }, "why": "try" }),
+            201,
+        ),
+        ("/api/actions/{id}/reject", "/api/actions/1/reject", json!({ "why": "no" }), 200),
+        ("/api/incidents/{id}/ack", "/api/incidents/7/ack", json!({ "who": "kim" }), 404),
+    ] {
+        let operation = &description.0["paths"][path]["post"];
+        let json = [("content-type", "application/json")];
+        let answer = send(host.admin, "POST", target, &json, body.to_string().as_bytes()).unwrap();
+        assert_eq!(answer.status, status, "{target}: {}", answer.text());
+        let schema = description.schema(operation, status).unwrap_or_else(|| panic!("{path}: {status}"));
+        let wrong = description.judge(schema, &answer.json());
+        assert!(wrong.is_empty(), "{target}: {wrong:#?}\n{:#}", answer.json());
+        if let Some(schema) = operation["requestBody"]["content"]["application/json"].get("schema")
+            && status < 300
+        {
+            let wrong = description.judge(schema, &body);
+            assert!(wrong.is_empty(), "{target}: what was sent is not as described: {wrong:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_description_says_who_may() {
+    let host = accounts::host();
+    let vera = Person::signed_in(&host, "vera");
+    let ada = Person::signed_in(&host, "ada");
+    let description = Description(ada.get("/api/openapi.json").json());
+    assert_eq!(get(host.admin, "/api/openapi.json").status, 401);
+    for (path, operation) in description.reads().filter(|(path, _)| !path.contains('{')) {
+        let open = operation["x-iap-right"].is_null();
+        assert_eq!(get(host.admin, path).status == 401, !open, "{path}: somebody unknown");
+        let viewer = open || operation["x-iap-right"] == "view";
+        assert_eq!(vera.get(path).status == 403, !viewer, "{path}: a viewer");
+    }
+    for (path, name) in [("/api/access", ""), ("/api/access/sign-ins", ""), ("/api/audit", "?limit=5")] {
+        let answer = ada.get(&format!("{path}{name}"));
+        let schema = description.schema(&description.0["paths"][path]["get"], 200).unwrap();
+        let wrong = description.judge(schema, &answer.json());
+        assert!(wrong.is_empty(), "{path}: {wrong:#?}\n{:#}", answer.json());
+    }
+}
