@@ -1,5 +1,7 @@
 //! The configuration that runs, those before it, and another one.
 
+mod told;
+
 use std::sync::Arc;
 
 use axum::Extension;
@@ -8,10 +10,12 @@ use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderMap, StatusCode, header};
 use iap_core::{Error, Kind, Origin as ErrorOrigin};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+pub(super) use self::told::{Drifted, Judged, Outcome};
+use self::told::{Plan, Wrong};
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::{Body, Params};
@@ -20,8 +24,8 @@ use crate::access::Caller;
 use crate::boot;
 use crate::config::{self, Config};
 use crate::revisions::{
-    self, Change, Drift, MAX_REASON, Origin, Refused, Revision, Revisions, SettingChange,
-    State as RevisionState, Wish, redact, unified,
+    self, Change, Drift, MAX_REASON, Origin, Refused, Revision, Revisions, State as RevisionState, Wish,
+    redact, unified,
 };
 
 const DEFAULT_PAGE: usize = 50;
@@ -70,17 +74,6 @@ pub(super) async fn running(State(state): State<AdminState>) -> ApiResult<Respon
         })
     });
     Ok(([(header::ETAG, etag)], Json(told.await?)).into_response())
-}
-
-/// What the file has that does not run.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "ConfigDrift")]
-pub(super) enum Drifted {
-    /// Settings that differ.
-    Changes(Vec<SettingChange>),
-    /// It cannot be read, or means nothing.
-    Error(String),
 }
 
 /// How the file differs from what this process knows of it.
@@ -189,46 +182,6 @@ pub(super) async fn validate(
     Ok(Json(judged.await?))
 }
 
-/// What a text would be as a configuration.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "JudgedConfig")]
-pub(super) struct Judged {
-    valid: bool,
-    errors: Vec<Wrong>,
-    /// What would happen, where it is valid.
-    #[serde(flatten)]
-    plan: Option<Plan>,
-}
-
-/// What would happen.
-#[derive(Debug, Serialize, JsonSchema)]
-struct Plan {
-    hash: String,
-    /// A unified diff, without secrets.
-    diff: String,
-    changes: Vec<SettingChange>,
-    /// Parts of the platform that would be made anew.
-    sections: Vec<&'static str>,
-    /// The setting that only a new process can take up.
-    needs_hand_over: Option<&'static str>,
-}
-
-/// What is wrong with a text, and where.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ConfigError")]
-struct Wrong {
-    line: Option<u64>,
-    column: Option<u64>,
-    message: String,
-}
-
-impl Wrong {
-    fn new(place: Option<(u64, u64)>, message: String) -> Self {
-        let (line, column) = place.unzip();
-        Self { line, column, message }
-    }
-}
-
 /// The configuration that somebody means, with the secrets that were taken out of what they have seen.
 fn restored(revisions: &Revisions, text: &str) -> Result<(Config, Arc<str>), Wrong> {
     let source = revisions.running().text.clone();
@@ -272,16 +225,6 @@ pub(super) struct Wanted {
     /// Lose what others have written into the file.
     #[serde(default)]
     overwrite: bool,
-}
-
-/// What [`apply`] answers: what has happened, or what would.
-#[derive(JsonSchema)]
-#[serde(untagged)]
-#[schemars(rename = "AppliedConfig")]
-#[allow(dead_code)] // It is answered in parts; this is their description.
-pub(super) enum Outcome {
-    Applied { revision: Revision, etag: String, trial: Option<revisions::Shown> },
-    Judged(Judged),
 }
 
 /// Takes another configuration up, or says what would happen.

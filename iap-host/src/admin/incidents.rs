@@ -37,6 +37,8 @@ pub(super) struct ListQuery {
     to_us: Option<u64>,
     /// How many: 100, at most 1,000.
     limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<u64>,
     lang: Option<Lang>,
 }
 
@@ -90,14 +92,17 @@ pub(super) async fn list(
     if asked.is_some_and(|asked| is_in(iap_ops::detect::IncidentState::Open, asked).is_none()) {
         return Err(ApiError::bad_request("state: write active, open, acknowledged or resolved"));
     }
-    let wanted =
-        |incident: &Incident| asked.is_none_or(|asked| is_in(incident.state, asked).unwrap_or_default());
+    let before = query.cursor.unwrap_or(u64::MAX);
+    let wanted = |incident: &Incident| {
+        incident.id < before && asked.is_none_or(|asked| is_in(incident.state, asked).unwrap_or_default())
+    };
     let found: Vec<_> = detection.list(from_s, to_s).into_iter().filter(wanted).collect();
-    let limit = query.limit.unwrap_or(PAGE).min(MAX_PAGE);
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
     let language = language(query.lang);
     let told: Vec<Told> = found.iter().take(limit).map(|incident| told(incident, language)).collect();
     let more = found.len().saturating_sub(limit);
-    Ok(Json(json!({ "incidents": told, "more": more, "watched": detection.watched() })))
+    let next = found.get(limit - 1).filter(|_| more > 0).map(|last| last.id);
+    Ok(Json(json!({ "incidents": told, "more": more, "next": next, "watched": detection.watched() })))
 }
 
 pub(super) async fn one(

@@ -131,6 +131,7 @@ pub(super) struct RevokeBody {
     /// These sessions: at most 1,000 keys.
     keys: Option<Vec<String>>,
     /// Those that all of these conditions are true of.
+    #[serde(default)]
     #[schemars(schema_with = "FILTER")]
     filter: Option<Named>,
     /// All there are. One of `keys`, `filter` and `all` is needed.

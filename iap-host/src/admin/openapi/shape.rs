@@ -79,7 +79,7 @@ impl JsonSchema for Time {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+ ?(ms|s|m|h|d)?$" })
+        json_schema!({ "type": ["string", "integer"], "pattern": "^[0-9]+ ?(ms|s|m|h|d)?$", "minimum": 0 })
     }
 }
 
@@ -89,6 +89,6 @@ impl JsonSchema for Size {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB)?$" })
+        json_schema!({ "type": ["string", "integer"], "pattern": "^[0-9]+ ?(B|KiB|MiB|GiB)?$", "minimum": 0 })
     }
 }

@@ -14,7 +14,6 @@ use crate::revisions::{Revision, Shown};
 /// Acting on what runs.
 pub(super) fn operations() -> Table {
     const NO_PROCESS: &str = "There is no process of that name.";
-    const NO_SERVER: &str = "There is no such upstream, or it has no such server.";
     Table::of(Right::Operate)
         .add(
             post("/api/jvms/{pid}/threads", "What the threads of a JVM are doing; it stands still for a moment")
@@ -60,13 +59,22 @@ pub(super) fn operations() -> Table {
                 .fails(503, "A new instance did not get ready; the one before stays."),
             processes::restart,
         )
+}
+
+/// Which servers get requests, and whose requests are kept.
+pub(super) fn traffic() -> Table {
+    const NO_SERVER: &str = "There is no such upstream, or it has no such server.";
+    Table::of(Right::Operate)
         .add(
-            post("/api/upstreams/{name}/servers/{server}/drain", "Sends a server no new requests; those that run are finished")
-                .place::<String>("name", "The upstream.")
-                .place::<String>("server", "Its server, by address or name.")
-                .query(of::<upstreams::DrainQuery>)
-                .says_nothing()
-                .fails(404, NO_SERVER),
+            post(
+                "/api/upstreams/{name}/servers/{server}/drain",
+                "Sends a server no new requests; those that run are finished",
+            )
+            .place::<String>("name", "The upstream.")
+            .place::<String>("server", "Its server, by address or name.")
+            .query(of::<upstreams::DrainQuery>)
+            .says_nothing()
+            .fails(404, NO_SERVER),
             upstreams::drain,
         )
         .add(

@@ -8,9 +8,10 @@ use super::{Right, Table, get, list_of, object, of, post};
 use crate::admin::{active, ask, config, drill, followed, logs, preview, report, telemetry};
 use crate::reports::Kept;
 
+const NO_APM: &str = "The APM is switched off.";
+
 /// One by one.
 pub(super) fn requests() -> Table {
-    const NO_APM: &str = "The APM is switched off.";
     Table::of(Right::Detail)
         .add(
             get("/api/requests/active", "Requests that run, the longest-running first")
@@ -59,6 +60,11 @@ pub(super) fn requests() -> Table {
                 .fails(404, NO_APM),
             drill::points,
         )
+}
+
+/// What is below the figures, and what was logged.
+pub(super) fn below() -> Table {
+    Table::of(Right::Detail)
         .add(
             get("/api/statements", "SQL by its shape")
                 .query(of::<drill::StatementParams>)

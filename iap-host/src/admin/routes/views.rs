@@ -1,5 +1,7 @@
 //! [`Right::View`]: how things are.
 
+use std::collections::BTreeMap;
+
 use iap_apm::history::ServiceMap;
 use iap_apm::{Dropped, LiveSnapshot, MetricAnswer, MetricInfo, RecentPoints, RuntimeView};
 use iap_apm::{SeriesPoint, TimelineEvent, Window};
@@ -88,7 +90,7 @@ pub(super) fn requests() -> Table {
         )
 }
 
-/// How the platform is, and what was found out of order.
+/// How the platform is.
 pub(super) fn platform() -> Table {
     Table::of(Right::View)
         .add(get("/api/openapi.json", "This description").answers(of::<Map<String, Value>>), openapi::serve)
@@ -120,10 +122,15 @@ pub(super) fn platform() -> Table {
                 .answers(list_of!("upstreams", upstreams::Row)),
             upstreams::list,
         )
+}
+
+/// What was found out of order.
+pub(super) fn findings() -> Table {
+    Table::of(Right::View)
         .add(
             get("/api/alerts", "Rules with what they have found, silences, and channels")
                 .answers(object! {
-                    "rules": Vec<RuleState>, "silences": Vec<Silence>, "channels": Vec<ChannelStatus>
+                    "rules": Vec<RuleState>, "silences": Vec<Silence>, "channels": BTreeMap<String, ChannelStatus>
                 })
                 .fails(404, "Alerts need the APM."),
             alerts::list,
@@ -143,7 +150,7 @@ pub(super) fn platform() -> Table {
                 .about("Without a time, all that are kept.")
                 .query(of::<incidents::ListQuery>)
                 .answers(object! {
-                    "incidents": Vec<incidents::Told>, "more": usize, "watched": crate::detection::Watched,
+                    "incidents": Vec<incidents::Told>, "more": usize, "next": Option<u64>, "watched": crate::detection::Watched,
                 })
                 .fails(404, "Nothing is watched."),
             incidents::list,
