@@ -178,6 +178,9 @@ fn the_description_says_who_may() {
     let ada = Person::signed_in(&host, "ada");
     let description = Description(ada.get("/api/openapi.json").json());
     assert_eq!(get(host.admin, "/api/openapi.json").status, 401);
+    assert_eq!(vera.get("/api/openapi.json").json(), description.0, "the same for everybody");
+    let file = std::fs::read_to_string(common::workspace().join("docs/openapi.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), description.0);
     for (path, operation) in description.reads().filter(|(path, _)| !path.contains('{')) {
         let open = operation["x-iap-right"].is_null();
         assert_eq!(get(host.admin, path).status == 401, !open, "{path}: somebody unknown");

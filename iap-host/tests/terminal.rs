@@ -266,6 +266,22 @@ fn the_live_view_outlives_the_host() {
 }
 
 #[test]
+fn colours_come_on_terminals_that_want_them() {
+    let host = busy_host();
+    let shown = |before: &str| {
+        let program = env!("CARGO_BIN_EXE_iap-host");
+        let line = format!("stty cols 80; {before} {program} tx --url http://{}", host.admin);
+        let mut command = Command::new("script");
+        command.args(["-qefc", &line, "/dev/null"]).env_remove("NO_COLOR").env_remove("COLUMNS");
+        text(&command.stdin(Stdio::null()).output().unwrap())
+    };
+    let (coloured, plain) = (shown(""), shown("NO_COLOR=1"));
+    assert!(coloured.contains("\u{1b}[31m500"), "{coloured:?}");
+    assert!(plain.contains("500") && !plain.contains('\u{1b}'), "{plain:?}");
+    assert!(plain.lines().all(|line| line.trim_end().chars().count() <= 80), "it fits:\n{plain}");
+}
+
+#[test]
 fn shells_complete_the_command_line() {
     let directory = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {

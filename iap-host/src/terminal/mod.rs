@@ -3,14 +3,14 @@
 //! | module | what it has |
 //! |---|---|
 //! | [`args`] | the commands and their arguments |
-//! | [`tx`] | `iap-host tx`: transactions, and the call tree of one |
-//! | [`sessions`] | `iap-host sessions`: found, looked at, ended |
-//! | [`incidents`] | `iap-host incidents`: found, told, acknowledged |
-//! | [`top`] | `iap-host top`: what happens now, live |
+//! | [`mod@tx`] | `iap-host tx`: transactions, and the call tree of one |
+//! | [`mod@sessions`] | `iap-host sessions`: found, looked at, ended |
+//! | [`mod@incidents`] | `iap-host incidents`: found, told, acknowledged |
+//! | [`mod@top`] | `iap-host top`: what happens now, live |
 //! | [`shell`] | `iap-host completion` and `iap-host man` |
 //! | [`table`] | tables that fit the terminal |
 //! | [`paint`] | colours, where they are wanted |
-//! | [`write`] | times, durations and sizes as people read them |
+//! | [`mod@write`] | times, durations and sizes as people read them |
 
 pub(crate) mod args;
 mod incidents;

@@ -28,13 +28,16 @@ pub(super) use table::Table;
 
 use super::routes;
 
+/// The type of its media. It is the same for everybody: there is nothing to be taken out of it for those who may not know people.
+pub(super) const FORM: &str = "application/openapi+json";
+
 /// Answers with the description. It is about this version of the program and not about what is configured.
 pub(super) async fn serve() -> Response {
     static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| {
         let tables = routes::tables();
         document::document(tables.iter().flat_map(Table::operations)).to_string().into()
     });
-    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.clone()).into_response()
+    ([(header::CONTENT_TYPE, FORM)], DOCUMENT.clone()).into_response()
 }
 
 #[cfg(test)]

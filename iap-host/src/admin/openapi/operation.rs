@@ -6,6 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use super::shape::of;
 use crate::access::Right;
 
+/// What is said of answers that need no words.
+const WELL: &str = "What was asked for.";
+
 /// Makes a schema, and those that it refers to.
 pub(in crate::admin) type Shape = fn(&mut SchemaGenerator) -> Schema;
 
@@ -102,7 +105,14 @@ impl Operation {
 
     /// Answers 200 with JSON.
     pub(in crate::admin) fn answers(self, shape: Shape) -> Self {
-        self.answers_with(200, "It is so.", shape)
+        self.answers_with(200, WELL, shape)
+    }
+
+    /// Answers 200 with JSON of a kind that has a name of its own.
+    pub(in crate::admin) fn answers_as(mut self, form: &'static str, shape: Shape) -> Self {
+        let content = vec![(form, Some(shape))];
+        self.answers.push(Answer { status: 200, text: WELL, content, has_etag: false });
+        self
     }
 
     /// Answers with JSON and a status.
@@ -115,12 +125,7 @@ impl Operation {
     /// Answers 200 in other forms than JSON, or in these as well.
     pub(in crate::admin) fn in_forms(mut self, forms: &[&'static str]) -> Self {
         if self.answers.is_empty() {
-            self.answers.push(Answer {
-                status: 200,
-                text: "It is so.",
-                content: Vec::new(),
-                has_etag: false,
-            });
+            self.answers.push(Answer { status: 200, text: WELL, content: Vec::new(), has_etag: false });
         }
         let forms = forms.iter().map(|form| (*form, None));
         self.answers.iter_mut().take(1).for_each(|answer| answer.content.extend(forms.clone()));

@@ -8,6 +8,7 @@ mod views;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use serde_json::{Map, Value};
 
 use super::openapi::{Table, delete, get, list_of, object, of, parameters, post};
 use super::{AdminState, access, console, guard, health, mcp, sessions};
@@ -134,8 +135,8 @@ fn beside() -> Table {
     Table::open().add_any(
         post("/mcp", "The Model Context Protocol, for AI assistants (streamable HTTP)")
             .about("A token is needed: that of ops.mcp.token, or one of admin.access.tokens. docs/mcp.md has what there is.")
-            .body(of::<serde_json::Value>)
-            .answers(of::<serde_json::Value>)
+            .body(of::<Map<String, Value>>)
+            .answers(of::<Map<String, Value>>)
             .in_forms(&["text/event-stream"])
             .fails(401, "The token is missing or wrong.")
             .fails(404, "It is off."),

@@ -93,7 +93,10 @@ pub(super) fn requests() -> Table {
 /// How the platform is.
 pub(super) fn platform() -> Table {
     Table::of(Right::View)
-        .add(get("/api/openapi.json", "This description").answers(of::<Map<String, Value>>), openapi::serve)
+        .add(
+            get("/api/openapi.json", "This description").answers_as(openapi::FORM, of::<Map<String, Value>>),
+            openapi::serve,
+        )
         .add(
             get("/metrics", "Metrics for Prometheus; OpenMetrics for those who accept it")
                 .in_forms(&["text/plain", "application/openmetrics-text"]),

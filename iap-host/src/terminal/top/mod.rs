@@ -39,7 +39,8 @@ const USUAL_SIZE: (u16, u16) = (100, 30);
 #[allow(clippy::print_stderr)] // Errors of the command line.
 pub(crate) fn command(args: &TopArgs) -> Result<ExitCode, BoxError> {
     let is_terminal = std::io::stdout().is_terminal();
-    if !args.once && !(is_terminal && std::io::stdin().is_terminal()) {
+    let has_keys = is_terminal && std::io::stdin().is_terminal();
+    if !(args.once || has_keys) {
         return Err("top needs a terminal; --once prints one picture".into());
     }
     let mut state = State::new(args.url.clone(), args.view, Paint::wanted(is_terminal));
