@@ -42,6 +42,7 @@ macro_rules! parameters {
 
 pub(in crate::admin) use {list_of, object, parameters};
 
+/// What [`object`] makes.
 pub(in crate::admin) fn object_of<const N: usize>(members: [(&'static str, Schema); N]) -> Schema {
     let required: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
     let required = json!(required);
@@ -50,6 +51,7 @@ pub(in crate::admin) fn object_of<const N: usize>(members: [(&'static str, Schem
     json_schema!({ "type": "object", "properties": properties, "required": required })
 }
 
+/// What [`parameters`] makes; the last of each is whether it is needed.
 pub(in crate::admin) fn query_of<const N: usize>(
     members: [(&'static str, Schema, &'static str, bool); N],
 ) -> Schema {
