@@ -17,6 +17,7 @@ have() {
     nodejs) command -v node ;;
     npm) command -v npm ;;
     varnish) command -v varnishtest ;;
+    groff-base) command -v groff ;;
     *) command -v "$1" ;;
   esac >/dev/null 2>&1
 }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::ApmTransaction;
@@ -12,7 +13,7 @@ use crate::hooks::ApmTransaction;
 pub const MAX_FOLLOWED: usize = 32;
 
 /// Whom or what is followed: somebody with a problem that comes and goes, say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Follow {
@@ -27,7 +28,7 @@ pub enum Follow {
 }
 
 /// What is followed, and until when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Followed {
     /// What.
     #[serde(flatten)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use iap_core::{SpanId, TraceId};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::hooks::ApmTransaction;
@@ -22,7 +23,7 @@ const MAX_POINTS: usize = 2_000;
 const MAX_ACTIVE: usize = 1_000;
 
 /// One second of the feed. Percentiles as in [`RouteStats`](crate::model::RouteStats).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LiveSecond {
     /// The beginning of the second.
     pub start_us: u64,
@@ -39,13 +40,15 @@ pub struct LiveSecond {
 }
 
 /// A transaction that runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActiveTransaction {
     /// The trace.
     #[serde(with = "hex::trace")]
+    #[schemars(with = "String")]
     pub trace_id: TraceId,
     /// The transaction's root span.
     #[serde(with = "hex::span")]
+    #[schemars(with = "String")]
     pub span_id: SpanId,
     /// When it began.
     pub start_us: u64,
@@ -74,7 +77,7 @@ pub struct ActiveTransaction {
 }
 
 /// What happens now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LiveSnapshot {
     /// When the snapshot was made.
     pub now_us: u64,
@@ -87,12 +90,13 @@ pub struct LiveSnapshot {
 }
 
 /// A finished transaction that the history keeps, as a point of the scatter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecentPoint {
     /// Its number in the feed, without gaps.
     pub seq: u64,
     /// The trace.
     #[serde(with = "hex::trace")]
+    #[schemars(with = "String")]
     pub trace_id: TraceId,
     /// When it began.
     pub start_us: u64,
@@ -109,7 +113,7 @@ pub struct RecentPoint {
 }
 
 /// Points after a sequence number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RecentPoints {
     /// The points, the oldest first.
     pub points: Vec<RecentPoint>,
@@ -277,7 +281,7 @@ fn show(shared: &Shared, transaction: &Arc<ApmTransaction>, now_us: u64) -> Acti
 pub const BANDS_US: [u64; 4] = [500_000, 1_000_000, 3_000_000, 8_000_000];
 
 /// How long the running requests of one route have been running.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ActiveRoute {
     /// The route.
     pub route: String,
@@ -288,7 +292,7 @@ pub struct ActiveRoute {
 }
 
 /// The requests that run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ActiveView {
     /// When it was looked.
     pub now_us: u64,

@@ -10,6 +10,7 @@ use iap_core::hooks::{Finish, Stage};
 use iap_core::{SpanId, TraceId};
 use parking_lot::Mutex;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::hooks::ApmTransaction;
@@ -52,7 +53,7 @@ pub(crate) enum Record {
 }
 
 /// What was refused since the start, by kind; each is also `iap_apm_dropped_total{what}`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Dropped {
     /// Spans that found their ring full.
     pub spans: u64,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Lang, Role, System};
+use crate::terminal::args::{IncidentsArgs, ManArgs, SessionsArgs, Shell, TopArgs, TxArgs};
 
 /// The iap host: gateway, session cluster, APM and console in one process.
 #[derive(Debug, Parser)]
@@ -15,7 +16,8 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-const EXAMPLES: &str = "\
+/// What stands below the help of all.
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   iap-host demo                        a shop, a load on it, and the console
   iap-host validate -c iap.yaml        check a configuration; touches nothing else
@@ -24,7 +26,9 @@ Examples:
                                        somebody who may sign in to the console
   iap-host config apply iap.yaml --reason \"more servers\"
                                        let a running host take it up, tried out first
-  iap-host session import -c iap.yaml --from spring --source redis://10.0.0.5:6379
+  iap-host top                         what happens now, live
+  iap-host tx --failed --last 1h       transactions that failed in the last hour
+  iap-host sessions import -c iap.yaml --from spring --source redis://10.0.0.5:6379
                                        take over the sessions of another system
   iap-host ask \"지금 문제의 원인을 알려줘\"
                                        ask a running host, in Korean or English
@@ -51,11 +55,18 @@ pub(crate) enum Command {
         #[arg(short, long, default_value = "iap.yaml")]
         config: PathBuf,
     },
-    /// Sessions.
-    Session {
-        #[command(subcommand)]
-        command: SessionCommand,
-    },
+    /// What happens in a running host now, live: rates, latencies, running requests, routes, servers, incidents.
+    Top(TopArgs),
+    /// Transactions of a running host: listed, or one of them as a call tree. Exit status 1: there is no such transaction,
+    /// or it was refused; 2: no answer.
+    Tx(TxArgs),
+    /// Sessions of a running host: found, looked at, ended; and taken over from another system. Exit status 1: there is no
+    /// such session, or it was refused; 2: no answer.
+    #[command(alias = "session")]
+    Sessions(SessionsArgs),
+    /// Incidents of a running host: listed, told, acknowledged. Exit status 1: there is no such incident, or it was refused;
+    /// 2: no answer.
+    Incidents(IncidentsArgs),
     /// Run a demo shop with a gentle load, all in memory.
     Demo(DemoArgs),
     /// Ask a running host, in Korean or English. Exit status 0: answered, nothing is wrong; 1: answered, there are
@@ -76,6 +87,13 @@ pub(crate) enum Command {
     },
     /// Let an AI assistant that speaks the Model Context Protocol over standard input and output ask a running host.
     Mcp(McpArgs),
+    /// Print the completion of a shell; docs/cli.md says where it belongs.
+    Completion {
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command into a directory.
+    Man(ManArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -197,7 +215,7 @@ pub(crate) struct UserFileArgs {
 }
 
 /// The admin API of a running host.
-const ADMIN: &str = "http://127.0.0.1:9900";
+pub(crate) const ADMIN: &str = "http://127.0.0.1:9900";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AskArgs {
@@ -268,13 +286,6 @@ pub(crate) enum Kind {
 pub(crate) enum Format {
     Md,
     Html,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum SessionCommand {
-    /// Take over all sessions of another system, into the Redis of the gateways. What was taken over before is left
-    /// alone, so it can be run again at any time. Exit status 2 if some could not be taken over.
-    Import(ImportArgs),
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! `session import`: takes over all sessions of another system.
+//! `sessions import`: takes over all sessions of another system.
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
@@ -26,7 +26,7 @@ pub(crate) fn import(
     environment: &Environment,
 ) -> Result<ExitCode, BoxError> {
     let from = origin(config, args)?;
-    from.check().map_err(|message| format!("session import: {message}"))?;
+    from.check().map_err(|message| format!("sessions import: {message}"))?;
     let runtime = Runtime::new()?;
     let result = runtime.block_on(async {
         let import = boot::import(&config.sessions, &from, args.dry_run, environment).await?;
@@ -47,7 +47,7 @@ pub(crate) fn import(
     }
     match error {
         Some(error) => {
-            let mut text = format!("session import: {error}");
+            let mut text = format!("sessions import: {error}");
             if let Some(next) = &report.next {
                 let _ = write!(text, "; go on with --resume {next}, or run it again from the beginning");
             }
@@ -64,9 +64,9 @@ fn origin(config: &Config, args: &ImportArgs) -> Result<AdoptConfig, BoxError> {
         (Some(from), Some(source), _) => AdoptConfig::new(from, source.clone()),
         (None, None, Some(adopt)) => adopt.clone(),
         (None, None, None) => {
-            return Err("session import: say --from and --source, or set sessions.adopt".into());
+            return Err("sessions import: say --from and --source, or set sessions.adopt".into());
         }
-        _ => return Err("session import: --from and --source belong together".into()),
+        _ => return Err("sessions import: --from and --source belong together".into()),
     };
     from.prefix = args.prefix.clone().or(from.prefix);
     from.user = args.user.clone().or(from.user);

@@ -21,6 +21,7 @@ mod reports;
 mod revisions;
 mod run;
 mod running;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -37,12 +38,17 @@ fn main() -> ExitCode {
         cli::Command::Run { config } => run::run(&config),
         cli::Command::Validate { config } => run::validate(&config),
         cli::Command::Demo(args) => run::demo(&args),
-        cli::Command::Session { command: cli::SessionCommand::Import(args) } => run::import(&args),
+        cli::Command::Top(args) => terminal::top(&args),
+        cli::Command::Tx(args) => terminal::tx(&args),
+        cli::Command::Sessions(args) => terminal::sessions(&args),
+        cli::Command::Incidents(args) => terminal::incidents(&args),
         cli::Command::Ask(args) => ask::ask(&args),
         cli::Command::Report(args) => ask::report(&args),
         cli::Command::Config { command } => revisions::command(&command),
         cli::Command::User { command } => access::command(&command),
         cli::Command::Mcp(args) => mcp::relay(&args),
+        cli::Command::Completion { shell } => terminal::completion(shell),
+        cli::Command::Man(args) => terminal::man(&args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("iap-host: {error}");

@@ -40,7 +40,8 @@ impl Drop for Reports {
 }
 
 /// A report that was made.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "KeptReport")]
 pub(crate) struct Kept {
     /// The file's name.
     pub(crate) file: String,

@@ -31,7 +31,7 @@ pub(crate) fn run(file: &Path) -> Result<ExitCode, BoxError> {
     serve(config, Some(text), &environment, Origin::File(file))
 }
 
-/// `session import`: what another system has.
+/// `sessions import`: what another system has.
 pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, BoxError> {
     let environment = environment();
     import::import(&load(&args.config, &environment)?, args, &environment)

@@ -1,9 +1,12 @@
 //! Incidents of a running host: detected, explained, known to somebody, over, and kept over a restart.
 
 mod common;
+#[path = "common/description.rs"]
+mod description;
 
 use common::http::{get, send};
 use common::{Host, eventually, host_command};
+use description::Description;
 use serde_json::{Value, json};
 
 /// Rounds after which what is usual is known.
@@ -87,6 +90,11 @@ fn a_dead_upstream_is_an_incident_with_its_cause_until_it_is_over_and_over_a_res
     let (status, known) = ack(&host, id, &json!({"who": "alice", "note": "I look"}));
     assert_eq!((status, &known["state"]), (200, &json!("acknowledged")));
 
+    assert_told_in_the_terminal(&host, id);
+    let description = Description::of(&host);
+    description.approve("/api/incidents", &host.admin("/api/incidents"));
+    description.approve("/api/incidents/{id}", &host.admin(&format!("/api/incidents/{id}?lang=ko")));
+
     // Another process goes on from what was kept.
     host.signal("-KILL");
     host.process.0.wait().unwrap();
@@ -96,6 +104,29 @@ fn a_dead_upstream_is_an_incident_with_its_cause_until_it_is_over_and_over_a_res
     assert_eq!(kept["cause"]["upstream"], "pay");
     assert_eq!(get(again.admin, "/api/incidents/12345").status, 404);
     assert_eq!(get(again.admin, "/api/incidents?state=closed").status, 400);
+}
+
+/// The same by `iap-host incidents`.
+fn assert_told_in_the_terminal(host: &Host, id: u64) {
+    let (url, id) = (format!("http://{}", host.admin), id.to_string());
+    let told = |arguments: &[&str]| {
+        let mut command = host_command(host.path());
+        let output = command.arg("incidents").args(arguments).args(["--url", &url]).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = told(&["--state", "acknowledged"]);
+    assert!(
+        list.contains("upstream") && list.lines().any(|line| line.trim_start().starts_with(&id)),
+        "{list}"
+    );
+    let story = told(&["show", &id, "--lang", "ko"]);
+    assert!(story.contains('건') && story.contains("alice I look"), "{story}");
+    let known = told(&["ack", &id, "--who", "kim", "--note", "me too"]);
+    assert!(known.starts_with(&format!("incident {id} is acknowledged: ")), "{known}");
+    let top =
+        host_command(host.path()).args(["top", "--once", "--view", "incidents", "--url", &url]).output();
+    assert!(String::from_utf8(top.unwrap().stdout).unwrap().contains("acknowledged"));
 }
 
 /// Starts the host again on the history of the one before.
@@ -140,6 +171,28 @@ fn an_incident_is_over_when_things_are_well_again_and_takes_nothing_up_afterward
     assert_ne!(ids[0], ids[1], "what is resolved takes nothing up");
     let second = host.admin(&format!("/api/incidents/{}", ids[1]));
     assert_eq!(second["previous"], ids[0]);
+    assert_pages_are_whole(&host);
+}
+
+/// Page by page there is what one large page has.
+fn assert_pages_are_whole(host: &Host) {
+    let ids = |page: &Value| {
+        page["incidents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["id"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let all = ids(&host.admin("/api/incidents"));
+    let (mut paged, mut cursor) = (Vec::new(), String::new());
+    while paged.len() <= all.len() {
+        let page = host.admin(&format!("/api/incidents?limit=1{cursor}"));
+        paged.extend(ids(&page));
+        let Some(next) = page["next"].as_u64() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert!(all.len() > 1 && paged == all, "{paged:?} and {all:?}");
 }
 
 #[test]

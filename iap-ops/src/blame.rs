@@ -6,12 +6,13 @@ use iap_apm::model::{Level, waited_for};
 use iap_apm::sql::fingerprint;
 use iap_apm::{Span, SpanKind, SpanNode, SpanStatus, TraceTree};
 use iap_core::SpanId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 const MAX_NAME: usize = 200;
 
 /// What kind of thing is to blame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum BlameKind {
@@ -24,7 +25,7 @@ pub enum BlameKind {
 }
 
 /// A thing to blame; the same thing in several traces compares as equal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct Blame {
     /// What kind of thing it is.
     pub kind: BlameKind,

@@ -6,6 +6,7 @@ mod recent;
 use std::collections::BTreeSet;
 
 use iap_apm::{RouteStats, Window};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) use self::examine::culprit_of;
@@ -34,7 +35,7 @@ const SLOWER_TIMES: f64 = 2.0;
 const SLOWER_MIN_US: u64 = 100_000;
 
 /// What is wrong with a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Problem {
@@ -45,7 +46,7 @@ pub enum Problem {
 }
 
 /// What the examined traces have in common.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Culprit {
     /// The thing to blame.
     #[serde(flatten)]
@@ -63,7 +64,7 @@ pub struct Culprit {
 }
 
 /// A route with a problem.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Finding {
     /// What is wrong.
     pub problem: Problem,
@@ -95,7 +96,7 @@ pub struct Finding {
 }
 
 /// What a route did in the window, whether or not anything is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RouteNumbers {
     /// The route.
     pub route: String,
@@ -121,7 +122,7 @@ pub struct Scope<'a> {
 }
 
 /// All that was found in a window.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Findings {
     /// Transactions in the window, on all routes.
     pub count: u64,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use iap_apm::LogLine;
 use iap_apm::model::Level;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Words of a line that are looked at.
@@ -12,7 +13,7 @@ const MAX_WORDS: usize = 40;
 const ANY: &str = "<*>";
 
 /// Lines of one service and level that differ in their numbers and ids only.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LogPattern {
     /// The words that they share, with `<*>` for those that hold a digit.
     pub pattern: String,

@@ -9,6 +9,7 @@ mod periods;
 mod subject;
 mod time;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use self::named::Named;
@@ -19,7 +20,7 @@ pub use self::time::AskedTime;
 const MAX_CHARS: usize = 500;
 
 /// The language of a question, and so of its answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Language {
@@ -30,7 +31,7 @@ pub enum Language {
 }
 
 /// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Intent {
@@ -103,7 +104,7 @@ impl Intent {
 }
 
 /// A question, understood.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Question {
     /// What is asked.
     pub intent: Intent,

@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::estate::Estate;
 
 /// The sessions at this moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct SessionStats {
     /// Sessions that have not expired.
     pub active: u64,
@@ -24,7 +24,7 @@ pub struct SessionStats {
 }
 
 /// What a session store tells of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct StoreNumbers {
     /// The kind of store: `memory`, `redis`.
     pub backend: &'static str,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use iap_core::{Clock, SystemClock};
 use metrics::{Counter, counter};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -32,7 +33,8 @@ pub struct Sessions {
 }
 
 /// One session in full.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SessionDetail")]
 pub struct Detail {
     /// What a list shows of it.
     #[serde(flatten)]
@@ -42,7 +44,8 @@ pub struct Detail {
 }
 
 /// One attribute.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SessionAttribute")]
 pub struct Entry {
     /// Its name.
     pub name: String,

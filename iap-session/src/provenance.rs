@@ -10,15 +10,18 @@ use std::sync::Arc;
 
 use iap_core::{Connection, MatchedRoute};
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Where a session comes from. A store keeps it as it is given; all of it may be absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Provenance {
     /// The client that it was created for. In a [`Rotation`](crate::Rotation): the client that logs in.
+    #[schemars(with = "Option<String>")]
     pub address: Option<ClientAddress>,
     /// The client that has logged in, while somebody is; it is the store that notes it.
+    #[schemars(with = "Option<String>")]
     pub login_address: Option<ClientAddress>,
     /// The gateway that created it.
     #[serde(serialize_with = "text", deserialize_with = "shared")]

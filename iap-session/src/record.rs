@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use crate::error::{StoreError, StoreErrorKind};
@@ -351,12 +352,15 @@ pub enum Loaded {
 }
 
 /// A line in a list of sessions: no attribute names, no values.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, JsonSchema)]
+#[schemars(rename = "SessionSummary")]
 pub struct Summary {
     /// The session's key.
+    #[schemars(with = "String")]
     pub key: SessionKey,
     /// Who is logged in.
     #[serde(serialize_with = "as_user")]
+    #[schemars(with = "Option<String>")]
     pub user: Option<Arc<str>>,
     /// The number of commits.
     pub version: u64,

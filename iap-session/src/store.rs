@@ -375,7 +375,7 @@ pub struct ScanPage {
 }
 
 /// What a store holds.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct StoreStats {
     /// The kind of store: `memory`, `redis`.
     pub backend: &'static str,

@@ -158,8 +158,11 @@ impl Default for Expiry {
 }
 
 /// Why a session was ended before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SessionEndedBy")]
 pub enum Reason {
     /// The application or the user ended it.
     Destroyed,

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use metrics::{Counter, counter};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Signal;
 
 /// What became of the records of one signal. `made` is the sum of the others and of what still waits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Ledger {
     /// Taken to be sent.
     pub made: u64,

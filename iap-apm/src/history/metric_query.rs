@@ -1,5 +1,6 @@
 //! What can be asked about metrics.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{HistoryError, HistoryErrorKind};
@@ -47,7 +48,7 @@ pub(super) fn spread(mut found: Vec<MetricExemplar>) -> Vec<MetricExemplar> {
 /// What is computed of the points in a step.
 ///
 /// What is reported over an interval is spread evenly over it, so steps may be shorter than intervals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricFunction {
     /// Counters, delta sums: what was added each second. Histograms, summaries: values each second.
@@ -118,7 +119,7 @@ pub struct MetricNamesQuery {
 }
 
 /// A metric in the list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricInfo {
     /// Its name.
     pub name: String,
@@ -195,7 +196,7 @@ impl MetricQuery {
 }
 
 /// What a metric did, step by step.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricAnswer {
     /// What it is; `None` when nothing was reported.
     pub kind: Option<MetricKind>,
@@ -217,7 +218,7 @@ pub struct MetricAnswer {
 }
 
 /// The values of one group.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MetricGroup {
     /// The labels asked for, without those that its series do not have.
     pub labels: Labels,

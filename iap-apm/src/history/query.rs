@@ -1,6 +1,7 @@
 //! What can be asked of a history.
 
 use iap_core::{SpanId, TraceId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{HistoryError, HistoryErrorKind};
@@ -13,7 +14,7 @@ pub const MAX_LIMIT: usize = 1_000;
 pub const MAX_SERIES_POINTS: u64 = 10_000;
 
 /// The order of a listing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// The latest start first.
@@ -87,7 +88,7 @@ impl TransactionQuery {
 }
 
 /// A page of transactions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TransactionPage {
     /// The rows, in the order asked for.
     pub items: Vec<TransactionSummary>,

@@ -10,6 +10,7 @@ mod recover;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::file::{Found, InFlightFile};
@@ -26,7 +27,7 @@ const MAX_REQUESTS: usize = 500;
 const MAX_PATH: usize = 256;
 
 /// A request that was in flight when a process ended without notice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Interrupted {
     /// The request, as it was when it was last seen.
     #[serde(flatten)]

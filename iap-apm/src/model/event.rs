@@ -1,12 +1,14 @@
 //! What happened to a node, beside the requests: events on the time line.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Window;
 
 /// What kind of event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TimelineEventKind")]
 pub enum EventKind {
     /// A JVM stood still to collect garbage.
     GcPause,
@@ -64,7 +66,7 @@ impl EventKind {
 }
 
 /// Something that happened to a node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TimelineEvent {
     /// When it began.
     pub time_us: u64,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use iap_core::{SpanId, TraceId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hex;
@@ -13,7 +14,7 @@ use super::hex;
 pub type Labels = BTreeMap<String, String>;
 
 /// What a metric is, which decides what may be asked of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricKind {
     /// A level that was measured.
@@ -97,7 +98,7 @@ pub struct MetricPoint {
 }
 
 /// A value that went into a series, with the trace that it was measured in.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct MetricExemplar {
     /// When.
     pub time_us: u64,
@@ -105,9 +106,11 @@ pub struct MetricExemplar {
     pub value: f64,
     /// The trace.
     #[serde(with = "hex::trace")]
+    #[schemars(with = "String")]
     pub trace_id: TraceId,
     /// The span.
     #[serde(with = "hex::span_opt")]
+    #[schemars(with = "Option<String>")]
     pub span_id: Option<SpanId>,
 }
 

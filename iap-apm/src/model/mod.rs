@@ -12,6 +12,7 @@ mod tree;
 use std::collections::BTreeMap;
 
 use iap_core::{SpanId, TraceId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -33,8 +34,9 @@ pub type Attributes = BTreeMap<String, Value>;
 
 /// Who reported a transaction. The order is the order of trust: of one trace, only the rows of the
 /// first kind present are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TransactionSource")]
 pub enum Source {
     /// This process: the gateway's pipeline or the tower layer.
     Own,
@@ -45,16 +47,19 @@ pub enum Source {
 }
 
 /// One request, as listed: the columns of the catalogue.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TransactionSummary {
     /// The trace.
     #[serde(with = "hex::trace")]
+    #[schemars(with = "String")]
     pub trace_id: TraceId,
     /// The transaction's root span.
     #[serde(with = "hex::span")]
+    #[schemars(with = "String")]
     pub span_id: SpanId,
     /// The caller's span, when it sent a trace context.
     #[serde(with = "hex::span_opt")]
+    #[schemars(with = "Option<String>")]
     pub parent_id: Option<SpanId>,
     /// Who reported it.
     pub source: Source,
@@ -97,7 +102,7 @@ pub struct TransactionSummary {
 }
 
 /// The role of a span, as in OpenTelemetry.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SpanKind {
     /// Work inside the service.
@@ -114,7 +119,7 @@ pub enum SpanKind {
 }
 
 /// How a span ended, as in OpenTelemetry.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SpanStatus {
     /// Nothing was said; a 4xx leaves it so.
@@ -127,7 +132,7 @@ pub enum SpanStatus {
 }
 
 /// A moment inside a span.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SpanEvent {
     /// When.
     pub time_us: u64,
@@ -139,13 +144,15 @@ pub struct SpanEvent {
 }
 
 /// A span of another trace, or of the same, that has to do with this one: a message that was handled in a batch, say.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SpanLink {
     /// Its trace.
     #[serde(with = "hex::trace")]
+    #[schemars(with = "String")]
     pub trace_id: TraceId,
     /// The span.
     #[serde(with = "hex::span")]
+    #[schemars(with = "String")]
     pub span_id: SpanId,
     /// Details of the link.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
@@ -153,18 +160,21 @@ pub struct SpanLink {
 }
 
 /// A link as it is seen from where it leads.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct LinkedFrom {
     /// When the linking span began.
     pub start_us: u64,
     /// The trace with the link.
     #[serde(with = "hex::trace")]
+    #[schemars(with = "String")]
     pub trace_id: TraceId,
     /// The span with the link.
     #[serde(with = "hex::span")]
+    #[schemars(with = "String")]
     pub span_id: SpanId,
     /// The span that it leads to.
     #[serde(with = "hex::span")]
+    #[schemars(with = "String")]
     pub target: SpanId,
     /// What the linking span is called.
     pub name: String,
@@ -173,13 +183,15 @@ pub struct LinkedFrom {
 }
 
 /// One operation inside a trace.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Span {
     /// Its id, unique in the trace.
     #[serde(with = "hex::span")]
+    #[schemars(with = "String")]
     pub span_id: SpanId,
     /// The enclosing operation.
     #[serde(with = "hex::span_opt", default)]
+    #[schemars(with = "Option<String>")]
     pub parent_id: Option<SpanId>,
     /// What it is called.
     pub name: String,
@@ -238,7 +250,7 @@ impl Span {
 }
 
 /// How grave a log line is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Finest.
@@ -254,7 +266,7 @@ pub enum Level {
 }
 
 /// A log line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
     /// When.
     pub time_us: u64,
@@ -266,9 +278,11 @@ pub struct LogLine {
     pub message: String,
     /// The trace it belongs to.
     #[serde(with = "hex::trace_opt", default)]
+    #[schemars(with = "Option<String>")]
     pub trace_id: Option<TraceId>,
     /// The span it belongs to.
     #[serde(with = "hex::span_opt", default)]
+    #[schemars(with = "Option<String>")]
     pub span_id: Option<SpanId>,
     /// The service that wrote it.
     pub service: String,

@@ -1,11 +1,12 @@
 //! Aggregates over a window.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::sketch::Sketch;
 
 /// A span of time: from `from_us` up to, but not including, `to_us` (Unix microseconds).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// The first microsecond.
     pub from_us: u64,
@@ -42,7 +43,7 @@ impl Window {
 
 /// What one route did in a window. Counts are exact also where not every transaction was kept; durations
 /// are then estimated by those that were. Percentiles are exact below 64 us, else within 1.6 %.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RouteStats {
     /// The route; `other` collects those beyond the reader's limit.
     pub route: String,
@@ -107,7 +108,7 @@ impl RouteCounts {
 }
 
 /// One step of a series. Percentiles are 0 where nothing happened; see [`RouteStats`] for precision.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SeriesPoint {
     /// The beginning of the step.
     pub start_us: u64,

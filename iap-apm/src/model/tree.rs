@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use iap_core::SpanId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{LogLine, Span, Trace, timing};
@@ -13,7 +14,7 @@ use super::{LogLine, Span, Trace, timing};
 pub const MAX_DEPTH: usize = 100;
 
 /// A span with what is below it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpanNode {
     /// The span.
     pub span: Span,
@@ -34,7 +35,7 @@ pub struct SpanNode {
 }
 
 /// A trace as a tree.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TraceTree {
     /// The spans without a known parent, by start time.
     pub roots: Vec<SpanNode>,

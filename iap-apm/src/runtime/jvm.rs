@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hsperf::Counters;
@@ -27,7 +28,7 @@ const MAX_NAME: usize = 120;
 const MAX_PARTS: usize = 8;
 
 /// A JVM that runs on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Jvm {
     /// Its number in the system.
     pub pid: u32,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::history::SeriesPoints;
@@ -14,7 +15,7 @@ pub(crate) const MAX_READINGS: usize = 4_000;
 const MAX_LABEL: usize = 200;
 
 /// One number of a sample.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reading {
     /// The metric, as OpenTelemetry writes names.
     pub name: &'static str,

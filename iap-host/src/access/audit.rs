@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,7 +26,8 @@ const MAX_FILE: u64 = 32 << 20;
 pub(crate) const MAX_PAGE: usize = 1_000;
 
 /// One thing that somebody did, or tried to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AuditRecord")]
 pub(crate) struct Record {
     pub(crate) at_ms: u64,
     pub(crate) who: String,

@@ -25,12 +25,13 @@ use std::sync::Arc;
 use http::{HeaderMap, header};
 use iap_core::rules::{AuthError, Bearer};
 use iap_core::{BoxError, Clock, Error, Kind, Origin};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::audit::Audit;
 pub(crate) use self::command::command;
 use self::oidc::Oidc;
-pub(crate) use self::oidc::{Back, Brought, CALLBACK, Failure, Person, Settings as OidcSettings, Shown, Way};
+pub(crate) use self::oidc::{Back, Brought, CALLBACK, Failure, Person, Settings as OidcSettings, Provider, Way};
 pub(crate) use self::right::Right;
 use self::sign_ins::SignIns;
 pub(crate) use self::sign_ins::{SignIn, Token};
@@ -44,7 +45,7 @@ const MAX_PASSWORD: usize = 1_024;
 const RESERVED: [&str; 3] = ["local", "anonymous", "unknown"];
 
 /// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Caller {
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,
@@ -55,7 +56,7 @@ pub(crate) struct Caller {
 }
 
 /// How somebody is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Via {
     /// By nothing: there are no accounts.
@@ -211,7 +212,7 @@ impl Access {
     }
 
     /// How people sign in at a provider, if they can.
-    pub(crate) fn provider(&self) -> Option<Shown> {
+    pub(crate) fn provider(&self) -> Option<Provider> {
         self.oidc.as_ref().map(Oidc::shown)
     }
 

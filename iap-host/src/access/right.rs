@@ -1,11 +1,12 @@
 //! What each role may do.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::Role;
 
 /// Something that not everybody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Right {
     /// How things are: rates, latencies, upstreams, incidents, alerts.

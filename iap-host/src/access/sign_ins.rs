@@ -10,6 +10,7 @@ use std::{fs, io};
 use http::{HeaderMap, header};
 use iap_core::Clock;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::oidc::Person;
@@ -46,7 +47,7 @@ impl Token {
 }
 
 /// One sign-in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct SignIn {
     /// Names it; of no use for signing in.
     pub(crate) id: String,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use iap_core::upstream::ServerStatus;
 use iap_ops::actions::{Proposal, Refusal};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::perform::{Means, bounds};
@@ -19,8 +20,9 @@ const OF_UPSTREAMS: [&str; 3] = [".limits.total", ".limits.per_server", ".limits
 const OF_RATES: (&str, &str) = ("].rate_limits[", "].requests");
 
 /// A limit that is set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Limit {
+    /// Where it stands in the configuration.
     pub(crate) setting: String,
     pub(crate) value: u64,
 }

@@ -10,7 +10,8 @@ use axum::{Extension, RequestExt};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use iap_core::{Connection, Error, Kind, Origin};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -165,14 +166,21 @@ pub(super) async fn who(State(state): State<AdminState>, caller: Option<Extensio
     }))
 }
 
-fn told(caller: &Caller) -> Value {
-    let rights: Vec<Right> = Right::ALL.into_iter().filter(|right| caller.may(*right)).collect();
-    let mut told = json!(caller);
-    told["rights"] = json!(rights);
-    told
+/// Somebody, and what they may.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Caller")]
+pub(super) struct Told {
+    #[serde(flatten)]
+    caller: Caller,
+    rights: Vec<Right>,
 }
 
-#[derive(Deserialize)]
+fn told(caller: &Caller) -> Told {
+    let rights = Right::ALL.into_iter().filter(|right| caller.may(*right)).collect();
+    Told { caller: caller.clone(), rights }
+}
+
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     name: String,
@@ -269,10 +277,12 @@ fn whose(caller: &Caller) -> Option<&str> {
     (!caller.may(Right::Administer)).then_some(&*caller.name)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
+    /// How many: 100, at most 1,000.
     limit: Option<usize>,
+    /// Before this moment: `next_before_ms` of the page before.
     before_ms: Option<u64>,
 }
 

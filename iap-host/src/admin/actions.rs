@@ -6,6 +6,7 @@ use axum::response::Json;
 use http::StatusCode;
 use iap_core::{Error, Kind, Origin};
 use iap_ops::actions::{By, Proposal, Proposer, Refusal, Request};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,9 +20,10 @@ fn actions(state: &AdminState) -> ApiResult<Actions> {
     state.actions().ok_or_else(|| ApiError::not_found("the APM is switched off"))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// For this incident alone.
     incident: Option<u64>,
 }
 
@@ -50,9 +52,10 @@ pub(super) async fn propose(
 }
 
 /// Why somebody decides as they do.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Reason {
+    /// Why, in a sentence.
     why: String,
 }
 

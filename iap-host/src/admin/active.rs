@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::Json;
 use iap_apm::ActiveView;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,9 +15,10 @@ use super::telemetry::apm;
 /// Requests that a call lists when it does not say how many.
 const DEFAULT_LIMIT: usize = 100;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ActiveQuery {
+    /// How many: 100, at most 1,000.
     limit: Option<usize>,
 }
 

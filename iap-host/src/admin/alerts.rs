@@ -9,7 +9,8 @@ use axum::response::Json;
 use http::StatusCode;
 use iap_core::{Clock, SpanId, SystemClock};
 use iap_ops::alerts::{Group, MAX_EVENTS, Silence};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -46,10 +47,12 @@ pub(super) async fn events(State(state): State<AdminState>, mut named: Named) ->
 }
 
 /// Who is not to be told of what.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Quiet {
+    /// The rule; all of them when absent.
     rule: Option<String>,
+    /// What an alert's group must have.
     #[serde(default)]
     group: Group,
     /// For how long.
@@ -58,6 +61,7 @@ pub(super) struct Quiet {
     /// Who wants it so; where there are accounts it is the one who has signed in.
     #[serde(default)]
     by: String,
+    /// Why: at most 500 bytes.
     reason: String,
 }
 
@@ -104,14 +108,23 @@ pub(super) async fn unsilence(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Whether a message has gone out.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TriedChannel")]
+pub(super) struct Tried {
+    sent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
 /// Sends one message, to see whether a channel works.
 pub(super) async fn test(
     State(state): State<AdminState>,
     Path(name): Path<String>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Json<Tried>> {
     let sent = desk(&state)?.try_channel(&name).await;
     match sent.ok_or_else(|| ApiError::not_found("there is no such channel"))? {
-        Ok(()) => Ok(Json(json!({ "sent": true }))),
-        Err(error) => Ok(Json(json!({ "sent": false, "error": error }))),
+        Ok(()) => Ok(Json(Tried { sent: true, error: None })),
+        Err(error) => Ok(Json(Tried { sent: false, error: Some(error) })),
     }
 }

@@ -17,6 +17,7 @@ use iap_ops::{
     StoreNumbers, TelemetryError,
 };
 use iap_session::Sessions;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -40,10 +41,12 @@ const MAX_QUESTION: usize = 1_000;
 /// The longest name of a conversation, in bytes.
 const MAX_CONVERSATION: usize = 64;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AskQuery {
+    /// The question: 1 to 1,000 bytes.
     q: String,
+    /// A name, so that the next question may go on from this one: 1 to 64 bytes.
     conversation: Option<String>,
     lang: Option<Lang>,
 }

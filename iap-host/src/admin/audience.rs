@@ -3,8 +3,9 @@
 use axum::extract::State;
 use axum::response::Json;
 use iap_core::{Clock, SystemClock};
-use iap_session::audience::{AudienceView, By};
-use serde::Deserialize;
+use iap_session::audience::{AudienceView, By, Point};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -17,13 +18,34 @@ const NOW_S: u64 = 60;
 /// Steps of a series that names no step.
 const DEFAULT_STEPS: u64 = 60;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AudienceQuery {
+    /// One kind of users alone, as in `sessions.audience.by`.
     by: Option<String>,
+    /// Of this application alone.
     application: Option<String>,
+    /// The time that is looked at, up to now: 3,600 seconds unless something is said.
     last_s: Option<u64>,
     step_s: Option<u64>,
+}
+
+/// Users of one kind: now, in the window, and in each of its steps.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Audience")]
+pub(super) struct Counted {
+    by: String,
+    now: u64,
+    window: u64,
+    points: Vec<Point>,
+}
+
+/// Users of one kind now.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AudienceNow")]
+pub(super) struct Now {
+    by: String,
+    now: u64,
 }
 
 /// Different users now, in the window, and in each of its steps.
@@ -50,12 +72,12 @@ pub(super) async fn audience(
         let points = points.ok_or_else(|| {
             ApiError::bad_request("more than 2,000 points: ask for a shorter time or a longer step")
         })?;
-        kinds.push(json!({
-            "by": by.to_string(),
-            "now": view.count(by, application, now_s, now).await?,
-            "window": view.count(by, application, now_s, window).await?,
-            "points": points,
-        }));
+        kinds.push(Counted {
+            by: by.to_string(),
+            now: view.count(by, application, now_s, now).await?,
+            window: view.count(by, application, now_s, window).await?,
+            points,
+        });
     }
     let applications: Vec<String> = view.audience.applications().iter().map(ToString::to_string).collect();
     Ok(Json(json!({
@@ -70,14 +92,14 @@ pub(super) async fn audience(
 }
 
 /// How many there are now, for the overview; what this gateway has seen while the store is away.
-pub(super) async fn now(view: &AudienceView) -> Value {
+pub(super) async fn now(view: &AudienceView) -> Vec<Now> {
     let now_s = SystemClock.now_ms() / 1000;
     let now = view.audience.window(now_s, NOW_S);
     let mut kinds = Vec::new();
     for by in view.audience.kinds() {
         let count = view.count(by, None, now_s, now).await;
         let count = count.unwrap_or_else(|_| view.audience.count(by, None, now));
-        kinds.push(json!({ "by": by.to_string(), "now": count }));
+        kinds.push(Now { by: by.to_string(), now: count });
     }
-    json!(kinds)
+    kinds
 }

@@ -1,5 +1,7 @@
 //! The configuration that runs, those before it, and another one.
 
+mod told;
+
 use std::sync::Arc;
 
 use axum::Extension;
@@ -7,10 +9,13 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderMap, StatusCode, header};
 use iap_core::{Error, Kind, Origin as ErrorOrigin};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+pub(super) use self::told::{Drifted, Judged, Outcome};
+use self::told::{Plan, Wrong};
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::{Body, Params};
@@ -72,13 +77,13 @@ pub(super) async fn running(State(state): State<AdminState>) -> ApiResult<Respon
 }
 
 /// How the file differs from what this process knows of it.
-fn drift(revisions: &Revisions, running: &revisions::Running) -> Option<Value> {
+fn drift(revisions: &Revisions, running: &revisions::Running) -> Option<Drifted> {
     match revisions.drift() {
         Drift::None => None,
-        Drift::Unreadable(error) => Some(json!({ "error": error })),
+        Drift::Unreadable(error) => Some(Drifted::Error(error)),
         Drift::Edited(text) => Some(match revisions.parse(&text) {
-            Ok(config) => json!({ "changes": revisions::changes(&running.config, &config) }),
-            Err(error) => json!({ "error": error.to_string() }),
+            Ok(config) => Drifted::Changes(revisions::changes(&running.config, &config)),
+            Err(error) => Drifted::Error(error.to_string()),
         }),
     }
 }
@@ -88,10 +93,11 @@ pub(super) async fn schema() -> Json<Value> {
     Json(config::schema())
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     cursor: Option<u64>,
+    /// How many: 50, at most 500.
     limit: Option<usize>,
 }
 
@@ -124,10 +130,12 @@ async fn kept(revisions: &Arc<Revisions>, number: u64) -> ApiResult<(Revision, A
     Ok((revision, text.ok_or_else(unknown)?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiffQuery {
+    /// The revision to begin with.
     from: u64,
+    /// The one to compare it with; what runs unless something is said.
     to: Option<u64>,
 }
 
@@ -154,9 +162,10 @@ fn difference((from, before): (u64, &str), (to, after): (&str, &str)) -> String 
     unified((&format!("revision {from}"), &redact(before)), (to, &redact(after)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Text {
+    /// The whole configuration, as YAML.
     text: String,
 }
 
@@ -164,69 +173,56 @@ pub(super) struct Text {
 pub(super) async fn validate(
     State(state): State<AdminState>,
     Body(given): Body<Text>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Json<Judged>> {
     let revisions = revisions(&state)?;
     let judged = aside(move || match restored(&revisions, &given.text) {
         Ok((config, text)) => plan(&revisions, &config, &text),
-        Err(wrong) => json!({ "valid": false, "errors": [wrong.told()] }),
+        Err(wrong) => Judged { valid: false, errors: vec![wrong], plan: None },
     });
     Ok(Json(judged.await?))
-}
-
-/// What is wrong with a text, and where.
-struct Wrong {
-    place: Option<(u64, u64)>,
-    message: String,
-}
-
-impl Wrong {
-    fn told(&self) -> Value {
-        let (line, column) = self.place.unzip();
-        json!({ "line": line, "column": column, "message": self.message })
-    }
 }
 
 /// The configuration that somebody means, with the secrets that were taken out of what they have seen.
 fn restored(revisions: &Revisions, text: &str) -> Result<(Config, Arc<str>), Wrong> {
     let source = revisions.running().text.clone();
-    let text = revisions::restore(text, &source).map_err(|mark| Wrong {
-        place: Some((mark.0, mark.1)),
-        message:
-            "this stands for a secret of another configuration, or would be seen here: write the secret, or \
-                  better a reference to it, like {env: NAME}"
-                .to_owned(),
+    let text = revisions::restore(text, &source).map_err(|mark| {
+        let text = "this stands for a secret of another configuration, or would be seen here: write the secret, or \
+                    better a reference to it, like {env: NAME}";
+        Wrong::new(Some((mark.0, mark.1)), text.to_owned())
     })?;
     match revisions.parse(&text) {
         Ok(config) => Ok((config, text.into())),
-        Err(error) => Err(Wrong { place: error.place, message: revisions::conceal(&error.message, &source) }),
+        Err(error) => Err(Wrong::new(error.place, revisions::conceal(&error.message, &source))),
     }
 }
 
 /// What would happen.
-pub(super) fn plan(revisions: &Revisions, config: &Config, text: &str) -> Value {
+pub(super) fn plan(revisions: &Revisions, config: &Config, text: &str) -> Judged {
     let running = revisions.running();
     let before = &running.config;
-    json!({
-        "valid": true,
-        "errors": [],
-        "hash": revisions::hash(config),
-        "diff": difference((running.number, &running.text), ("new", text)),
-        "changes": revisions::changes(before, config),
-        "sections": boot::changed_sections(before, config),
-        // Only a new process can take this up.
-        "needs_hand_over": boot::fixed(before, config),
-    })
+    let plan = Plan {
+        hash: revisions::hash(config),
+        diff: difference((running.number, &running.text), ("new", text)),
+        changes: revisions::changes(before, config),
+        sections: boot::changed_sections(before, config),
+        needs_hand_over: boot::fixed(before, config),
+    };
+    Judged { valid: true, errors: Vec::new(), plan: Some(plan) }
 }
 
 /// Another configuration.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// The whole configuration, as YAML.
     text: String,
+    /// Why: a line of 1 to 500 characters.
     #[serde(default)]
     reason: String,
+    /// Only say what would happen.
     #[serde(default)]
     dry_run: bool,
+    /// Lose what others have written into the file.
     #[serde(default)]
     overwrite: bool,
 }
@@ -270,11 +266,14 @@ pub(super) async fn apply(
 }
 
 /// A way back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Back {
+    /// The revision.
     to: u64,
+    /// Why: a line of 1 to 500 characters.
     reason: String,
+    /// Lose what others have written into the file.
     #[serde(default)]
     overwrite: bool,
 }
@@ -342,7 +341,7 @@ fn refused(why: &Refused) -> Response {
         Refused::Seen => StatusCode::PRECONDITION_FAILED,
         Refused::Drift | Refused::File(_) => StatusCode::CONFLICT,
         Refused::Invalid(error) => {
-            return invalid(&Wrong { place: error.place, message: error.message.clone() });
+            return invalid(&Wrong::new(error.place, error.message.clone()));
         }
         Refused::Fixed(_) | Refused::Built(..) => StatusCode::UNPROCESSABLE_ENTITY,
     };
@@ -357,8 +356,8 @@ fn refused(why: &Refused) -> Response {
 }
 
 fn invalid(wrong: &Wrong) -> Response {
-    let more = json!({ "reason": "invalid", "errors": [wrong.told()] });
-    let text = match wrong.place {
+    let more = json!({ "reason": "invalid", "errors": [wrong] });
+    let text = match wrong.line.zip(wrong.column) {
         Some((line, column)) => format!("{line}:{column}: {}", wrong.message),
         None => wrong.message.clone(),
     };

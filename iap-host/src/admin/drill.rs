@@ -6,6 +6,7 @@ use axum::response::Json;
 use iap_apm::history::{ErrorAnswer, Grid, MAX_POINTS, Point, Points, ServiceMap, StatementAnswer};
 use iap_apm::history::{StatementOrder, StatementsQuery};
 use iap_apm::{ErrorsQuery, StatusFilter, TransactionQuery, Window};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
@@ -14,7 +15,7 @@ use super::params::Params;
 use super::telemetry::{Range, apm, may_ask};
 use crate::access::Caller;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PointsParams {
     last_s: Option<u64>,
@@ -29,7 +30,9 @@ pub(super) struct PointsParams {
     max_us: Option<u64>,
     user: Option<String>,
     session: Option<String>,
+    /// How many points: 200,000, and not more; what is beyond comes as a grid.
     limit: Option<usize>,
+    /// Whether each point comes with its trace.
     #[serde(default)]
     ids: bool,
 }
@@ -58,7 +61,7 @@ pub(super) async fn points(
 }
 
 /// A scatter as it is answered: a column each, so that names are said once.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Scatter {
     window: Window,
     count: u64,
@@ -69,7 +72,8 @@ pub(super) struct Scatter {
     grid: Option<Cells>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ScatterPoints")]
 struct Columns {
     since_us: Vec<u64>,
     duration_us: Vec<u64>,
@@ -80,7 +84,8 @@ struct Columns {
     trace_id: Option<Vec<String>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ScatterGrid")]
 struct Cells {
     column_us: u64,
     levels_us: Vec<u64>,
@@ -128,7 +133,7 @@ impl Cells {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct StatementParams {
     last_s: Option<u64>,
@@ -136,8 +141,10 @@ pub(super) struct StatementParams {
     to_us: Option<u64>,
     route: Option<String>,
     service: Option<String>,
+    /// What comes first.
     #[serde(default)]
     sort: StatementOrder,
+    /// How many: 50, at most 500.
     limit: Option<usize>,
 }
 
@@ -169,7 +176,7 @@ pub(super) async fn statement(
     Ok(Json(answer))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ErrorParams {
     last_s: Option<u64>,
@@ -177,6 +184,7 @@ pub(super) struct ErrorParams {
     to_us: Option<u64>,
     route: Option<String>,
     service: Option<String>,
+    /// How many groups: 100, at most 500.
     limit: Option<usize>,
 }
 
@@ -191,7 +199,7 @@ pub(super) async fn errors(
     Ok(Json(apm(&state)?.history().errors(&wanted).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MapParams {
     last_s: Option<u64>,

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
+use super::openapi::{Shape, joined, parameters};
 use super::params::{Body, Named, Time};
 use super::telemetry::apm;
 
@@ -20,6 +21,20 @@ const USUAL: Duration = Duration::from_secs(3_600);
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// Of a name.
 const MAX_BYTES: usize = 256;
+
+/// Who or what: one of them.
+pub(super) const WHOM: Shape = parameters! {
+    "user": String, "An authenticated user.";
+    "session": String, "A session, by the first 16 digits of its key.";
+    "client": String, "A client's address.";
+    "route": String, "A route.";
+};
+/// What [`follow`] takes.
+pub(super) const WHAT: Shape = |generator| {
+    let lasting: Shape =
+        parameters! { "for_s": Time, "How long: seconds, or `30m`; an hour, at most a week."; };
+    joined(WHOM(generator), lasting(generator))
+};
 
 pub(super) async fn list(State(state): State<AdminState>) -> ApiResult<Json<Value>> {
     Ok(Json(json!({ "followed": apm(&state)?.followed() })))

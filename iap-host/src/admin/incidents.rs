@@ -4,9 +4,10 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Json;
 use iap_core::{Error, Kind, Origin};
-use iap_ops::detect::{AckError, Incident, story};
+use iap_ops::detect::{AckError, Incident, Story, story};
 use iap_ops::{Language, Zone};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -25,36 +26,53 @@ const MAX_WHO: usize = 100;
 const MAX_NOTE: usize = 1_000;
 const MAX_WHAT: usize = 300;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// `active`, `open`, `acknowledged` or `resolved`.
     state: Option<String>,
+    /// Those of the last seconds; all that are kept unless something is said.
     last_s: Option<u64>,
     from_us: Option<u64>,
     to_us: Option<u64>,
+    /// How many: 100, at most 1,000.
     limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<u64>,
     lang: Option<Lang>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OneQuery {
     lang: Option<Lang>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AckBody {
+    /// Who knows of it: 1 to 100 bytes. Where there are accounts it is the one who has signed in.
     #[serde(default)]
     who: String,
+    /// What they say: at most 1,000 bytes.
     #[serde(default)]
     note: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChangeBody {
+    /// What was changed: 1 to 300 bytes.
     what: String,
+}
+
+/// An incident, and what it is in words.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "IncidentTold")]
+pub(super) struct Told {
+    #[serde(flatten)]
+    incident: Incident,
+    story: Story,
 }
 
 pub(super) async fn list(
@@ -74,21 +92,24 @@ pub(super) async fn list(
     if asked.is_some_and(|asked| is_in(iap_ops::detect::IncidentState::Open, asked).is_none()) {
         return Err(ApiError::bad_request("state: write active, open, acknowledged or resolved"));
     }
-    let wanted =
-        |incident: &Incident| asked.is_none_or(|asked| is_in(incident.state, asked).unwrap_or_default());
+    let before = query.cursor.unwrap_or(u64::MAX);
+    let wanted = |incident: &Incident| {
+        incident.id < before && asked.is_none_or(|asked| is_in(incident.state, asked).unwrap_or_default())
+    };
     let found: Vec<_> = detection.list(from_s, to_s).into_iter().filter(wanted).collect();
-    let limit = query.limit.unwrap_or(PAGE).min(MAX_PAGE);
+    let limit = query.limit.unwrap_or(PAGE).clamp(1, MAX_PAGE);
     let language = language(query.lang);
-    let told: Vec<Value> = found.iter().take(limit).map(|incident| told(incident, language)).collect();
+    let told: Vec<Told> = found.iter().take(limit).map(|incident| told(incident, language)).collect();
     let more = found.len().saturating_sub(limit);
-    Ok(Json(json!({ "incidents": told, "more": more, "watched": detection.watched() })))
+    let next = found.get(limit - 1).filter(|_| more > 0).map(|last| last.id);
+    Ok(Json(json!({ "incidents": told, "more": more, "next": next, "watched": detection.watched() })))
 }
 
 pub(super) async fn one(
     State(state): State<AdminState>,
     Path(id): Path<u64>,
     Params(query): Params<OneQuery>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Json<Told>> {
     let found = detection(&state)?.get(id).ok_or_else(unknown)?;
     Ok(Json(told(&found, language(query.lang))))
 }
@@ -98,7 +119,7 @@ pub(super) async fn acknowledge(
     Extension(caller): Extension<Caller>,
     Path(id): Path<u64>,
     Body(body): Body<AckBody>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Json<Told>> {
     let (who, note) = (caller.signs(body.who.trim()), body.note.trim());
     if who.is_empty() || who.len() > MAX_WHO || note.len() > MAX_NOTE {
         return Err(ApiError::bad_request("who has 1 to 100 bytes, note at most 1000"));
@@ -141,8 +162,6 @@ fn language(asked: Option<Lang>) -> Language {
     asked.map_or(Language::English, Language::from)
 }
 
-fn told(incident: &Incident, language: Language) -> Value {
-    let mut value = serde_json::to_value(incident).unwrap_or_default();
-    value["story"] = json!(story(incident, language, &Zone::default()));
-    value
+fn told(incident: &Incident, language: Language) -> Told {
+    Told { story: story(incident, language, &Zone::default()), incident: incident.clone() }
 }

@@ -7,6 +7,7 @@ use iap_apm::model::Level;
 use iap_apm::{LogLine, LogQuery, Window};
 use iap_core::TraceId;
 use iap_ops::log_patterns;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,16 +16,20 @@ use super::error::{ApiError, ApiResult};
 use super::params::Params;
 use super::telemetry::{Range, apm};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LogsQuery {
     last_s: Option<u64>,
     from_us: Option<u64>,
     to_us: Option<u64>,
+    /// At least this grave.
     level: Option<Level>,
     service: Option<String>,
+    /// With this in the message; letters of ASCII match in both cases.
     text: Option<String>,
+    /// Of this trace alone.
     trace_id: Option<String>,
+    /// How many lines are looked at: 100, for patterns 1,000, and not more than 1,000.
     limit: Option<usize>,
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
+use super::openapi::{Shape, parameters};
 use super::params::Params;
 use super::telemetry::{Range, apm};
 
@@ -20,6 +21,27 @@ const MAX_LABELS: usize = 16;
 
 /// Parameters as they come: some may come more than once.
 type Pairs = Vec<(String, String)>;
+
+/// What [`names`] takes.
+pub(super) const NAMES: Shape = parameters! {
+    "last_s": u64, "The time that is looked at: the last seconds, 300 unless something is said.";
+    "from_us": u64, "Where that begins, in Unix microseconds.";
+    "to_us": u64, "Where it ends.";
+    "service": String, "Of this service alone.";
+};
+/// What [`query`] takes.
+pub(super) const QUERY: Shape = parameters! {
+    "name": String, "Which metric.", needed;
+    "last_s": u64, "The time that is looked at: the last seconds, 300 unless something is said.";
+    "from_us": u64, "Where that begins, in Unix microseconds.";
+    "to_us": u64, "Where it ends.";
+    "service": String, "Of this service alone.";
+    "kind": MetricKind, "Needed where a name is used for several kinds.";
+    "fn": MetricFunction, "What is computed; without it what is usual for the kind.";
+    "where": Vec<String>, "`label=value` restricts; up to 16 times.";
+    "by": Vec<String>, "A label that tells groups apart; up to 16 times.";
+    "step_s": u64, "The length of a step in seconds, from 1 on; 1/60 of the time unless something is said.";
+};
 
 /// The metrics there are.
 pub(super) async fn names(

@@ -23,6 +23,7 @@ mod logs;
 mod mcp;
 mod metrics;
 mod oidc;
+mod openapi;
 mod params;
 mod preview;
 mod processes;
@@ -49,6 +50,7 @@ use iap_ops::notify::Message;
 use iap_ops::{Assistant, Help, Live};
 use iap_session::Sessions;
 use iap_session::audience::AudienceView;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -107,7 +109,8 @@ struct Inner {
 }
 
 /// What changes with the configuration alone.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "HostFacts")]
 pub(crate) struct Facts {
     version: &'static str,
     pid: u32,

@@ -9,6 +9,7 @@ use axum::extract::{Path, Query, Request, State};
 use axum::response::{AppendHeaders, IntoResponse, Json, Response};
 use http::{HeaderValue, StatusCode, Uri, header};
 use iap_core::{Error, Kind, Origin};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -20,7 +21,8 @@ use super::params::Body;
 use crate::access::audit::Record;
 use crate::access::{Brought, CALLBACK, Caller, Failure, Person};
 
-#[derive(Deserialize)]
+/// Where a sign-in is to lead.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
     /// The view of the console that was asked for.

@@ -2,20 +2,22 @@
 
 use axum::extract::State;
 use axum::response::Json;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::AdminState;
-use super::config::{aside, plan, revisions};
+use super::config::{Judged, aside, plan, revisions};
 use super::error::{ApiError, ApiResult};
 use super::params::Params;
 use crate::config::{Config, TextOr};
 use crate::revisions::{self, NoPreview};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PreviewQuery {
+    /// The path of the setting: `server.drain`, `routes[shop].limits.response`.
     key: String,
+    /// Its other value, one line.
     value: String,
     /// Whose setting it is, where the key leaves that open, as the advice of answers does.
     route: Option<String>,
@@ -25,7 +27,7 @@ pub(super) struct PreviewQuery {
 pub(super) async fn preview(
     State(state): State<AdminState>,
     Params(query): Params<PreviewQuery>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Json<Judged>> {
     let revisions = revisions(&state)?;
     if query.value.is_empty() || query.value.chars().any(char::is_control) {
         return Err(ApiError::bad_request("value: one line, and not empty"));

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Json, Response};
 use http::{StatusCode, header};
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -41,7 +42,8 @@ pub(crate) struct Reloads {
 }
 
 /// The configuration's state.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "ConfigState")]
 pub(crate) struct ReloadState {
     /// Counts the configurations that have run, from 1.
     generation: u64,

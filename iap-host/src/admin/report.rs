@@ -9,6 +9,7 @@ use iap_apm::Window;
 use iap_core::{Clock, Error, Kind, Origin, SystemClock};
 use iap_ops::report::{html, markdown};
 use iap_ops::{Language, ReportKind};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,19 +27,24 @@ const MAX_WINDOW_S: u64 = 92 * 24 * 3_600;
 /// The longest address that links may begin with.
 const MAX_BASE: usize = 300;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReportQuery {
+    /// Where it begins: a date, or a time with an offset. Not together with `last_s`.
     from: Option<String>,
+    /// Where it ends; now unless something is said.
     to: Option<String>,
+    /// The last seconds: a week unless something is said, at most 92 days.
     last_s: Option<u64>,
     lang: Option<Lang>,
+    /// In which form.
     #[serde(default)]
     format: Format,
+    /// What comes before the addresses of links: `http://…`, at most 300 bytes.
     base: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     Md,

@@ -9,17 +9,44 @@ use http::StatusCode;
 use iap_session::{
     Budget, Detail, Filter, Note, Revocation, Revoked, Search, SearchPage, SessionKey, Sessions, Values,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
+use super::openapi::{Shape, joined, parameters};
 use super::params::{Body, Named, Params, Size, Time};
 
 /// The most keys of one revocation.
 const MAX_KEYS: usize = 1_000;
 /// How long one call ends sessions: the next one goes on.
 const REVOKE_FOR: Duration = Duration::from_secs(5);
+
+/// The conditions that [`filter`] takes.
+const FILTER: Shape = parameters! {
+    "user": String, "Whose it is, by name. An index answers it.";
+    "user_prefix": String, "How the name begins.";
+    "address": String, "An address or a network, `192.0.2.0/24`: of creation or login.";
+    "node": String, "The gateway that created it.";
+    "route": String, "The route that created it.";
+    "login": bool, "Whether somebody is logged in.";
+    "min_age": Time, "It is at least as old: seconds, or `30m`, `12h`, `7d`.";
+    "max_age": Time, "It is at most as old.";
+    "min_idle": Time, "It was not used for at least this time.";
+    "min_bytes": Size, "The least size of all attributes: bytes, or `64KiB`.";
+    "min_attributes": usize, "The least number of attributes.";
+};
+/// What [`list`] takes: the conditions, and how to go through what they mean.
+pub(super) const SEARCH: Shape = |generator| {
+    let paging: Shape = parameters! {
+        "sort": String, "`created`, `accessed`, `deadline`, `attributes` or `bytes`; with `-` before it the largest first. \
+            Without it pages come as the store has them.";
+        "limit": usize, "About how many: 100, at most 1,000.";
+        "cursor": String, "`next` of the page before.";
+        "budget": u64, "How many sessions are looked at at most: 100,000, at most a million.";
+    };
+    joined(FILTER(generator), paging(generator))
+};
 
 fn sessions(state: &AdminState) -> ApiResult<&Sessions> {
     state.0.sessions.as_ref().ok_or_else(|| ApiError::not_found("sessions are switched off"))
@@ -78,9 +105,10 @@ pub(super) async fn one(State(state): State<AdminState>, Path(key): Path<String>
     found.map(Json).ok_or_else(|| ApiError::not_found("there is no such session"))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EndQuery {
+    /// Why: a line of at most 256 bytes.
     reason: Option<String>,
 }
 
@@ -97,17 +125,24 @@ pub(super) async fn end(
 }
 
 /// Which sessions are to be ended: by their keys, by a filter, or all.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevokeBody {
+    /// These sessions: at most 1,000 keys.
     keys: Option<Vec<String>>,
+    /// Those that all of these conditions are true of.
+    #[serde(default)]
+    #[schemars(schema_with = "FILTER")]
     filter: Option<Named>,
+    /// All there are. One of `keys`, `filter` and `all` is needed.
     #[serde(default)]
     all: bool,
+    /// Why: a line of at most 256 bytes.
     reason: Option<String>,
     /// Only counted, unless it says `false`.
     #[serde(default = "yes")]
     dry_run: bool,
+    /// `next` of the call before.
     cursor: Option<String>,
 }
 
@@ -115,10 +150,20 @@ fn yes() -> bool {
     true
 }
 
+/// What became of them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RevokedSessions")]
+pub(super) struct Ended {
+    #[serde(flatten)]
+    revoked: Revoked,
+    /// Whether they were only counted.
+    dry_run: bool,
+}
+
 pub(super) async fn revoke(
     State(state): State<AdminState>,
     Body(body): Body<RevokeBody>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Json<Ended>> {
     let sessions = sessions(&state)?;
     let note = note(body.reason.as_deref())?;
     let dry_run = body.dry_run;
@@ -137,9 +182,7 @@ pub(super) async fn revoke(
         (None, None, true) => matching(sessions, Filter::default(), note, body.cursor, dry_run).await?,
         _ => return Err(ApiError::bad_request("give one of `keys`, `filter` and `all: true`")),
     };
-    let mut answer = serde_json::to_value(&revoked).unwrap_or_default();
-    answer["dry_run"] = json!(dry_run);
-    Ok(Json(answer))
+    Ok(Json(Ended { revoked, dry_run }))
 }
 
 async fn matching(

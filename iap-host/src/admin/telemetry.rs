@@ -7,13 +7,19 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use http::{HeaderMap, header};
-use iap_apm::{Apm, Order, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, Window};
+use iap_apm::model::{LinkedFrom, TraceTree};
+use iap_apm::{
+    Apm, Order, RouteStats, SeriesQuery, StatusFilter, TransactionPage, TransactionQuery, TransactionSummary,
+    Window,
+};
 use iap_core::{Clock, Error, Kind, Origin, SystemClock, TraceId};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
+use super::openapi::{Shape, object};
 use super::params::Params;
 use super::timeline;
 use crate::access::{Caller, Right};
@@ -68,9 +74,10 @@ pub(super) async fn metrics(State(state): State<AdminState>, headers: HeaderMap)
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LiveQuery {
+    /// Points after this one: `recent.next_seq` of the answer before.
     #[serde(default)]
     since: u64,
 }
@@ -104,7 +111,7 @@ pub(super) async fn live(
     })))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
     last_s: Option<u64>,
@@ -119,8 +126,10 @@ pub(super) struct ListQuery {
     service: Option<String>,
     user: Option<String>,
     session: Option<String>,
+    /// What comes first.
     #[serde(default)]
     order: Order,
+    /// How many: 100, at most 1,000.
     limit: Option<usize>,
     cursor: Option<String>,
 }
@@ -156,17 +165,18 @@ pub(super) async fn transactions(
     Ok(Json(apm(&state)?.history().transactions(&wanted).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TraceQuery {
     /// About when it was, where that is known.
     at_us: Option<u64>,
+    /// In which form.
     #[serde(default)]
     format: TraceFormat,
 }
 
 /// How a transaction is told.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum TraceFormat {
     /// As a tree with all that belongs to it.
@@ -175,6 +185,12 @@ enum TraceFormat {
     /// Its spans alone, as they can be sent to a receiver of OTLP.
     Otlp,
 }
+
+/// What [`transaction`] answers as a tree.
+pub(super) const TRANSACTION: Shape = object! {
+    "trace_id": String, "summary": Option<TransactionSummary>, "span_count": usize, "truncated": bool,
+    "tree": TraceTree, "linked_from": Vec<LinkedFrom>, "events": Vec<timeline::Met>,
+};
 
 pub(super) async fn transaction(
     State(state): State<AdminState>,
@@ -209,7 +225,7 @@ pub(super) async fn transaction(
     })))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WindowQuery {
     last_s: Option<u64>,
@@ -223,6 +239,16 @@ impl WindowQuery {
     fn window(&self) -> ApiResult<Window> {
         Range { last_s: self.last_s, from_us: self.from_us, to_us: self.to_us }.window()
     }
+}
+
+/// A route, and how satisfied those were who used it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Route")]
+pub(super) struct RouteRow {
+    #[serde(flatten)]
+    stats: RouteStats,
+    /// From 0 to 1, by the threshold `apdex_us`.
+    apdex: Option<f64>,
 }
 
 pub(super) async fn routes(
@@ -239,12 +265,11 @@ pub(super) async fn routes(
         .iter()
         .map(|counts| (counts.route.as_str(), counts.apdex(counts.within[0], counts.within[1])))
         .collect();
-    let routes = routes.iter().map(|stats| {
-        let mut row = json!(stats);
-        row["apdex"] = json!(apdex.get(stats.route.as_str()));
-        row
+    let routes = routes.into_iter().map(|stats| {
+        let apdex = apdex.get(stats.route.as_str()).copied();
+        RouteRow { stats, apdex }
     });
-    let routes: Vec<Value> = routes.collect();
+    let routes: Vec<RouteRow> = routes.collect();
     Ok(Json(json!({ "window": window, "routes": routes, "apdex_us": fast_us })))
 }
 

@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use axum::response::Json;
-use iap_apm::{Apm, EventKind, EventQuery, HistoryError, Trace, Window};
-use serde::Deserialize;
+use iap_apm::{Apm, EventKind, EventQuery, HistoryError, TimelineEvent, Trace, Window};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -14,13 +15,15 @@ use super::telemetry::{Range, apm};
 /// Events that a transaction lists.
 const MAX_MET: usize = 100;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct TimelineQuery {
     last_s: Option<u64>,
     from_us: Option<u64>,
     to_us: Option<u64>,
+    /// Of this kind alone.
     kind: Option<EventKind>,
+    /// How many: at most 1,000, the latest.
     limit: Option<usize>,
 }
 
@@ -37,16 +40,24 @@ pub(super) async fn timeline(
     Ok(Json(json!({ "window": window, "events": events })))
 }
 
+/// An event that a transaction met.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MetEvent")]
+pub(super) struct Met {
+    #[serde(flatten)]
+    event: TimelineEvent,
+    /// How long both lasted together.
+    overlap_us: u64,
+}
+
 /// The events that a transaction of some [`extent`] met, each with how long both lasted together.
-pub(super) async fn met(apm: &Apm, extent: Option<Window>) -> Result<Vec<Value>, HistoryError> {
+pub(super) async fn met(apm: &Apm, extent: Option<Window>) -> Result<Vec<Met>, HistoryError> {
     let Some(window) = extent else { return Ok(Vec::new()) };
     let query = EventQuery { limit: MAX_MET, ..EventQuery::new(window) };
     let events = apm.history().events(&query).await?;
     let met = events.into_iter().filter_map(|event| {
         let overlap_us = event.overlap_us(window)?;
-        let mut shown = serde_json::to_value(event).ok()?;
-        shown["overlap_us"] = overlap_us.into();
-        Some(shown)
+        Some(Met { event, overlap_us })
     });
     Ok(met.collect())
 }

@@ -1,5 +1,6 @@
 //! Upstreams for operators: how their servers are, and taking one out without an error.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -7,7 +8,8 @@ use axum::response::Json;
 use http::StatusCode;
 use iap_core::Upstream;
 use iap_core::upstream::{ServerStatus, UpstreamStatus, WEIGHTS};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::AdminState;
@@ -15,7 +17,7 @@ use super::error::{ApiError, ApiResult};
 use super::params::{Body, Params};
 
 /// How to drain.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DrainQuery {
     /// Whether clients that are bound to the server still reach it.
@@ -25,7 +27,7 @@ pub(super) struct DrainQuery {
 
 pub(super) async fn list(State(state): State<AdminState>) -> Json<Value> {
     let upstreams = state.0.upstreams.load();
-    let rows: Vec<Value> = upstreams.iter().map(|upstream| row(&upstream.status())).collect();
+    let rows: Vec<Row> = upstreams.iter().map(|upstream| row(&upstream.status())).collect();
     Json(json!({ "upstreams": rows }))
 }
 
@@ -45,9 +47,10 @@ pub(super) async fn undrain(
 }
 
 /// What a server is to weigh.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Weight {
+    /// From 1 to 1000.
     weight: u32,
 }
 
@@ -94,25 +97,59 @@ fn act(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn row(status: &UpstreamStatus) -> Value {
-    let servers: Vec<Value> = status.servers.iter().map(server).collect();
-    json!({ "name": &*status.name, "queued": status.queued, "servers": servers })
+/// An upstream.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Upstream")]
+pub(super) struct Row {
+    name: String,
+    /// Requests that wait for a server.
+    queued: usize,
+    servers: Vec<Server>,
 }
 
-fn server(server: &ServerStatus) -> Value {
-    json!({
-        "address": &*server.address,
-        "name": server.name.as_deref(),
-        "state": server.state.as_str(),
-        "weight": server.weight,
-        "configured_weight": server.configured_weight,
-        "in_flight": server.in_flight,
-        "connections": server.connections,
-        "idle": server.pool.idle,
-        "opened": server.pool.opened,
-        "reused": server.pool.reused,
-        "failed": server.pool.failed,
-        "resolved": server.addresses,
-        "last_error": server.last_error.as_deref(),
-    })
+/// A server of an upstream.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UpstreamServer")]
+struct Server {
+    address: String,
+    name: Option<String>,
+    /// `up`, `unreachable`, `unhealthy`, `ejected`, `probing`, `draining` or `absent`.
+    state: &'static str,
+    weight: u32,
+    /// What it goes back to.
+    configured_weight: u32,
+    /// Requests at it, counted to the end of their responses.
+    in_flight: usize,
+    connections: usize,
+    /// Of its connections those that wait for a request.
+    idle: usize,
+    opened: u64,
+    reused: u64,
+    failed: u64,
+    /// The addresses of its name.
+    resolved: Vec<SocketAddr>,
+    last_error: Option<String>,
+}
+
+fn row(status: &UpstreamStatus) -> Row {
+    let servers = status.servers.iter().map(server).collect();
+    Row { name: status.name.to_string(), queued: status.queued, servers }
+}
+
+fn server(server: &ServerStatus) -> Server {
+    Server {
+        address: server.address.to_string(),
+        name: server.name.as_deref().map(str::to_owned),
+        state: server.state.as_str(),
+        weight: server.weight,
+        configured_weight: server.configured_weight,
+        in_flight: server.in_flight,
+        connections: server.connections,
+        idle: server.pool.idle,
+        opened: server.pool.opened,
+        reused: server.pool.reused,
+        failed: server.pool.failed,
+        resolved: server.addresses.clone(),
+        last_error: server.last_error.as_deref().map(str::to_owned),
+    }
 }

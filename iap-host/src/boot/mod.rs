@@ -149,7 +149,7 @@ impl Observers {
 }
 
 /// Where the platform listens; ports of 0 are resolved.
-#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[derive(Debug, Clone, Copy, serde::Serialize, schemars::JsonSchema)]
 pub(crate) struct Addresses {
     pub(crate) http: SocketAddr,
     pub(crate) https: Option<SocketAddr>,

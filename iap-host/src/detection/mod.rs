@@ -56,7 +56,8 @@ struct State {
 }
 
 /// What is watched at present.
-#[derive(Debug, Clone, Copy, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "WatchedSeries")]
 pub(crate) struct Watched {
     series: usize,
     /// Samples of series beyond the limit.

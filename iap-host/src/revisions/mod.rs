@@ -30,6 +30,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use iap_core::{Clock, SystemClock};
 use iap_ops::actions::RunningRevision;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::change::{Applied, Change, Refused};
@@ -38,7 +39,7 @@ pub(crate) use self::diff::unified;
 pub(crate) use self::file::Prepared;
 pub(crate) use self::preview::{NoPreview, preview};
 pub(crate) use self::redact::{conceal, redact, restore};
-pub(crate) use self::settings::{changes, hash, settings};
+pub(crate) use self::settings::{Setting, SettingChange, changes, hash, settings};
 use self::store::Store;
 pub(crate) use self::trial::{Shown, Trial, without_servers};
 use crate::config::{self, Config, ConfigError, Environment};
@@ -49,7 +50,7 @@ pub(crate) const MAX_REASON: usize = 500;
 const MAX_ERROR: usize = 2_000;
 
 /// One configuration that has run, or was to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Revision {
     /// Counts from 1, and never comes twice.
     pub(crate) number: u64,
@@ -73,8 +74,9 @@ pub(crate) struct Revision {
 }
 
 /// Where a revision comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RevisionOrigin")]
 pub(crate) enum Origin {
     /// The file, at a start of the process.
     Start,
@@ -87,8 +89,9 @@ pub(crate) enum Origin {
 }
 
 /// What became of a revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RevisionState")]
 pub(crate) enum State {
     /// It is being taken up, or tried out.
     Pending,

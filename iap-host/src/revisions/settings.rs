@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -33,8 +34,9 @@ fn sorted(value: Value) -> Value {
 }
 
 /// How a setting differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SettingChangeKind")]
 pub(crate) enum ChangeKind {
     Added,
     Removed,
@@ -42,7 +44,7 @@ pub(crate) enum ChangeKind {
 }
 
 /// A setting, or a whole block of a list or a map, that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct SettingChange {
     pub(crate) path: String,
     pub(crate) kind: ChangeKind,
@@ -123,8 +125,9 @@ fn below(path: &str, name: &str) -> String {
 }
 
 /// Where a setting comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SettingSource")]
 pub(crate) enum Source {
     Default,
     File,
@@ -132,7 +135,7 @@ pub(crate) enum Source {
 }
 
 /// A setting as it counts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub(crate) struct Setting {
     pub(crate) path: String,
     /// Without secrets.

@@ -7,6 +7,7 @@ use iap_apm::LiveSecond;
 use iap_core::Upstream;
 use iap_core::upstream::ServerState;
 use iap_ops::actions::{Gate, Health, Verdict};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::RevisionsConfig;
@@ -29,7 +30,8 @@ pub(crate) struct Trial {
 }
 
 /// What is told of a trial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Trial")]
 pub(crate) struct Shown {
     pub(crate) revision: u64,
     pub(crate) began_ms: u64,
@@ -41,7 +43,8 @@ pub(crate) struct Shown {
     without_servers: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "TrialCounts")]
 struct Counts {
     requests: u64,
     failed: u64,

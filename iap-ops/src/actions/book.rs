@@ -1,5 +1,6 @@
 //! What was proposed, decided and done.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Mode, Policy};
@@ -13,8 +14,9 @@ const MAX_WHY: usize = 500;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Who proposes or decides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "name", rename_all = "snake_case")]
+#[schemars(rename = "ActionBy")]
 pub enum By {
     /// A person or a program with an account.
     Person(String),
@@ -27,8 +29,9 @@ pub enum By {
 }
 
 /// What somebody wants done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ActionRequest")]
 pub struct Request {
     /// What.
     pub action: Action,
@@ -40,8 +43,9 @@ pub struct Request {
 }
 
 /// How far a proposal is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ActionState")]
 pub enum State {
     /// It waits for somebody.
     Proposed,
@@ -69,7 +73,7 @@ impl State {
 }
 
 /// Who decided, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decision {
     /// Who.
     pub by: By,
@@ -80,7 +84,7 @@ pub struct Decision {
 }
 
 /// A proposal and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Proposal {
     /// Its number.
     pub id: u64,

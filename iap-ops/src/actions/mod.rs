@@ -31,6 +31,7 @@ mod suggest;
 use std::fmt;
 
 use iap_apm::history::BoxFuture;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::book::{Book, By, Decision, Proposal, Refusal, Request, State};
@@ -39,7 +40,7 @@ pub use self::policy::{Mode, Policy};
 pub use self::suggest::{RunningRevision, suggest, suggest_rollback};
 
 /// Which sessions: all conditions hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionFilter {
     /// The user.
@@ -64,7 +65,7 @@ impl SessionFilter {
 }
 
 /// Something that changes what runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Action {
@@ -122,7 +123,7 @@ pub enum Action {
 }
 
 /// What kind of action: what policies are about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ActionKind {

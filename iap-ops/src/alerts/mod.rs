@@ -46,6 +46,7 @@ use std::time::Duration;
 
 use iap_apm::History;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use meter::{Meter, Values};
@@ -63,7 +64,7 @@ const MAX_WATCHED: usize = 1_000;
 const MAX_SILENCES: usize = 100;
 
 /// Nobody is told of some alerts for a while.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Silence {
     /// What it is called.
     pub id: String,
@@ -101,7 +102,7 @@ pub struct Book {
 }
 
 /// A rule with what it found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RuleState {
     /// Its name.
     pub name: String,

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use iap_apm::MetricFunction;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How grave it is that a rule is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "AlertSeverity")]
 pub enum Severity {
     /// Good to know.
     Info,

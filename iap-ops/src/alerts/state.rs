@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use iap_core::SpanId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Bound, Rule, Severity};
@@ -11,8 +12,9 @@ use super::rule::{Bound, Rule, Severity};
 pub type Group = BTreeMap<String, String>;
 
 /// Whether an alert begins or ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "AlertEdge")]
 pub enum Edge {
     /// The rule has been broken for long enough.
     Firing,
@@ -21,7 +23,7 @@ pub enum Edge {
 }
 
 /// The beginning or the end of an alert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AlertEvent {
     /// The same for the beginning and the end.
     pub id: String,
@@ -49,7 +51,8 @@ pub struct AlertEvent {
 }
 
 /// One thing that a rule watches.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AlertGroup")]
 pub struct Watched {
     /// What it is.
     pub group: Group,

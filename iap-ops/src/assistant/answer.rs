@@ -1,6 +1,7 @@
 //! An answer, as data and as text.
 
 use iap_apm::Window;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::progress::{By, Progress};
@@ -11,7 +12,7 @@ use crate::question::{Language, Question};
 use crate::runbooks::Citation;
 
 /// How the answer came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
@@ -46,7 +47,7 @@ impl Outcome {
 }
 
 /// The time that an answer is about, as a calendar shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AnswerWindow {
     /// The window in Unix microseconds.
     #[serde(flatten)]
@@ -60,7 +61,7 @@ pub struct AnswerWindow {
 }
 
 /// An answer: the same as data and as text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Answer {
     /// How the question was understood.
     pub question: Question,

@@ -7,8 +7,9 @@ use crate::llm::ErrorKind;
 use crate::question::Intent;
 
 /// Who has done a part of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "WordedBy")]
 pub enum By {
     /// The templates, or the rules.
     #[default]

@@ -1,11 +1,12 @@
 //! What was found to be the cause, in types.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blame::{Blame, BlameKind};
 
 /// What kind of thing is to blame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CauseKind {
@@ -50,7 +51,7 @@ impl CauseKind {
 }
 
 /// What can be looked up.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Evidence {
@@ -67,7 +68,7 @@ pub enum Evidence {
 }
 
 /// How much of what users do is concerned, from the change point on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Impact {
     /// Transactions of all routes.
     pub transactions: u64,
@@ -82,7 +83,7 @@ pub struct Impact {
 }
 
 /// A cause that is less likely.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
     /// What it is.
     pub kind: CauseKind,
@@ -93,7 +94,7 @@ pub struct Candidate {
 }
 
 /// What an incident is due to. All texts are untrusted and hold no control characters.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RootCause {
     /// What kind of thing is to blame.
     pub kind: CauseKind,

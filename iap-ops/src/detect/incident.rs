@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::monitor::{Alert, SeriesKey};
@@ -21,7 +22,7 @@ const MAX_ACKS: usize = 20;
 const TOGETHER_S: u64 = 120;
 
 /// How far an incident is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IncidentState {
     /// Nobody has said that they know of it.
@@ -40,7 +41,7 @@ impl IncidentState {
 }
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth to know of.
@@ -52,7 +53,7 @@ pub enum Severity {
 }
 
 /// An event of an incident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Signal {
     /// What was seen first.
     pub alert: Alert,
@@ -63,7 +64,7 @@ pub struct Signal {
 }
 
 /// Somebody who knows of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ack {
     /// When, Unix seconds.
     pub at_s: u64,
@@ -74,7 +75,7 @@ pub struct Ack {
 }
 
 /// An incident.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incident {
     /// Its number.
     pub id: u64,

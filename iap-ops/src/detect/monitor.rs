@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rule::{Direction, Measure};
@@ -16,7 +17,7 @@ const FORGOTTEN_S: u64 = 3_600;
 const SILENT_S: u64 = 120;
 
 /// What a series is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "name", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Entity {
@@ -45,7 +46,7 @@ impl Entity {
 }
 
 /// The name of a series.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct SeriesKey {
     /// What it is about.
     pub entity: Entity,
@@ -79,7 +80,8 @@ pub struct Sample {
 }
 
 /// An event of a series.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "IncidentAlert")]
 pub struct Alert {
     /// Of which series.
     pub key: SeriesKey,

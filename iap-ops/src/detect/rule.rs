@@ -1,9 +1,10 @@
 //! What a series measures, and from when on a difference matters.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which side of usual hurts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// More is worse.
@@ -16,7 +17,7 @@ pub enum Direction {
 
 /// What a series measures: decides the scale that differences are seen on, the least spread that is believed, and the
 /// least difference that matters to anybody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Measure {

@@ -1,5 +1,6 @@
 //! An incident in words, in Korean and English. Each number in them stands in the incident.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::incident::{Incident, IncidentState, Signal};
@@ -10,7 +11,7 @@ use crate::question::Language;
 use crate::zone::Zone;
 
 /// What happened, told to a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Story {
     /// In one line.
     pub title: String,

@@ -6,6 +6,7 @@ mod show;
 mod templates;
 mod terms;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) use self::render::lines;
@@ -20,7 +21,7 @@ use crate::zone::Zone;
 pub const MAX_ROWS: usize = 15;
 
 /// What a number measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unit {
@@ -49,8 +50,9 @@ pub enum Unit {
 }
 
 /// A number or a text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "FactValue")]
 pub enum Value {
     /// In the unit beside it.
     Number(f64),
@@ -91,7 +93,7 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 }
 
 /// A named value with its unit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Figure {
     /// The name, the same in all languages.
     pub name: &'static str,
@@ -107,7 +109,7 @@ pub(crate) fn figure(name: &'static str, value: impl Into<Value>, unit: Unit) ->
 }
 
 /// A statement: the name of a template, and what is put into it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Sentence {
     /// The template.
     pub says: &'static str,
@@ -124,7 +126,7 @@ impl Sentence {
 }
 
 /// A column of a [`Table`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Column {
     /// The name, the same in all languages.
     pub name: &'static str,
@@ -135,7 +137,7 @@ pub struct Column {
 }
 
 /// Rows of values.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Table {
     /// The name, the same in all languages.
     pub name: &'static str,
@@ -169,7 +171,7 @@ impl Table {
 }
 
 /// A line over time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Chart {
     /// The name, the same in all languages.
     pub name: &'static str,
@@ -186,7 +188,7 @@ pub struct Chart {
 }
 
 /// A recommendation with its formula.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Advice {
     /// What to do.
     pub sentence: Sentence,
@@ -203,7 +205,7 @@ pub struct Advice {
 }
 
 /// All that an answer knows.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Facts {
     /// What can be said in a sentence, the most important first.
     pub sentences: Vec<Sentence>,

@@ -2,6 +2,7 @@
 //! part still.
 
 use iap_apm::{RouteStats, Window};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::percent;
@@ -20,7 +21,7 @@ const MIN_ERRORS: u64 = 3;
 const FAILING_NOW_PERCENT: f64 = 20.0;
 
 /// What a route did at the end of the window.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct Recent {
     /// How long before the end of the window this begins.
     pub length_us: u64,

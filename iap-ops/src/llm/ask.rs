@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use iap_core::Clock;
 use metrics::counter;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -49,7 +50,7 @@ struct Provider {
 }
 
 /// What is known of the providers.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LlmStatus {
     /// The providers, in the order of the settings.
     pub providers: Vec<ProviderStatus>,
@@ -60,7 +61,7 @@ pub struct LlmStatus {
 }
 
 /// What is known of one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ProviderStatus {
     /// Its name.
     pub name: String,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use iap_core::upstream::UpstreamTls;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -150,7 +151,7 @@ impl Way {
 }
 
 /// What became of a channel's messages.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ChannelStatus {
     /// Sent.
     pub sent: u64,

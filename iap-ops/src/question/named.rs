@@ -1,5 +1,6 @@
 //! What a question names besides routes: a trace, a session, a user, a limit.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::is_hangul;
@@ -11,7 +12,7 @@ const SESSION_DIGITS: usize = 16;
 const MAX_USER: usize = 100;
 
 /// The things that a question names.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Named {
     /// A trace, as 32 hexadecimal digits.
     pub trace: Option<String>,

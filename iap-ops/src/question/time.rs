@@ -1,5 +1,6 @@
 //! The time that a question is about.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::is_hangul;
@@ -13,7 +14,7 @@ const WEEK_US: u64 = 7 * DAY_US;
 const MAX_US: u64 = 31 * DAY_US;
 
 /// The time that a question is about. Days are calendar days in the assistant's zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AskedTime {

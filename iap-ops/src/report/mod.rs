@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use iap_apm::Window;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::html::html;
@@ -19,7 +20,7 @@ use crate::question::{Intent, Language};
 use crate::zone::Zone;
 
 /// What a report is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum ReportKind {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, spawn_blocking};
@@ -60,9 +61,10 @@ impl RunbookSettings {
 }
 
 /// Where a passage is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
+#[schemars(rename = "RunbookOrigin")]
 pub enum Origin {
     /// A file of the folder.
     Runbook,
@@ -71,7 +73,7 @@ pub enum Origin {
 }
 
 /// A passage about what was found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Citation {
     /// Where it is from.
     pub origin: Origin,
@@ -92,7 +94,7 @@ pub struct RunbooksError {
 }
 
 /// What is known of the folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RunbooksStatus {
     /// Files that are indexed.
     pub files: usize,

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::{StoreError, StoreErrorKind};
@@ -201,7 +202,8 @@ pub struct Search {
 }
 
 /// What a search has found.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SessionPage")]
 pub struct SearchPage {
     /// The sessions.
     pub sessions: Vec<Summary>,

@@ -135,7 +135,8 @@ pub struct Span {
 }
 
 /// One point of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[schemars(rename = "AudiencePoint")]
 pub struct Point {
     /// Where its step begins, in milliseconds since 1970.
     pub at_ms: u64,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
@@ -50,23 +51,28 @@ struct Recent {
 }
 
 /// Events, oldest first.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SessionEventPage")]
 pub struct EventPage {
     /// The events.
     pub events: Vec<Entry>,
     /// Where to go on: the last event that was looked at.
+    #[schemars(with = "String")]
     pub next: EventId,
     /// Whether all since the event that was asked after is known. `false`: some may have been dropped, as the oldest are.
     pub complete: bool,
 }
 
 /// An event and its place.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SessionEvent")]
 pub struct Entry {
     /// Its place.
+    #[schemars(with = "String")]
     pub id: EventId,
     /// The event.
     #[serde(flatten, serialize_with = "plain")]
+    #[schemars(with = "Event")]
     pub event: Arc<Event>,
 }
 

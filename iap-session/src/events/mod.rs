@@ -28,6 +28,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use metrics::{Counter, counter};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
@@ -39,7 +40,7 @@ pub use listen::{Entry, EventPage, Events};
 pub use log::{Batch, Due, EventLog, Swept};
 
 /// What has happened to a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// When, in Unix milliseconds by the clock of whoever tells; of an end by time, when it was seen.
     pub at_ms: u64,
@@ -47,27 +48,33 @@ pub struct Event {
     pub kind: EventKind,
     /// To which session. Absent for a login that was refused before there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub key: Option<SessionKey>,
     /// Whose it is, or was; whose login it was.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text")]
+    #[schemars(with = "Option<String>")]
     pub user: Option<Arc<str>>,
     /// The key that it had before, where it has got another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub previous: Option<SessionKey>,
     /// By whom it was ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Reason>,
     /// Why an operator has ended it.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text")]
+    #[schemars(with = "Option<String>")]
     pub reason: Option<Arc<str>>,
     /// The gateway that tells.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text")]
+    #[schemars(with = "Option<String>")]
     pub node: Option<Arc<str>>,
 }
 
 /// What can happen to a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "SessionEventKind")]
 pub enum EventKind {
     /// It was created.
     Created,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use iap_core::SpanId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Basis, Gather, Sampled};
@@ -20,7 +21,7 @@ const MAX_NAME: usize = 200;
 const MAX_ABOVE: usize = 32;
 
 /// What a place on a map is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeKind {
     /// Who sends requests from outside.
@@ -54,7 +55,7 @@ impl NodeKind {
 }
 
 /// A place on the map, with all calls that it got.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServiceNode {
     /// Kind and name, joined by `:`.
     pub id: String,
@@ -73,7 +74,7 @@ pub struct ServiceNode {
 }
 
 /// Calls from one place to another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Edge {
     /// The id of the caller.
     pub from: String,
@@ -92,7 +93,7 @@ pub struct Edge {
 }
 
 /// Who calls whom in a window.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ServiceMap {
     /// What it is made of.
     pub basis: Basis,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Basis, DRILL_STEPS, Example, Gather, Sampled, step_of, step_us};
@@ -51,7 +52,7 @@ impl ErrorsQuery {
 }
 
 /// What has failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorSource {
     /// A transaction: all of them are counted.
@@ -61,7 +62,7 @@ pub enum ErrorSource {
 }
 
 /// Failures that are the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ErrorGroup {
     /// What has failed.
     pub source: ErrorSource,
@@ -95,7 +96,7 @@ impl ErrorGroup {
 }
 
 /// The failures of a window.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ErrorAnswer {
     /// What the groups of spans are made of.
     pub basis: Basis,

@@ -11,6 +11,7 @@ mod errors;
 mod sample;
 mod statements;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Span, Window};
@@ -30,7 +31,7 @@ pub use statements::{
 pub const DRILL_STEPS: u64 = 30;
 
 /// What an answer is made of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Basis {
     /// What was looked at: the window that was asked for, or its end.
     pub window: Window,
@@ -56,13 +57,15 @@ impl Basis {
 }
 
 /// One call, to be looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Example {
     /// The trace.
     #[serde(with = "crate::model::hex::trace")]
+    #[schemars(with = "String")]
     pub trace_id: iap_core::TraceId,
     /// The span in it.
     #[serde(with = "crate::model::hex::span")]
+    #[schemars(with = "String")]
     pub span_id: iap_core::SpanId,
     /// When it began.
     pub start_us: u64,

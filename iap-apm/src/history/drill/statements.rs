@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Basis, DRILL_STEPS, Example, Gather, Sampled, step_of, step_us};
@@ -21,7 +22,7 @@ const MAX_EXAMPLES: usize = 10;
 const MAX_CALLERS: usize = 100;
 
 /// The order of statements.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StatementOrder {
     /// By the time of all calls.
@@ -67,7 +68,7 @@ pub fn statement_id(system: Option<&str>, shape: &str) -> String {
 }
 
 /// One statement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Statement {
     /// See [`statement_id`].
     pub id: String,
@@ -107,7 +108,7 @@ pub struct Statement {
 }
 
 /// More about one statement.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StatementDetail {
     /// Who calls it, by falling time.
     pub callers: Vec<StatementCaller>,
@@ -122,7 +123,7 @@ pub struct StatementDetail {
 }
 
 /// Who calls a statement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StatementCaller {
     /// The route of the transaction.
     pub route: String,
@@ -139,7 +140,7 @@ pub struct StatementCaller {
 }
 
 /// The statements of a window.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StatementAnswer {
     /// What it is made of.
     pub basis: Basis,

@@ -26,6 +26,7 @@ use http::HeaderMap;
 use iap_core::Clock;
 use iap_core::upstream::UpstreamTls;
 use ring::digest;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
@@ -79,8 +80,9 @@ impl Settings {
 }
 
 /// What the page for signing in is told.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Shown {
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "SignInProvider")]
+pub(crate) struct Provider {
     label: Option<String>,
     roles_claim: String,
     name_claim: String,
@@ -142,9 +144,9 @@ impl Oidc {
         })
     }
 
-    pub(super) fn shown(&self) -> Shown {
+    pub(super) fn shown(&self) -> Provider {
         let Settings { label, roles_claim, name_claim, .. } = self.settings.clone();
-        Shown { label, roles_claim, name_claim }
+        Provider { label, roles_claim, name_claim }
     }
 
     /// Finds out, for the log, whether the provider can be used.

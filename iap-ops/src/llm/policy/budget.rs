@@ -1,6 +1,7 @@
 //! How much may be asked in an hour and in a day.
 
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -27,7 +28,7 @@ pub struct BudgetSettings {
 }
 
 /// What was used in a period.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Spent {
     /// Requests.
     pub requests: u64,
