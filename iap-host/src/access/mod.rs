@@ -31,7 +31,9 @@ use serde::Serialize;
 use self::audit::Audit;
 pub(crate) use self::command::command;
 use self::oidc::Oidc;
-pub(crate) use self::oidc::{Back, Brought, CALLBACK, Failure, Person, Settings as OidcSettings, Provider, Way};
+pub(crate) use self::oidc::{
+    Back, Brought, CALLBACK, Failure, Offered, Person, Settings as OidcSettings, Way,
+};
 pub(crate) use self::right::Right;
 use self::sign_ins::SignIns;
 pub(crate) use self::sign_ins::{SignIn, Token};
@@ -212,7 +214,7 @@ impl Access {
     }
 
     /// How people sign in at a provider, if they can.
-    pub(crate) fn provider(&self) -> Option<Provider> {
+    pub(crate) fn provider(&self) -> Option<Offered> {
         self.oidc.as_ref().map(Oidc::shown)
     }
 

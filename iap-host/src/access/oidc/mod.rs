@@ -82,7 +82,7 @@ impl Settings {
 /// What the page for signing in is told.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "SignInProvider")]
-pub(crate) struct Provider {
+pub(crate) struct Offered {
     label: Option<String>,
     roles_claim: String,
     name_claim: String,
@@ -144,9 +144,9 @@ impl Oidc {
         })
     }
 
-    pub(super) fn shown(&self) -> Provider {
+    pub(super) fn shown(&self) -> Offered {
         let Settings { label, roles_claim, name_claim, .. } = self.settings.clone();
-        Provider { label, roles_claim, name_claim }
+        Offered { label, roles_claim, name_claim }
     }
 
     /// Finds out, for the log, whether the provider can be used.

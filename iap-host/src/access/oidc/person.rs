@@ -1,5 +1,6 @@
 //! Who somebody is, and what they may, by the claims of an ID token whose signature, issuer, audience and expiry are right.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -13,7 +14,8 @@ const LONGEST_NAME: usize = 64;
 const LONGEST_SUBJECT: usize = 255;
 
 /// What a provider has said of somebody when they signed in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "SignInPerson")]
 pub(crate) struct Person {
     pub(crate) issuer: String,
     /// What the provider knows them by, for ever.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::openapi::{Table, delete, get, list_of, object, of, parameters, post, put};
 use super::{AdminState, access, console, guard, health, mcp, oidc, sessions};
-use crate::access::{CALLBACK, Provider, Right};
+use crate::access::{CALLBACK, Offered, Right};
 
 /// All of the admin side. What a request meets, in order: [`guard`] (other web pages stay out), [`access`] (who asks; what
 /// they may not know is taken out of answers), then the right that each part of the API asks for, then its handler.
@@ -78,7 +78,7 @@ fn open() -> Table {
         )
         .add(
             get("/api/access", "Who one is, and how one may sign in").answers(object! {
-                "enabled": bool, "caller": Option<access::Told>, "passwords": bool, "oidc": Option<Provider>
+                "enabled": bool, "caller": Option<access::Told>, "passwords": bool, "oidc": Option<Offered>
             }),
             access::who,
         )
@@ -97,13 +97,16 @@ fn open() -> Table {
             access::sign_out,
         )
         .add(
-            post("/api/access/oidc", "Tells a page of the console where to lead its browser for a sign-in at the provider")
-                .about("The answer sets a cookie that the way back is bound to.")
-                .body(of::<oidc::Wanted>)
-                .answers(object! { "location": String })
-                .fails(404, "There is no provider.")
-                .fails(429, "There were too many failures: see `Retry-After`.")
-                .fails(503, "The provider cannot be used now."),
+            post(
+                "/api/access/oidc",
+                "Tells a page of the console where to lead its browser for a sign-in at the provider",
+            )
+            .about("The answer sets a cookie that the way back is bound to.")
+            .body(of::<oidc::Wanted>)
+            .answers(object! { "location": String })
+            .fails(404, "There is no provider.")
+            .fails(429, "There were too many failures: see `Retry-After`.")
+            .fails(503, "The provider cannot be used now."),
             oidc::begin,
         )
         .add(
