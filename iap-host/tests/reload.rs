@@ -3,9 +3,11 @@
 mod common;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use common::http::{get, send, try_get};
 use common::{FREE_PORTS, Host, eventually, free_port};
@@ -108,7 +110,44 @@ fn a_valid_configuration_replaces_the_one_that_runs_and_a_bad_one_changes_nothin
 }
 
 #[test]
-fn a_renewed_certificate_and_a_new_listener_are_taken_up() {
+fn certificates_are_listed_and_a_renewed_one_takes_over() {
+    let write = |host: &Path, name: &str, days: i64| {
+        let mut params = rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_after = std::time::SystemTime::now().into();
+        params.not_after += Duration::from_secs(days.unsigned_abs() * 86_400);
+        let key = rcgen::KeyPair::generate().unwrap();
+        std::fs::write(host.join("tls.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(host.join("tls.key"), key.serialize_pem()).unwrap();
+    };
+    let tls = "tls: {listen: 127.0.0.1:0, certificate: tls.pem, key: tls.key}";
+    let config = respond("first").replace("drain: 5s", &format!("drain: 5s, {tls}"));
+    let host = Host::start_prepared(&config, |directory| write(directory, "old.example", 20));
+    let listed = || host.admin("/api/certificates");
+    let old = listed();
+    let one = &old["certificates"][0];
+    assert_eq!((&old["tls"], one["names"][0].as_str()), (&true.into(), Some("old.example")));
+    assert_eq!((one["default"].as_bool(), one["file"].as_str()), (Some(true), Some("tls.pem")));
+    let days = one["left_s"].as_i64().unwrap() as f64 / 86_400.0;
+    assert!((19.9..=20.0).contains(&days), "{one}");
+    let told = |least: f64| {
+        let text = get(host.admin, "/metrics").text();
+        let line =
+            text.lines().find(|line| line.starts_with("iap_tls_certificate_left_seconds{"))?.to_owned();
+        assert!(line.contains("file=\"tls.pem\""), "{line}");
+        let left: f64 = line.rsplit(' ').next()?.parse().ok()?;
+        (left > least * 86_400.0).then_some(())
+    };
+    eventually("a metric says how long it is good for", || told(19.0));
+    write(host.path(), "new.example", 90);
+    eventually("the renewed one is in use", || {
+        (listed()["certificates"][0]["names"][0] == "new.example").then_some(())
+    });
+    eventually("the metric follows", || told(89.0));
+    assert_eq!(Host::start("").admin("/api/certificates")["tls"], false);
+}
+
+#[test]
+fn a_new_listener_is_taken_up() {
     let host = Host::start_with(&respond("first"));
     let port = free_port();
     let both =

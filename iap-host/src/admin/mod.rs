@@ -9,6 +9,7 @@ mod active;
 mod alerts;
 mod ask;
 mod audience;
+pub(crate) mod certificates;
 mod config;
 mod console;
 mod drill;
@@ -92,6 +93,7 @@ struct Inner {
     streams: Arc<Semaphore>,
     /// Places for those who watch how an answer comes about.
     asking: Arc<Semaphore>,
+    certificates: ArcSwapOption<certificates::Shown>,
     exports: ArcSwapOption<Exports>,
     desk: ArcSwapOption<Desk>,
     /// Event loops that are sampled, by name.
@@ -199,6 +201,7 @@ impl AdminState {
             upstreams,
             streams: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             asking: Arc::new(Semaphore::new(ask::MAX_STREAMS)),
+            certificates: ArcSwapOption::empty(),
             exports: ArcSwapOption::empty(),
             desk: ArcSwapOption::empty(),
             runtimes: ArcSwap::default(),
@@ -226,6 +229,11 @@ impl AdminState {
     /// Changes which upstreams there are.
     pub(crate) fn set_upstreams(&self, upstreams: Vec<Arc<Upstream>>) {
         self.0.upstreams.store(Arc::new(upstreams));
+    }
+
+    /// Makes the certificates of the gateway visible.
+    pub(crate) fn set_certificates(&self, shown: Option<certificates::Shown>) {
+        self.0.certificates.store(shown.map(Arc::new));
     }
 
     /// Makes what is exported visible.

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use axum::RequestExt;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{AppendHeaders, IntoResponse, Json, Response};
+use axum::routing::get;
+use axum::{RequestExt, Router};
 use http::{HeaderValue, StatusCode, Uri, header};
 use iap_core::{Error, Kind, Origin};
 use schemars::JsonSchema;
@@ -80,8 +81,13 @@ pub(super) async fn finish(State(state): State<AdminState>, request: Request) ->
     Ok((StatusCode::SEE_OTHER, location, AppendHeaders(cookies), no_store()).into_response())
 }
 
+/// The pages of the console that have a status of their own.
+pub(super) fn pages() -> Router<AdminState> {
+    Router::new().route("/sign-in/{failure}", get(failed))
+}
+
 /// The console, which says why somebody was not let in.
-pub(super) async fn failed(Path(failure): Path<String>, uri: Uri) -> Response {
+async fn failed(Path(failure): Path<String>, uri: Uri) -> Response {
     let status = Failure::by_name(&failure).map_or(StatusCode::NOT_FOUND, Failure::status);
     console::page(status, uri).await
 }

@@ -213,6 +213,7 @@ pub(crate) async fn boot(
     let state = AdminState::new(apm.clone(), facade, audience, readiness.clone(), config, reloads);
     state.set_access(make_access(&config.admin, environment, &runtime)?);
     state.set_processes(processes.list());
+    state.set_certificates(gateway.shown.clone());
     state.set_upstreams([upstreams.list(), processes.upstreams()].concat());
     state.publish(Facts::new(config, addresses));
     let observers =

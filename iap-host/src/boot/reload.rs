@@ -233,6 +233,7 @@ impl Platform {
         let next = start_gateway(&bound, routes, layers, self.apm.as_ref(), sockets, &self.runtime)?;
         let former = std::mem::replace(&mut self.gateway, next);
         self.admin.set_runtimes(event_loops(&self.gateway, &self.runtime));
+        self.admin.set_certificates(self.gateway.shown.clone());
         Ok(former)
     }
 }

@@ -22,6 +22,8 @@ export async function configuring({ page, go, shot }) {
   await drain.getByText("file", { exact: true }).waitFor();
   await drain.getByText("How long running requests may go on").waitFor();
 
+  await panel(page, "Certificates").getByText("There is no listener for TLS").waitFor();
+
   // What is wrong has a place, and a click goes there.
   await text.fill(before.replace("body: hello", "bdy: hello"));
   await page.getByText("did you mean `body`").waitFor();

@@ -1,5 +1,6 @@
 import { usePolled } from "../api/hooks";
 import { Failure, Loading } from "../ui/parts";
+import { CertificatesPanel } from "./certificates";
 import { TextPanel } from "./change";
 import { History } from "./history";
 import { RunningPanel } from "./running";
@@ -15,6 +16,7 @@ export function Configuration() {
       <RunningPanel running={data} />
       <TextPanel running={data} changed={reload} />
       <History turn={`${data.etag}${data.trial?.revision ?? ""}`} changed={reload} />
+      <CertificatesPanel />
       <Settings running={data} />
     </>
   );

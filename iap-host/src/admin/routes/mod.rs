@@ -28,7 +28,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         });
     }
     routes
-        .route("/sign-in/{failure}", axum::routing::get(oidc::failed))
+        .merge(oidc::pages())
         .fallback(console::serve)
         .layer(from_fn_with_state(state.clone(), access::identify))
         .layer(from_fn_with_state(state.clone(), guard::guard))

@@ -17,8 +17,8 @@ use super::{Right, Table, delete, get, list_of, object, of, parameters};
 use crate::access::SignIn;
 use crate::actions::Limit;
 use crate::admin::{
-    Facts, access, actions, alerts, audience, config, drill, incidents, metrics, openapi, processes, reload,
-    runtime, status, telemetry, timeline, upstreams,
+    Facts, access, actions, alerts, audience, certificates, config, drill, incidents, metrics, openapi,
+    processes, reload, runtime, status, telemetry, timeline, upstreams,
 };
 use crate::revisions::{Revision, Setting, SettingChange, Shown};
 
@@ -186,6 +186,11 @@ pub(super) fn findings() -> Table {
 pub(super) fn configuration() -> Table {
     const NO_REVISION: &str = "There is no such revision (any more).";
     Table::of(Right::View)
+        .add(
+            get("/api/certificates", "The certificates that clients are shown, and when they end")
+                .answers(object! { "tls": bool, "certificates": Vec<certificates::Certificate> }),
+            certificates::list,
+        )
         .add(
             get("/api/config", "The configuration that runs, without secrets")
                 .answers(object! {
