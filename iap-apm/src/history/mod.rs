@@ -42,7 +42,9 @@ pub use query::{
     TransactionPage, TransactionQuery,
 };
 pub use spans::TraceSpans;
-pub(crate) use spans::{Head, Origin, unpack};
+#[cfg(test)]
+pub(crate) use spans::unpack;
+pub(crate) use spans::{Head, Origin, unpack_within};
 pub use sqlite::{Evicted, Rollups, SqliteHistory, SqliteOptions};
 
 /// The most links to a trace that are told.
@@ -54,7 +56,7 @@ pub const MAX_TRACE_SPANS: usize = 20_000;
 /// The most log lines of a trace that are read; one that has more is truncated, too.
 pub const MAX_TRACE_LINES: usize = 5_000;
 
-/// The most bytes of a trace's spans, as they are stored, that are read; one that has more is truncated, too.
+/// The most bytes of a trace's spans, about as they lie in memory, that are read; one that has more is truncated, too.
 pub const MAX_TRACE_BYTES: usize = 64 << 20;
 
 /// The most routes that figures tell apart; those beyond are together as [`OTHER_ROUTES`].

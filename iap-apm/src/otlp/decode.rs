@@ -203,10 +203,7 @@ fn protobuf(
     let bad = |_| malformed();
     match signal {
         Signal::Traces => {
-            if traces::take(bytes, &mut decoded, now_us).is_err() {
-                decoded.gate.give_back();
-                return Err(malformed());
-            }
+            traces::take(bytes, &mut decoded, now_us).map_err(|_| malformed())?;
         }
         Signal::Logs => {
             for group in ExportLogsServiceRequest::decode(bytes).map_err(bad)?.resource_logs {

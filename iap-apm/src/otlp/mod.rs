@@ -260,11 +260,9 @@ impl OtlpService {
             follow.leave_out(&mut decoded.batch);
         }
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
-        if let Err(error) = self.history.append(batch).await {
-            // It may come again.
-            decoded.gate.give_back();
-            return Err(refused(error));
-        }
+        // What was refused may come again.
+        self.history.append(batch).await.map_err(refused)?;
+        decoded.gate.kept();
         if decoded.rejected > 0 {
             let what = signal.record();
             metrics::counter!("iap_apm_otlp_rejected_total", "what" => what).increment(decoded.rejected);

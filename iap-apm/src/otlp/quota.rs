@@ -150,8 +150,10 @@ impl Quotas {
     }
 }
 
-/// What decides about the records of one request.
+/// What decides about the records of one request. What was admitted is given back when it goes, unless it was
+/// [kept](Self::kept): the request was malformed, say, or the history had no room.
 pub(super) struct Gate {
+    kept: bool,
     signal: Signal,
     sender: Sender,
     quotas: Arc<Quotas>,
@@ -162,7 +164,7 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(signal: Signal, sender: Sender, quotas: Arc<Quotas>, now_us: u64) -> Self {
-        Self { signal, sender, quotas, now_us, taken: HashMap::new(), over: HashMap::new() }
+        Self { kept: false, signal, sender, quotas, now_us, taken: HashMap::new(), over: HashMap::new() }
     }
 
     /// Whether a record of a service may come in, and why not.
@@ -182,13 +184,21 @@ impl Gate {
         if taken { Ok(()) } else { Err(OVER) }
     }
 
-    /// Gives back what was admitted, of records that were not kept after all.
-    pub(super) fn give_back(&self) {
-        self.quotas.give_back(self.signal, &self.taken);
+    /// The records are in the history.
+    pub(super) fn kept(&mut self) {
+        self.kept = true;
     }
 
     /// What was over quotas, by service.
     pub(super) fn over(&self) -> &HashMap<String, u64> {
         &self.over
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.quotas.give_back(self.signal, &self.taken);
+        }
     }
 }

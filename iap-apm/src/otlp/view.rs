@@ -39,7 +39,8 @@ pub(super) struct View<'a> {
     end_ns: u64,
     status: i32,
     message: &'a str,
-    dropped: u32,
+    /// Of attributes, events and links.
+    dropped: [u32; 3],
     attributes: Vec<Attribute<'a>>,
     bytes: usize,
 }
@@ -71,7 +72,9 @@ impl<'a> View<'a> {
                     }
                     _ => return Ok(false),
                 },
-                10 | 12 | 14 => self.dropped = self.dropped.saturating_add(field.wire.number()? as u32),
+                number @ (10 | 12 | 14) => {
+                    self.dropped[(number as usize - 10) / 2] = field.wire.number()? as u32;
+                }
                 11 | 13 => return Ok(false),
                 15 => self.read_status(field.wire.bytes()?)?,
                 3 => drop(field.wire.text()?),
@@ -114,7 +117,7 @@ impl<'a> View<'a> {
             duration_us: self.end_ns.saturating_sub(self.start_ns) / 1_000,
             status,
             error,
-            dropped: self.dropped,
+            dropped: self.dropped.into_iter().fold(0, u32::saturating_add),
         };
         Ok((trace_id, head))
     }
@@ -167,7 +170,8 @@ fn attribute<'a>(bytes: &'a [u8], raw: &'a [u8]) -> Result<Option<Attribute<'a>>
                     };
                 }
             }
-            _ => {}
+            // What is not understood is not kept unread.
+            _ => return Ok(None),
         }
     }
     let is_bounded = key.len() <= MAX_NAME && !matches!(value, Plain::Text(text) if text.len() > MAX_VALUE);

@@ -29,6 +29,8 @@ use crate::model::{Span, SpanStatus};
 
 /// Bytes after which a part is closed.
 const PART: usize = 1 << 20;
+/// About how many times larger the details of a span are once they are read: texts and tables of their own.
+const WHOLE_FACTOR: usize = 4;
 const ORIGIN: u32 = 1;
 const BASE: u32 = 2;
 const SPAN: u32 = 3;
@@ -152,8 +154,8 @@ impl TraceSpans {
     pub fn spans(&self) -> Vec<Span> {
         let mut spans = Vec::with_capacity(self.count);
         for part in &self.parts {
-            // What was packed here can be read.
-            spans.extend(unpack(part).unwrap_or_default());
+            let read = unpack_within(part, &mut usize::MAX.clone(), &mut spans);
+            debug_assert!(matches!(read, Ok(true)), "what was packed here can be read: {read:?}");
         }
         spans
     }
@@ -170,15 +172,31 @@ impl std::fmt::Debug for TraceSpans {
     }
 }
 
-/// Reads the spans of a part.
+/// Reads all spans of a part.
 ///
 /// # Errors
 /// It is not one.
+#[cfg(test)]
 pub(crate) fn unpack(part: &[u8]) -> Result<Vec<Span>, BoxError> {
+    let mut spans = Vec::new();
+    unpack_within(part, &mut usize::MAX.clone(), &mut spans)?;
+    Ok(spans)
+}
+
+/// Reads the spans of a part into `out` while there is `room`, in bytes of memory: what is packed is many times smaller. Whether
+/// it has read all of them.
+///
+/// # Errors
+/// It is not one; what was read before stays.
+pub(crate) fn unpack_within(part: &[u8], room: &mut usize, out: &mut Vec<Span>) -> Result<bool, BoxError> {
     if part.first() == Some(&b'[') {
-        return Ok(serde_json::from_slice(part)?);
+        let spans: Vec<Span> = serde_json::from_slice(part)?;
+        let left = room.checked_sub(WHOLE_FACTOR * part.len());
+        *room = left.unwrap_or(*room);
+        out.extend(spans.into_iter().filter(|_| left.is_some()));
+        return Ok(left.is_some());
     }
-    let (mut rest, mut spans) = (part, Vec::new());
+    let mut rest = part;
     let (mut origin, mut base_us) = (Origin::default(), 0);
     while !rest.is_empty() {
         let (field, wire) = decode_key(&mut rest)?;
@@ -186,12 +204,17 @@ pub(crate) fn unpack(part: &[u8]) -> Result<Vec<Span>, BoxError> {
             (ORIGIN, WireType::LengthDelimited) => origin = Origin::decode_length_delimited(&mut rest)?,
             (BASE, WireType::Varint) => base_us = decode_varint(&mut rest)?,
             (SPAN, WireType::LengthDelimited) => {
-                spans.push(Record::decode_length_delimited(&mut rest)?.into_span(&origin, base_us));
+                let before = rest.len();
+                let record = Record::decode_length_delimited(&mut rest)?;
+                let whole = size_of::<Span>() + origin.size() + WHOLE_FACTOR * (before - rest.len());
+                let Some(left) = room.checked_sub(whole) else { return Ok(false) };
+                *room = left;
+                out.push(record.into_span(&origin, base_us));
             }
             _ => skip_field(wire, field, &mut rest, DecodeContext::default())?,
         }
     }
-    Ok(spans)
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -23,6 +23,11 @@ impl Origin {
     pub(super) fn of(span: &Span) -> Self {
         Self { service: span.service.clone(), instance: span.instance.clone() }
     }
+
+    /// Bytes of its texts, which each span has for itself once it is read.
+    pub(super) fn size(&self) -> usize {
+        self.service.len() + self.instance.as_ref().map_or(0, String::len)
+    }
 }
 
 /// All of a span. Fields 9, 11 and 13 are those of OTLP's `Span`, byte by byte; [`Head`] writes the others.

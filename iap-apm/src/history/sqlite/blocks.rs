@@ -7,7 +7,7 @@ use iap_core::TraceId;
 use rusqlite::{Connection, params};
 use zstd::bulk::Compressor;
 
-use super::read::conversion as damaged;
+use super::read::damaged_part;
 use super::writer::{conversion, hash_of};
 use crate::history::TraceSpans;
 
@@ -78,7 +78,7 @@ pub(super) fn parts(
 }
 
 /// The same of some traces: calls `each` with the place of a trace in `ids` and a part of it, or with `None` where one is left
-/// out. A block is unpacked once, however many of them are in it.
+/// out or damaged. A block is unpacked once, however many of them are in it.
 pub(super) fn parts_of(
     connection: &Connection,
     ids: &[TraceId],
@@ -97,7 +97,10 @@ pub(super) fn parts_of(
         while let Some(row) = rows.next()? {
             let length: u32 = row.get(0)?;
             match fits(length) {
-                true => each(at, Some(&unpack(row.get_ref(1)?.as_blob()?, length)?)),
+                true => {
+                    let bytes = unpack(row.get_ref(1)?.as_blob()?, length);
+                    each(at, Some(bytes.as_slice()).filter(|bytes| !bytes.is_empty()));
+                }
                 false => each(at, None),
             }
         }
@@ -123,18 +126,23 @@ pub(super) fn parts_of(
         }
         let bytes = match open.take() {
             Some((id, bytes)) if id == block => bytes,
-            _ => statement.query_row([block], |row| unpack(row.get_ref(1)?.as_blob()?, row.get(0)?))?,
+            _ => statement.query_row([block], |row| Ok(unpack(row.get_ref(1)?.as_blob()?, row.get(0)?)))?,
         };
+        // Of a block that is damaged there are no bytes: the next part in it is no better.
         let part = bytes.get(start as usize..).and_then(|bytes| bytes.get(..length as usize));
-        each(
-            at,
-            Some(part.ok_or_else(|| damaged(std::io::Error::other("a part lies outside of its block")))?),
-        );
+        if part.is_none() && !bytes.is_empty() {
+            damaged_part(&std::io::Error::other("it lies outside of its block"));
+        }
+        each(at, part);
         open = Some((block, bytes));
     }
     Ok(())
 }
 
-fn unpack(data: &[u8], length: u32) -> rusqlite::Result<Vec<u8>> {
-    zstd::bulk::decompress(data, length as usize).map_err(damaged)
+/// No bytes when it is damaged.
+fn unpack(data: &[u8], length: u32) -> Vec<u8> {
+    zstd::bulk::decompress(data, length as usize).unwrap_or_else(|error| {
+        damaged_part(&error);
+        Vec::new()
+    })
 }

@@ -10,12 +10,12 @@ use super::blocks;
 use super::disk::FileId;
 use super::files::Files;
 use super::schema::unsigned;
-use crate::error::{HistoryError, HistoryErrorKind};
+use crate::error::HistoryError;
 use crate::history::query::{
     Cursor, LogQuery, MAX_LIMIT, Order, StatusFilter, TransactionPage, TransactionQuery,
 };
-use crate::history::{MAX_TRACE_BYTES, MAX_TRACE_LINES, MAX_TRACE_SPANS, unpack};
-use crate::model::{LogLine, Source, Trace, TransactionSummary, Window};
+use crate::history::{MAX_TRACE_BYTES, MAX_TRACE_LINES, MAX_TRACE_SPANS, unpack_within};
+use crate::model::{LogLine, Source, Span, Trace, TransactionSummary, Window};
 
 /// Files without a hit after which a trace is taken to be complete.
 const QUIET_FILES: usize = 3;
@@ -159,19 +159,20 @@ fn trace_in(files: &Files, trace_id: TraceId, places: &[FileId]) -> Result<Optio
 struct Found {
     trace: Trace,
     ids: HashSet<SpanId>,
-    bytes: usize,
+    /// For spans, in bytes.
+    room: usize,
 }
 
 impl Found {
     fn nothing(trace_id: TraceId) -> Self {
         let trace = Trace { trace_id, summary: None, spans: Vec::new(), logs: Vec::new(), truncated: false };
-        Self { trace, ids: HashSet::new(), bytes: 0 }
+        Self { trace, ids: HashSet::new(), room: MAX_TRACE_BYTES }
     }
 
     /// Adds what a file has of the trace; whether there was anything.
     fn read(&mut self, files: &Files, id: FileId) -> Result<bool, HistoryError> {
         let trace_id = self.trace.trace_id;
-        let room = MAX_TRACE_BYTES.saturating_sub(self.bytes);
+        let room = self.room;
         let Some((summary, parts, lines)) = files.query(id, |connection| {
             Ok((
                 best_summary(connection, trace_id)?,
@@ -187,11 +188,8 @@ impl Found {
         let rank = |row: &TransactionSummary| (row.source, row.start_us);
         self.trace.summary = self.trace.summary.take().into_iter().chain(summary).min_by_key(rank);
         for part in parts.0 {
-            self.bytes += part.len();
-            let spans = unpack(&part).map_err(|error| {
-                HistoryError::new(HistoryErrorKind::Unavailable, "stored spans are damaged")
-                    .with_source(error)
-            })?;
+            let mut spans = Vec::new();
+            self.trace.truncated |= !read_part(&part, &mut self.room, &mut spans);
             for span in spans {
                 if self.ids.len() >= MAX_TRACE_SPANS {
                     self.trace.truncated = true;
@@ -207,6 +205,20 @@ impl Found {
         }
         Ok(hit)
     }
+}
+
+/// Adds the spans of a part while there is room; whether that were all. One that is damaged must not hide the others.
+pub(super) fn read_part(part: &[u8], room: &mut usize, out: &mut Vec<Span>) -> bool {
+    unpack_within(part, room, out).unwrap_or_else(|error| {
+        damaged_part(&*error);
+        false
+    })
+}
+
+/// Says that spans cannot be read.
+pub(super) fn damaged_part(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(error, "a part of a trace in the history is damaged and not read");
+    metrics::counter!("iap_apm_history_damaged_parts_total").increment(1);
 }
 
 fn best_summary(connection: &Connection, id: TraceId) -> rusqlite::Result<Option<TransactionSummary>> {

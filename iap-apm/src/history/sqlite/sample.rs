@@ -9,14 +9,14 @@ use rusqlite::types::Value;
 use super::blocks;
 use super::disk::FileId;
 use super::files::Files;
-use super::read::{Filter, conversion, listing};
+use super::read::{Filter, listing, read_part};
 use super::schema::unsigned;
 use crate::error::HistoryError;
 use crate::history::drill::{
     BATCH, Basis, Deadline, ErrorGather, Example, FailedRow, Gather, MAX_FAILED_ROWS, MAX_ROWS, Row, Sampled,
     Sampler,
 };
-use crate::history::{ErrorsQuery, MAX_TRACE_BYTES, MAX_TRACE_SPANS, unpack};
+use crate::history::{ErrorsQuery, MAX_TRACE_BYTES, MAX_TRACE_SPANS};
 use crate::model::{Span, Window};
 
 /// Hands spans of the traces of a window to `gather`.
@@ -99,29 +99,18 @@ type Found = HashMap<TraceId, (Vec<Span>, bool)>;
 /// The spans of some traces, and of each whether there are more.
 fn spans(files: &Files, places: &[FileId], of: &[Sampled]) -> Result<Found, HistoryError> {
     let ids: Vec<TraceId> = of.iter().map(|of| of.trace_id).collect();
-    let mut found = Found::new();
+    let (mut found, mut room) = (Found::new(), MAX_TRACE_BYTES);
     for id in places {
         files.query(*id, |connection| {
-            let mut damage = None;
             blocks::parts_of(connection, &ids, MAX_TRACE_BYTES, |at, part| {
-                let known = found.entry(ids[at]).or_default();
-                match part.map(unpack) {
-                    Some(Ok(spans)) => add(known, spans),
-                    Some(Err(error)) => damage = Some(error),
-                    None => known.1 = true,
-                }
-            })?;
-            damage.map_or(Ok(()), |error| Err(conversion(error)))
+                let (known, more) = found.entry(ids[at]).or_default();
+                *more |= part.is_none_or(|part| !read_part(part, &mut room, known));
+                *more |= known.len() > MAX_TRACE_SPANS;
+                known.truncate(MAX_TRACE_SPANS);
+            })
         })?;
     }
     Ok(found)
-}
-
-fn add((known, more): &mut (Vec<Span>, bool), mut spans: Vec<Span>) {
-    let room = MAX_TRACE_SPANS.saturating_sub(known.len());
-    *more |= spans.len() > room;
-    spans.truncate(room);
-    known.append(&mut spans);
 }
 
 /// Hands failed transactions to `gather`, the latest first.

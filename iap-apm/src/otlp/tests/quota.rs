@@ -92,3 +92,30 @@ async fn what_the_history_did_not_take_is_given_back() {
     assert_eq!(rejected(&service, of_service("shop", 1, 10)).await, 0);
     assert_eq!(stored(&history, 1).await.spans.len(), 10);
 }
+
+#[tokio::test]
+async fn what_a_malformed_request_has_taken_is_given_back() {
+    let (service, history, _clock) = limited(4);
+    let good = of_service("shop", 1, 40);
+    let group = &good[..];
+    let json = |spans: u64| {
+        let span = |n: u64| {
+            json!({
+                "traceId": trace_id(1).to_string(), "spanId": span_id(n).to_string(), "name": "x",
+                "startTimeUnixNano": (T0 * 1_000).to_string(),
+            })
+        };
+        let name = json!([{"key": "service.name", "value": {"stringValue": "shop"}}]);
+        let spans: Vec<Value> = (1..=spans).map(span).collect();
+        json!({"resource": {"attributes": name}, "scopeSpans": [{"spans": spans}]})
+    };
+    let broken = json!({"resourceSpans": [json(40), {"scopeSpans": 5}]}).to_string();
+    // A group of its own behind the good one, with a length beyond the end.
+    let cut = [group, &[10, 100]].concat();
+    for (form, body) in [(JSON, broken.into_bytes()), (PROTOBUF, cut)] {
+        let (status, ..) = send(&service, request("/v1/traces", form, body)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(rejected(&service, good).await, 0, "all forty are free still");
+    assert_eq!(stored(&history, 1).await.spans.len(), 40);
+}

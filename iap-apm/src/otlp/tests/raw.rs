@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 
 use super::decode::{Decoded, decode};
 use super::*;
-use crate::history::{Head, TraceSpans};
+use crate::history::{Head, TraceSpans, unpack};
 use crate::model::{Span, TransactionSummary};
 use crate::otlp::convert::{self, Origin};
 
@@ -28,7 +28,13 @@ fn read(bytes: &[u8]) -> Option<Said> {
     let limits = SeriesLimits::new(1, 1);
     let read = decode(Signal::Traces, Encoding::Protobuf, bytes, &limits, gate(), NOW_US);
     let Decoded { batch, rejected, reason, .. } = read.ok()?;
-    let spans = batch.spans.iter().map(|trace| (trace.trace_id, trace.spans())).collect();
+    let unpacked = |trace: &TraceSpans| {
+        let parts = trace.parts().iter().map(|part| unpack(part).expect("what was taken can be read"));
+        let spans = parts.collect::<Vec<_>>().concat();
+        assert_eq!(spans.len(), trace.len());
+        (trace.trace_id, spans)
+    };
+    let spans = batch.spans.iter().map(unpacked).collect();
     Some((spans, batch.transactions, rejected, reason))
 }
 
@@ -181,11 +187,51 @@ fn damaged_requests_are_refused_or_say_the_same() {
                 both += 1;
             }
             (None, None) => neither += 1,
-            // What stands in fields that nobody asks for is not read here; groups, which OTLP has none of, are not there.
+            // What stands in fields that nobody asks for is not read here: what is kept can be read all the same, which
+            // `read` has seen. Groups, which OTLP has none of, are not there.
             _ => {}
         }
     }
     assert!(both > 1_000 && neither > 1_000, "{both} and {neither}");
+}
+
+/// A request with one span that has these bytes as an attribute, and ends with others.
+fn with_bytes(attribute: &[u8], end: &[u8]) -> Vec<u8> {
+    let field = |number: u8, bytes: &[u8]| {
+        let mut out = vec![number << 3 | 2];
+        prost::encoding::encode_varint(bytes.len() as u64, &mut out);
+        out.extend(bytes);
+        out
+    };
+    let span = [proto_span(1, 1, None).encode_to_vec(), field(9, attribute), end.to_vec()].concat();
+    field(1, &field(2, &field(2, &span)))
+}
+
+#[test]
+fn what_is_not_understood_is_not_kept_unread() {
+    let plain = attribute("k", text("v")).encode_to_vec();
+    let with = |more: &[u8]| [&plain, more].concat();
+    // Fields that protobuf's library knows or does not know, of the right type and of a wrong one.
+    for more in [
+        &[][..],
+        &[0x18, 1],
+        &[0x1a, 1, b'x'],
+        &[0x22, 1, b'x'],
+        &[0x12, 2, 0x42, 0],
+        &[0x12, 2, 0x40, 1],
+        &[0x12, 2, 0x0a, 0],
+        &[0x12, 0],
+        &[0x08, 1],
+        &[0x12, 2, 0x10, 7],
+    ] {
+        let bytes = with_bytes(&with(more), &[]);
+        assert_eq!(read(&bytes), taken_apart(&bytes), "{more:?}");
+    }
+    // Numbers of what was dropped that come twice: the last one counts.
+    let bytes = with_bytes(&plain, &[0x50, 5, 0x50, 2, 0x60, 1, 0x60, 3, 0x70, 9]);
+    let found = read(&bytes);
+    assert_eq!(found, taken_apart(&bytes));
+    assert_eq!(found.expect("a request").0[0].1[0].dropped, 14);
 }
 
 #[test]
