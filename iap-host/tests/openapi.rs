@@ -12,9 +12,14 @@ use common::http::{Browser, get, send};
 use description::Description;
 use serde_json::{Value, json};
 
-/// What this host has nothing of: reports that were made by themselves, incidents, and accounts.
-const NOT_HERE: [&str; 4] =
-    ["/api/access/sign-ins", "/api/audit", "/api/incidents/{id}", "/api/reports/kept/{file}"];
+/// What this host has nothing of: reports that were made by themselves, incidents, accounts, and a provider of them.
+const NOT_HERE: [&str; 5] = [
+    "/api/access/oidc/callback",
+    "/api/access/sign-ins",
+    "/api/audit",
+    "/api/incidents/{id}",
+    "/api/reports/kept/{file}",
+];
 
 const CONFIG: &str = "
 sessions: {api: 127.0.0.1:0, audience: {by: [address, user]}}

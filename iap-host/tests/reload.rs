@@ -120,7 +120,8 @@ fn certificates_are_listed_and_a_renewed_one_takes_over() {
         std::fs::write(host.join("tls.key"), key.serialize_pem()).unwrap();
     };
     let tls = "tls: {listen: 127.0.0.1:0, certificate: tls.pem, key: tls.key}";
-    let config = respond("first").replace("drain: 5s", &format!("drain: 5s, {tls}"));
+    let off = "sessions: {enabled: false}\n";
+    let config = respond("first").replace("drain: 5s", &format!("drain: 5s, {tls}")) + off;
     let host = Host::start_prepared(&config, |directory| write(directory, "old.example", 20));
     let listed = || host.admin("/api/certificates");
     let old = listed();
@@ -143,7 +144,7 @@ fn certificates_are_listed_and_a_renewed_one_takes_over() {
         (listed()["certificates"][0]["names"][0] == "new.example").then_some(())
     });
     eventually("the metric follows", || told(89.0));
-    assert_eq!(Host::start("").admin("/api/certificates")["tls"], false);
+    assert_eq!(Host::start(off).admin("/api/certificates")["tls"], false);
 }
 
 #[test]
