@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::http::{Browser, Response, send};
 use super::npm::npm_project;
-use super::{Host, Process, eventually};
+use super::{Host, Process, SOON, eventually};
 
 /// The client's secret at the provider.
 pub const SECRET: &str = "a-secret-of-the-client-0123456789";
@@ -68,9 +68,11 @@ impl Provider {
             .stderr(Stdio::null())
             .spawn();
         let mut process = Process(child.unwrap());
-        let mut lines = BufReader::new(process.0.stdout.take().unwrap()).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line == "ready"), "the provider does not come up");
-        std::thread::spawn(move || lines.for_each(drop));
+        let lines = BufReader::new(process.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let (send, ready) = std::sync::mpsc::channel();
+        // Reads on to the end, so that it never blocks on a full pipe.
+        std::thread::spawn(move || lines.filter(|line| line == "ready").for_each(|_| drop(send.send(()))));
+        ready.recv_timeout(SOON).expect("the provider does not come up");
         Self { _process: process, address: SocketAddr::from(([127, 0, 0, 1], port)) }
     }
 

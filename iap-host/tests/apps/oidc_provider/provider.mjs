@@ -1,6 +1,6 @@
 // An OpenID provider for tests, on PORT of loopback, by the name HOST: people of ACCOUNTS without passwords, one client that is led back to REDIRECT.
 // With TLS_CERTIFICATE and TLS_KEY, both PEM, it speaks TLS. It writes `ready` once it listens. POST /break?how=... makes it break its ID tokens in a way from then on.
-import { createHmac, generateKeyPairSync } from "node:crypto";
+import { createHmac, createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 
@@ -9,7 +9,10 @@ import Provider from "oidc-provider";
 const { PORT, HOST = "127.0.0.1", REDIRECT, SIGNED_OUT, CLIENT, SECRET, KEY, TLS_CERTIFICATE: cert, TLS_KEY: key } = process.env;
 const ACCOUNTS = JSON.parse(process.env.ACCOUNTS);
 
-const signing = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
+// By way of PEM: Node 20 can lock up when it collects the generator of a key while it writes that key as JWK.
+const pem = { type: "pkcs8", format: "pem" };
+const made = generateKeyPairSync("rsa", { modulusLength: 2048, publicKeyEncoding: { type: "spki", format: "pem" }, privateKeyEncoding: pem });
+const signing = createPrivateKey(made.privateKey).export({ format: "jwk" });
 const form = (action, rest) => `<!doctype html><html lang="en"><title>Provider</title><form method="post" action="${action}">${rest}</form></html>`;
 
 const provider = new Provider(`${cert ? "https" : "http"}://${HOST}:${PORT}`, {
