@@ -9,7 +9,7 @@
 //! | `iap_apm_dropped_total` | `what`: see [`Dropped`](crate::Dropped) |
 //! | `iap_apm_not_kept_total`: for which others stand in the history, see [`Keeping`](crate::Keeping) | `what`: `transaction`, received `span`, `log` |
 //! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `point`, `request` |
-//! | `iap_apm_export_records_total`, see [`Ledger`](crate::export::Ledger) | `signal`: `metrics`, `traces`; `result`: `made`, `sent`, `rejected`, `dropped` |
+//! | `iap_apm_export_records_total`, see [`Ledger`](crate::export::Ledger) | `signal`: `metrics`, `traces`, `logs`; `result`: `made`, `sent`, `rejected`, `dropped` |
 //! | `iap_apm_history_evicted_total` | `why`: `age`, `size` |
 //! | `iap_apm_history_damaged_total` | |
 //! | those of the [runtime](crate::runtime), while it is sampled | |

@@ -17,6 +17,7 @@ mod ledger;
 mod logs;
 mod outbox;
 mod own;
+mod parts;
 mod queue;
 mod remote_write;
 mod sender;
