@@ -124,6 +124,22 @@ fn spans(node: &Value, out: &mut Vec<Value>) {
     node["children"].as_array().unwrap().iter().for_each(|child| spans(child, out));
 }
 
+/// How many different spans of gateways a host has.
+fn spans_of_gateways(collector: &Host) -> u64 {
+    let rows = collector.admin("/api/transactions?limit=1000");
+    let rows = rows["items"].as_array().unwrap().clone();
+    let traces: HashSet<_> = rows.iter().map(|row| row["trace_id"].as_str().unwrap()).collect();
+    let mut found = HashSet::new();
+    for id in traces {
+        let trace = collector.admin(&format!("/api/transactions/{id}"));
+        let mut all = Vec::new();
+        trace["tree"]["roots"].as_array().unwrap().iter().for_each(|root| spans(root, &mut all));
+        let own = all.iter().filter(|span| span["service"] == "gateway");
+        found.extend(own.map(|span| (id.to_owned(), span["span_id"].as_str().unwrap().to_owned())));
+    }
+    found.len() as u64
+}
+
 /// Lines at any span of a tree.
 fn lines(node: &Value) -> Vec<String> {
     let own = node["logs"].as_array().into_iter().flatten();
@@ -255,12 +271,21 @@ fn one_node_has_whole_trees_of_all_that_two_gateways_serve() {
     });
 
     // What each gateway has sent has come, to the record.
-    for gateway in gateways {
-        let ledgers = eventually("all is sent", || {
+    let sent_spans = || -> Option<u64> {
+        let sent = |gateway: &Host| {
             let export = gateway.admin("/api/status")["export"].clone();
-            (export["traces"]["made"] == export["traces"]["sent"]).then_some(export)
-        });
-        assert!(ledgers["traces"]["sent"].as_u64() > Some(REQUESTS as u64), "{ledgers}");
-        assert!(ledgers["logs"]["rejected"] == 0 && ledgers["logs"]["dropped"] == 0, "{ledgers}");
-    }
+            for signal in ["traces", "logs"] {
+                assert!(export[signal]["rejected"] == 0 && export[signal]["dropped"] == 0, "{export}");
+            }
+            let all =
+                |signal: &str| export[signal]["sent"].as_u64().filter(|sent| export[signal]["made"] == *sent);
+            let (spans, lines) = (all("traces")?, all("logs")?);
+            (spans > REQUESTS as u64 && lines > 0).then_some(spans)
+        };
+        gateways.iter().map(sent).sum()
+    };
+    eventually("all spans are there", || {
+        let sent = sent_spans()?;
+        (spans_of_gateways(&collector) == sent).then_some(())
+    });
 }
