@@ -81,6 +81,21 @@ fn traces(host: &Host) -> HashSet<String> {
     items.iter().map(|row| row["trace_id"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Of the lines and events that the sender has itself those are in the history of the receiver that were sent, and no others.
+fn lines_balance(sender: &Host, history: &Path, runtime: &tokio::runtime::Runtime) {
+    let (stored, [made, sent, rejected, dropped]) = eventually("a moment without lines", || {
+        let earlier = ledger(sender, "logs");
+        let there = runtime.block_on(rows(history, LINES));
+        let here = runtime.block_on(rows(&sender.path().join("history"), LINES));
+        let now = ledger(sender, "logs");
+        let events = here.iter().filter(|row| row[2] == 1 && there.contains(*row)).count();
+        let settled = earlier == now && now[0] == now[1] + now[2] + now[3] && events >= 3;
+        settled.then(|| (there.intersection(&here).count() as u64, now))
+    });
+    assert!(made > 60, "{made}");
+    assert_eq!((stored, rejected, dropped), (sent, 0, 0));
+}
+
 fn check(protocol: &str) {
     let history = tempfile::tempdir().unwrap();
     let port = free_port();
@@ -131,18 +146,7 @@ fn check(protocol: &str) {
         let [made, sent, rejected, dropped] = ledger(&sender, "traces");
         (made >= 120 && made == sent && (rejected, dropped) == (0, 0)).then_some(())
     });
-    // Of the lines and events that the sender has itself those that were sent are there, and no others.
-    let (stored, [made, sent, rejected, dropped]) = eventually("a moment without lines", || {
-        let earlier = ledger(&sender, "logs");
-        let there = runtime.block_on(rows(history.path(), LINES));
-        let here = runtime.block_on(rows(&sender.path().join("history"), LINES));
-        let now = ledger(&sender, "logs");
-        let events = here.iter().filter(|row| row[2] == 1 && there.contains(*row)).count();
-        let settled = earlier == now && now[0] == now[1] + now[2] + now[3] && events >= 3;
-        settled.then(|| (there.intersection(&here).count() as u64, now))
-    });
-    assert!(made > 60, "{made}");
-    assert_eq!((stored, rejected, dropped), (sent, 0, 0), "{protocol}");
+    lines_balance(&sender, history.path(), &runtime);
     let text = get(sender.admin, "/metrics").text();
     assert!(text.contains(r#"iap_apm_export_records_total{signal="metrics",result="sent"}"#), "{text}");
 
