@@ -52,4 +52,5 @@ async fn what_sending_writes_into_the_log_is_not_sent() {
     assert_eq!((ledger.made, ledger.sent), (1, 1), "{:?}", lines(&received).await);
     assert_eq!(lines(&received).await, ["shop"]);
     assert_eq!(exporter.traces().made, 0);
+    assert!(format!("{exporter:?}").contains("logs: Ledger { made: 1, sent: 1"), "{exporter:?}");
 }
