@@ -139,7 +139,7 @@ impl Apm {
         let outbox = Arc::new(Outbox::new(settings.traces, settings.logs));
         let exporter = Exporter::start(self.clone(), settings.clone(), outbox.clone(), runtime)?;
         if settings.traces || settings.logs {
-            let _ = self.shared.outbox.set(outbox);
+            self.shared.outlet.open(outbox);
         }
         Ok(exporter)
     }

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use crate::apm::Apm;
 use crate::collector::{Collector, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::exemplars::Exemplars;
+use crate::export::Outlet;
 use crate::follow::Follows;
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::in_flight::{Found, Notes};
@@ -196,7 +197,7 @@ impl ApmBuilder {
             follows: Follows::default(),
             not_kept: AtomicU64::new(0),
             exemplars: Exemplars::default(),
-            outbox: OnceLock::new(),
+            outlet: Outlet::default(),
             noted_us: AtomicU64::new(0),
             timeline: Timeline::default(),
             runtime: Board::default(),

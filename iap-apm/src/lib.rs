@@ -61,7 +61,7 @@
 //! | [`bridge`] | `tracing` events and spans, SQL statements |
 //! | [`tower_layer`] | the APM inside an existing tower or axum service |
 //! | [`otlp`] | the OTLP receiver, HTTP and gRPC |
-//! | [`export`] | our own metrics and spans to a collector, by OTLP; metrics by Prometheus' remote write |
+//! | [`export`] | our own metrics, spans and log lines to a collector, by OTLP; metrics by Prometheus' remote write |
 //! | [`live`] | the last two minutes, running transactions, points of the scatter |
 //! | [`in_flight`] | requests that were in flight at a crash |
 //! | [`runtime`] | event loops, processes, the machine, JVMs |

@@ -1,13 +1,13 @@
 //! What the recording side and the collector have in common.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
 use crate::active::ActiveTable;
 use crate::exemplars::Exemplars;
-use crate::export::Outbox;
+use crate::export::Outlet;
 use crate::follow::Follows;
 use crate::in_flight::Interrupted;
 use crate::live::LiveState;
@@ -31,8 +31,8 @@ pub(crate) struct Shared {
     /// Transactions for which others stand in the history.
     pub(crate) not_kept: AtomicU64,
     pub(crate) exemplars: Exemplars,
-    /// Where spans go to be exported, too.
-    pub(crate) outbox: OnceLock<Arc<Outbox>>,
+    /// Where spans and lines go to be exported, too.
+    pub(crate) outlet: Outlet,
     /// When the requests in flight were last written down; 0 for never.
     pub(crate) noted_us: AtomicU64,
     /// Events on their way to the history.

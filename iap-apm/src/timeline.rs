@@ -9,11 +9,12 @@ use crate::text::cut;
 
 /// Events that wait to be written.
 const MAX_WAITING: usize = 1_024;
-/// Events that are taken in an hour: a machine that is in trouble has many, all alike.
-const MAX_AN_HOUR: usize = 10_000;
-const HOUR_US: u64 = 3_600_000_000;
-const MAX_TEXT: usize = 500;
-const MAX_NODE: usize = 100;
+/// Events of a node that are taken in an hour: a machine that is in trouble has many, all alike.
+pub(crate) const MAX_AN_HOUR: usize = 10_000;
+pub(crate) const HOUR_US: u64 = 3_600_000_000;
+/// Bytes of an event's text, and of the name of its node.
+pub(crate) const MAX_TEXT: usize = 500;
+pub(crate) const MAX_NODE: usize = 100;
 
 /// Takes events, as many as can be kept.
 #[derive(Debug, Default)]

@@ -26,6 +26,9 @@ const REQUESTS: usize = 60;
 const CLIENTS: usize = 4;
 const SERVICES: [&str; 4] = ["flask", "node", "java", "embedded"];
 
+/// A span that has to be there: its service, and what one of its attributes says.
+type Wanted = (&'static str, &'static str, &'static str);
+
 /// Receives, sees nothing of the machine itself.
 const COLLECTOR: &str = "\
 server: {listen: 127.0.0.1:0, drain: 5s}
@@ -124,6 +127,22 @@ fn spans(node: &Value, out: &mut Vec<Value>) {
     node["children"].as_array().unwrap().iter().for_each(|child| spans(child, out));
 }
 
+/// How many different spans of gateways a host has.
+fn spans_of_gateways(collector: &Host) -> u64 {
+    let rows = collector.admin("/api/transactions?limit=1000");
+    let rows = rows["items"].as_array().unwrap().clone();
+    let traces: HashSet<_> = rows.iter().map(|row| row["trace_id"].as_str().unwrap()).collect();
+    let mut found = HashSet::new();
+    for id in traces {
+        let trace = collector.admin(&format!("/api/transactions/{id}"));
+        let mut all = Vec::new();
+        trace["tree"]["roots"].as_array().unwrap().iter().for_each(|root| spans(root, &mut all));
+        let own = all.iter().filter(|span| span["service"] == "gateway");
+        found.extend(own.map(|span| (id.to_owned(), span["span_id"].as_str().unwrap().to_owned())));
+    }
+    found.len() as u64
+}
+
 /// Lines at any span of a tree.
 fn lines(node: &Value) -> Vec<String> {
     let own = node["logs"].as_array().into_iter().flatten();
@@ -153,6 +172,102 @@ fn client(number: usize, gateways: [SocketAddr; 2]) -> HashMap<&'static str, u64
     sent
 }
 
+/// All clients at once; how many requests there were to each service.
+fn load(gateways: [SocketAddr; 2]) -> HashMap<&'static str, u64> {
+    let clients: Vec<_> =
+        (0..CLIENTS).map(|number| std::thread::spawn(move || client(number, gateways))).collect();
+    let mut sent: HashMap<&str, u64> = HashMap::new();
+    for client in clients {
+        for (service, number) in client.join().unwrap() {
+            *sent.entry(service).or_default() += number;
+        }
+    }
+    sent
+}
+
+/// The transactions of a path.
+fn trees(collector: &Host, path: &str) -> Vec<Value> {
+    let rows = collector.admin("/api/transactions?limit=1000");
+    let rows = rows["items"].as_array().unwrap().iter().filter(|row| row["path"] == path);
+    let ids: Vec<_> = rows.map(|row| row["trace_id"].as_str().unwrap().to_owned()).collect();
+    ids.iter().map(|id| collector.admin(&format!("/api/transactions/{id}"))).collect()
+}
+
+/// Whether a transaction is one tree with all spans that are wanted.
+fn is_whole(trace: &Value, wanted: &[Wanted]) -> bool {
+    let roots = trace["tree"]["roots"].as_array().unwrap();
+    let mut all = Vec::new();
+    roots.iter().for_each(|root| spans(root, &mut all));
+    let has = |(service, name, text): &Wanted| {
+        all.iter().any(|span| {
+            let said =
+                name.is_empty() || span["attributes"][*name].as_str().is_some_and(|said| said.contains(text));
+            span["service"] == *service && said
+        })
+    };
+    roots.len() == 1 && wanted.iter().all(has)
+}
+
+fn trees_are_whole(collector: &Host) {
+    let redis_call = ("gateway", "db.system.name", "redis");
+    let wanted: [(&str, Vec<Wanted>); 4] = [
+        (
+            "/flask/items",
+            vec![redis_call, ("flask-app", "db.statement", "SELECT name FROM item WHERE price < ?")],
+        ),
+        ("/node", vec![redis_call, ("node-proto", "", "")]),
+        ("/app/gc.jsp", vec![redis_call]),
+        ("/embedded", vec![redis_call, ("embedded", "db.query.text", "SELECT name FROM user WHERE id = ?")]),
+    ];
+    for (path, wanted) in wanted {
+        eventually("all trees are whole", || {
+            let trees = trees(collector, path);
+            (!trees.is_empty() && trees.iter().all(|trace| is_whole(trace, &wanted))).then_some(())
+        });
+    }
+}
+
+/// Log lines stand at their spans, pauses of JVMs beside the requests of their time.
+fn lines_and_pauses_are_there(collector: &Host) {
+    let logged = |trace: &Value| {
+        let roots = trace["tree"]["roots"].as_array().unwrap();
+        roots.iter().flat_map(lines).any(|line| line == "somebody was looked for")
+    };
+    assert!(trees(collector, "/embedded").iter().all(logged));
+    let paused = |trace: &Value| {
+        let events = trace["events"].as_array().unwrap();
+        let of = |event: &&Value| event["kind"] == "gc_pause" && event["overlap_us"].as_u64() > Some(0);
+        events
+            .iter()
+            .filter(of)
+            .map(|event| event["node"].as_str().unwrap().to_owned())
+            .collect::<HashSet<_>>()
+    };
+    eventually("both nodes have told of pauses", || {
+        let nodes: HashSet<String> = trees(collector, "/app/gc.jsp").iter().flat_map(paused).collect();
+        (nodes == HashSet::from(["node-1".to_owned(), "node-2".into()])).then_some(())
+    });
+}
+
+/// What each gateway has sent has come, to the record.
+fn books_balance(collector: &Host, gateways: &[Host]) {
+    // The spans that one has sent, once that is all.
+    let sent = |gateway: &Host| {
+        let export = gateway.admin("/api/status")["export"].clone();
+        for signal in ["traces", "logs"] {
+            assert!(export[signal]["rejected"] == 0 && export[signal]["dropped"] == 0, "{export}");
+        }
+        let all =
+            |signal: &str| export[signal]["sent"].as_u64().filter(|sent| export[signal]["made"] == *sent);
+        let (spans, lines) = (all("traces")?, all("logs")?);
+        (spans > REQUESTS as u64 && lines > 0).then_some(spans)
+    };
+    eventually("all spans are there", || {
+        let sent: u64 = gateways.iter().map(sent).sum::<Option<u64>>()?;
+        (spans_of_gateways(collector) == sent).then_some(())
+    });
+}
+
 #[test]
 fn one_node_has_whole_trees_of_all_that_two_gateways_serve() {
     let collector = Host::start_with(COLLECTOR);
@@ -167,7 +282,6 @@ fn one_node_has_whole_trees_of_all_that_two_gateways_serve() {
     let _node = Process(node.spawn().unwrap());
     let ports = [flask.port, node_port, tomcat.port, embedded.port];
     let gateways = ["node-1", "node-2"].map(|name| gateway(name, &redis, otlp, ports));
-    let addresses = [gateways[0].http, gateways[1].http];
     eventually("the application of Node answers", || {
         http::try_get(SocketAddr::from(([127, 0, 0, 1], node_port)), "/x/stock").map(drop)
     });
@@ -181,14 +295,7 @@ fn one_node_has_whole_trees_of_all_that_two_gateways_serve() {
         });
     }
 
-    let clients: Vec<_> =
-        (0..CLIENTS).map(|number| std::thread::spawn(move || client(number, addresses))).collect();
-    let mut sent: HashMap<&str, u64> = HashMap::new();
-    for client in clients {
-        for (service, number) in client.join().unwrap() {
-            *sent.entry(service).or_default() += number;
-        }
-    }
+    let sent = load([gateways[0].http, gateways[1].http]);
     embedded.end();
 
     // Each request is one transaction there, whoever has served it.
@@ -198,69 +305,7 @@ fn one_node_has_whole_trees_of_all_that_two_gateways_serve() {
             (rows["items"].as_array()?.len() as u64 == sent[service]).then_some(())
         });
     }
-    let trees = |path: &str| -> Vec<Value> {
-        let rows = collector.admin("/api/transactions?limit=1000");
-        let rows = rows["items"].as_array().unwrap().iter().filter(|row| row["path"] == path);
-        let ids: Vec<_> = rows.map(|row| row["trace_id"].as_str().unwrap().to_owned()).collect();
-        ids.iter().map(|id| collector.admin(&format!("/api/transactions/{id}"))).collect()
-    };
-    let whole = |trace: &Value, wanted: &[(&str, &str, &str)]| {
-        let roots = trace["tree"]["roots"].as_array().unwrap();
-        let mut all = Vec::new();
-        roots.iter().for_each(|root| spans(root, &mut all));
-        let has = |(service, name, text): &(&str, &str, &str)| {
-            all.iter().any(|span| {
-                let said = name.is_empty()
-                    || span["attributes"][*name].as_str().is_some_and(|said| said.contains(text));
-                span["service"] == *service && said
-            })
-        };
-        roots.len() == 1 && wanted.iter().all(has)
-    };
-    let redis_call = ("gateway", "db.system.name", "redis");
-    let wanted: [(&str, Vec<(&str, &str, &str)>); 4] = [
-        (
-            "/flask/items",
-            vec![redis_call, ("flask-app", "db.statement", "SELECT name FROM item WHERE price < ?")],
-        ),
-        ("/node", vec![redis_call, ("node-proto", "", "")]),
-        ("/app/gc.jsp", vec![redis_call]),
-        ("/embedded", vec![redis_call, ("embedded", "db.query.text", "SELECT name FROM user WHERE id = ?")]),
-    ];
-    for (path, wanted) in wanted {
-        eventually("all trees are whole", || {
-            let trees = trees(path);
-            (!trees.is_empty() && trees.iter().all(|trace| whole(trace, &wanted))).then_some(())
-        });
-    }
-
-    // Log lines stand at their spans, pauses of the JVM beside the requests that they held up.
-    let logged = |trace: &Value| {
-        let roots = trace["tree"]["roots"].as_array().unwrap();
-        roots.iter().flat_map(lines).any(|line| line == "somebody was looked for")
-    };
-    assert!(trees("/embedded").iter().all(logged));
-    let paused = |trace: &Value| {
-        let events = trace["events"].as_array().unwrap();
-        let of = |event: &&Value| event["kind"] == "gc_pause" && event["overlap_us"].as_u64() > Some(0);
-        events
-            .iter()
-            .filter(of)
-            .map(|event| event["node"].as_str().unwrap().to_owned())
-            .collect::<HashSet<_>>()
-    };
-    eventually("both nodes have told of pauses", || {
-        let nodes: HashSet<String> = trees("/app/gc.jsp").iter().flat_map(paused).collect();
-        (nodes == HashSet::from(["node-1".to_owned(), "node-2".into()])).then_some(())
-    });
-
-    // What each gateway has sent has come, to the record.
-    for gateway in gateways {
-        let ledgers = eventually("all is sent", || {
-            let export = gateway.admin("/api/status")["export"].clone();
-            (export["traces"]["made"] == export["traces"]["sent"]).then_some(export)
-        });
-        assert!(ledgers["traces"]["sent"].as_u64() > Some(REQUESTS as u64), "{ledgers}");
-        assert!(ledgers["logs"]["rejected"] == 0 && ledgers["logs"]["dropped"] == 0, "{ledgers}");
-    }
+    trees_are_whole(&collector);
+    lines_and_pauses_are_there(&collector);
+    books_balance(&collector, &gateways);
 }

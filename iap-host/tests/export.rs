@@ -1,14 +1,24 @@
-//! Our own metrics and spans in another host, which dies in between: the books balance.
+//! Our own metrics, spans, log lines and events in another host, which dies in between: the books balance.
 
 mod common;
 
 use std::collections::HashSet;
 use std::path::Path;
 
-use common::http::get;
+use common::http::{get, send};
 use common::{Host, eventually, free_port};
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+/// Writes a line, another one each time, for each request.
+const APP: &str = r#"
+let number = 0;
+require("http").createServer((request, response) => {
+  process.stdout.write(`request ${++number}\n`);
+  response.end("app");
+}).listen(process.env.PORT, "127.0.0.1");
+process.on("SIGTERM", () => process.exit(0));
+"#;
 
 /// A host that receives, always at the same port and into the same history.
 fn receiver(port: u16, history: &Path) -> Host {
@@ -20,17 +30,18 @@ fn receiver(port: u16, history: &Path) -> Host {
     Host::start_with(&format!("{listen}{apm}sessions: {{enabled: false}}\n"))
 }
 
-/// A host that exports all it can, each second, to a port.
-fn sender(protocol: &str, port: u16) -> Host {
+/// A host that exports all it can, each second, to a port. It starts an application that writes a line for each request.
+fn sender(protocol: &str, port: u16, body: &str) -> String {
     let export = format!(
         "export: {{endpoint: 'http://127.0.0.1:{port}', protocol: {protocol}, interval: 1s, timeout: 5s, \
-         traces: true}}"
+         traces: true, logs: true}}"
     );
-    Host::start_with(&format!(
+    format!(
         "server: {{listen: 127.0.0.1:0}}\nadmin: {{listen: 127.0.0.1:0}}\nlog: {{format: json}}\n\
-         apm: {{otlp: 127.0.0.1:0, keep: all, {export}}}\nsessions: {{enabled: false}}\n\
-         routes: [{{name: hello, path: /, respond: {{status: 200, body: hello}}}}]\n"
-    ))
+         apm: {{otlp: 127.0.0.1:0, history: history, keep: all, {export}}}\nsessions: {{enabled: false}}\n\
+         routes:\n  - {{name: hello, path: /, respond: {{status: 200, body: {body}}}}}\n  \
+         - {{name: app, path: /app, process: {{command: node app.js, ready: {{path: /}}, start_timeout: 60s}}}}\n"
+    )
 }
 
 fn ledger(host: &Host, signal: &str) -> [u64; 4] {
@@ -38,8 +49,12 @@ fn ledger(host: &Host, signal: &str) -> [u64; 4] {
     ["made", "sent", "rejected", "dropped"].map(|name| status["export"][signal][name].as_u64().unwrap())
 }
 
-/// How many different points a history holds.
-async fn points(history: &Path) -> u64 {
+const POINTS: &str = "SELECT series, time_us, start_us FROM metric_points";
+/// Log lines and events are told apart by their time and a hash of all that they say.
+const LINES: &str = "SELECT time_us, hash, 0 FROM logs UNION ALL SELECT time_us, hash, 1 FROM events";
+
+/// What a query finds in all files of a history.
+async fn rows(history: &Path, query: &'static str) -> HashSet<[i64; 3]> {
     let mut found = HashSet::new();
     for entry in std::fs::read_dir(history).unwrap() {
         let path = entry.unwrap().path();
@@ -52,15 +67,11 @@ async fn points(history: &Path) -> u64 {
         }
         let options = SqliteConnectOptions::new().filename(&path).read_only(true);
         let file = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
-        let rows = sqlx::query("SELECT series, time_us, start_us FROM metric_points").fetch_all(&file).await;
-        found.extend(
-            rows.unwrap()
-                .iter()
-                .map(|row| (row.get::<i64, _>(0), row.get::<i64, _>(1), row.get::<i64, _>(2))),
-        );
+        let rows = sqlx::query(query).fetch_all(&file).await;
+        found.extend(rows.unwrap().iter().map(|row| [row.get(0), row.get(1), row.get(2)]));
         file.close().await;
     }
-    found.len() as u64
+    found
 }
 
 /// The traces that a host lists of the gateway's route.
@@ -70,28 +81,53 @@ fn traces(host: &Host) -> HashSet<String> {
     items.iter().map(|row| row["trace_id"].as_str().unwrap().to_owned()).collect()
 }
 
+/// Of the lines and events that the sender has itself those are in the history of the receiver that were sent, and no others.
+fn lines_balance(sender: &Host, history: &Path, runtime: &tokio::runtime::Runtime) {
+    let (stored, [made, sent, rejected, dropped]) = eventually("a moment without lines", || {
+        let earlier = ledger(sender, "logs");
+        let there = runtime.block_on(rows(history, LINES));
+        let here = runtime.block_on(rows(&sender.path().join("history"), LINES));
+        let now = ledger(sender, "logs");
+        let events = here.iter().filter(|row| row[2] == 1 && there.contains(*row)).count();
+        let settled = earlier == now && now[0] == now[1] + now[2] + now[3] && events >= 3;
+        settled.then(|| (there.intersection(&here).count() as u64, now))
+    });
+    assert!(made > 60, "{made}");
+    assert_eq!((stored, rejected, dropped), (sent, 0, 0));
+}
+
 fn check(protocol: &str) {
     let history = tempfile::tempdir().unwrap();
     let port = free_port();
     let first = receiver(port, history.path());
-    let sender = sender(protocol, port);
-    let ask = |number: usize| (0..number).for_each(|_| assert_eq!(get(sender.http, "/").status, 200));
-    ask(20);
+    let app = |directory: &Path| std::fs::write(directory.join("app.js"), APP).unwrap();
+    let config = |body: &str| sender(protocol, port, body);
+    let sender = Host::start_prepared(&config("hello"), app);
+    eventually("the application is ready", || (get(sender.http, "/app").status == 200).then_some(()));
+    // Spans of requests, lines of the application, and an event of the time line.
+    let ask = |body: &str| {
+        for path in ["/", "/app"] {
+            (0..20).for_each(|_| assert_eq!(get(sender.http, path).status, 200));
+        }
+        sender.write("iap.yaml", &config(body));
+        assert_eq!(send(sender.admin, "POST", "/api/config/reload", &[], &[]).unwrap().status, 200);
+    };
+    ask("first");
     eventually("the first ones arrive", || {
-        let ([_, points, ..], [_, spans, ..]) = (ledger(&sender, "metrics"), ledger(&sender, "traces"));
-        (points > 0 && spans >= 20).then_some(())
+        let [points, spans, lines] = ["metrics", "traces", "logs"].map(|signal| ledger(&sender, signal)[1]);
+        (points > 0 && spans >= 40 && lines > 20).then_some(())
     });
 
     // Killed, not stopped: nobody is told.
     first.signal("-KILL");
     drop(first);
-    ask(20);
+    ask("second");
     eventually("more is made than arrives", || {
         let [made, sent, ..] = ledger(&sender, "metrics");
         (made > sent).then_some(())
     });
     // Requests do not notice.
-    ask(20);
+    ask("third");
 
     let second = receiver(port, history.path());
     let before = ledger(&sender, "metrics")[1];
@@ -101,15 +137,16 @@ fn check(protocol: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (stored, [_, sent, rejected, dropped]) = eventually("a quiet moment", || {
         let earlier = ledger(&sender, "metrics");
-        let stored = runtime.block_on(points(history.path()));
+        let stored = runtime.block_on(rows(history.path(), POINTS)).len() as u64;
         let now = ledger(&sender, "metrics");
         (earlier == now && now[0] == now[1] + now[2] + now[3]).then_some((stored, now))
     });
     assert_eq!((stored, rejected, dropped), (sent, 0, 0), "{protocol}");
     eventually("the spans are sent", || {
         let [made, sent, rejected, dropped] = ledger(&sender, "traces");
-        (made >= 60 && made == sent && (rejected, dropped) == (0, 0)).then_some(())
+        (made >= 120 && made == sent && (rejected, dropped) == (0, 0)).then_some(())
     });
+    lines_balance(&sender, history.path(), &runtime);
     let text = get(sender.admin, "/metrics").text();
     assert!(text.contains(r#"iap_apm_export_records_total{signal="metrics",result="sent"}"#), "{text}");
 

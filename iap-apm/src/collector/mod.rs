@@ -200,8 +200,8 @@ impl Collector {
         self.last_write = Instant::now();
         if self.batch.is_none() {
             self.batch = self.pending.take().map(Arc::new);
-            if let (Some(batch), Some(outbox)) = (&self.batch, self.shared.outbox.get()) {
-                outbox.offer(batch);
+            if let Some(batch) = &self.batch {
+                self.shared.outlet.offer(batch);
             }
         }
         if let Some(batch) = self.batch.clone() {

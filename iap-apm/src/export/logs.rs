@@ -8,19 +8,18 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::logs::v1 as proto;
+use prost::Message;
 
 use super::own::{Reporter, attribute};
-use super::spans::resource;
+use super::parts::parts;
 use crate::history::Batch;
 use crate::model::{Level, LogLine, TimelineEvent};
 use crate::otlp::timeline::{DURATION, NAME, NODE};
 use crate::otlp::values::Writing;
 
-/// Lines of one request, so that it stays well below what collectors take.
-const MAX_RECORDS: usize = 2_000;
-
-/// Where the export itself writes its lines: of them each that was refused would bring another one forth.
-const OWN: &str = "iap_apm::export";
+/// Whose lines are never sent. Who has done what on the admin side is for admins. The others write of each request that is sent or
+/// received, so that their lines would bring more of them forth without end.
+const KEPT_BACK: [&str; 7] = ["audit", "h2", "hyper", "hyper_util", "mio", "rustls", "tower"];
 
 /// How many records a batch has for [`requests`].
 pub(super) fn count(batch: &Batch) -> u64 {
@@ -28,41 +27,41 @@ pub(super) fn count(batch: &Batch) -> u64 {
 }
 
 fn lines(batch: &Batch) -> impl Iterator<Item = &LogLine> {
-    batch.logs.iter().filter(|line| !line.target.starts_with(OWN))
+    let whose = |line: &LogLine| KEPT_BACK.contains(&line.target.split("::").next().unwrap_or_default());
+    batch.logs.iter().filter(move |line| !whose(line))
 }
 
-/// Requests with all lines and events of a batch, each with how many.
-pub(super) fn requests(batch: &Batch, reporter: &Reporter) -> Vec<(ExportLogsServiceRequest, u64)> {
-    let lines = lines(batch).map(|line| (line.service.as_str(), line.target.as_str(), record(line)));
-    let events = batch.events.iter().map(|event| (reporter.service.as_str(), "iap", event_record(event)));
-    let all: Vec<_> = lines.chain(events).collect();
-    all.chunks(MAX_RECORDS).map(|part| (request(part, reporter), part.len() as u64)).collect()
+/// Requests with all lines and events of a batch, each with how many. They are made one at a time.
+pub(super) fn requests(
+    batch: &Batch,
+    reporter: &Reporter,
+) -> impl Iterator<Item = (ExportLogsServiceRequest, u64)> {
+    let lines = lines(batch).map(|line| (line.target.as_str(), record(line)));
+    let events = batch.events.iter().map(|event| ("iap", event_record(event)));
+    parts(lines.chain(events), |(_, record)| record.encoded_len()).map(|part| {
+        let number = part.len() as u64;
+        (request(part, reporter), number)
+    })
 }
 
-/// By who has written the lines, then by what part of the program.
-fn request(part: &[(&str, &str, proto::LogRecord)], reporter: &Reporter) -> ExportLogsServiceRequest {
-    let mut services: BTreeMap<&str, BTreeMap<&str, Vec<proto::LogRecord>>> = BTreeMap::new();
-    for (service, target, record) in part {
-        services.entry(service).or_default().entry(target).or_default().push(record.clone());
+/// By what part of the program has written the lines.
+fn request(part: Vec<(&str, proto::LogRecord)>, reporter: &Reporter) -> ExportLogsServiceRequest {
+    let mut targets: BTreeMap<&str, Vec<proto::LogRecord>> = BTreeMap::new();
+    for (target, record) in part {
+        targets.entry(target).or_default().push(record);
     }
     let scope = |name: &str| InstrumentationScope { name: name.to_owned(), ..Default::default() };
-    let groups = services.into_iter().map(|(service, targets)| proto::ResourceLogs {
-        resource: Some(match service == reporter.service {
-            true => reporter.resource(),
-            // Of a process that is managed here.
-            false => resource(service, None),
-        }),
-        scope_logs: targets
-            .into_iter()
-            .map(|(target, log_records)| proto::ScopeLogs {
-                scope: Some(scope(target)),
-                log_records,
-                ..Default::default()
-            })
-            .collect(),
+    let scope_logs = targets.into_iter().map(|(target, log_records)| proto::ScopeLogs {
+        scope: Some(scope(target)),
+        log_records,
         ..Default::default()
     });
-    ExportLogsServiceRequest { resource_logs: groups.collect() }
+    let group = proto::ResourceLogs {
+        resource: Some(reporter.resource()),
+        scope_logs: scope_logs.collect(),
+        ..Default::default()
+    };
+    ExportLogsServiceRequest { resource_logs: vec![group] }
 }
 
 fn record(line: &LogLine) -> proto::LogRecord {

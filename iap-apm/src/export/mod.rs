@@ -17,6 +17,7 @@ mod ledger;
 mod logs;
 mod outbox;
 mod own;
+mod parts;
 mod queue;
 mod remote_write;
 mod sender;
@@ -43,7 +44,7 @@ use crate::apm::Apm;
 use crate::error::Error;
 
 pub use ledger::Ledger;
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Outbox, Outlet};
 pub(crate) use own::sample;
 pub use remote_write::{RemoteWriteSettings, RemoteWriter, check_remote_write, is_label};
 pub use spans::trace_as_otlp;
@@ -209,7 +210,11 @@ impl Drop for Running {
 
 impl fmt::Debug for Exporter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exporter").field("metrics", &self.metrics()).field("traces", &self.traces()).finish()
+        f.debug_struct("Exporter")
+            .field("metrics", &self.metrics())
+            .field("traces", &self.traces())
+            .field("logs", &self.logs())
+            .finish()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Spans and lines on their way from the collector's thread to the export.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -12,6 +12,16 @@ use crate::history::{Batch, TraceSpans};
 
 /// Records that wait to be packed; beyond, the oldest are dropped.
 const MAX_RECORDS: u64 = 50_000;
+
+/// Batches of ended processes that are kept for an export that has not started; each has at most 500 requests.
+const MAX_EARLY: usize = 16;
+
+/// The way to the export of an APM, which may start after there is something to send.
+#[derive(Default)]
+pub(crate) struct Outlet {
+    outbox: OnceLock<Arc<Outbox>>,
+    early: Mutex<Vec<Arc<Batch>>>,
+}
 
 /// What waits.
 pub(crate) struct Outbox {
@@ -33,6 +43,33 @@ struct Waiting {
 struct Records {
     spans: u64,
     lines: u64,
+}
+
+impl Outlet {
+    /// Offers a batch of ours, if there is an export.
+    pub(crate) fn offer(&self, batch: &Arc<Batch>) {
+        if let Some(outbox) = self.outbox.get() {
+            outbox.offer(batch);
+        }
+    }
+
+    /// Offers what an ended process has left. That is read at the start, so it is kept for an export that begins later.
+    pub(crate) fn offer_recovered(&self, batch: &Arc<Batch>) {
+        let mut early = self.early.lock();
+        match self.outbox.get() {
+            Some(outbox) => outbox.offer(batch),
+            None if early.len() < MAX_EARLY => early.push(batch.clone()),
+            None => {}
+        }
+    }
+
+    /// Begins the export of spans and lines, with what was kept for it. There is one of them: a second one gets nothing.
+    pub(crate) fn open(&self, outbox: Arc<Outbox>) {
+        if self.outbox.set(outbox).is_ok() {
+            let early = std::mem::take(&mut *self.early.lock());
+            early.iter().for_each(|batch| self.offer(batch));
+        }
+    }
 }
 
 impl Outbox {
@@ -80,3 +117,6 @@ impl Records {
         self.spans + self.lines
     }
 }
+
+#[cfg(test)]
+mod tests;

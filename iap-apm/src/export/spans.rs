@@ -5,31 +5,31 @@ use std::collections::BTreeMap;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1 as proto;
+use prost::Message;
 use serde_json::Value;
 
 use super::own::{Reporter, attribute, scope};
+use super::parts::parts;
 use crate::history::{Batch, TraceSpans};
 use crate::model::{Span, SpanKind, SpanStatus, Trace};
 use crate::otlp::values::Writing;
 
-/// Spans of one request, so that it stays well below what collectors take.
-const MAX_SPANS: usize = 2_000;
-
-/// Requests with all spans of a batch, each with how many.
-pub(super) fn requests(batch: &Batch, reporter: &Reporter) -> Vec<(ExportTraceServiceRequest, u64)> {
+/// Requests with all spans of a batch, each with how many. They are made one at a time.
+pub(super) fn requests(
+    batch: &Batch,
+    reporter: &Reporter,
+) -> impl Iterator<Item = (ExportTraceServiceRequest, u64)> {
     let of = |trace: &TraceSpans| {
         let id = trace.trace_id.0;
         trace.spans().into_iter().map(move |span| convert(&id, &span))
     };
-    let spans: Vec<proto::Span> = batch.spans.iter().flat_map(of).collect();
-    let pack = |spans: &[proto::Span]| {
-        let scope_spans =
-            vec![proto::ScopeSpans { scope: Some(scope()), spans: spans.to_vec(), ..Default::default() }];
+    parts(batch.spans.iter().flat_map(of), proto::Span::encoded_len).map(|spans| {
+        let number = spans.len() as u64;
+        let scope_spans = vec![proto::ScopeSpans { scope: Some(scope()), spans, ..Default::default() }];
         let group =
             proto::ResourceSpans { resource: Some(reporter.resource()), scope_spans, ..Default::default() };
-        (ExportTraceServiceRequest { resource_spans: vec![group] }, spans.len() as u64)
-    };
-    spans.chunks(MAX_SPANS).map(pack).collect()
+        (ExportTraceServiceRequest { resource_spans: vec![group] }, number)
+    })
 }
 
 /// A trace as an OTLP request in JSON, as a receiver of `/v1/traces` takes it: its spans by the service and the instance that
@@ -52,7 +52,7 @@ pub fn trace_as_otlp(trace: &Trace) -> serde_json::Result<Value> {
 }
 
 /// Who reported. An instance is kept as namespace, name and id, joined by `/`; the first may be absent.
-pub(super) fn resource(service: &str, instance: Option<&str>) -> Resource {
+fn resource(service: &str, instance: Option<&str>) -> Resource {
     let mut attributes = vec![attribute("service.name", service)];
     if let Some(instance) = instance {
         let at = instance.find(&format!("{service}/")).unwrap_or_default();

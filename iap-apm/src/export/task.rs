@@ -74,16 +74,17 @@ impl Task {
     }
 
     fn take_records(&mut self) {
+        let reporter = self.reporter.clone();
         while let Some(batch) = self.outbox.take() {
             if self.settings.logs {
-                for (request, number) in logs::requests(&batch, &self.reporter) {
+                for (request, number) in logs::requests(&batch, &reporter) {
                     self.push(Signal::Logs, number, &request.encode_to_vec());
                 }
             }
             if !self.settings.traces {
                 continue;
             }
-            for (request, number) in spans::requests(&batch, &self.reporter) {
+            for (request, number) in spans::requests(&batch, &reporter) {
                 self.push(Signal::Traces, number, &request.encode_to_vec());
             }
         }

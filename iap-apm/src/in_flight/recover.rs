@@ -59,7 +59,10 @@ async fn bring_in(
             text: format!("requests in flight: {}", batch.transactions.len()),
         });
     }
-    history.append(Arc::new(batch)).await
+    let batch = Arc::new(batch);
+    history.append(batch.clone()).await?;
+    shared.outlet.offer_recovered(&batch);
+    Ok(())
 }
 
 fn row(service: &str, interrupted: &Interrupted) -> TransactionSummary {

@@ -1,7 +1,16 @@
+use std::sync::Arc;
+
+use iap_core::{Route, RouteTable, Server, Target};
 use proptest::prelude::*;
+use tokio::runtime::Handle;
 
 use super::file::{InFlightFile, orphans, parse};
 use super::*;
+use crate::apm::Apm;
+use crate::export::ExportSettings;
+use crate::history::{EventQuery, History, SqliteHistory, SqliteOptions};
+use crate::model::{EventKind, Window};
+use crate::otlp::OtlpService;
 use crate::testing::trace_id;
 
 fn request(path: &str) -> ActiveTransaction {
@@ -81,6 +90,34 @@ fn a_writing_that_was_broken_off_leaves_the_one_before() {
     bytes.truncate(300 << 10);
     bytes[(256 << 10) + 3] ^= 1;
     assert!(parse(&bytes).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_crash_has_left_is_exported_too_also_when_that_begins_later() {
+    let directory = tempfile::tempdir().unwrap();
+    left(directory.path(), &[vec![request("/a")]]);
+    let apm = Apm::builder().node("node-1").in_flight(directory.path()).build().unwrap();
+    // It is in the history when only the file of this process is left.
+    while std::fs::read_dir(directory.path()).unwrap().count() > 1 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let received: Arc<dyn History> = Arc::new(SqliteHistory::temporary(SqliteOptions::default()).unwrap());
+    let otlp = Target::service("otlp", OtlpService::new(received.clone()));
+    let routes = RouteTable::new([Route::new("otlp", "/", otlp)]).unwrap();
+    let server = Server::builder().listen("127.0.0.1:0".parse().unwrap()).workers(1).routes(routes);
+    let server = server.application(Handle::current()).start().unwrap();
+    let mut settings = ExportSettings::new(format!("http://{}", server.addresses()[0]));
+    (settings.metrics, settings.traces, settings.logs) = (false, true, true);
+    let exporter = apm.export(settings, &Handle::current()).unwrap();
+    exporter.stop(Duration::from_secs(60)).await;
+    let (spans, lines) = (exporter.traces(), exporter.logs());
+    assert_eq!((spans.made, spans.sent, lines.made, lines.sent), (2, 2, 1, 1), "{exporter:?}");
+    let events = received.events(&EventQuery::new(Window::all())).await.unwrap();
+    let told = (events.len(), events[0].kind, events[0].node.as_str(), events[0].time_us);
+    assert_eq!(told, (1, EventKind::Crashed, "node-1", 3_000_000));
+    assert!(
+        received.trace(trace_id(7)).await.unwrap().unwrap().spans.iter().any(|span| span.name == "upstream")
+    );
 }
 
 proptest! {

@@ -41,6 +41,11 @@ impl Sender {
     pub(super) fn may_report(&self, service: &str) -> bool {
         self.services.as_ref().is_none_or(|services| services.iter().any(|name| name == service))
     }
+
+    /// Whether it may report for every service, and so of nodes.
+    pub(super) fn may_report_all(&self) -> bool {
+        self.services.is_none()
+    }
 }
 
 /// Who sends: anybody when there are no tokens.

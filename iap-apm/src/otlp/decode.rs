@@ -23,7 +23,7 @@ use super::series::SeriesLimits;
 use super::status::{Encoding, Refusal};
 use super::{timeline, traces};
 use crate::history::{Batch, Head, SeriesExemplars, SeriesPoints, TraceSpans};
-use crate::model::{MetricExemplar, MetricPoint, MetricSeries};
+use crate::model::{LogLine, MetricExemplar, MetricPoint, MetricSeries, TimelineEvent};
 
 /// Points of a request, each of which takes some hundred bytes.
 const MAX_POINTS: usize = 200_000;
@@ -31,6 +31,8 @@ const MAX_POINTS: usize = 200_000;
 /// What a request held.
 pub(super) struct Decoded {
     pub(super) batch: Batch,
+    /// Records that tell of events of the time line, which are to be decided on; each as the line that it is otherwise.
+    pub(super) told: Vec<(TimelineEvent, LogLine)>,
     /// What may come in.
     pub(super) gate: Gate,
     /// Records that were refused.
@@ -102,6 +104,7 @@ impl Decoded {
     fn new(gate: Gate) -> Self {
         Self {
             batch: Batch::default(),
+            told: Vec::new(),
             gate,
             rejected: 0,
             reason: None,
@@ -145,16 +148,14 @@ impl Decoded {
     }
 
     fn take_log(&mut self, origin: &Origin, target: &str, record: logs::LogRecord, now_us: u64) {
-        let admitted = self.gate.admit(&origin.service);
-        if admitted.is_ok()
-            && let Some(event) = timeline::event(&record, now_us)
-        {
-            self.batch.events.push(event);
-            return;
+        if let Err(reason) = self.gate.admit(&origin.service) {
+            return self.reject(reason);
         }
-        match admitted.and_then(|()| convert::log(origin, target, record, now_us)) {
-            Ok(line) => self.batch.logs.push(line),
-            Err(reason) => self.reject(reason),
+        let event = timeline::event(&record, now_us);
+        match (convert::log(origin, target, record, now_us), event) {
+            (Ok(line), Some(event)) => self.told.push((event, line)),
+            (Ok(line), None) => self.batch.logs.push(line),
+            (Err(reason), _) => self.reject(reason),
         }
     }
 }

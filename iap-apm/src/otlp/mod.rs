@@ -25,7 +25,8 @@
 //!
 //! Success is told after the history has committed.
 //!
-//! A log record that another node of ours tells an event of its time line by (`export.logs`) comes onto ours.
+//! A log record that another node of ours tells an event of its time line by (`export.logs`) comes onto ours, from a sender who
+//! may report for every service: 10,000 an hour of each of a hundred nodes, the rest is refused. From others it is a log line.
 //!
 //! What belongs to a transaction of ours that was not kept (see [`Keeping`](crate::Keeping)) is left out,
 //! but for failures, slow spans and error lines; such an answer is a success still, since nothing went wrong.
@@ -73,6 +74,7 @@ use self::follow::Follow;
 use self::quota::{Gate, Quotas};
 use self::series::SeriesLimits;
 use self::status::{Encoding, Refusal};
+use self::timeline::Events;
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{BoxFuture, History};
 use crate::marks::Marks;
@@ -126,6 +128,7 @@ pub struct OtlpService {
     series: Arc<SeriesLimits>,
     tokens: Arc<[OtlpToken]>,
     quotas: Arc<Quotas>,
+    events: Arc<Events>,
 }
 
 impl OtlpService {
@@ -141,6 +144,7 @@ impl OtlpService {
             series: Arc::new(SeriesLimits::new(MAX_SERIES_OF_SERVICE, MAX_SERIES)),
             tokens: Arc::default(),
             quotas: Arc::default(),
+            events: Arc::default(),
         }
     }
 
@@ -244,6 +248,7 @@ impl OtlpService {
         let (max_bytes, now_us) = (self.max_bytes, self.clock.now_ms() * 1_000);
         // Decoding megabytes would hold up the other tasks of this thread.
         let series = self.series.clone();
+        let trusted = sender.may_report_all();
         let gate = Gate::new(signal, sender, self.quotas.clone(), now_us);
         let work = move || {
             let _decoder = decoder;
@@ -253,6 +258,7 @@ impl OtlpService {
         let worked = tokio::task::spawn_blocking(work).await;
         let mut decoded = worked.map_err(|_| Refusal::overloaded(broke_off))??;
         self.quotas.count(signal, decoded.gate.over());
+        self.events.settle(&mut decoded, trusted, now_us);
         if decoded.is_over_quota() {
             return Err(Refusal::over_quota());
         }
@@ -261,7 +267,10 @@ impl OtlpService {
         }
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         // What was refused may come again.
-        self.history.append(batch).await.map_err(refused)?;
+        if let Err(error) = self.history.append(batch.clone()).await {
+            self.events.give_back(&batch.events);
+            return Err(refused(error));
+        }
         decoded.gate.kept();
         if decoded.rejected > 0 {
             let what = signal.record();

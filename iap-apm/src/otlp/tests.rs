@@ -31,6 +31,7 @@ mod overload;
 mod quota;
 mod raw;
 mod size;
+mod timeline;
 
 const T0: u64 = 1_700_000_000_000_000;
 const PROTOBUF: &str = "application/x-protobuf";

@@ -40,7 +40,7 @@ pub(super) async fn timeline(
     Ok(Json(json!({ "window": window, "events": events })))
 }
 
-/// An event that a transaction met.
+/// An event that happened, on any node, while a transaction ran.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "MetEvent")]
 pub(super) struct Met {
@@ -50,7 +50,8 @@ pub(super) struct Met {
     overlap_us: u64,
 }
 
-/// The events that a transaction of some [`extent`] met, each with how long both lasted together.
+/// The events that a transaction of some [`extent`] met, each with how long both lasted together. Of all nodes: a transaction does not
+/// keep which one has served it, and an event says where it was.
 pub(super) async fn met(apm: &Apm, extent: Option<Window>) -> Result<Vec<Met>, HistoryError> {
     let Some(window) = extent else { return Ok(Vec::new()) };
     let query = EventQuery { limit: MAX_MET, ..EventQuery::new(window) };

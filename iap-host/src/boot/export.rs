@@ -1,4 +1,4 @@
-//! Our own metrics and spans to others.
+//! Our own metrics, spans and log lines to others.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

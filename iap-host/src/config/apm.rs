@@ -47,7 +47,7 @@ pub(crate) struct ApmConfig {
     pub(crate) max_series: usize,
     /// The same of one service.
     pub(crate) max_series_per_service: usize,
-    /// Sends our own metrics and spans to others.
+    /// Sends our own metrics, spans and log lines to others.
     pub(crate) export: Option<ExportConfig>,
     /// The process itself, the machine and the JVMs on it.
     pub(crate) runtime: RuntimeConfig,

@@ -21,7 +21,6 @@ async fn a_receiver_of_ours_has_the_same_lines_and_events() {
         .collect();
     lines[3].span_id = Some(span_id(7));
     lines[3].fields.insert("user".into(), "kim".into());
-    lines[4].service = "of-a-process".into();
     let event = |kind, duration_us| TimelineEvent {
         time_us: now_us,
         duration_us,
@@ -30,11 +29,8 @@ async fn a_receiver_of_ours_has_the_same_lines_and_events() {
         text: "shop 1: System.gc()".into(),
     };
     let events = vec![event(EventKind::GcPause, 77), event(EventKind::ConfigReloaded, 0)];
-    let mut own = line(now_us, Level::Warn, None);
-    own.target = "iap_apm::export::sender".into();
-    let mut batch = Batch { logs: lines.clone(), events: events.clone(), ..Batch::default() };
-    batch.logs.push(own);
-    assert_eq!(count(&batch), 7, "what the export says of itself is not sent");
+    let batch = Batch { logs: lines.clone(), events: events.clone(), ..Batch::default() };
+    assert_eq!(count(&batch), 7);
 
     let history: Arc<dyn History> =
         Arc::new(SqliteHistory::temporary(SqliteOptions::default()).expect("a history"));
@@ -52,6 +48,54 @@ async fn a_receiver_of_ours_has_the_same_lines_and_events() {
     let mut found = history.events(&EventQuery::new(Window::all())).await.expect("events");
     found.sort_by_key(|event| event.kind);
     assert_eq!(found, events);
+}
+
+#[test]
+fn who_did_what_and_what_sending_itself_writes_is_kept_back() {
+    let reporter = Reporter { service: "test".into(), instance: "1".into(), start_ns: 0 };
+    for (target, goes) in [
+        ("audit", false),
+        ("h2::codec::framed_read", false),
+        ("hyper_util::client::legacy::pool", false),
+        ("hyper::proto::h1::io", false),
+        ("rustls::client::hs", false),
+        ("tower::buffer::worker", false),
+        ("mio::poll", false),
+        ("auditing", true),
+        ("h2load", true),
+        ("process", true),
+        ("shop::audit", true),
+        ("", true),
+    ] {
+        let mut line = line(1, Level::Warn, None);
+        line.target = target.into();
+        let batch = Batch { logs: vec![line], ..Batch::default() };
+        let sent: u64 = requests(&batch, &reporter).map(|(_, number)| number).sum();
+        assert_eq!((count(&batch), sent), (u64::from(goes), u64::from(goes)), "{target}");
+    }
+}
+
+#[test]
+fn requests_stay_small_however_large_their_records_are() {
+    let reporter = Reporter { service: "test".into(), instance: "1".into(), start_ns: 0 };
+    let large: crate::model::Attributes =
+        (0..20).map(|n| (format!("field {n}"), "x".repeat(16 << 10).into())).collect();
+    let mut batch = Batch::default();
+    let spans: Vec<_> = (1..=50)
+        .map(|n| crate::model::Span { attributes: large.clone(), ..crate::testing::span(n, None, n, 1) })
+        .collect();
+    batch.spans.push(crate::history::TraceSpans::of(crate::testing::trace_id(1), &spans));
+    batch.logs.extend((0..50).map(|n| LogLine { fields: large.clone(), ..line(n, Level::Info, None) }));
+    // Of small ones as many as before.
+    batch.logs.extend((0..4_500).map(|n| line(n, Level::Info, None)));
+    let lines: Vec<_> =
+        requests(&batch, &reporter).map(|(all, number)| (all.encoded_len(), number)).collect();
+    let spans = super::super::spans::requests(&batch, &reporter);
+    let spans: Vec<_> = spans.map(|(all, number)| (all.encoded_len(), number)).collect();
+    let all = |sizes: &[(usize, u64)]| sizes.iter().map(|(_, number)| number).sum::<u64>();
+    assert_eq!((all(&lines), all(&spans)), (4_550, 50));
+    assert!(lines.iter().chain(&spans).all(|(bytes, _)| *bytes < 1_100_000), "{lines:?} {spans:?}");
+    assert!(lines.iter().any(|(_, number)| *number == 2_000) && lines.len() < 22, "{lines:?}");
 }
 
 #[tokio::test]

@@ -47,8 +47,8 @@ export const liveEn = {
   event: "Event",
   detail: "Detail",
   overlap: "Overlap",
-  eventsMet: "What this transaction met",
-  eventsMetHint: "Events of the node in the time of this transaction, and how long both lasted together.",
+  eventsMet: "What happened meanwhile",
+  eventsMetHint: "Events of all nodes in the time of this transaction, each with its node, and how long both lasted together.",
   eventKinds: {
     gc_pause: "GC pause",
     stall: "Event loop stalled",

@@ -45,7 +45,7 @@ pub(super) fn requests() -> Table {
         .add(
             get(
                 "/api/transactions/{trace_id}",
-                "One transaction: its call tree, log lines, and the events that it met",
+                "One transaction: its call tree, log lines, and the events that happened meanwhile",
             )
             .place::<String>("trace_id", "Its trace, 32 hexadecimal digits.")
             .query(of::<telemetry::TraceQuery>)
