@@ -71,7 +71,11 @@ impl Provider {
         let lines = BufReader::new(process.0.stdout.take().unwrap()).lines().map_while(Result::ok);
         let (send, ready) = std::sync::mpsc::channel();
         // Reads on to the end, so that it never blocks on a full pipe.
-        std::thread::spawn(move || lines.filter(|line| line == "ready").for_each(|_| drop(send.send(()))));
+        std::thread::spawn(move || {
+            for _ in lines.filter(|line| line == "ready") {
+                let _ = send.send(());
+            }
+        });
         ready.recv_timeout(SOON).expect("the provider does not come up");
         Self { _process: process, address: SocketAddr::from(([127, 0, 0, 1], port)) }
     }
