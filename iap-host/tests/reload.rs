@@ -122,6 +122,8 @@ fn certificates_are_listed_and_a_renewed_one_takes_over() {
     let tls = "tls: {listen: 127.0.0.1:0, certificate: tls.pem, key: tls.key}";
     let off = "sessions: {enabled: false}\n";
     let config = respond("first").replace("drain: 5s", &format!("drain: 5s, {tls}")) + off;
+    let config =
+        config.replace("otlp: 127.0.0.1:0", "otlp: 127.0.0.1:0, runtime: {interval: 400ms, store: 400ms}");
     let host = Host::start_prepared(&config, |directory| write(directory, "old.example", 20));
     let listed = || host.admin("/api/certificates");
     let old = listed();
@@ -132,8 +134,7 @@ fn certificates_are_listed_and_a_renewed_one_takes_over() {
     assert!((19.9..=20.0).contains(&days), "{one}");
     let told = |least: f64| {
         let text = get(host.admin, "/metrics").text();
-        let line =
-            text.lines().find(|line| line.starts_with("iap_tls_certificate_left_seconds{"))?.to_owned();
+        let line = text.lines().find(|line| line.starts_with("tls_certificate_left_seconds{"))?.to_owned();
         assert!(line.contains("file=\"tls.pem\""), "{line}");
         let left: f64 = line.rsplit(' ').next()?.parse().ok()?;
         (left > least * 86_400.0).then_some(())
@@ -144,6 +145,13 @@ fn certificates_are_listed_and_a_renewed_one_takes_over() {
         (listed()["certificates"][0]["names"][0] == "new.example").then_some(())
     });
     eventually("the metric follows", || told(89.0));
+    eventually("and is in the history", || {
+        let query = "name=tls.certificate.left&fn=min&by=file&last_s=60&step_s=1";
+        let answer = host.admin(&format!("/api/metrics/query?{query}"));
+        let group =
+            answer["groups"].as_array()?.iter().find(|group| group["labels"]["file"] == "tls.pem")?.clone();
+        group["values"].as_array()?.iter().any(serde_json::Value::is_number).then_some(())
+    });
     assert_eq!(Host::start(off).admin("/api/certificates")["tls"], false);
 }
 

@@ -70,6 +70,8 @@ pub struct Watched {
     pub listeners: Vec<SocketAddr>,
     /// Processes that are managed.
     pub processes: Vec<WatchedProcess>,
+    /// Numbers of whoever asks for the sample, which become a part of it.
+    pub readings: Vec<Reading>,
 }
 
 /// An instance of a managed process.

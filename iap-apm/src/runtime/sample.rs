@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use super::jvm::{self, Place};
 use super::pauses::Pauses;
 use super::probe::{Probe, Stalls};
-use super::reading::{Folded, Reading, Readings};
+use super::reading::{Folded, MAX_READINGS, Reading, Readings};
 use super::{RuntimeSettings, RuntimeView, Sampled, Watched, WatchedProcess, cgroup, hsperf, procfs};
 use crate::history::SeriesPoints;
 use crate::shared::Shared;
@@ -79,6 +79,8 @@ impl Sampler {
             );
         }
         self.follow(&watched.runtimes);
+        let room = MAX_READINGS.saturating_sub(readings.list.len());
+        readings.list.extend(std::mem::take(&mut watched.readings).into_iter().take(room));
         for probe in &self.probes {
             event_loop(&mut readings, probe);
         }

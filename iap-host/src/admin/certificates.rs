@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::State;
 use axum::response::Json;
+use iap_apm::MetricKind;
+use iap_apm::runtime::Reading;
 use iap_core::server::{CertificateFacts, TlsConfig};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -73,8 +75,25 @@ fn row(facts: CertificateFacts, file: Option<PathBuf>, default: bool, now: Syste
     }
 }
 
+/// How long each is good for, in seconds, for the samples of the runtime: alerts can be about it.
+pub(super) fn readings(shown: Option<&Shown>) -> Vec<Reading> {
+    let rows = shown.map(|shown| rows(shown, SystemTime::now())).unwrap_or_default();
+    // A file keeps its name when the certificate in it gets another one.
+    let reading = |row: Certificate| {
+        let file = row.file?.display().to_string();
+        Some(Reading {
+            name: "tls.certificate.left",
+            kind: MetricKind::Gauge,
+            unit: "s",
+            labels: [("file".to_owned(), file)].into(),
+            value: row.left_s as f64,
+        })
+    };
+    rows.into_iter().filter_map(reading).collect()
+}
+
 /// Negative before 1970.
-pub(crate) fn unix_ms(time: SystemTime) -> i64 {
+fn unix_ms(time: SystemTime) -> i64 {
     let ms = |apart: std::time::Duration| i64::try_from(apart.as_millis()).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {
         Ok(after) => ms(after),

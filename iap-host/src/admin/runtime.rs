@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use super::AdminState;
+use super::certificates;
 use super::error::{ApiError, ApiResult};
 use super::telemetry::apm;
 
@@ -45,6 +46,7 @@ impl AdminState {
             runtimes: self.0.runtimes.load().to_vec(),
             listeners: listeners.collect(),
             processes: processes.collect(),
+            readings: certificates::readings(self.0.certificates.load().as_deref()),
         }
     }
 }

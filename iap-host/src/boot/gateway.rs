@@ -1,6 +1,6 @@
 //! The public server, from its settings.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use iap_apm::Apm;
 use iap_core::pipeline::{Limits, RequestIds};
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::sessions::SessionLayers;
 use super::{BootError, failed};
-use crate::admin::certificates::{Shown, unix_ms};
+use crate::admin::certificates::Shown;
 use crate::config::{ClientCertificates, Config, ServerConfig, ServerTlsConfig, TlsVersion, networks};
 
 /// How often certificate files are looked at. A renewed one is in use within twice that time.
@@ -87,7 +87,7 @@ pub(super) fn start_gateway(
         (Some(apm), Some(layer)) => builder.hooks(apm.hooks()).layer(layer).start(),
     };
     let tls = server.tls.as_ref().map(|tls| tls.listen);
-    let certificates = watched.as_ref().map(|shown| watch_certificates(shown.clone(), runtime));
+    let certificates = watched.as_ref().map(|shown| watch_certificates(shown.tls.clone(), runtime));
     started.map(|server| Gateway { server, shown: watched, certificates }).map_err(|error| match error {
         StartError::Busy(address) | StartError::Bind { address, .. } if Some(address) == tls => {
             failed("server.tls.listen")(error)
@@ -134,26 +134,14 @@ fn build_tls(config: &ServerTlsConfig) -> Result<TlsConfig, TlsError> {
     builder.build()
 }
 
-/// How long the certificates in use are good for, as a metric that alerts can be about.
-fn tell_ends(shown: &Shown) {
-    let now_ms = unix_ms(SystemTime::now());
-    let all = shown.tls.certificates();
-    // A file keeps its name when the certificate in it gets another one.
-    for (facts, file) in all.iter().zip(&shown.files).filter(|_| all.len() == shown.files.len()) {
-        let left = (unix_ms(facts.expires) - now_ms) as f64 / 1_000.0;
-        metrics::gauge!("iap_tls_certificate_left_seconds", "file" => file.display().to_string()).set(left);
-    }
-}
-
 /// Takes up renewed certificates while the server runs. A pair that does not fit is refused, once, and
 /// what was in use stays.
-fn watch_certificates(shown: Shown, runtime: &Handle) -> JoinHandle<()> {
+fn watch_certificates(tls: TlsConfig, runtime: &Handle) -> JoinHandle<()> {
     runtime.spawn(async move {
         let mut last_error = None;
         loop {
-            tell_ends(&shown);
             tokio::time::sleep(CERTIFICATES_EVERY).await;
-            let files = shown.tls.clone();
+            let files = tls.clone();
             let Ok(result) = tokio::task::spawn_blocking(move || files.reload()).await else { return };
             match result {
                 Ok(true) => tracing::info!("renewed certificates are in use"),
