@@ -5,7 +5,6 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use bytes::Bytes;
-use clap::ValueEnum;
 use http::{Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -14,7 +13,7 @@ use iap_ops::llm::Events;
 use serde_json::Value;
 
 use crate::cli::{AskArgs, ReportArgs};
-use crate::client::{Connection, MAX_ANSWER, bearer, encode, own_token, patiently, printable, problem};
+use crate::client::{Connection, MAX_ANSWER, bearer, encode, name, own_token, patiently, printable, problem};
 
 /// There are problems.
 const PROBLEMS: u8 = 1;
@@ -138,8 +137,4 @@ async fn fetch(url: &str, path: &str, accept: &str) -> Result<Response<Incoming>
     }
     let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
     Err(problem(url, status, &serde_json::from_slice(&body).unwrap_or_default()).into())
-}
-
-fn name(value: impl ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

@@ -11,39 +11,18 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::cli::{ConfigCommand, HostArgs};
-use crate::client::{call, patiently, printable, problem};
+use crate::client::{call, printable, problem};
 use crate::run;
+use crate::terminal::{self, Outcome};
 
-/// It was refused, or taken back.
-const REFUSED: u8 = 1;
-/// There is no answer.
-const NO_ANSWER: u8 = 2;
 /// How often a trial is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-/// What a command ends with.
-struct Outcome {
-    answer: Value,
-    text: String,
-    is_refused: bool,
-}
-
 /// Does what is asked for, and prints what came of it.
-#[allow(clippy::print_stdout, clippy::print_stderr)] // The answer of the command.
 pub(crate) fn command(command: &ConfigCommand) -> Result<ExitCode, BoxError> {
-    let host = host(command);
-    Ok(match patiently(&host.url, run_command(command)) {
-        Ok(outcome) => {
-            match host.json {
-                true => println!("{}", serde_json::to_string_pretty(&outcome.answer)?),
-                false => println!("{}", printable(outcome.text.trim_end())),
-            }
-            if outcome.is_refused { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS }
-        }
-        Err(error) => {
-            eprintln!("iap-host: {error}");
-            ExitCode::from(NO_ANSWER)
-        }
+    terminal::run(host(command), async |_| {
+        let outcome = run_command(command).await?;
+        Ok(Outcome { text: printable(&outcome.text), ..outcome })
     })
 }
 
@@ -64,17 +43,19 @@ async fn run_command(command: &ConfigCommand) -> Result<Outcome, BoxError> {
         ConfigCommand::Show { settings, .. } => {
             let answer = get(url, "/api/config").await?;
             let text = if *settings { settings_of(&answer) } else { shown(&answer) };
-            Ok(Outcome { answer, text, is_refused: false })
+            Ok(Outcome::good(answer, text))
         }
         ConfigCommand::Revisions { limit, .. } => {
             let answer = get(url, &format!("/api/config/revisions?limit={limit}")).await?;
-            Ok(Outcome { text: listed(&answer), answer, is_refused: false })
+            let text = listed(&answer);
+            Ok(Outcome::good(answer, text))
         }
         ConfigCommand::Diff { from, to, .. } => {
             let to = to.map(|to| format!("&to={to}")).unwrap_or_default();
             let answer = get(url, &format!("/api/config/diff?from={from}{to}")).await?;
             let diff = answer["diff"].as_str().filter(|diff| !diff.is_empty());
-            Ok(Outcome { text: diff.unwrap_or("nothing differs").to_owned(), answer, is_refused: false })
+            let text = diff.unwrap_or("nothing differs").to_owned();
+            Ok(Outcome::good(answer, text))
         }
         ConfigCommand::Validate { file, .. } => validate(url, file).await,
         ConfigCommand::Apply { file, reason, if_match, overwrite, .. } => {

@@ -1,18 +1,17 @@
 //! `iap-host incidents`: found, told, acknowledged.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use clap::ValueEnum;
 use http::Method;
 use iap_core::BoxError;
 use serde_json::{Value, json};
 
 use super::args::{IncidentListArgs, IncidentsArgs, IncidentsCommand};
 use super::paint::Tone;
-use super::table::{Cell, Kind, Table, padded, plain};
+use super::table::{Cell, Kind, Table, fact, plain};
 use super::write::{full_moment, moment, span};
 use super::{Outcome, Query, Screen, ask, items, number, read, run, word};
+use crate::client::name;
 
 const COLUMNS: [(&str, Kind); 7] = [
     ("no", Kind::Number),
@@ -61,10 +60,6 @@ fn list(args: &IncidentListArgs) -> Result<ExitCode, BoxError> {
     run(&args.host, async |screen| {
         read(&args.host.url, &query.of("/api/incidents"), |page| listed(page, screen)).await
     })
-}
-
-fn name(value: impl ValueEnum) -> String {
-    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 fn listed(page: &Value, screen: Screen) -> String {
@@ -120,11 +115,7 @@ fn told(incident: &Value, screen: Screen) -> String {
         paint.text(severity_tone(severity), severity),
         word(incident, "state"),
     );
-    let mut part = |name: &str, value: &str| {
-        if !value.is_empty() {
-            let _ = writeln!(text, "{}{}", paint.text(Tone::Faint, &padded(name, 10)), plain(value));
-        }
-    };
+    let mut part = |name: &str, value: &str| fact(&mut text, paint, name, (value, Tone::Plain));
     for name in ["when", "impact", "cause", "advice", "disproof"] {
         part(name, word(story, name));
     }

@@ -38,7 +38,7 @@ pub(crate) use self::tx::command as tx;
 use crate::cli::HostArgs;
 use crate::client::{call, encode, patiently, problem};
 
-/// There is no such thing, or it was refused.
+/// There is no such thing, or it was refused, or taken back.
 const REFUSED: u8 = 1;
 /// There is no answer.
 const NO_ANSWER: u8 = 2;
@@ -49,21 +49,21 @@ const NARROWEST: u16 = 20;
 const MOST: u16 = 1_000;
 
 /// What a command ends with.
-struct Outcome {
-    answer: Value,
-    text: String,
-    is_refused: bool,
+pub(crate) struct Outcome {
+    pub(crate) answer: Value,
+    pub(crate) text: String,
+    pub(crate) is_refused: bool,
 }
 
 impl Outcome {
-    fn good(answer: Value, text: String) -> Self {
+    pub(crate) fn good(answer: Value, text: String) -> Self {
         Self { answer, text, is_refused: false }
     }
 }
 
 /// Where an answer is written to.
 #[derive(Debug, Clone, Copy)]
-struct Screen {
+pub(crate) struct Screen {
     paint: Paint,
     /// Columns of the terminal; `None` where it is none, and lines may have any length.
     width: Option<usize>,
@@ -89,7 +89,7 @@ fn size() -> (Option<u16>, Option<u16>) {
 
 /// Asks a host, and prints what came of it. Texts of the outcome hold nothing that the terminal would act on, but colours.
 #[allow(clippy::print_stderr)] // Errors of the command line.
-fn run(
+pub(crate) fn run(
     host: &HostArgs,
     asked: impl AsyncFnOnce(Screen) -> Result<Outcome, BoxError>,
 ) -> Result<ExitCode, BoxError> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::args::{SessionListArgs, SessionSort, SessionsArgs, SessionsCommand};
 use super::paint::Tone;
-use super::table::{Cell, Kind, Table, padded, plain};
+use super::table::{Cell, Kind, Table, fact, plain};
 use super::write::{bytes, full_moment, moment};
 use super::{Outcome, Query, Screen, ask, items, number, read, run, word};
 use crate::cli::HostArgs;
@@ -107,12 +107,7 @@ fn listed(page: &Value, screen: Screen) -> String {
 
 fn shown(session: &Value, screen: Screen) -> String {
     let mut text = String::new();
-    let mut fact = |name: &str, value: &str| {
-        if !value.is_empty() {
-            let name = screen.paint.text(Tone::Faint, &padded(name, 10));
-            let _ = writeln!(text, "{name}{}", plain(value));
-        }
-    };
+    let mut fact = |name: &str, value: &str| fact(&mut text, screen.paint, name, (value, Tone::Plain));
     let at = |name: &str| full_moment(number(session, name) * 1_000);
     fact("key", word(session, "key"));
     fact("user", session["user"].as_str().unwrap_or("-"));

@@ -1,11 +1,12 @@
 //! Tables that fit the terminal: columns are as wide as what stands in them, and those that may shrink do where there is no room.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::Screen;
-use super::paint::Tone;
+use super::paint::{Paint, Tone};
 use crate::client::printable;
 
 /// What lies between two columns.
@@ -13,6 +14,9 @@ const GAP: usize = 2;
 /// A column that shrinks keeps as much while others are there that are spare, and in the end.
 const READABLE: usize = 10;
 const NARROWEST: usize = 4;
+
+/// How wide the name of a [`fact`] is.
+const NAME: usize = 10;
 
 /// How a column behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +171,14 @@ pub(super) fn cut(text: &str, room: usize) -> String {
         out.push('…');
     }
     out
+}
+
+/// Adds a line with a name and what it is, unless that is empty.
+pub(super) fn fact(text: &mut String, paint: Paint, name: &str, (value, tone): (&str, Tone)) {
+    if !value.is_empty() {
+        let name = paint.text(Tone::Faint, &padded(name, NAME));
+        let _ = writeln!(text, "{name}{}", paint.text(tone, &plain(value)));
+    }
 }
 
 /// Fills a text up to a width.

@@ -92,14 +92,16 @@ async fn watch(url: &str, news: &SyncSender<Update>) {
 
 /// Asks for all that is shown. It fails where the host does not answer, or does not know who asks.
 pub(super) async fn snapshot(url: &str) -> Result<Snapshot, BoxError> {
-    Ok(Snapshot {
-        status: part(url, "/api/status").await?,
-        // Points of the scatter are not shown: none are asked for.
-        live: part(url, &format!("/api/live?since={}", u64::MAX)).await?,
-        routes: part(url, "/api/routes?last_s=60").await?,
-        upstreams: part(url, "/api/upstreams").await?,
-        incidents: part(url, "/api/incidents?state=active&limit=100").await?,
-    })
+    // Points of the scatter are not shown: none are asked for.
+    let live = format!("/api/live?since={}", u64::MAX);
+    let (status, live, routes, upstreams, incidents) = tokio::try_join!(
+        part(url, "/api/status"),
+        part(url, &live),
+        part(url, "/api/routes?last_s=60"),
+        part(url, "/api/upstreams"),
+        part(url, "/api/incidents?state=active&limit=100"),
+    )?;
+    Ok(Snapshot { status, live, routes, upstreams, incidents })
 }
 
 async fn part(url: &str, path: &str) -> Result<Part, BoxError> {

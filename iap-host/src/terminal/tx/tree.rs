@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
 use super::super::paint::Tone;
-use super::super::table::{cut, padded, plain};
+use super::super::table::{cut, fact, padded, plain};
 use super::super::write::{bytes, duration, full_moment};
 use super::super::{Screen, items, number, word};
 
@@ -51,12 +51,7 @@ pub(super) fn show(answer: &Value, with_logs: bool, screen: Screen) -> String {
 fn head(answer: &Value, screen: Screen) -> String {
     let summary = &answer["summary"];
     let mut text = String::new();
-    let mut fact = |name: &str, value: String, tone: Tone| {
-        if !value.is_empty() {
-            let value = screen.paint.text(tone, &plain(&value));
-            let _ = writeln!(text, "{}{value}", screen.paint.text(Tone::Faint, &padded(name, 10)));
-        }
-    };
+    let mut fact = |name: &str, value: String, tone| fact(&mut text, screen.paint, name, (&value, tone));
     fact("trace", word(answer, "trace_id").to_owned(), Tone::Plain);
     if summary.is_object() {
         let tone = if summary["failed"] == true { Tone::Bad } else { Tone::Strong };
