@@ -8,10 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::perform::{Means, bounds};
-use super::who;
-use crate::revisions::{
-    self, Change, NoPreview, Origin, Revisions, Wish, preview, redact, settings, unified,
-};
+use crate::revisions::{NoPreview, Origin, Revisions, preview, redact, settings, unified};
 
 /// How the names of limits end that somebody may change who may not change the configuration: numbers of requests, of which
 /// none is about who may do what.
@@ -89,11 +86,7 @@ impl Means {
         let name = setting.to_owned();
         let edited = tokio::task::spawn_blocking(move || edited(&revisions, &name, numbers)).await;
         let (_, text) = edited.map_err(|error| error.to_string())?.map_err(|refusal| refusal.to_string())?;
-        let reason = proposal.why.chars().filter(|c| !c.is_control()).take(revisions::MAX_REASON).collect();
-        let wish = Wish { origin: Origin::Api, author: who(proposal).to_owned(), reason, restores: None };
-        // The action is watched as a whole; a trial of the revision would be a second watch over the same.
-        let change = Change { wish, text: text.into(), seen, overwrite: false, is_tried: false };
-        let revision = self.apply(change).await?;
+        let revision = self.apply(proposal, (Origin::Api, None), (text.into(), seen)).await?;
         Ok(format!("{setting} is {}, by revision {}", numbers.1, revision.number))
     }
 

@@ -31,16 +31,21 @@ impl Means {
         let text = tokio::task::spawn_blocking(move || reads.text(to)).await;
         let text = text.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
         let text = text.ok_or("it is not kept any more")?;
-        let reason = proposal.why.chars().filter(|c| !c.is_control()).take(revisions::MAX_REASON).collect();
-        let wish =
-            Wish { origin: Origin::Rollback, author: who(proposal).to_owned(), reason, restores: Some(to) };
-        let change = Change { wish, text, seen, overwrite: false, is_tried: false };
-        let revision = self.apply(change).await?;
+        let revision = self.apply(proposal, (Origin::Rollback, Some(to)), (text, seen)).await?;
         Ok(format!("revision {} runs, as revision {to} did", revision.number))
     }
 
-    /// Has another configuration run, for good.
-    pub(super) async fn apply(&self, change: Change) -> Result<Revision, String> {
+    /// Has another configuration run, for good, in the place of the one that was seen. The action is watched as a whole; a
+    /// trial of the revision would be a second watch over the same.
+    pub(super) async fn apply(
+        &self,
+        proposal: &Proposal,
+        (origin, restores): (Origin, Option<u64>),
+        (text, seen): (Arc<str>, String),
+    ) -> Result<Revision, String> {
+        let reason = proposal.why.chars().filter(|c| !c.is_control()).take(revisions::MAX_REASON).collect();
+        let wish = Wish { origin, author: who(proposal).to_owned(), reason, restores };
+        let change = Change { wish, text, seen, overwrite: false, is_tried: false };
         let (reply, answer) = oneshot::channel();
         if !self.reloads.ask(ConfigRequest::Apply { change, reply }) {
             return Err(BUSY.to_owned());
