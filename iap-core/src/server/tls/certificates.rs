@@ -11,6 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::TlsError;
+use super::facts::{self, CertificateFacts};
 
 /// A certificate chain with its key.
 #[derive(Debug, Clone)]
@@ -81,8 +82,8 @@ pub(super) struct Certificates(ArcSwap<ByName>);
 #[derive(Debug)]
 struct ByName {
     first: Arc<CertifiedKey>,
-    /// Each once, in their order.
-    all: Vec<Arc<CertifiedKey>>,
+    /// What each says of itself, in their order.
+    facts: Vec<CertificateFacts>,
     /// Exact names, and `*.domain` as it stands in the certificate.
     names: HashMap<String, Arc<CertifiedKey>>,
 }
@@ -90,14 +91,15 @@ struct ByName {
 impl ByName {
     fn new(certificates: Vec<Certificate>) -> Result<Self, TlsError> {
         let first = certificates.first().ok_or(TlsError::Empty)?.key.clone();
-        let all = certificates.iter().map(|certificate| certificate.key.clone()).collect();
+        let facts =
+            certificates.iter().filter_map(|certificate| facts::facts(&certificate.key.cert)).collect();
         let mut names = HashMap::new();
         for certificate in certificates {
             for name in certificate.names {
                 names.entry(name).or_insert_with(|| certificate.key.clone());
             }
         }
-        Ok(Self { first, all, names })
+        Ok(Self { first, facts, names })
     }
 
     fn find(&self, name: &str) -> &Arc<CertifiedKey> {
@@ -117,8 +119,8 @@ impl Certificates {
         Ok(())
     }
 
-    pub(super) fn chains(&self) -> Vec<Arc<CertifiedKey>> {
-        self.0.load().all.clone()
+    pub(super) fn facts(&self) -> Vec<CertificateFacts> {
+        self.0.load().facts.clone()
     }
 }
 

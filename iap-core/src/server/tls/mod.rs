@@ -144,9 +144,9 @@ impl TlsConfig {
     }
 
     /// What the certificates in use say of themselves, in the order in which they were added; without one that cannot be
-    /// read. Parses them: not for each request.
+    /// read. It is read when they are taken into use.
     pub fn certificates(&self) -> Vec<CertificateFacts> {
-        self.certificates.chains().iter().filter_map(|key| facts::facts(&key.cert)).collect()
+        self.certificates.facts()
     }
 
     /// Reads the files again that the configuration was built from, and replaces the certificates if

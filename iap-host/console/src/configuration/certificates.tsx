@@ -44,7 +44,7 @@ export function CertificatesPanel() {
                   <tr key={one.fingerprint}>
                     <td data-label={t.certificateNames} class="main-cell" title={one.fingerprint}>
                       {one.names.join(", ") || one.subject}
-                      {one.default && <span class="muted"> · {t.certificateDefault}</span>}
+                      {one.default && <span class="dim"> · {t.certificateDefault}</span>}
                     </td>
                     <td data-label={t.certificateIssuer}>{one.issuer}</td>
                     <td data-label={t.certificateEnds} class={one.left_s < SOON * DAY ? "bad-text" : ""}>
