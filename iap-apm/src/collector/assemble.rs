@@ -6,7 +6,7 @@ use http::StatusCode;
 use iap_core::hooks::{Finish, Stage};
 use iap_core::{Kind, TraceId};
 
-use crate::history::{Batch, TraceSpans};
+use crate::history::Batch;
 use crate::hooks::{ApmTransaction, Facts};
 use crate::model::{
     Attributes, LogLine, Source, Span, SpanKind, SpanStatus, TimelineEvent, TransactionSummary, root_span,
@@ -38,12 +38,7 @@ impl Pending {
     }
 
     pub(super) fn add_span(&mut self, trace_id: TraceId, span: &Span) {
-        let spans = &mut self.batch.spans;
-        let at = *self.traces.entry(trace_id).or_insert_with(|| {
-            spans.push(TraceSpans::new(trace_id));
-            spans.len() - 1
-        });
-        spans[at].push(span);
+        self.batch.trace(&mut self.traces, trace_id).push(span);
         self.records += 1;
     }
 
@@ -62,13 +57,6 @@ impl Pending {
         self.records = 0;
         Some(std::mem::take(&mut self.batch)).filter(|batch| !batch.is_empty())
     }
-}
-
-/// How many records a batch holds.
-pub(super) fn records(batch: &Batch) -> usize {
-    let spans: usize = batch.spans.iter().map(TraceSpans::len).sum();
-    let points: usize = batch.metrics.iter().map(|series| series.points.len()).sum();
-    spans + batch.transactions.len() + batch.logs.len() + points + batch.events.len()
 }
 
 pub(super) fn summary(

@@ -220,7 +220,7 @@ impl Collector {
             Ok(()) => self.batch = None,
             Err(error) => {
                 if !error.is_retryable() {
-                    let lost = self.batch.take().map_or(0, |batch| assemble::records(&batch));
+                    let lost = self.batch.take().map_or(0, |batch| batch.records());
                     count(&self.shared.rings.dropped.history, lost as u64);
                 }
                 return Err(Error::with_source(ErrorKind::History, error));

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::logs::v1 as proto;
 use prost::Message;
 
-use super::own::{Reporter, attribute};
+use super::own::{Reporter, attribute, text};
 use super::parts::parts;
 use crate::history::Batch;
 use crate::model::{Level, LogLine, TimelineEvent};
@@ -78,7 +78,7 @@ fn record(line: &LogLine) -> proto::LogRecord {
         observed_time_unix_nano: time_unix_nano,
         severity_number,
         severity_text: severity_text.to_owned(),
-        body: text(&line.message),
+        body: Some(text(&line.message)),
         attributes: Writing::SENT.attributes(&line.fields),
         trace_id: line.trace_id.map(|id| id.0.to_vec()).unwrap_or_default(),
         span_id: line.span_id.map(|id| id.0.to_vec()).unwrap_or_default(),
@@ -96,17 +96,13 @@ fn event_record(event: &TimelineEvent) -> proto::LogRecord {
         severity_number: 9,
         severity_text: "INFO".to_owned(),
         event_name: format!("{NAME}{}", event.kind.as_str()),
-        body: text(&event.text),
+        body: Some(text(&event.text)),
         attributes: vec![
             attribute(NODE, &event.node),
             KeyValue { key: DURATION.to_owned(), value: Some(duration), ..KeyValue::default() },
         ],
         ..Default::default()
     }
-}
-
-fn text(text: &str) -> Option<AnyValue> {
-    Some(AnyValue { value: Some(any_value::Value::StringValue(text.to_owned())) })
 }
 
 #[cfg(test)]

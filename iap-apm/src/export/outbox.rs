@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::ledger::Books;
 use super::logs;
-use crate::history::{Batch, TraceSpans};
+use crate::history::Batch;
 
 /// Records that wait to be packed; beyond, the oldest are dropped.
 const MAX_RECORDS: u64 = 50_000;
@@ -80,9 +80,8 @@ impl Outbox {
 
     /// Takes what is to be sent of a batch of ours, without copying it.
     pub(crate) fn offer(&self, batch: &Arc<Batch>) {
-        let spans = || batch.spans.iter().map(TraceSpans::len).sum::<usize>() as u64;
         let records = Records {
-            spans: if self.traces { spans() } else { 0 },
+            spans: if self.traces { batch.span_count() as u64 } else { 0 },
             lines: if self.logs { logs::count(batch) } else { 0 },
         };
         if records.all() == 0 {

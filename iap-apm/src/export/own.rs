@@ -35,8 +35,11 @@ pub(super) fn scope() -> InstrumentationScope {
 }
 
 pub(super) fn attribute(name: &str, value: &str) -> KeyValue {
-    let value = AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) };
-    KeyValue { key: name.to_owned(), value: Some(value), ..KeyValue::default() }
+    KeyValue { key: name.to_owned(), value: Some(text(value)), ..KeyValue::default() }
+}
+
+pub(super) fn text(text: &str) -> AnyValue {
+    AnyValue { value: Some(any_value::Value::StringValue(text.to_owned())) }
 }
 
 /// Labels as they stand in the text.

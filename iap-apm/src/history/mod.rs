@@ -13,6 +13,7 @@ mod query;
 mod spans;
 mod sqlite;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -107,6 +108,31 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// The spans of a trace, to be added to; `places` is where in the batch those of each trace are.
+    pub(crate) fn trace(
+        &mut self,
+        places: &mut HashMap<TraceId, usize>,
+        trace_id: TraceId,
+    ) -> &mut TraceSpans {
+        let at = *places.entry(trace_id).or_insert_with(|| {
+            self.spans.push(TraceSpans::new(trace_id));
+            self.spans.len() - 1
+        });
+        &mut self.spans[at]
+    }
+
+    /// How many spans it holds.
+    pub(crate) fn span_count(&self) -> usize {
+        self.spans.iter().map(TraceSpans::len).sum()
+    }
+
+    /// How many records it holds.
+    pub(crate) fn records(&self) -> usize {
+        let points = self.metrics.iter().map(|series| series.points.len()).sum::<usize>();
+        let exemplars = self.exemplars.iter().map(|series| series.exemplars.len()).sum::<usize>();
+        self.transactions.len() + self.span_count() + self.logs.len() + self.events.len() + points + exemplars
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.transactions.is_empty()

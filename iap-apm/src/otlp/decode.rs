@@ -128,12 +128,7 @@ impl Decoded {
 
     /// Where spans of a trace come.
     pub(super) fn trace(&mut self, trace_id: TraceId) -> &mut TraceSpans {
-        let spans = &mut self.batch.spans;
-        let at = *self.traces.entry(trace_id).or_insert_with(|| {
-            spans.push(TraceSpans::new(trace_id));
-            spans.len() - 1
-        });
-        &mut spans[at]
+        self.batch.trace(&mut self.traces, trace_id)
     }
 
     pub(super) fn take_span(&mut self, origin: &Origin, span: trace::Span, now_us: u64) {

@@ -25,7 +25,7 @@ impl Follow {
 
     /// Removes what belongs to transactions that were let go.
     pub(super) fn leave_out(&self, batch: &mut Batch) {
-        let before = (spans(batch), batch.logs.len() as u64);
+        let before = (batch.span_count(), batch.logs.len());
         let mut left_out = HashSet::new();
         batch.spans.retain(|trace| {
             let wanted = self.marks.begin(trace.trace_id) || self.is_remarkable(trace);
@@ -43,10 +43,10 @@ impl Follow {
         batch.logs.retain(|line| {
             line.level >= Level::Error || line.trace_id.is_none_or(|trace_id| self.marks.begin(trace_id))
         });
-        for (what, number) in [("span", before.0 - spans(batch)), ("log", before.1 - batch.logs.len() as u64)]
+        for (what, number) in [("span", before.0 - batch.span_count()), ("log", before.1 - batch.logs.len())]
         {
             if number > 0 {
-                counter!("iap_apm_not_kept_total", "what" => what).increment(number);
+                counter!("iap_apm_not_kept_total", "what" => what).increment(number as u64);
             }
         }
     }
@@ -54,8 +54,4 @@ impl Follow {
     fn is_remarkable(&self, trace: &TraceSpans) -> bool {
         trace.has_failed() || trace.slowest_us() >= self.slow_us
     }
-}
-
-fn spans(batch: &Batch) -> u64 {
-    batch.spans.iter().map(|trace| trace.len() as u64).sum()
 }

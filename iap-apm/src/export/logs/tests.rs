@@ -109,7 +109,7 @@ async fn what_is_no_event_of_ours_is_a_line() {
         let record = proto::LogRecord {
             event_name: name.into(),
             time_unix_nano: time,
-            body: text(name),
+            body: Some(text(name)),
             ..Default::default()
         };
         let scope = proto::ScopeLogs { log_records: vec![record], ..Default::default() };

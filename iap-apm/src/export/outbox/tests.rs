@@ -1,4 +1,5 @@
 use super::*;
+use crate::history::TraceSpans;
 use crate::model::{EventKind, Level, TimelineEvent};
 use crate::testing::{line, span, trace_id};
 

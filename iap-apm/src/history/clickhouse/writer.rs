@@ -27,11 +27,11 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
     while let Some(first) = queue.recv().await {
         sleep_until(next).await;
         next = Instant::now() + writer.shared.settings.pace;
-        let (mut records, mut jobs) = (records(&first.batch), vec![first]);
+        let (mut records, mut jobs) = (first.batch.records(), vec![first]);
         while records < ENOUGH
             && let Ok(job) = queue.try_recv()
         {
-            records += self::records(&job.batch);
+            records += job.batch.records();
             jobs.push(job);
         }
         let ended = writer.write(&jobs).await;
@@ -43,15 +43,6 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
             });
         }
     }
-}
-
-fn records(batch: &Batch) -> usize {
-    batch.transactions.len()
-        + batch.logs.len()
-        + batch.events.len()
-        + batch.spans.iter().map(|trace| trace.len()).sum::<usize>()
-        + batch.metrics.iter().map(|series| series.points.len()).sum::<usize>()
-        + batch.exemplars.iter().map(|series| series.exemplars.len()).sum::<usize>()
 }
 
 /// The same error for each of those who wait.

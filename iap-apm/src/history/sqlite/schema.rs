@@ -119,6 +119,9 @@ CREATE TABLE IF NOT EXISTS places (
 /// and again: of all versions in the log only the last one is copied.
 const FOLD_PAGES: i64 = 2_048;
 
+/// What each version has that those before it have not, beside [`TABLES`]. Spans of version 6 are JSON, which is still read.
+const SINCE: [(i64, &str); 5] = [(3, METRICS), (4, EVENTS), (5, SINCE_5), (6, SINCE_6), (7, SINCE_7)];
+
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
 
@@ -134,22 +137,15 @@ pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
     // Traces come in no order of their ids: with the default of 2 MiB most inserts would read a page.
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     let before = version(&connection)?;
-    let changes: &[&str] = match before {
-        0 => &[TABLES, METRICS, EVENTS, SINCE_5, SINCE_6, SINCE_7],
-        1 => &[FROM_1, METRICS, EVENTS, SINCE_5, SINCE_6, SINCE_7],
-        // Which had no metrics.
-        2 => &[METRICS, EVENTS, SINCE_5, SINCE_6, SINCE_7],
-        // Which had no events.
-        3 => &[EVENTS, SINCE_5, SINCE_6, SINCE_7],
-        4 => &[SINCE_5, SINCE_6, SINCE_7],
-        5 => &[SINCE_6, SINCE_7],
-        // Which had its spans as JSON, which is still read.
-        6 => &[SINCE_7],
-        _ => &[],
-    };
     if before < VERSION {
+        let first = match before {
+            0 => TABLES,
+            1 => FROM_1,
+            _ => "",
+        };
+        let since = SINCE.iter().filter(|(version, _)| before < *version).map(|(_, change)| *change);
         let transaction = connection.transaction()?;
-        changes.iter().try_for_each(|change| transaction.execute_batch(change))?;
+        std::iter::once(first).chain(since).try_for_each(|change| transaction.execute_batch(change))?;
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
