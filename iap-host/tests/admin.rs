@@ -23,10 +23,7 @@ fn busy_host() -> Host {
         assert_eq!(get(host.http, "/broken").status, 500);
         browser.get(host.http, "/products");
     }
-    common::eventually("all transactions are listed", || {
-        let count = rows(&host, "limit=1000").len();
-        (count == 14).then_some(())
-    });
+    host.lists(14);
     host
 }
 

@@ -41,10 +41,7 @@ fn busy_host() -> Host {
     for path in ["/broken", "/away"] {
         assert!(get(host.http, path).status >= 500);
     }
-    common::eventually("all transactions are listed", || {
-        let page = host.admin("/api/transactions");
-        (page["items"].as_array()?.len() == 5).then_some(())
-    });
+    host.lists(5);
     host
 }
 

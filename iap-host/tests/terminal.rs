@@ -8,9 +8,9 @@ mod pty;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use common::Host;
 use common::accounts::{self, TOKEN};
 use common::http::{Browser, get};
-use common::{Host, eventually};
 use pty::Pty;
 use serde_json::Value;
 
@@ -32,10 +32,7 @@ fn busy_host() -> Host {
     for path in ["/broken", "/broken", "/away"] {
         assert!(get(host.http, path).status >= 500);
     }
-    eventually("all transactions are listed", || {
-        let page = host.admin("/api/transactions");
-        (page["items"].as_array()?.len() == 5).then_some(())
-    });
+    host.lists(5);
     host
 }
 

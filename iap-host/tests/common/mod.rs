@@ -95,7 +95,8 @@ impl Host {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let parsed: Value = serde_json::from_str(&line).unwrap_or_default();
-                if parsed["fields"]["message"] == "ready" {
+                // Of a process that is managed the same is said, without addresses.
+                if parsed["fields"]["message"] == "ready" && parsed["fields"]["http"].is_string() {
                     let _ = send.send(parsed["fields"].clone());
                 } else {
                     eprintln!("host: {line}");
@@ -112,6 +113,14 @@ impl Host {
 
     pub fn admin(&self, path: &str) -> Value {
         http::get(self.admin, path).json()
+    }
+
+    /// Waits until so many transactions, and no others, are listed.
+    pub fn lists(&self, count: usize) {
+        eventually("all transactions are listed", || {
+            let page = self.admin("/api/transactions?limit=1000");
+            (page["items"].as_array()?.len() == count).then_some(())
+        });
     }
 
     /// Writes a file into the host's directory.
