@@ -340,9 +340,12 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 4318)]
     pub(crate) otlp_port: u16,
     /// Let `PUT` and `DELETE` of /faults/NAME at the shop switch a fault on and off: slow-sql, pool, upstream, store, deploy,
-    /// login-storm.
+    /// login-storm, and with a JDK gc and memory.
     #[arg(long)]
     pub(crate) faults: bool,
+    /// Keep sessions in this Redis instead of in memory.
+    #[arg(long, value_name = "URL")]
+    pub(crate) redis: Option<String>,
     /// Run without load.
     #[arg(long)]
     pub(crate) no_load: bool,

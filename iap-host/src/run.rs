@@ -41,8 +41,11 @@ pub(crate) fn import(args: &ImportArgs) -> Result<ExitCode, BoxError> {
 pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, BoxError> {
     let [http, admin, session_api, otlp] =
         [args.port, args.admin_port, args.session_port, args.otlp_port].map(loopback);
-    let config = demo::config(http, admin, session_api, otlp);
-    let result = serve(config, None, &Environment::new(), Origin::Demo(args));
+    let (mut config, mut environment) = (demo::config(http, admin, session_api, otlp), Environment::new());
+    if let Some(url) = &args.redis {
+        demo::with_redis(&mut config, url, &mut environment)?;
+    }
+    let result = serve(config, None, &environment, Origin::Demo(args));
     result.map_err(|error| match error.to_string() {
         text if text.contains("in use") => {
             format!("{text} (--port, --admin-port, --session-port, --otlp-port)").into()
@@ -92,7 +95,7 @@ fn serve(
     let code = runtime.block_on(async {
         let mut config = config;
         if let Origin::Demo(DemoArgs { faults: true, .. }) = origin {
-            demo::with_faults(&mut config, demo::faults::enable().await?);
+            demo::with_faults(&mut config).await?;
         }
         let (reloads, requests) = Reloads::new();
         // Before anything else: a signal that comes early must not end the process.

@@ -12,7 +12,9 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use common::slow_link::SlowLink;
 use common::{Process, SOON, host_command, http};
+use iap_session::testing::RedisServer;
 use serde_json::{Value, json};
 
 /// Until when an incident counts as detected.
@@ -28,17 +30,23 @@ const KNOWN: u64 = 18;
 const SHARE: f64 = 0.8;
 
 /// The fault, what kind of cause is right, and a text that its cause must hold.
-const FAULTS: [(&str, &str, &str); 6] = [
+const FAULTS: [(&str, &str, &str); 9] = [
     ("slow-sql", "sql", "WITH RECURSIVE spelling"),
     ("pool", "pool", "db.pool.acquire"),
     ("upstream", "upstream", "delivery"),
     ("store", "session_store", "session store"),
     ("deploy", "change", "shop 2."),
     ("login-storm", "load", "logins"),
+    ("redis", "session_store", "session store"),
+    ("gc", "gc", "stock"),
+    ("memory", "memory", "stock"),
 ];
 
 struct Demo {
     _process: Process,
+    /// Between the demo and its Redis.
+    link: SlowLink,
+    _redis: RedisServer,
     shop: SocketAddr,
     admin: SocketAddr,
 }
@@ -101,6 +109,17 @@ impl Demo {
         self.list("")["incidents"][0]["id"].as_u64().unwrap_or(0)
     }
 
+    fn switch(&self, fault: &str, on: bool) {
+        if fault == "redis" {
+            return self.link.be_slow(on);
+        }
+        let path = format!("/faults/{fault}");
+        assert_eq!(
+            http::send(self.shop, if on { "PUT" } else { "DELETE" }, &path, &[], b"").unwrap().status,
+            204
+        );
+    }
+
     fn inject(&self, run: usize, fault: &str, kind: &str, text: &str) -> (bool, bool) {
         let before = self.newest();
         if fault == "deploy" {
@@ -111,9 +130,8 @@ impl Demo {
                 200
             );
         }
-        let path = format!("/faults/{fault}");
         let began = Instant::now();
-        assert_eq!(http::send(self.shop, "PUT", &path, &[], b"").unwrap().status, 204);
+        self.switch(fault, true);
         let is_right = |incident: &Value| {
             let cause = incident["cause"].to_string();
             incident["cause"]["kind"] == kind && cause.contains(text)
@@ -132,7 +150,7 @@ impl Demo {
             }
             std::thread::sleep(Duration::from_millis(250));
         }
-        assert_eq!(http::send(self.shop, "DELETE", &path, &[], b"").unwrap().status, 204);
+        self.switch(fault, false);
         let told = good.clone().map(|(_, one)| one).or_else(|| self.active().into_iter().next());
         let cause = told.map(|one| one["cause"].clone()).unwrap_or_default();
         let seconds =
@@ -161,10 +179,15 @@ fn until<T>(what: &str, long: Duration, mut condition: impl FnMut() -> Option<T>
 
 /// The demo on free ports.
 fn start(directory: &Path) -> Demo {
+    let redis = RedisServer::start();
+    let link = SlowLink::to(redis.url().trim_start_matches("redis://").parse().unwrap());
+    let url = format!("redis://{}", link.address);
     let mut command = host_command(directory);
     command.args([
         "demo",
         "--faults",
+        "--redis",
+        &url,
         "--port",
         "0",
         "--admin-port",
@@ -189,5 +212,5 @@ fn start(directory: &Path) -> Demo {
     });
     let next = || found.recv_timeout(SOON).expect("the demo does not come up").1;
     let (shop, admin) = (next(), next());
-    Demo { _process: process, shop, admin }
+    Demo { _process: process, link, _redis: redis, shop, admin }
 }

@@ -119,6 +119,12 @@ fn a_jvm_is_seen_without_an_agent_and_its_pauses_are_found_in_the_requests_they_
     assert!(overlap > 0 && overlap <= met["duration_us"].as_u64().unwrap(), "{met}");
     assert_eq!((&met["node"], events(&host, "gc_pause").is_empty()), (&"node-1".into(), false));
 
+    // That was a collection of the old generation, so what lives in it is known.
+    let live = eventually("what is left is told", || {
+        reading(&host.admin("/api/runtime"), "jvm.memory.used_after_last_gc", of_shop)
+    });
+    assert!(live > 0.0 && live < 96e6, "{live}");
+
     // The same numbers for Prometheus, and in the history.
     let text = http::get(host.admin, "/metrics").text();
     for part in [

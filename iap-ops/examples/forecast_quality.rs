@@ -4,9 +4,9 @@
 //! cargo run --release -p iap-ops --example forecast_quality -- DIRECTORY
 //! ```
 //!
-//! The directory holds `Hourly-train.csv` and `Hourly-test.csv`. Points and intervals: nothing was fitted to the test part.
-//! Probabilities are calibrated by every second series, and reported on the others; `fit` after the directory prints the
-//! calibration anew.
+//! The directory holds `Hourly-train.csv` and `Hourly-test.csv`. Points: nothing was fitted to the test part. Intervals were
+//! made, and probabilities are calibrated, with every second series, and both are reported on the others; `fit` after the
+//! directory prints those of the former, and the calibration anew.
 #![allow(clippy::print_stdout, clippy::print_stderr, missing_docs, reason = "a program that prints a table")]
 
 use std::path::Path;
@@ -40,14 +40,14 @@ fn main() -> ExitCode {
         let naive: Vec<f64> = (0..later.len()).map(|at| past[past.len() - SEASON + at % SEASON]).collect();
         scores.ours.add(past, &values, later);
         scores.naive.add(past, &naive, later);
+        // Intervals and probabilities were made with the odd ones.
+        if index.is_multiple_of(2) == fits {
+            continue;
+        }
         for (point, actual) in made.points.iter().zip(later) {
             scores.inside_80 += usize::from((point.range_80.0..=point.range_80.1).contains(actual));
             scores.inside_95 += usize::from((point.range_95.0..=point.range_95.1).contains(actual));
             scores.points += 1;
-        }
-        // The calibration was made with the odd ones.
-        if index.is_multiple_of(2) == fits {
-            continue;
         }
         exceeding.extend(cases(past, later, fits));
         // The same at earlier moments of the same series.
@@ -57,6 +57,7 @@ fn main() -> ExitCode {
         }
     }
     if fits {
+        scores.print();
         fit(exceeding);
         return ExitCode::SUCCESS;
     }

@@ -4,7 +4,7 @@
 //! The value of an hour is that of the same hour one season before, plus the trend. Where that season is a week, an hour of a day off
 //! is that of the latest day off, and a day off is no pattern for a working day. Which season, and whether with
 //! a trend, is what had the smaller error in the back-test. Intervals are quantiles of the back-test's errors at the
-//! same distance, wide enough that those of its earlier half hold its later half; beyond the greatest distance that
+//! same distance, as wide as those of its earlier half must be to hold its later half; beyond the greatest distance that
 //! the history could test they widen with the square root of it.
 
 use serde::Serialize;
@@ -248,10 +248,11 @@ impl Errors {
         sum / count.max(1) as f64
     }
 
-    /// The factor with which the 80 % interval of the earlier half holds 80 % of the later one.
+    /// The factor with which the 80 % interval of the earlier half holds 80 % of the later one; below one where that was
+    /// wider than need be.
     fn widening(&self) -> f64 {
         let holds = |factor: &f64| self.coverage(*factor).is_none_or(|coverage| coverage >= 80.0);
-        (0..=20).map(|step| 1.0 + f64::from(step) / 10.0).find(holds).unwrap_or(3.0)
+        (14..=60).map(|step| f64::from(step) / 20.0).find(holds).unwrap_or(3.0)
     }
 
     fn coverage(&self, widening: f64) -> Option<f64> {

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use iap_apm::history::BoxFuture;
+use iap_apm::history::{BoxFuture, EventQuery};
 use iap_apm::{
     History, HistoryError, LogLine, LogQuery, MetricAnswer, MetricInfo, MetricNamesQuery, MetricQuery,
-    RouteStats, SeriesPoint, SeriesQuery, Trace, TransactionPage, TransactionQuery, Window,
+    RouteStats, SeriesPoint, SeriesQuery, TimelineEvent, Trace, TransactionPage, TransactionQuery, Window,
 };
 use iap_core::{BoxError, TraceId};
 use serde::Serialize;
@@ -93,6 +93,8 @@ pub trait Telemetry: Send + Sync + 'static {
     fn metric_names<'a>(&'a self, query: &'a MetricNamesQuery) -> Reading<'a, Vec<MetricInfo>>;
     /// One of them, step by step.
     fn metric<'a>(&'a self, query: &'a MetricQuery) -> Reading<'a, MetricAnswer>;
+    /// Events of the time line.
+    fn events<'a>(&'a self, query: &'a EventQuery) -> Reading<'a, Vec<TimelineEvent>>;
     /// Users, servers, processes and changes; `None` where nobody tells of them.
     fn estate(&self) -> Option<&dyn Estate>;
 }
@@ -162,6 +164,10 @@ impl Telemetry for Live {
 
     fn metric<'a>(&'a self, query: &'a MetricQuery) -> Reading<'a, MetricAnswer> {
         Box::pin(async move { Ok(self.history.metric(query).await?) })
+    }
+
+    fn events<'a>(&'a self, query: &'a EventQuery) -> Reading<'a, Vec<TimelineEvent>> {
+        Box::pin(async move { Ok(self.history.events(query).await?) })
     }
 
     fn estate(&self) -> Option<&dyn Estate> {

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::hsperf::Counters;
+use super::live_set::old_generation;
 use super::procfs::{self, Identity};
 use super::reading::Readings;
 use crate::model::MetricKind;
@@ -25,7 +26,7 @@ const MAX_USERS: usize = 64;
 const MAX_FILE: u64 = 1 << 20;
 const MAX_NAME: usize = 120;
 /// Collectors, generations and spaces of one JVM.
-const MAX_PARTS: usize = 8;
+pub(super) const MAX_PARTS: usize = 8;
 
 /// A JVM that runs on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -127,10 +128,15 @@ pub(crate) fn describe(place: &Place, counters: &Counters<'_>, managed: Option<&
     }
 }
 
-/// What a JVM says about itself, as readings.
-pub(crate) fn take(readings: &mut Readings, counters: &Counters<'_>) {
+/// What a JVM says about itself, as readings; `live`: the bytes of its old generation that are known to live.
+pub(crate) fn take(readings: &mut Readings, counters: &Counters<'_>, live: Option<u64>) {
     let level = |name: &str| counters.number(name).map(|number| number as f64);
     memory(readings, counters);
+    if let Some((pool, _)) = old_generation(counters) {
+        let labels = [("jvm.memory.type", "heap"), ("jvm.memory.pool.name", pool.as_str())];
+        let bytes = live.map(|bytes| bytes as f64);
+        readings.add("jvm.memory.used_after_last_gc", MetricKind::Gauge, "By", bytes, &labels);
+    }
     for collector in collectors(counters) {
         let labels = [("jvm.gc.name", collector.name.as_str())];
         let seconds = Some(collector.time_us as f64 / 1e6);

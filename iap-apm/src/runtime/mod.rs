@@ -8,6 +8,7 @@ mod attach;
 mod cgroup;
 mod hsperf;
 mod jvm;
+mod live_set;
 mod pauses;
 mod probe;
 mod procfs;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::jvm::{self, Place};
+use super::live_set::LiveSet;
 use super::pauses::Pauses;
 use super::probe::{Probe, Stalls};
 use super::reading::{Folded, MAX_READINGS, Reading, Readings};
@@ -32,6 +33,7 @@ pub(super) struct Sampler {
     group: Option<PathBuf>,
     places: Vec<Place>,
     pauses: BTreeMap<u32, Pauses>,
+    live: BTreeMap<u32, LiveSet>,
     /// The name of each JVM.
     names: BTreeMap<u32, String>,
     found: Option<Instant>,
@@ -56,6 +58,7 @@ impl Sampler {
             group: cgroup::find(),
             places: Vec::new(),
             pauses: BTreeMap::new(),
+            live: BTreeMap::new(),
             names: BTreeMap::new(),
             found: None,
             queues: Vec::new(),
@@ -107,12 +110,12 @@ impl Sampler {
         self.shared.runtime.show(Sampled { view, places: self.places.clone() });
     }
 
-    /// Looks for pauses only.
+    /// Looks at what would be missed between two samples: pauses of JVMs, and what is left after them.
     pub(super) fn look(&mut self) {
         for place in self.places.clone() {
             let Some(bytes) = place.read() else { continue };
             let Some(counters) = hsperf::parse(&bytes) else { continue };
-            self.pauses_of(place.pid, &counters);
+            self.follow_jvm(place.pid, &counters);
         }
     }
 
@@ -142,6 +145,7 @@ impl Sampler {
             self.found = Some(Instant::now());
             self.places = jvm::find(|pid| processes.iter().any(|process| process.pid == pid));
             self.pauses.retain(|pid, _| self.places.iter().any(|place| place.pid == *pid));
+            self.live.retain(|pid, _| self.places.iter().any(|place| place.pid == *pid));
             self.names.retain(|pid, _| self.places.iter().any(|place| place.pid == *pid));
         }
         let mut jvms = Vec::new();
@@ -151,15 +155,17 @@ impl Sampler {
             let managed = processes.iter().find(|process| process.pid == place.pid);
             let jvm = jvm::describe(&place, &counters, managed.map(|process| &*process.name));
             let instance = managed.map_or(place.pid as usize, |process| process.instance).to_string();
-            jvm::take(readings.of(&[("process", &jvm.name), ("instance", &instance)]), &counters);
             self.names.insert(place.pid, format!("{} {instance}", jvm.name));
-            self.pauses_of(place.pid, &counters);
+            self.follow_jvm(place.pid, &counters);
+            let live = self.live.get(&place.pid).and_then(LiveSet::bytes);
+            jvm::take(readings.of(&[("process", &jvm.name), ("instance", &instance)]), &counters, live);
             jvms.push(jvm);
         }
         jvms
     }
 
-    fn pauses_of(&mut self, pid: u32, counters: &hsperf::Counters<'_>) {
+    fn follow_jvm(&mut self, pid: u32, counters: &hsperf::Counters<'_>) {
+        self.live.entry(pid).or_default().look(counters, self.shared.now_us());
         let name = self.names.get(&pid).map_or("", String::as_str);
         let pauses = self.pauses.entry(pid).or_default();
         for event in pauses.look(counters, name, &self.shared.node, self.shared.now_us()) {

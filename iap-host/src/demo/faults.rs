@@ -20,6 +20,9 @@ use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 use tower::ServiceExt;
 
+use super::stock::Stock;
+use crate::config::Config;
+
 /// How long a connection is kept from others while the pool is exhausted.
 const HELD: Duration = Duration::from_millis(900);
 /// How much later a store answers.
@@ -40,15 +43,21 @@ pub(crate) enum Fault {
     Deploy,
     /// Many sign in at once.
     LoginStorm,
+    /// The stock's JVM does little but collect garbage.
+    Gc,
+    /// It gives no memory back.
+    Memory,
 }
 
-const NAMES: [(&str, Fault); 6] = [
+const NAMES: [(&str, Fault); 8] = [
     ("slow-sql", Fault::SlowSql),
     ("pool", Fault::Pool),
     ("upstream", Fault::Upstream),
     ("store", Fault::Store),
     ("deploy", Fault::Deploy),
     ("login-storm", Fault::LoginStorm),
+    ("gc", Fault::Gc),
+    ("memory", Fault::Memory),
 ];
 
 impl FromStr for Fault {
@@ -68,14 +77,24 @@ struct Faults {
     /// Where deliveries are asked for.
     delivery: Mutex<Option<SocketAddr>>,
     server: Mutex<Option<JoinHandle<()>>>,
+    /// Absent where there is no JDK.
+    stock: OnceLock<Stock>,
 }
 
-/// Makes faults possible, and starts the upstream that can die. Gives its address.
-pub(crate) async fn enable() -> Result<SocketAddr, BoxError> {
+/// Makes faults possible: starts the upstream that can die, and adds the application in a JVM. Gives the address of the former.
+pub(crate) async fn enable(config: &mut Config) -> Result<SocketAddr, BoxError> {
     let faults = FAULTS.get_or_init(Faults::default);
     let address = serve(faults, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     *faults.delivery.lock() = Some(address);
+    if let Some(stock) = Stock::add(config)? {
+        let _ = faults.stock.set(stock);
+    }
     Ok(address)
+}
+
+/// Whether there is an application in a JVM.
+pub(super) fn has_stock() -> bool {
+    FAULTS.get().is_some_and(|faults| faults.stock.get().is_some())
 }
 
 /// Whether faults are possible.
@@ -119,6 +138,14 @@ async fn switch(fault: Fault, on: bool, db: &SqlitePool) -> Result<(), BoxError>
             serve(faults, address).await?;
         }
         Fault::Pool if on && !was => hold(db),
+        Fault::Gc | Fault::Memory => {
+            let stock = faults
+                .stock
+                .get()
+                .ok_or("there is no JDK (javac) for the application that can have this fault")?;
+            let (name, _) = NAMES[fault as usize];
+            stock.switch(name, on)?;
+        }
         _ => {}
     }
     Ok(())

@@ -4,6 +4,7 @@ pub(crate) mod faults;
 pub(crate) mod late_store;
 mod load;
 pub(crate) mod shop;
+mod stock;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
@@ -14,7 +15,9 @@ use iap_core::BoxError;
 use serde_json::json;
 
 use crate::boot::Addresses;
-use crate::config::{Builtin, Config, RouteConfig, TextOr, UpstreamConfig};
+use crate::config::{
+    Builtin, Config, Environment, RouteConfig, SecretRef, StoreKind, TextOr, UpstreamConfig,
+};
 
 pub(crate) use load::Load;
 
@@ -69,8 +72,25 @@ pub(crate) fn text(config: &Config) -> Result<String, BoxError> {
     Ok(serde_json::to_string_pretty(config)? + "\n")
 }
 
-/// Adds the upstream that can die.
-pub(crate) fn with_faults(config: &mut Config, delivery: SocketAddr) {
+/// Keeps sessions in a Redis, with a secret of this process.
+pub(crate) fn with_redis(
+    config: &mut Config,
+    url: &str,
+    environment: &mut Environment,
+) -> Result<(), BoxError> {
+    const SECRET: &str = "IAP_DEMO_SECRET";
+    let mut secret = [0; 16];
+    getrandom::fill(&mut secret)?;
+    environment.insert(SECRET.into(), secret.iter().map(|byte| format!("{byte:02x}")).collect());
+    config.sessions.store = StoreKind::Redis;
+    config.sessions.redis = Some(serde_json::from_value(json!({ "url": url, "prefix": "iap-demo" }))?);
+    config.sessions.secret = Some(SecretRef::Env(SECRET.into()));
+    Ok(())
+}
+
+/// Makes faults possible, and adds what can have them.
+pub(crate) async fn with_faults(config: &mut Config) -> Result<(), BoxError> {
+    let delivery = faults::enable(config).await?;
     config.routes.push(RouteConfig {
         name: "delivery".into(),
         path: "/delivery".into(),
@@ -80,6 +100,7 @@ pub(crate) fn with_faults(config: &mut Config, delivery: SocketAddr) {
     let upstream = json!({ "servers": [format!("http://{delivery}")] });
     let upstream: UpstreamConfig = serde_json::from_value(upstream).expect("all else has defaults");
     config.upstreams.insert("delivery".into(), upstream);
+    Ok(())
 }
 
 /// Tells the addresses, and shows progress until there is something to see.

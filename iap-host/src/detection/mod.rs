@@ -4,6 +4,7 @@
 mod counters;
 mod logs;
 mod named;
+mod runtime;
 mod samples;
 mod store;
 
@@ -25,6 +26,7 @@ use tokio::time::MissedTickBehavior;
 
 use self::counters::Counters;
 use self::logs::Novelty;
+use self::runtime::Inside;
 use self::store::Store;
 use crate::config::{DetectionConfig, WatchedMetric};
 
@@ -36,6 +38,8 @@ const AGAIN_S: u64 = 120;
 const AGAIN: usize = 4;
 /// Seconds after a start in which an incident of the process before goes on though nothing was seen of it yet.
 const GRACE_S: u64 = 300;
+/// How often it is looked inside of processes between two rounds.
+const LOOK: Duration = Duration::from_secs(2);
 /// How long one round may take to read telemetry.
 const PATIENCE: Duration = Duration::from_secs(8);
 
@@ -87,6 +91,7 @@ impl Detection {
             telemetry,
             monitor: Monitor::new(config.max_series),
             counters: Counters::default(),
+            inside: Inside::default(),
             novelty: Novelty::default(),
             metrics: config.metrics.clone(),
             interval: config.interval.0,
@@ -150,6 +155,7 @@ struct Watch {
     telemetry: Arc<Live>,
     monitor: Monitor,
     counters: Counters,
+    inside: Inside,
     novelty: Novelty,
     metrics: Vec<WatchedMetric>,
     interval: Duration,
@@ -162,9 +168,13 @@ impl Watch {
         let mut every = tokio::time::interval(self.interval);
         every.set_missed_tick_behavior(MissedTickBehavior::Skip);
         self.novelty.recall(&self.apm, now_s()).await;
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            every.tick().await;
-            self.round().await;
+            tokio::select! {
+                _ = every.tick() => self.round().await,
+                _ = look.tick() => self.inside.look(&self.apm.runtime()),
+            }
         }
     }
 
@@ -173,7 +183,10 @@ impl Watch {
         let text = self.apm.prometheus().unwrap_or_default();
         let mut samples = samples::samples(&self.counters.advance(&text));
         samples.extend(named::samples(&self.metrics, &self.apm, at_s).await);
+        let mut growth = Changes::default();
+        samples.extend(self.inside.samples(&self.apm.runtime(), &mut growth));
         let mut changes = self.monitor.feed(at_s, &samples);
+        changes.join(growth);
         self.novelty.advance(&self.apm, at_s, &mut changes).await;
         let changed = self.take_up(at_s, changes).await;
         self.detection.keep(&changed).await;
@@ -208,7 +221,9 @@ impl Watch {
         let mut ended: Vec<u64> =
             changes.ended.iter().filter_map(|key| state.incidents.end(key, at_s)).collect();
         if at_s >= self.detection.0.started_s + GRACE_S {
-            let knows = |key: &SeriesKey| self.monitor.is_event(key) || self.novelty.is_event(key);
+            let knows = |key: &SeriesKey| {
+                self.monitor.is_event(key) || self.novelty.is_event(key) || self.inside.is_event(key)
+            };
             ended.extend(state.incidents.end_unknown(at_s, knows));
         }
         let watched = &mut state.watched;
@@ -274,12 +289,14 @@ fn rank(key: &SeriesKey) -> u8 {
     match (&key.entity, key.signal.as_str()) {
         (Entity::Upstream(_), _) => 0,
         (Entity::SessionStore, _) => 1,
-        (Entity::Sessions, _) => 2,
-        (Entity::Route(_), "errors") => 3,
-        (Entity::Route(_), "p50") => 4,
-        (Entity::Route(_), "p95") => 5,
-        (Entity::Route(_), _) => 6,
-        _ => 7,
+        (Entity::Process(_), "memory") => 2,
+        (Entity::Process(_), "gc") => 3,
+        (Entity::Sessions, _) => 4,
+        (Entity::Route(_), "errors") => 5,
+        (Entity::Route(_), "p50") => 6,
+        (Entity::Route(_), "p95") => 7,
+        (Entity::Route(_), _) => 8,
+        _ => 9,
     }
 }
 

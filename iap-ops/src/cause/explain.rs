@@ -59,6 +59,7 @@ pub async fn explain(
             cause.confidence = 0.5;
             cause
         }
+        Entity::Process(name) => asked.process(name, &alert.key.signal).await?,
         Entity::Log(service) => {
             let mut cause = RootCause::new(CauseKind::Log, printable(&alert.key.signal));
             cause.service = Some(service.clone());
@@ -87,11 +88,11 @@ fn alone<'a>(suspects: &[Suspect], own: &[&'a ServerState]) -> Option<&'a Server
     (own.len() > 1 && all > 0.0).then_some(*one)
 }
 
-struct Asked<'a> {
-    telemetry: &'a dyn Telemetry,
-    alert: &'a Alert,
-    window: Window,
-    usual: Window,
+pub(super) struct Asked<'a> {
+    pub(super) telemetry: &'a dyn Telemetry,
+    pub(super) alert: &'a Alert,
+    pub(super) window: Window,
+    pub(super) usual: Window,
     stats: &'a [RouteStats],
 }
 
@@ -111,9 +112,9 @@ impl Asked<'_> {
         let usual =
             TransactionQuery { limit: EXAMINED, errors_only: false, order: Order::Newest, ..query.clone() };
         let usual = TransactionQuery { window: self.usual, ..usual };
-        let good: Vec<_> = self.telemetry.transactions(&usual).await?.items;
-        let good: Vec<_> = good.into_iter().filter(|row| !(errors && row.failed)).collect();
-        let good = self.read(&good).await?;
+        let passing: Vec<_> = self.telemetry.transactions(&usual).await?.items;
+        let passing: Vec<_> = passing.into_iter().filter(|row| !(errors && row.failed)).collect();
+        let good = self.read(&passing).await?;
         let suspects = if errors { failing(&bad, &good) } else { slower(&bad, &good) };
         let mut cause = self.blamed(&suspects);
         cause.route = Some(route.to_owned());
@@ -129,6 +130,9 @@ impl Asked<'_> {
         query.limit = COUNTED;
         cause.impact = self.impact(route, errors, &self.telemetry.transactions(&query).await?.items);
         self.name_server(&mut cause);
+        if !errors {
+            self.pauses(&mut cause, &rows, &passing).await?;
+        }
         Ok(cause)
     }
 

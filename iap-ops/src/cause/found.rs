@@ -24,6 +24,12 @@ pub enum CauseKind {
     Change,
     /// More requests than usual.
     Load,
+    /// Pauses in which a JVM collects garbage.
+    Gc,
+    /// Memory that a process does not give back.
+    Memory,
+    /// Something that does not let go of an event loop.
+    EventLoop,
     /// The service's own code.
     Code,
     /// A line that was never logged before.
@@ -43,6 +49,9 @@ impl CauseKind {
             Self::Network => "network",
             Self::Change => "change",
             Self::Load => "load",
+            Self::Gc => "gc",
+            Self::Memory => "memory",
+            Self::EventLoop => "event_loop",
             Self::Code => "code",
             Self::Log => "log",
             Self::Metric => "metric",
@@ -118,6 +127,9 @@ pub struct RootCause {
     pub error: Option<String>,
     /// Its own time in the examined transactions, on average, and the same before.
     pub self_us: Option<(u64, u64)>,
+    /// When a memory will be full at the pace of late, Unix seconds.
+    #[serde(default)]
+    pub full_s: Option<u64>,
     /// How much is concerned.
     pub impact: Impact,
     /// From 0 to 1: how much of what was examined shows it, times how little of what was well does.
@@ -146,6 +158,7 @@ impl RootCause {
             change: None,
             error: None,
             self_us: None,
+            full_s: None,
             impact: Impact::default(),
             confidence: 0.0,
             evidence: Vec::new(),
@@ -175,6 +188,9 @@ impl RootCause {
             CauseKind::SessionStore | CauseKind::Load => format!("{:?}", self.kind),
             CauseKind::Change => format!("Change {:?}", self.change.as_ref().map(|(at_ms, _)| at_ms)),
             CauseKind::Upstream => format!("Upstream {}", self.upstream.as_deref().unwrap_or(&self.name)),
+            CauseKind::Gc | CauseKind::Memory | CauseKind::EventLoop => {
+                format!("{:?} {}", self.kind, self.name)
+            }
             // The name of a span says little without its service, and next to nothing without its route.
             CauseKind::Code => format!("Code {:?} {:?} {}", self.service, self.route, self.name),
             kind => format!("{kind:?} {:?} {}", self.service, self.name),

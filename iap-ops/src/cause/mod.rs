@@ -5,11 +5,13 @@
 //! | [`ranking`] | by metrics alone: the change point, and what changed most |
 //! | [`topology`] | by who calls whom |
 //! | `traces` | by traces: failing against passing, slow against usual |
+//! | `runtime` | inside a process: pauses, memory, event loops |
 //! | `explain` | all together, for one event |
 
 mod explain;
 mod found;
 pub mod ranking;
+mod runtime;
 pub mod topology;
 mod traces;
 

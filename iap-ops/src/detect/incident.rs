@@ -323,7 +323,7 @@ fn touches(a: &RootCause, b: &RootCause) -> bool {
 /// What comes with anything that is wrong: a line that is new, a metric, another number of requests.
 fn weak(cause: &RootCause) -> bool {
     match cause.kind {
-        CauseKind::Log | CauseKind::Metric => true,
+        CauseKind::Log | CauseKind::Metric | CauseKind::EventLoop => true,
         CauseKind::Load => cause.confidence < 0.5,
         _ => false,
     }
@@ -331,7 +331,7 @@ fn weak(cause: &RootCause) -> bool {
 
 fn severity(alert: &Alert, cause: &RootCause) -> Severity {
     match cause.kind {
-        CauseKind::Log | CauseKind::Load | CauseKind::Metric => Severity::Notice,
+        CauseKind::Log | CauseKind::Load | CauseKind::Metric | CauseKind::EventLoop => Severity::Notice,
         _ if alert.key.signal == "errors" && alert.value >= 0.2 => Severity::Critical,
         _ => Severity::Warning,
     }

@@ -29,6 +29,8 @@ pub enum Entity {
     Sessions,
     /// The store of the sessions.
     SessionStore,
+    /// A process, or an event loop of ours, by its name and instance.
+    Process(String),
     /// What a service logs.
     Log(String),
     /// A metric of the history, by its name.
@@ -39,7 +41,11 @@ impl Entity {
     /// The name of the thing; empty where there is one only.
     pub fn name(&self) -> &str {
         match self {
-            Self::Route(name) | Self::Upstream(name) | Self::Log(name) | Self::Metric(name) => name,
+            Self::Route(name)
+            | Self::Upstream(name)
+            | Self::Process(name)
+            | Self::Log(name)
+            | Self::Metric(name) => name,
             Self::Sessions | Self::SessionStore => "",
         }
     }
@@ -108,6 +114,15 @@ pub struct Changes {
     pub ended: Vec<SeriesKey>,
     /// Events that go on, with what came now.
     pub going_on: Vec<Alert>,
+}
+
+impl Changes {
+    /// Takes up what something else than series has changed.
+    pub fn join(&mut self, other: Self) {
+        self.begun.extend(other.begun);
+        self.ended.extend(other.ended);
+        self.going_on.extend(other.going_on);
+    }
 }
 
 #[derive(Debug)]

@@ -72,6 +72,9 @@ impl Words<'_> {
             CauseKind::Network => ("네트워크", "network:"),
             CauseKind::Change => ("변경 직후 장애", "after a change:"),
             CauseKind::Load => ("요청 급증", "surge of"),
+            CauseKind::Gc => ("GC 일시 정지", "garbage collection of"),
+            CauseKind::Memory => ("메모리 누수 의심", "memory that is not given back by"),
+            CauseKind::EventLoop => ("이벤트 루프 정체", "a blocked event loop:"),
             CauseKind::Code => ("코드", "code"),
             CauseKind::Log => ("처음 나온 오류 로그", "a new error in the log:"),
             CauseKind::Metric => ("지표 이상", "unusual metric"),
@@ -132,6 +135,12 @@ impl Words<'_> {
             let (now, before) = (seconds(now_us as f64 / 1e6), seconds(before_us as f64 / 1e6));
             text.push_str(
                 &self.pick(format!(", 자체 시간 {before} → {now}"), format!(", own time {before} to {now}")),
+            );
+        }
+        if let Some(full_s) = cause.full_s {
+            let at = self.time(full_s);
+            text.push_str(
+                &self.pick(format!(", 이 속도면 {at}에 가득 참"), format!(", full at {at} at this pace")),
             );
         }
         if let Some((at_ms, what)) = &cause.change {
@@ -201,6 +210,18 @@ impl Words<'_> {
                 "누가 보내는지(주소, 사용자) 확인하고, 공격이면 제한을 걸고 아니면 용량을 늘리십시오.",
                 "See who sends them (addresses, users): limit an attack, else add capacity.",
             ),
+            CauseKind::Gc => (
+                "클래스별 히스토그램과 스레드 덤프로 무엇이 객체를 만드는지 찾고, 그 기능을 제한하거나 힙을 늘리십시오.",
+                "Find what makes so many objects by a histogram of classes and a thread dump; limit it, or give the heap more room.",
+            ),
+            CauseKind::Memory => (
+                "클래스별 히스토그램을 시간을 두고 두 번 떠서 늘어난 클래스를 찾고, 가득 차기 전에 인스턴스를 하나씩 다시 시작하십시오.",
+                "Take two histograms of classes some time apart and see which class grew; restart instances one by one before it is full.",
+            ),
+            CauseKind::EventLoop => (
+                "이벤트 루프에서 계산이나 블로킹 호출을 하는 코드를 찾아 `spawn_blocking`으로 옮기고, CPU가 모자라지 않는지 보십시오.",
+                "Find code that computes or blocks on the event loop and move it to `spawn_blocking`; see whether there is too little CPU.",
+            ),
             CauseKind::Code => (
                 "근거 트레이스의 오류와 그 구간의 코드를 보십시오.",
                 "Look at the errors in the traces, and at the code of that span.",
@@ -246,6 +267,18 @@ impl Words<'_> {
             CauseKind::Load => (
                 "재시도가 늘어난 것이라면 원인이 아니라 결과입니다.",
                 "If they are retries, they are an effect and no cause.",
+            ),
+            CauseKind::Gc => (
+                "느린 요청이 일시 정지와 겹치지 않으면 원인이 아닙니다.",
+                "It is another cause if slow requests do not overlap the pauses.",
+            ),
+            CauseKind::Memory => (
+                "다음 전체 GC 뒤에 사용량이 돌아오면 누수가 아닙니다.",
+                "It is no leak if the use falls back after the next full collection.",
+            ),
+            CauseKind::EventLoop => (
+                "같은 때 기계 전체의 CPU가 모자랐다면 원인이 아니라 결과입니다.",
+                "If the whole machine had too little CPU at that time, it is an effect and no cause.",
             ),
             CauseKind::Code => (
                 "같은 구간이 정상인 요청에서도 실패하면 원인이 아닙니다.",

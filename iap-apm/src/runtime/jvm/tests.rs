@@ -28,7 +28,7 @@ fn the_counters_of_a_jvm_become_readings() {
     assert_eq!((jvm.name.as_str(), jvm.version.as_str()), ("shop.jar", "17.0.1+12"), "no arguments");
     assert_eq!(describe(&place, &counters, Some("shop")).name, "shop");
     let mut readings = Readings::default();
-    take(&mut readings, &counters);
+    take(&mut readings, &counters, Some(300));
     let value = |name: &str, pool: &str| {
         let is_it = |reading: &&super::super::Reading| {
             reading.name == name
@@ -43,6 +43,11 @@ fn the_counters_of_a_jvm_become_readings() {
     assert_eq!(
         (value("jvm.memory.limit", "eden"), value("jvm.memory.limit", "metaspace")),
         (Some(4e3), None)
+    );
+    assert_eq!(
+        value("jvm.memory.used_after_last_gc", "eden"),
+        Some(300.0),
+        "of the only generation there is"
     );
     assert_eq!((value("jvm.thread.count", ""), value("jvm.class.loaded", "")), (Some(17.0), Some(500.0)));
     assert_eq!(value("jvm.safepoint.time", ""), Some(2.0));

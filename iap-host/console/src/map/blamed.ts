@@ -17,6 +17,8 @@ export function blamed(map: MapAnswer, incidents: Incident[]): Set<string> {
         break;
       case "upstream":
       case "network":
+      case "gc":
+      case "memory":
         mark((node) => node.kind !== "clients" && (node.name === cause.upstream || node.name === cause.name));
         break;
       default:

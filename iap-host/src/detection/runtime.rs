@@ -1,0 +1,232 @@
+//! What processes do inside: how much of the time JVMs stand still, how full their heaps are for good, and how often event loops
+//! come late.
+
+use std::collections::BTreeMap;
+
+use iap_apm::RuntimeView;
+use iap_apm::runtime::Reading;
+use iap_ops::detect::{Alert, Changes, Direction, Entity, Grower, Growth, Measure, Sample, SeriesKey};
+
+/// Of how many things a share of time is: it is measured, not counted.
+const WEIGHT: f64 = 100.0;
+/// Processes whose memory is followed.
+const MAX_PROCESSES: usize = 64;
+/// Seconds after which one that is not seen any more is forgotten.
+const FORGOTTEN_S: u64 = 120;
+
+/// What is kept from one look to the next.
+#[derive(Debug, Default)]
+pub(super) struct Inside {
+    /// Of each process what its counters showed when the last samples were made.
+    shown: BTreeMap<String, Shown>,
+    growing: BTreeMap<String, Growing>,
+    /// When the last samples were made.
+    sampled_us: u64,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Shown {
+    paused_s: f64,
+    stalls: f64,
+}
+
+#[derive(Debug, Default)]
+struct Growing {
+    grower: Grower,
+    /// Seconds of pauses; fewer than before are those of another JVM.
+    paused_s: f64,
+    seen_s: u64,
+    /// What it was when it was last looked at.
+    event: Option<(u64, f64, f64)>,
+    told: bool,
+}
+
+impl Inside {
+    /// Looks how full heaps are. Is called more often than samples are made: a leak is told by its course.
+    pub(super) fn look(&mut self, view: &RuntimeView) {
+        let at_s = view.time_us / 1_000_000;
+        let paused = sums(view, "jvm.gc.time", process);
+        for (name, share) in shares(view) {
+            if !self.growing.contains_key(&name) && self.growing.len() >= MAX_PROCESSES {
+                continue;
+            }
+            let paused_s = paused.get(&name).copied().unwrap_or(0.0);
+            let growing = self.growing.entry(name).or_default();
+            if paused_s < growing.paused_s {
+                growing.grower = Grower::default();
+                growing.event = None;
+            }
+            (growing.paused_s, growing.seen_s) = (paused_s, at_s);
+            growing.event = match growing.grower.push(at_s, share) {
+                Growth::Since(since_s, from) => Some((since_s, from, share)),
+                Growth::None | Growth::Over => None,
+            };
+        }
+    }
+
+    /// What happened since the samples before, as series; and memory that grows, as events.
+    pub(super) fn samples(&mut self, view: &RuntimeView, changes: &mut Changes) -> Vec<Sample> {
+        let passed_s = view.time_us.saturating_sub(self.sampled_us) as f64 / 1e6;
+        let first = std::mem::replace(&mut self.sampled_us, view.time_us) == 0;
+        self.tell(view.time_us / 1_000_000, changes);
+        let mut now: BTreeMap<String, Shown> = BTreeMap::new();
+        for (name, paused_s) in sums(view, "jvm.gc.time", process) {
+            now.entry(name).or_default().paused_s = paused_s;
+        }
+        for (name, stalls) in sums(view, "tokio.stalls", |reading| reading.labels.get("runtime").cloned()) {
+            now.entry(name).or_default().stalls = stalls;
+        }
+        let mut samples = Vec::new();
+        let jvms = sums(view, "jvm.gc.time", process);
+        for (name, shown) in &now {
+            // The first look only remembers; and so is a process that has just begun.
+            let Some(before) = self.shown.get(name).filter(|_| !first && passed_s > 0.0) else { continue };
+            let is_jvm = jvms.contains_key(name);
+            let (signal, measure, value, weight) = if is_jvm {
+                let share = (shown.paused_s - before.paused_s).max(0.0) / passed_s;
+                ("gc", Measure::Ratio, share.min(1.0), WEIGHT)
+            } else {
+                let stalls = (shown.stalls - before.stalls).max(0.0);
+                ("stalls", Measure::Events, stalls, stalls)
+            };
+            let key = SeriesKey { entity: Entity::Process(name.clone()), signal: signal.into() };
+            samples.push(Sample { key, measure, direction: Direction::Up, value, weight });
+        }
+        self.shown = now;
+        samples
+    }
+
+    /// Whether the memory of a process grows.
+    pub(super) fn is_event(&self, key: &SeriesKey) -> bool {
+        let Entity::Process(name) = &key.entity else { return false };
+        key.signal == "memory" && self.growing.get(name).is_some_and(|growing| growing.told)
+    }
+
+    fn tell(&mut self, at_s: u64, changes: &mut Changes) {
+        for (name, growing) in &mut self.growing {
+            let key = || SeriesKey { entity: Entity::Process(name.clone()), signal: "memory".into() };
+            let gone = growing.seen_s + FORGOTTEN_S <= at_s;
+            match growing.event.filter(|_| !gone) {
+                Some((since_s, expected, value)) => {
+                    let measure = Measure::Ratio;
+                    let alert = Alert { key: key(), measure, since_s, at_s, expected, value, score: 0.0 };
+                    let list = if growing.told { &mut changes.going_on } else { &mut changes.begun };
+                    list.push(alert);
+                    growing.told = true;
+                }
+                None if std::mem::take(&mut growing.told) => changes.ended.push(key()),
+                None => {}
+            }
+        }
+        self.growing.retain(|_, growing| growing.seen_s + FORGOTTEN_S > at_s);
+    }
+}
+
+/// The name and the instance, as events of the time line have them.
+fn process(reading: &Reading) -> Option<String> {
+    let label = |name: &str| reading.labels.get(name);
+    Some(format!("{} {}", label("process")?, label("instance")?))
+}
+
+/// The sum of the readings of one metric, by whose they are.
+fn sums(
+    view: &RuntimeView,
+    metric: &str,
+    whose: impl Fn(&Reading) -> Option<String>,
+) -> BTreeMap<String, f64> {
+    let mut sums = BTreeMap::new();
+    for reading in view.readings.iter().filter(|reading| reading.name == metric) {
+        if let Some(name) = whose(reading) {
+            *sums.entry(name).or_default() += reading.value;
+        }
+    }
+    sums
+}
+
+/// How much of its limit the old generation of each JVM uses for good.
+fn shares(view: &RuntimeView) -> Vec<(String, f64)> {
+    let of = |metric| view.readings.iter().filter(move |reading| reading.name == metric);
+    let share = |used: &Reading| {
+        let limit = of("jvm.memory.limit").find(|limit| limit.labels == used.labels)?;
+        (limit.value > 0.0).then(|| Some((process(used)?, used.value / limit.value)))?
+    };
+    of("jvm.memory.used_after_last_gc").filter_map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use iap_apm::MetricKind;
+
+    use super::*;
+
+    const LIMIT: f64 = 1e8;
+
+    fn reading(name: &'static str, labels: &[(&str, &str)], value: f64) -> Reading {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Reading { name, kind: MetricKind::Gauge, unit: "1", labels, value }
+    }
+
+    /// A JVM that has stood still so long, and what lives in it.
+    fn view(at_s: u64, paused_s: f64, live: f64) -> RuntimeView {
+        let whose = [("process", "stock"), ("instance", "0")];
+        let pool = [&whose[..], &[("jvm.memory.pool.name", "old")]].concat();
+        let collector = |name| [&whose[..], &[("jvm.gc.name", name)]].concat();
+        let readings = vec![
+            reading("jvm.gc.time", &collector("young"), paused_s / 2.0),
+            reading("jvm.gc.time", &collector("full"), paused_s / 2.0),
+            reading("jvm.memory.used_after_last_gc", &pool, live * LIMIT),
+            reading("jvm.memory.limit", &pool, LIMIT),
+            reading("tokio.stalls", &[("runtime", "app")], paused_s * 10.0),
+        ];
+        RuntimeView { time_us: at_s * 1_000_000, readings, ..RuntimeView::default() }
+    }
+
+    #[test]
+    fn pauses_become_a_share_of_the_time_and_stalls_a_count() {
+        let (mut inside, mut changes) = (Inside::default(), Changes::default());
+        assert!(
+            inside.samples(&view(100, 5.0, 0.1), &mut changes).is_empty(),
+            "the first look only remembers"
+        );
+        let samples = inside.samples(&view(110, 7.0, 0.1), &mut changes);
+        let told: Vec<_> = samples.iter().map(|sample| (sample.key.to_string(), sample.value)).collect();
+        assert_eq!(told, [("app stalls".to_owned(), 20.0), ("stock 0 gc".to_owned(), 0.2)]);
+        let anew = inside.samples(&view(120, 1.0, 0.1), &mut changes);
+        assert!(anew.iter().all(|sample| sample.value == 0.0), "a JVM that has begun anew: {anew:?}");
+        assert_eq!(changes, Changes::default());
+    }
+
+    #[test]
+    fn a_heap_that_fills_is_an_event_until_the_jvm_begins_anew() {
+        let (mut inside, mut changes) = (Inside::default(), Changes::default());
+        for (at_s, live) in [(2, 0.1), (4, 0.3), (6, 0.6), (8, 0.7)] {
+            inside.look(&view(at_s, 1.0, live));
+        }
+        inside.samples(&view(10, 1.0, 0.7), &mut changes);
+        let [alert] = &changes.begun[..] else { panic!("{changes:?}") };
+        assert_eq!((alert.key.to_string().as_str(), alert.since_s, alert.at_s), ("stock 0 memory", 2, 10));
+        assert_eq!((alert.expected, alert.value), (0.1, 0.7));
+        let key = alert.key.clone();
+        assert!(inside.is_event(&key));
+        changes = Changes::default();
+        inside.look(&view(12, 0.5, 0.1));
+        inside.samples(&view(20, 0.5, 0.1), &mut changes);
+        assert_eq!(changes, Changes { ended: vec![key.clone()], ..Changes::default() });
+        assert!(!inside.is_event(&key));
+    }
+
+    #[test]
+    fn what_is_not_seen_any_more_is_over() {
+        let (mut inside, mut changes) = (Inside::default(), Changes::default());
+        for (at_s, live) in [(2, 0.1), (4, 0.3), (6, 0.6), (8, 0.9)] {
+            inside.look(&view(at_s, 1.0, live));
+        }
+        inside.samples(&view(10, 1.0, 0.9), &mut changes);
+        assert_eq!(changes.begun.len(), 1);
+        let gone = RuntimeView { time_us: 200_000_000, ..RuntimeView::default() };
+        inside.look(&gone);
+        inside.samples(&gone, &mut changes);
+        assert_eq!(changes.ended.len(), 1);
+        assert!(inside.growing.is_empty());
+    }
+}
