@@ -132,6 +132,16 @@ impl Plot {
         }
     }
 
+    /// Takes up what another plot of the same window has counted in cells.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.kept += other.kept;
+        self.count = self.count.saturating_add(other.count);
+        self.errors = self.errors.saturating_add(other.errors);
+        for (own, more) in self.cells.iter_mut().flatten().zip(other.cells.iter().flatten()) {
+            *own = (own.0.saturating_add(more.0), own.1.saturating_add(more.1));
+        }
+    }
+
     /// Shows a transaction, which is counted apart.
     pub(super) fn show(&mut self, mut point: Point, route: &str) {
         point.route = match self.known.get(route) {

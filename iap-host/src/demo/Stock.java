@@ -25,7 +25,12 @@ public final class Stock {
             }
         });
         server.start();
-        misbehave(switches);
+        try {
+            misbehave(switches);
+        } catch (Throwable error) {
+            // Without its switches it is of no use: the host starts another one.
+            Runtime.getRuntime().halt(1);
+        }
     }
 
     /** Makes some garbage, as any application does. */
@@ -40,7 +45,7 @@ public final class Stock {
     private static void misbehave(Path switches) throws InterruptedException {
         var ring = new ArrayDeque<byte[]>();
         var kept = new ArrayList<byte[]>();
-        long most = Runtime.getRuntime().maxMemory() / 10 * 9 / PIECE;
+        long most = Runtime.getRuntime().maxMemory() / 10 * 8 / PIECE;
         while (true) {
             if (Files.exists(switches.resolve("memory"))) {
                 for (int number = 0; number < 20 && kept.size() < most; number++) {

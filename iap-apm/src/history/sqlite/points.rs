@@ -14,6 +14,7 @@ use super::schema::unsigned;
 use crate::error::HistoryError;
 use crate::history::TransactionQuery;
 use crate::history::points::{BUCKETS, MAX_FAILED, MAX_POINTS, MAX_SLOWEST, Plot, Point, Points, mixed};
+use crate::model::Window;
 use crate::sketch;
 
 /// The columns that [`point`] reads.
@@ -22,11 +23,10 @@ const COLUMNS: &str = "start_us, duration_us, status, failed, weight, trace_id, 
 pub(super) fn points(files: &Files, query: &TransactionQuery, limit: usize) -> Result<Points, HistoryError> {
     let (limit, filter) = (limit.clamp(1, MAX_POINTS), listing(query));
     let places = files.in_window(query.window);
-    let plot = Plot::new(query.window);
     if is_beyond(files, &places, &filter, limit)? {
-        grid(files, &places, &filter, plot.with_grid(), query)
+        grid(files, &places, query)
     } else {
-        each(files, &places, &filter, plot, limit)
+        each(files, &places, &filter, Plot::new(query.window), limit)
     }
 }
 
@@ -96,6 +96,17 @@ impl Worth {
         }
     }
 
+    fn merge(&mut self, other: Self) {
+        self.failed.extend(other.failed);
+        self.slowest.extend(other.slowest);
+        while self.failed.len() > MAX_FAILED {
+            self.failed.pop();
+        }
+        while self.slowest.len() > MAX_SLOWEST {
+            self.slowest.pop();
+        }
+    }
+
     /// Each once, those of a file together.
     fn rows(self) -> BTreeSet<(usize, i64)> {
         let failed = self.failed.into_iter().map(|(_, place, row)| (place, row));
@@ -103,16 +114,33 @@ impl Worth {
     }
 }
 
-/// All of them as cells, and some as points besides.
-fn grid(
+/// All of them as cells, and some as points besides. Reading them takes long, so two threads do, each half of the time.
+fn grid(files: &Files, places: &[FileId], query: &TransactionQuery) -> Result<Points, HistoryError> {
+    let Window { from_us, to_us } = query.window;
+    let middle_us = from_us + query.window.length_us() / 2;
+    let half = |from_us, to_us| gather(files, places, query, Window::new(from_us, to_us));
+    let (earlier, later) = std::thread::scope(|scope| {
+        let later = scope.spawn(|| half(middle_us, to_us));
+        (half(from_us, middle_us), later.join())
+    });
+    let (mut plot, mut worth) = earlier?;
+    let (more, rest) = later.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+    plot.merge(more);
+    worth.merge(rest);
+    show(files, places, worth, &mut plot)?;
+    Ok(plot.finish())
+}
+
+/// Those of a part of the window, as cells of the whole.
+fn gather(
     files: &Files,
     places: &[FileId],
-    filter: &Filter,
-    mut plot: Plot,
     query: &TransactionQuery,
-) -> Result<Points, HistoryError> {
+    part: Window,
+) -> Result<(Plot, Worth), HistoryError> {
+    let (mut plot, mut worth) = (Plot::new(query.window).with_grid(), Worth::default());
     let (from_us, column_us) = (query.window.from_us, Plot::column_us(query.window));
-    let mut worth = Worth::default();
+    let filter = listing(&TransactionQuery { window: part, ..query.clone() });
     let sql = format!("SELECT start_us, duration_us, failed, weight, number FROM entries{}", filter.sql);
     for (place, id) in places.iter().enumerate() {
         files.query(*id, |connection| {
@@ -129,8 +157,7 @@ fn grid(
             Ok(())
         })?;
     }
-    show(files, places, worth, &mut plot)?;
-    Ok(plot.finish())
+    Ok((plot, worth))
 }
 
 fn show(files: &Files, places: &[FileId], worth: Worth, plot: &mut Plot) -> Result<(), HistoryError> {
