@@ -92,11 +92,11 @@ async fn visit(shop: SocketAddr, number: u64, dice: &mut Dice) -> Result<(), Box
     customer.send(Method::POST, "/login", &format!("user={user}")).await?;
     for _ in 0..VISIT {
         match dice.roll(16) {
+            3 | 4 if faults::has_stock() => customer.send(Method::GET, "/stock", "").await?,
             0..5 => customer.send(Method::GET, "/products", "").await?,
             5..8 => customer.send(Method::GET, "/", "").await?,
             8..10 => customer.send(Method::GET, "/search?q=lamp", "").await?,
             10 if dice.roll(4) == 0 => customer.send(Method::GET, "/search?q=a", "").await?,
-            11 | 12 if faults::has_stock() => customer.send(Method::GET, "/stock", "").await?,
             10..13 => customer.send(Method::POST, "/cart", &format!("product={}", dice.roll(6) + 1)).await?,
             13 => customer.send(Method::GET, "/cart", "").await?,
             14 if faults::enabled() => customer.send(Method::GET, "/delivery", "").await?,

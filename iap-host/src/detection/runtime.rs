@@ -13,6 +13,10 @@ const WEIGHT: f64 = 100.0;
 const MAX_PROCESSES: usize = 64;
 /// Seconds after which one that is not seen any more is forgotten.
 const FORGOTTEN_S: u64 = 120;
+/// What a JVM takes in its first seconds is what it needs.
+const START_S: u64 = 120;
+/// Up to which share what is used may stand for what lives: it is never less.
+const SURELY_LITTLE: f64 = 0.5;
 
 /// What is kept from one look to the next.
 #[derive(Debug, Default)]
@@ -35,6 +39,8 @@ struct Growing {
     grower: Grower,
     /// Seconds of pauses; fewer than before are those of another JVM.
     paused_s: f64,
+    /// When this JVM was seen first, and last.
+    began_s: u64,
     seen_s: u64,
     /// What it was when it was last looked at.
     event: Option<(u64, f64, f64)>,
@@ -51,12 +57,15 @@ impl Inside {
                 continue;
             }
             let paused_s = paused.get(&name).copied().unwrap_or(0.0);
-            let growing = self.growing.entry(name).or_default();
+            let growing =
+                self.growing.entry(name).or_insert_with(|| Growing { began_s: at_s, ..Growing::default() });
             if paused_s < growing.paused_s {
-                growing.grower = Grower::default();
-                growing.event = None;
+                *growing = Growing { began_s: at_s, told: growing.told, ..Growing::default() };
             }
             (growing.paused_s, growing.seen_s) = (paused_s, at_s);
+            if at_s < growing.began_s + START_S {
+                continue;
+            }
             growing.event = match growing.grower.push(at_s, share) {
                 Growth::Since(since_s, from) => Some((since_s, from, share)),
                 Growth::None | Growth::Over => None,
@@ -143,15 +152,26 @@ fn sums(
     sums
 }
 
-/// How much of its limit the old generation of each JVM uses for good.
-fn shares(view: &RuntimeView) -> Vec<(String, f64)> {
+/// How much of its limit the old generation of each JVM uses for good. Before its first collection it is what is used there, while
+/// that is little.
+fn shares(view: &RuntimeView) -> BTreeMap<String, f64> {
     let of = |metric| view.readings.iter().filter(move |reading| reading.name == metric);
     let share = |used: &Reading| {
         let limit = of("jvm.memory.limit").find(|limit| limit.labels == used.labels)?;
         (limit.value > 0.0).then(|| Some((process(used)?, used.value / limit.value)))?
     };
-    of("jvm.memory.used_after_last_gc").filter_map(share).collect()
+    let is_old = |used: &&Reading| {
+        let pool = used.labels.get("jvm.memory.pool.name").map_or("", String::as_str);
+        used.labels.get("jvm.memory.type").is_some_and(|kind| kind == "heap") && !YOUNG.contains(&pool)
+    };
+    let used = of("jvm.memory.used").filter(is_old).filter_map(share);
+    let mut shares: BTreeMap<_, _> = used.filter(|(_, share)| *share < SURELY_LITTLE).collect();
+    shares.extend(of("jvm.memory.used_after_last_gc").filter_map(share));
+    shares
 }
+
+/// Pools of the young generation.
+const YOUNG: [&str; 3] = ["eden", "s0", "s1"];
 
 #[cfg(test)]
 mod tests {
@@ -169,7 +189,7 @@ mod tests {
     /// A JVM that has stood still so long, and what lives in it.
     fn view(at_s: u64, paused_s: f64, live: f64) -> RuntimeView {
         let whose = [("process", "stock"), ("instance", "0")];
-        let pool = [&whose[..], &[("jvm.memory.pool.name", "old")]].concat();
+        let pool = [&whose[..], &[("jvm.memory.type", "heap"), ("jvm.memory.pool.name", "old")]].concat();
         let collector = |name| [&whose[..], &[("jvm.gc.name", name)]].concat();
         let readings = vec![
             reading("jvm.gc.time", &collector("young"), paused_s / 2.0),
@@ -199,31 +219,58 @@ mod tests {
     #[test]
     fn a_heap_that_fills_is_an_event_until_the_jvm_begins_anew() {
         let (mut inside, mut changes) = (Inside::default(), Changes::default());
-        for (at_s, live) in [(2, 0.1), (4, 0.3), (6, 0.6), (8, 0.7)] {
+        for (at_s, live) in [(2, 0.4), (20, 0.6), (122, 0.1), (124, 0.3), (126, 0.6), (128, 0.7)] {
             inside.look(&view(at_s, 1.0, live));
         }
-        inside.samples(&view(10, 1.0, 0.7), &mut changes);
+        inside.samples(&view(130, 1.0, 0.7), &mut changes);
         let [alert] = &changes.begun[..] else { panic!("{changes:?}") };
-        assert_eq!((alert.key.to_string().as_str(), alert.since_s, alert.at_s), ("stock 0 memory", 2, 10));
+        assert_eq!((alert.key.to_string().as_str(), alert.since_s, alert.at_s), ("stock 0 memory", 122, 130));
         assert_eq!((alert.expected, alert.value), (0.1, 0.7));
         let key = alert.key.clone();
         assert!(inside.is_event(&key));
         changes = Changes::default();
-        inside.look(&view(12, 0.5, 0.1));
-        inside.samples(&view(20, 0.5, 0.1), &mut changes);
+        inside.look(&view(132, 0.5, 0.1));
+        inside.samples(&view(140, 0.5, 0.1), &mut changes);
         assert_eq!(changes, Changes { ended: vec![key.clone()], ..Changes::default() });
         assert!(!inside.is_event(&key));
     }
 
     #[test]
+    fn before_a_collection_what_is_used_tells_that_little_lives() {
+        let mut inside = Inside::default();
+        let mut look = |at_s, used: Option<f64>, live: Option<f64>| {
+            let mut view = view(at_s, 1.0, 0.0);
+            let mut set = |name, value: Option<f64>| match value {
+                Some(value) => {
+                    let of =
+                        view.readings.iter().find(|one| one.name == "jvm.memory.limit").expect("a limit");
+                    let reading = Reading { name, value: value * LIMIT, ..of.clone() };
+                    view.readings.retain(|one| one.name != name);
+                    view.readings.push(reading);
+                }
+                None => view.readings.retain(|one| one.name != name),
+            };
+            set("jvm.memory.used", used);
+            set("jvm.memory.used_after_last_gc", live);
+            inside.look(&view);
+            inside.growing["stock 0"].event.is_some()
+        };
+        assert!(!look(0, Some(0.02), None));
+        assert!(!look(130, Some(0.1), None));
+        assert!(!look(132, Some(0.4), None));
+        assert!(!look(134, Some(0.9), None), "may be garbage");
+        assert!(look(136, Some(0.9), Some(0.7)), "was not");
+    }
+
+    #[test]
     fn what_is_not_seen_any_more_is_over() {
         let (mut inside, mut changes) = (Inside::default(), Changes::default());
-        for (at_s, live) in [(2, 0.1), (4, 0.3), (6, 0.6), (8, 0.9)] {
+        for (at_s, live) in [(2, 0.1), (124, 0.3), (126, 0.6), (128, 0.9)] {
             inside.look(&view(at_s, 1.0, live));
         }
-        inside.samples(&view(10, 1.0, 0.9), &mut changes);
+        inside.samples(&view(130, 1.0, 0.9), &mut changes);
         assert_eq!(changes.begun.len(), 1);
-        let gone = RuntimeView { time_us: 200_000_000, ..RuntimeView::default() };
+        let gone = RuntimeView { time_us: 300_000_000, ..RuntimeView::default() };
         inside.look(&gone);
         inside.samples(&gone, &mut changes);
         assert_eq!(changes.ended.len(), 1);

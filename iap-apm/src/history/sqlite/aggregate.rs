@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::disk::FileId;
 use super::files::Files;
 use super::read::{Filter, conversion};
 use super::schema::unsigned;
+use super::texts::Names;
 use super::writer::clamp;
 use crate::error::HistoryError;
 use crate::history::{MAX_ROUTES, OTHER_ROUTES, SeriesQuery};
@@ -107,14 +107,14 @@ fn rows(
 ) -> rusqlite::Result<()> {
     let mut filter = Filter::window("start_us", window);
     if let Some(route) = route {
-        filter.and("route = ?", [Value::Text(route.to_owned())]);
+        filter.and_is("route", route);
     }
-    let sql = format!("SELECT route, start_us, duration_us, failed, weight FROM entries{}", filter.sql);
+    let sql = format!("SELECT route_key, start_us, duration_us, failed, weight FROM entries{}", filter.sql);
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(&filter.values))?;
+    let (mut rows, mut names) = (statement.query(params_from_iter(&filter.values))?, Names::of(connection));
     while let Some(row) = rows.next()? {
         each(Counted {
-            route: row.get_ref(0)?.as_str()?,
+            route: names.get(row, 0)?,
             start_us: unsigned(row, 1)?,
             duration_us: unsigned(row, 2)?,
             failed: row.get(3)?,

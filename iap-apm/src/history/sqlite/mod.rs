@@ -27,6 +27,7 @@ mod read;
 mod sample;
 mod schema;
 mod seam;
+mod texts;
 mod writer;
 
 use std::fs::File;

@@ -11,6 +11,7 @@ use super::disk::FileId;
 use super::files::Files;
 use super::read::{Filter, listing};
 use super::schema::unsigned;
+use super::texts::Names;
 use crate::error::HistoryError;
 use crate::history::TransactionQuery;
 use crate::history::points::{BUCKETS, MAX_FAILED, MAX_POINTS, MAX_SLOWEST, Plot, Point, Points, mixed};
@@ -18,7 +19,7 @@ use crate::model::Window;
 use crate::sketch;
 
 /// The columns that [`point`] reads.
-const COLUMNS: &str = "start_us, duration_us, status, failed, weight, trace_id, route";
+const COLUMNS: &str = "start_us, duration_us, status, failed, weight, trace_id, route_key";
 
 pub(super) fn points(files: &Files, query: &TransactionQuery, limit: usize) -> Result<Points, HistoryError> {
     let (limit, filter) = (limit.clamp(1, MAX_POINTS), listing(query));
@@ -59,11 +60,12 @@ fn each(
     for id in places {
         files.query(*id, |connection| {
             let mut statement = connection.prepare_cached(&sql)?;
-            let mut rows = statement.query(params_from_iter(&filter.values))?;
+            let (mut rows, mut names) =
+                (statement.query(params_from_iter(&filter.values))?, Names::of(connection));
             while let Some(row) = rows.next()? {
                 let point = point(row)?;
                 plot.count((0, 0), 1, point.weight, if point.failed { point.weight } else { 0 });
-                plot.show(point, row.get_ref(6)?.as_str()?);
+                plot.show(point, names.get(row, 6)?);
             }
             Ok(())
         })?;
@@ -162,14 +164,14 @@ fn gather(
 
 fn show(files: &Files, places: &[FileId], worth: Worth, plot: &mut Plot) -> Result<(), HistoryError> {
     let rows = worth.rows();
-    let sql = format!("SELECT {COLUMNS} FROM transactions WHERE rowid = ?");
+    let sql = format!("SELECT {COLUMNS} FROM named WHERE number = ?");
     for (place, id) in places.iter().enumerate() {
         files.query(*id, |connection| {
-            let mut statement = connection.prepare_cached(&sql)?;
+            let (mut statement, mut names) = (connection.prepare_cached(&sql)?, Names::of(connection));
             for (_, number) in rows.range((place, i64::MIN)..=(place, i64::MAX)) {
                 let mut found = statement.query([Value::Integer(*number)])?;
                 if let Some(row) = found.next()? {
-                    plot.show(point(row)?, row.get_ref(6)?.as_str()?);
+                    plot.show(point(row)?, names.get(row, 6)?);
                 }
             }
             Ok(())

@@ -10,6 +10,7 @@ use super::blocks;
 use super::disk::FileId;
 use super::files::Files;
 use super::schema::unsigned;
+use super::texts;
 use crate::error::HistoryError;
 use crate::history::query::{
     Cursor, LogQuery, MAX_LIMIT, Order, StatusFilter, TransactionPage, TransactionQuery,
@@ -39,6 +40,11 @@ impl Filter {
         self.sql.push_str(if self.values.is_empty() { " WHERE " } else { " AND " });
         self.sql.push_str(condition);
         self.values.extend(values);
+    }
+
+    /// A column that may have the number of a text.
+    pub(super) fn and_is(&mut self, column: &str, text: &str) {
+        self.and(&texts::is(column), [(); 2].map(|()| Value::Text(text.to_owned())));
     }
 }
 
@@ -74,13 +80,12 @@ pub(super) fn transactions(files: &Files, query: &TransactionQuery) -> Result<Tr
 /// Which transactions are wanted, on whatever page.
 pub(super) fn listing(query: &TransactionQuery) -> Filter {
     let mut filter = Filter::window("start_us", query.window);
-    let texts = [
-        ("route", &query.route),
-        ("service", &query.service),
-        ("user", &query.user),
-        ("session", &query.session),
-    ];
-    for (column, value) in texts {
+    for (column, value) in [("route", &query.route), ("service", &query.service)] {
+        if let Some(value) = value {
+            filter.and_is(column, value);
+        }
+    }
+    for (column, value) in [("user", &query.user), ("session", &query.session)] {
         if let Some(value) = value {
             filter.and(&format!("{column} = ?"), [Value::Text(value.clone())]);
         }
@@ -222,7 +227,7 @@ pub(super) fn damaged_part(error: &(dyn std::error::Error + 'static)) {
 }
 
 fn best_summary(connection: &Connection, id: TraceId) -> rusqlite::Result<Option<TransactionSummary>> {
-    let sql = "SELECT * FROM transactions WHERE trace_id = ? ORDER BY rank, start_us LIMIT 1";
+    let sql = "SELECT * FROM named WHERE trace_id = ? ORDER BY rank, start_us LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query_map([id.0], summary)?;
     rows.next().transpose()

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use iap_core::{SpanId, TraceId};
 use rusqlite::params_from_iter;
-use rusqlite::types::Value;
 
 use super::blocks;
 use super::disk::FileId;
@@ -56,7 +55,7 @@ fn choose(
 ) -> Result<(), HistoryError> {
     let mut filter = Filter::window("start_us", window);
     if let Some(route) = route {
-        filter.and("route = ?", [Value::Text(route.to_owned())]);
+        filter.and_is("route", route);
     }
     let mut room = MAX_ROWS;
     for id in files.in_window(window) {

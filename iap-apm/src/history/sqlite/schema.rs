@@ -6,10 +6,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Row};
 
 /// The version of the tables, in each file; to be raised with every change of them.
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
+///
+/// What has no type may be a number of [`texts`](super::texts). Files that a version before 8 has begun have texts there.
 ///
 /// The index by start has what figures and scatters are made of, so that they read no rows. Files that a version before 6
 /// has begun keep theirs, of the start alone.
@@ -19,8 +21,8 @@ const VERSION: i64 = 7;
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS transactions (
     trace_id BLOB NOT NULL, span_id BLOB NOT NULL, parent_id BLOB, rank INTEGER NOT NULL,
-    service TEXT NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
-    method TEXT NOT NULL, path TEXT NOT NULL, host TEXT NOT NULL, route TEXT NOT NULL,
+    service NOT NULL, start_us INTEGER NOT NULL, duration_us INTEGER NOT NULL,
+    method NOT NULL, path TEXT NOT NULL, host NOT NULL, route NOT NULL,
     status INTEGER NOT NULL, failed INTEGER NOT NULL, error TEXT, message TEXT,
     user TEXT, session TEXT, client TEXT, bytes_out INTEGER NOT NULL,
     weight INTEGER NOT NULL DEFAULT 1,
@@ -115,12 +117,32 @@ CREATE TABLE IF NOT EXISTS places (
 ) WITHOUT ROWID;
 ";
 
+/// `named` has the rows with their texts and, as keys, what stands for these; `number` is the row's.
+const SINCE_8: &str = "
+CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+DROP VIEW IF EXISTS entries;
+DROP VIEW IF EXISTS named;
+CREATE VIEW named AS SELECT trace_id, span_id, parent_id, rank,
+    CASE typeof(service) WHEN 'integer' THEN (SELECT text FROM texts WHERE id = service) ELSE service END AS service,
+    start_us, duration_us,
+    CASE typeof(method) WHEN 'integer' THEN (SELECT text FROM texts WHERE id = method) ELSE method END AS method,
+    path,
+    CASE typeof(host) WHEN 'integer' THEN (SELECT text FROM texts WHERE id = host) ELSE host END AS host,
+    CASE typeof(route) WHEN 'integer' THEN (SELECT text FROM texts WHERE id = route) ELSE route END AS route,
+    status, failed, error, message, user, session, client, bytes_out, weight,
+    rowid AS number, service AS service_key, route AS route_key FROM transactions;
+CREATE VIEW entries AS SELECT * FROM named t WHERE rank = 0 OR NOT (
+    EXISTS (SELECT 1 FROM transactions other WHERE other.trace_id = t.trace_id AND other.rank < t.rank)
+    OR EXISTS (SELECT 1 FROM elsewhere WHERE elsewhere.trace_id = t.trace_id AND elsewhere.rank < t.rank));
+";
+
 /// Pages of the log after which they are folded into the file. Ids are random, so commits change the same pages of indexes again
 /// and again: of all versions in the log only the last one is copied.
 const FOLD_PAGES: i64 = 2_048;
 
 /// What each version has that those before it have not, beside [`TABLES`]. Spans of version 6 are JSON, which is still read.
-const SINCE: [(i64, &str); 5] = [(3, METRICS), (4, EVENTS), (5, SINCE_5), (6, SINCE_6), (7, SINCE_7)];
+const SINCE: [(i64, &str); 6] =
+    [(3, METRICS), (4, EVENTS), (5, SINCE_5), (6, SINCE_6), (7, SINCE_7), (8, SINCE_8)];
 
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 32 << 10;

@@ -3,6 +3,7 @@ mod events;
 mod metrics;
 mod rollups;
 mod seam;
+mod texts;
 mod weights;
 
 use iap_core::ManualClock;

@@ -1,6 +1,7 @@
 //! The thread that writes.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::blocks::Blocks;
 use super::disk::{self, FileId, is_full};
 use super::files::{Files, HOUR_MS};
 use super::seam::{self, Before, Seam};
+use super::texts::Texts;
 use super::{events, links, metrics, schema};
 use crate::error::HistoryError;
 use crate::history::Batch;
@@ -70,9 +72,23 @@ pub(super) fn run(files: &Files, queue: &Receiver<Job>) {
     }
 }
 
+/// The file that is written.
+struct Open {
+    id: FileId,
+    file: Connection,
+    texts: Texts,
+}
+
+impl Open {
+    fn new(id: FileId, path: &Path) -> rusqlite::Result<Self> {
+        let file = schema::open_writer(path)?;
+        Ok(Self { id, texts: Texts::of(&file)?, file })
+    }
+}
+
 struct Writer<'a> {
     files: &'a Files,
-    open: Option<(FileId, Connection)>,
+    open: Option<Open>,
     /// The file before, while traces may go on from it.
     seam: Option<Seam>,
     /// Whether there may be closed files without their minutes.
@@ -131,8 +147,8 @@ impl Writer<'_> {
     fn write(&mut self, batches: &[Arc<Batch>]) -> rusqlite::Result<()> {
         let files = self.files;
         self.open_current()?;
-        let Self { open: Some((id, connection)), seam, compressor, .. } = self else { return Ok(()) };
-        let transaction = connection.transaction()?;
+        let Self { open: Some(Open { id, file, texts }), seam, compressor, .. } = self else { return Ok(()) };
+        let transaction = file.transaction()?;
         let mut range: Option<(u64, u64)> = None;
         let (mut told, mut blocks) = (Vec::new(), Blocks::begin(&transaction, compressor)?);
         for batch in batches {
@@ -143,7 +159,7 @@ impl Writer<'_> {
                 range = Some(range.map_or((time, time), |(low, high)| (low.min(time), high.max(time))));
             }
             for row in &batch.transactions {
-                insert_at_seam(&transaction, seam.as_ref(), row, &mut told)?;
+                insert_at_seam((&transaction, texts), seam.as_ref(), row, &mut told)?;
             }
             for trace in &batch.spans {
                 blocks.add(trace)?;
@@ -171,14 +187,14 @@ impl Writer<'_> {
     /// Makes the current hour's file the open one.
     fn open_current(&mut self) -> rusqlite::Result<()> {
         let limit = self.files.options.max_bytes / FILE_SHARE;
-        let full = self.open.as_ref().is_some_and(|(id, _)| self.files.bytes(*id) > limit);
+        let full = self.open.as_ref().is_some_and(|open| self.files.bytes(open.id) > limit);
         let id = self.files.current(full);
         let open = match self.open.take() {
-            Some(open) if open.0 == id => open,
+            Some(open) if open.id == id => open,
             before => {
                 let (now_ms, path) = (self.files.options.clock.now_ms(), |id| self.files.path(id));
                 self.seam = match before {
-                    Some((before, connection)) => Some(Seam::new(before, connection, now_ms)),
+                    Some(before) => Some(Seam::new(before.id, before.file, now_ms)),
                     // After a start: the file that another process has written.
                     None => match self.files.before(id) {
                         Some(before) => {
@@ -188,7 +204,7 @@ impl Writer<'_> {
                     },
                 };
                 self.to_roll = true;
-                let open = (id, schema::open_writer(&path(id))?);
+                let open = Open::new(id, &path(id))?;
                 self.files.began(id);
                 self.files.retain(Some(id));
                 open
@@ -199,7 +215,7 @@ impl Writer<'_> {
     }
 
     fn retain(&mut self) {
-        self.files.retain(self.open.as_ref().map(|(id, _)| *id));
+        self.files.retain(self.open.as_ref().map(|open| open.id));
         while self.roll() {}
     }
 
@@ -214,7 +230,7 @@ impl Writer<'_> {
         if !self.to_roll {
             return false;
         }
-        let open = self.open.as_ref().map(|(id, _)| *id);
+        let open = self.open.as_ref().map(|open| open.id);
         let kept: Vec<FileId> = open.into_iter().chain(self.seam.as_ref().map(|seam| seam.id)).collect();
         self.to_roll = self.files.roll_next(&kept);
         self.to_roll
@@ -224,7 +240,7 @@ impl Writer<'_> {
 /// Writes a transaction, unless the file before has it; notes what that file has of its trace, and in `told` what that
 /// file is to be told.
 fn insert_at_seam(
-    connection: &Connection,
+    (connection, texts): (&Connection, &mut Texts),
     seam: Option<&Seam>,
     row: &TransactionSummary,
     told: &mut Vec<([u8; 16], u8)>,
@@ -239,10 +255,17 @@ fn insert_at_seam(
             }
         }
     }
-    insert_transaction(connection, row)
+    insert_transaction(connection, texts, row)
 }
 
-fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusqlite::Result<()> {
+fn insert_transaction(
+    connection: &Connection,
+    texts: &mut Texts,
+    row: &TransactionSummary,
+) -> rusqlite::Result<()> {
+    let mut text = |text: &str| texts.value(connection, text);
+    let (service, method) = (text(&row.service)?, text(&row.method)?);
+    let (host, route) = (text(&row.host)?, text(&row.route)?);
     let sql = "INSERT OR IGNORE INTO transactions VALUES
         (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
     connection.prepare_cached(sql)?.execute(params![
@@ -250,13 +273,13 @@ fn insert_transaction(connection: &Connection, row: &TransactionSummary) -> rusq
         row.span_id.0,
         row.parent_id.map(|id| id.0),
         row.source as u8,
-        row.service,
+        service,
         clamp(row.start_us),
         clamp(row.duration_us),
-        row.method,
+        method,
         row.path,
-        row.host,
-        row.route,
+        host,
+        route,
         row.status,
         row.failed,
         row.error,
