@@ -19,6 +19,8 @@ const BEFORE_S: u64 = 180;
 const AFTER_S: u64 = 15;
 /// The time that is compared with, before the change point.
 const USUAL_S: u64 = 600;
+/// How many times the requests of before are a surge.
+const SURGE: f64 = 2.0;
 const SECOND_US: u64 = 1_000_000;
 const MAX_OTHERS: usize = 3;
 
@@ -72,6 +74,10 @@ pub async fn explain(
             cause
         }
     };
+    if cause.kind == CauseKind::SessionStore && asked.is_surge().await? {
+        // More work than usual makes any store slow: then it is an effect rather than the cause.
+        cause.confidence /= 2.0;
+    }
     cause.show(Evidence::Series(alert.key.to_string()));
     asked.changes(&mut cause);
     Ok(cause)
@@ -246,6 +252,17 @@ impl Asked<'_> {
         cause.impact = Impact { transactions, affected, share_percent, ..Impact::default() };
         cause.confidence = if route.is_some() { 0.4 } else { 0.8 };
         cause
+    }
+
+    /// Whether there are far more requests than there were.
+    async fn is_surge(&self) -> Result<bool, TelemetryError> {
+        let rate = |stats: &[RouteStats], window: Window| {
+            let count: u64 = stats.iter().map(|route| route.count).sum();
+            count as f64 * SECOND_US as f64 / window.length_us().max(1) as f64
+        };
+        let before = self.telemetry.route_stats(self.usual).await?;
+        let (now, before) = (rate(self.stats, self.window), rate(&before, self.usual));
+        Ok(before > 0.0 && now >= SURGE * before)
     }
 
     /// The upstream that a server belongs to, and whether that server is known to be ill.

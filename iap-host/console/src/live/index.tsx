@@ -4,11 +4,21 @@ import { duration, number, time } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
 import { Failure, Loading, Panel } from "../ui/parts";
+import { Upstreams } from "./upstreams";
 
 const POLL_MS = 1000;
 
-/** What runs now: bands of elapsed time by route, and the slowest requests. */
+/** What runs now: bands of elapsed time by route, the slowest requests, and the servers behind. */
 export function LiveView() {
+  return (
+    <>
+      <Requests />
+      <Upstreams />
+    </>
+  );
+}
+
+function Requests() {
   const t = useText();
   const { data, error, reload } = usePolled<ActiveView>("/api/requests/active?limit=100", POLL_MS);
   const crashed = usePolled<{ requests: Interrupted[] }>("/api/requests/interrupted", 30_000).data?.requests ?? [];
