@@ -11,6 +11,7 @@ import { acting } from "./actions.mjs";
 import { alerts } from "./alerts.mjs";
 import { accessible } from "./axe.mjs";
 import { configuring } from "./configuration.mjs";
+import { day } from "./day.mjs";
 import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mjs";
 import { large } from "./large.mjs";
 import { live, pools, runtime } from "./live.mjs";
@@ -26,6 +27,7 @@ mkdirSync(screenshots, { recursive: true });
 const SUITES = {
   demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
+  day: [day],
   accounts: [signing, acting, pools, configuring],
   provider: [provided],
 };
