@@ -13,7 +13,7 @@ import { accessible } from "./axe.mjs";
 import { configuring } from "./configuration.mjs";
 import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mjs";
 import { large } from "./large.mjs";
-import { live, runtime } from "./live.mjs";
+import { live, runtime, upstreams } from "./live.mjs";
 import { clocks, logs } from "./logs.mjs";
 import { metrics } from "./metrics.mjs";
 import { provided } from "./oidc.mjs";
@@ -26,7 +26,7 @@ mkdirSync(screenshots, { recursive: true });
 const SUITES = {
   demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
-  accounts: [signing, acting, configuring],
+  accounts: [signing, acting, upstreams, configuring],
   provider: [provided],
 };
 

@@ -4,6 +4,7 @@ import { duration, number, time } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
 import { Failure, Loading, Panel } from "../ui/parts";
+import { Upstreams } from "./upstreams";
 
 const POLL_MS = 1000;
 
@@ -26,6 +27,7 @@ export function LiveView() {
           <Slowest view={data} />
         </Panel>
       )}
+      <Upstreams />
     </>
   );
 }
