@@ -120,13 +120,6 @@ fn a_limit_is_another_one_by_a_revision_and_the_old_one_when_that_was_wrong() {
         (&json!("it is full"), &json!("local"))
     );
 
-    // Of an upstream with a drained server it would be another upstream, where it is not.
-    let drained = format!("/api/upstreams/shop/servers/{}/drain", app.address);
-    assert_eq!(post(&host, &drained, &Value::Null).status, 204);
-    let refused = post(&host, "/api/actions", &limit("upstreams.shop.limits.queue", 20, 50));
-    assert!(refused.status == 400 && refused.text().contains("is drained"), "{}", refused.text());
-    assert_eq!(send(host.admin, "DELETE", &drained, &[], b"").unwrap().status, 204);
-
     knows_what_is_usual(&host);
     let id = done(&host, &limit("upstreams.shop.limits.queue", 20, 50));
     app.fails.store(true, Ordering::Relaxed);

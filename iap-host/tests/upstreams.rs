@@ -127,3 +127,70 @@ fn an_operator_takes_a_server_out_and_back_without_an_error() {
     assert!(back == "up" && after > before, "{back} {after} {before}");
     assert_eq!((order("POST", "127.0.0.1:1"), order("POST", "x")), (404, 404));
 }
+
+#[test]
+fn what_was_done_by_hand_outlives_a_reload() {
+    let (first, second) = (server().0, server().0);
+    let config = |weight: u32, more: &str| {
+        format!(
+            "{FREE_PORTS}sessions: {{enabled: false}}
+upstreams:
+  shop: {{servers: ['http://{first}', {{url: 'http://{second}', weight: {weight}}}], {more}}}
+routes:
+  - {{name: a, path: /a, upstream: shop}}
+  - {{name: own, path: /own, upstream: {{servers: ['http://{first}', 'http://{second}'], {more}}}}}
+"
+        )
+    };
+    let host = Host::start_with(&config(2, "fail_pause: 1s"));
+    let act = |method: &str, path: &str, body: &[u8]| {
+        let fields = [("content-type", "application/json")];
+        let path = format!("/api/upstreams/{path}");
+        assert_eq!(
+            common::http::send(host.admin, method, &path, &fields, body).unwrap().status,
+            204,
+            "{path}"
+        );
+    };
+    act("POST", &format!("shop/servers/{first}/drain?keep_bound=true"), b"");
+    act("PUT", &format!("shop/servers/{second}/weight"), br#"{"weight": 7}"#);
+    act("POST", &format!("own/servers/{second}/drain"), b"");
+    // Of each server: its upstream, state, whether it keeps bound clients, weight, weight by the settings.
+    let seen = || {
+        let told = host.admin("/api/upstreams");
+        let of = |upstream: &serde_json::Value| {
+            let name = upstream["name"].clone();
+            let one = |server: &serde_json::Value| {
+                let fields =
+                    ["state", "keeps_bound", "weight", "configured_weight"].map(|field| &server[field]);
+                format!("{name} {} {} {} {}", fields[0], fields[1], fields[2], fields[3])
+            };
+            upstream["servers"].as_array().unwrap().iter().map(one).collect::<Vec<_>>()
+        };
+        told["upstreams"].as_array().unwrap().iter().flat_map(of).collect::<Vec<_>>()
+    };
+    let before = [
+        r#""own" "up" false 1 1"#,
+        r#""own" "draining" false 1 1"#,
+        r#""shop" "draining" true 1 1"#,
+        r#""shop" "up" false 7 2"#,
+    ];
+    assert_eq!(seen(), before);
+    let reload = |text: &str| {
+        host.write("iap.yaml", text);
+        let answer = common::http::send(host.admin, "POST", "/api/config/reload", &[], b"").unwrap();
+        assert_eq!(answer.json()["changed"], serde_json::json!(["upstreams", "routes"]), "{}", answer.text());
+    };
+    reload(&config(2, "fail_pause: 2s"));
+    assert_eq!(seen(), before, "other settings are no other servers");
+    let answered =
+        || host.admin("/api/upstreams")["upstreams"][1]["servers"][1]["requests"].as_u64().unwrap();
+    assert_eq!(answered(), 0, "the upstream is another one");
+    for _ in 0..6 {
+        assert_eq!(get(host.http, "/a").status, 200);
+    }
+    assert_eq!(answered(), 6, "what is drained gets nothing");
+    reload(&config(3, "fail_pause: 1s"));
+    assert_eq!(seen()[3], r#""shop" "up" false 3 3"#, "the settings have the last word about a weight");
+    assert_eq!(seen()[..3], before[..3]);
+}

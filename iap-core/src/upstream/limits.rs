@@ -75,7 +75,8 @@ impl Upstream {
         let server = &self.servers[index];
         let is_probe = server.outlier.enter()?;
         let Some(limits) = &self.settings.limits else {
-            server.in_flight.fetch_add(1, Ordering::Relaxed);
+            server.requests.in_flight.fetch_add(1, Ordering::Relaxed);
+            server.requests.all.fetch_add(1, Ordering::Relaxed);
             return Some(Ticket::new(self.clone(), index, is_probe));
         };
         let streams = if server.may_speak_http2() { self.settings.max_streams } else { 1 };
@@ -88,20 +89,21 @@ impl Upstream {
             }
             return None;
         }
-        if !add_below(&server.in_flight, room) {
+        if !add_below(&server.requests.in_flight, room) {
             self.queue.in_flight.fetch_sub(1, Ordering::SeqCst);
             if is_probe {
                 server.outlier.leave();
             }
             return None;
         }
+        server.requests.all.fetch_add(1, Ordering::Relaxed);
         Some(Ticket::new(self.clone(), index, is_probe))
     }
 
     /// Counts a request out; for [`Ticket`] only.
     pub(super) fn leave(self: &Arc<Self>, index: usize, is_probe: bool) {
         let server = &self.servers[index];
-        server.in_flight.fetch_sub(1, Ordering::SeqCst);
+        server.requests.in_flight.fetch_sub(1, Ordering::SeqCst);
         if is_probe {
             server.outlier.leave();
         }

@@ -229,6 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_by_hand_is_taken_over_by_server() {
+        let server = |address: &str, weight| ServerSettings::parse(address).unwrap().weight(weight);
+        let upstream = |servers: [ServerSettings; 3]| {
+            Upstream::with_servers("u", servers, UpstreamSettings::default()).unwrap()
+        };
+        let before = upstream([server("a", 2), server("b", 2), server("gone", 2)]);
+        for name in ["a:80", "b:80", "gone:80"] {
+            assert_eq!(before.set_weight(name, 6), Ok(true));
+        }
+        assert!(before.drain("a:80", true) && before.drain("gone:80", false));
+        let after = upstream([server("new", 1), server("b", 3), server("a", 2)]);
+        after.take_over(&before);
+        let servers = after.status().servers;
+        let seen = servers.iter().map(|one| (one.state.as_str(), one.weight, one.keeps_bound));
+        assert_eq!(seen.collect::<Vec<_>>(), [("up", 1, false), ("up", 3, false), ("draining", 6, true)]);
+        assert_eq!(servers.iter().map(|one| one.share).collect::<Vec<_>>(), [0.25, 0.75, 0.0]);
+    }
+
+    #[test]
     fn servers_that_contradict_each_other_are_refused() {
         let check = |servers: &[(&str, &'static str, u32)]| {
             let parse = |(address, name, weight): &(&str, &'static str, u32)| {

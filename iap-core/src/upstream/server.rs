@@ -49,7 +49,7 @@ pub(super) struct Server {
     pub(super) addresses: Addresses,
     pub(super) outlier: Outlier,
     pub(super) metrics: ServerMetrics,
-    pub(super) in_flight: Apart<AtomicUsize>,
+    pub(super) requests: Apart<Requests>,
     open: Arc<AtomicUsize>,
     /// What it speaks, as far as is known: 1 or 2; 0 before the first connection.
     speaks: AtomicU8,
@@ -61,6 +61,15 @@ pub(super) struct Server {
     /// When it came back, in milliseconds since [`START`]; 0 for never.
     returned: AtomicU64,
     last_error: Mutex<Option<Arc<str>>>,
+}
+
+/// What is counted of requests that were let in.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    /// To the end of their responses.
+    pub(super) in_flight: AtomicUsize,
+    /// Since the start.
+    pub(super) all: AtomicU64,
 }
 
 /// Keeps what changes with each request off the cache lines of what is only read.
@@ -104,6 +113,11 @@ pub(super) fn now_ms() -> u64 {
     START.elapsed().as_millis() as u64 + 1
 }
 
+/// How long it is until a time of [`now_ms`] that is to come.
+pub(super) fn remaining(until_ms: u64) -> Option<Duration> {
+    until_ms.checked_sub(now_ms()).filter(|left| *left > 0).map(Duration::from_millis)
+}
+
 impl Server {
     pub(super) fn new(
         upstream: &str,
@@ -122,7 +136,7 @@ impl Server {
             pool: Pool::new(settings),
             addresses: Addresses::default(),
             outlier: Outlier::new(settings.ejection.as_ref()),
-            in_flight: Apart::default(),
+            requests: Apart::default(),
             open: Arc::default(),
             speaks: AtomicU8::new(spoken(address.scheme, settings.protocol)),
             flags: AtomicU8::new(if address.place == Place::Nowhere { ABSENT } else { 0 }),
@@ -237,6 +251,11 @@ impl Server {
         until != 0 && now_ms() < until
     }
 
+    /// For how long it is still passed over after a failure to connect.
+    pub(super) fn down_for(&self) -> Option<Duration> {
+        remaining(self.down_until.load(Ordering::Relaxed))
+    }
+
     /// Whether requests may go to it; `is_bound` for those of a client that is bound to it.
     pub(super) fn is_open(&self, is_bound: bool) -> bool {
         let flags = self.flags.load(Ordering::Relaxed);
@@ -263,6 +282,11 @@ impl Server {
 
     pub(super) fn is_draining(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & DRAINS != 0
+    }
+
+    /// Whether it drains, and clients that are bound to it still reach it.
+    pub(super) fn keeps_bound(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & (DRAINS | DRAINS_STICKY) == DRAINS
     }
 
     pub(super) fn drain(&self, keep_bound: bool) {

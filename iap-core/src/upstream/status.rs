@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::Upstream;
 use super::pool::PoolStats;
@@ -31,12 +32,21 @@ pub struct ServerStatus {
     pub name: Option<Arc<str>>,
     /// Whether requests go to it.
     pub state: ServerState,
+    /// How long it stays [`ServerState::Ejected`] or [`ServerState::Unreachable`], if nothing happens before.
+    pub out_for: Option<Duration>,
+    /// It drains, and clients that are bound to it still reach it.
+    pub keeps_bound: bool,
     /// Its weight now.
     pub weight: u32,
     /// Its weight by its settings.
     pub configured_weight: u32,
+    /// Its part of the requests that are spread over the servers now, from 0 to 1, by the weights of those that get any and
+    /// their slow starts. Requests that are bound to a server or go by a hash may be spread otherwise.
+    pub share: f32,
     /// Requests at it, counted to the end of their responses.
     pub in_flight: usize,
+    /// Requests that were sent there since the upstream began, retries and hedges included.
+    pub requests: u64,
     /// Open connections.
     pub connections: usize,
     /// How its connections are used.
@@ -105,13 +115,29 @@ impl Server {
 impl Upstream {
     /// How it is at the moment. Takes locks for an instant, so it is not for each request.
     pub fn status(&self) -> UpstreamStatus {
-        let servers = self.servers.iter().map(|server| ServerStatus {
+        let states: Vec<ServerState> = self.servers.iter().map(|server| server.state()).collect();
+        let gets_any = |index: usize| states[index] == ServerState::Up;
+        let all: u64 =
+            (0..states.len()).filter(|index| gets_any(*index)).map(|index| self.servers[index].share()).sum();
+        let share = |index: usize| match gets_any(index) {
+            true => self.servers[index].share() as f32 / all.max(1) as f32,
+            false => 0.0,
+        };
+        let servers = self.servers.iter().enumerate().map(|(index, server)| ServerStatus {
             address: server.address.shown.clone(),
             name: server.name.clone(),
-            state: server.state(),
+            state: states[index],
+            out_for: match states[index] {
+                ServerState::Ejected => server.outlier.out_for(),
+                ServerState::Unreachable => server.down_for(),
+                _ => None,
+            },
+            keeps_bound: server.keeps_bound(),
             weight: server.weight(),
             configured_weight: server.configured_weight,
-            in_flight: server.in_flight.load(Ordering::Relaxed),
+            share: share(index),
+            in_flight: server.requests.in_flight.load(Ordering::Relaxed),
+            requests: server.requests.all.load(Ordering::Relaxed),
             connections: server.open_connections(),
             pool: server.pool.stats(),
             addresses: server.addresses.list(),
@@ -133,7 +159,7 @@ impl Upstream {
         self.with(server, Server::undrain)
     }
 
-    /// Gives a server another weight, from 1 to 1000, until the upstream ends. Requests that run stay where they are; with
+    /// Gives a server another weight, from 1 to 1000, until the upstream ends; one that replaces it may [take it over](Self::take_over). Requests that run stay where they are; with
     /// [`Balance::Hash`](super::Balance::Hash) keys move to it or away from it in proportion. False when there is no such
     /// server.
     ///
@@ -146,6 +172,23 @@ impl Upstream {
         let is_there = self.with(server, |server| server.set_weight(weight));
         self.balancer.weights_changed(&self.servers);
         Ok(is_there)
+    }
+
+    /// Does to the servers what was done by hand to those of the same address of an upstream that this one replaces: what was
+    /// drained drains, and another weight than by the settings stays, unless the settings give that server another one now.
+    pub fn take_over(&self, before: &Self) {
+        for server in &self.servers {
+            let same = |known: &&Arc<Server>| known.address.shown == server.address.shown;
+            let Some(known) = before.servers.iter().find(same) else { continue };
+            if known.is_draining() {
+                server.drain(known.keeps_bound());
+            }
+            let by_hand = known.weight() != known.configured_weight;
+            if by_hand && server.configured_weight == known.configured_weight {
+                server.set_weight(known.weight());
+            }
+        }
+        self.balancer.weights_changed(&self.servers);
     }
 
     fn with(&self, name: &str, act: impl Fn(&Server)) -> bool {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use iap_core::upstream::ServerStatus;
 use iap_ops::actions::{Proposal, Refusal};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -41,16 +40,6 @@ fn is_limit(path: &str) -> bool {
     }
 }
 
-/// The upstream that a limit belongs to, if it is one of an upstream.
-fn upstream(path: &str) -> Option<&str> {
-    let (owner, _) = path.rsplit_once(".limits.")?;
-    let name = match owner.strip_prefix("routes[") {
-        Some(rest) => return rest.strip_suffix("].upstream"),
-        None => owner.strip_prefix("upstreams")?,
-    };
-    name.strip_prefix('.').or_else(|| name.strip_prefix('[')?.strip_suffix(']'))
-}
-
 impl Means {
     /// What would change, and how; refused where the limit is not set, or is another than was seen.
     pub(super) async fn preview_limit(
@@ -61,7 +50,6 @@ impl Means {
         let Some(revisions) = self.revisions.load_full() else {
             return bounds("revisions are not known yet");
         };
-        self.check_kept(setting)?;
         let (setting, numbers) = (setting.to_owned(), (from, to));
         let looked = tokio::task::spawn_blocking(move || {
             let (running, edited) = edited(&revisions, &setting, numbers)?;
@@ -81,29 +69,12 @@ impl Means {
         proposal: &Proposal,
     ) -> Result<String, String> {
         let revisions = self.revisions.load_full().ok_or("revisions are not known yet")?;
-        self.check_kept(setting).map_err(|refusal| refusal.to_string())?;
         let seen = revisions.running().etag();
         let name = setting.to_owned();
         let edited = tokio::task::spawn_blocking(move || edited(&revisions, &name, numbers)).await;
         let (_, text) = edited.map_err(|error| error.to_string())?.map_err(|refusal| refusal.to_string())?;
         let revision = self.apply(proposal, (Origin::Api, None), (text.into(), seen)).await?;
         Ok(format!("{setting} is {}, by revision {}", numbers.1, revision.number))
-    }
-
-    /// An upstream with other settings is another one, which knows nothing of what operators have done to its servers.
-    fn check_kept(&self, setting: &str) -> Result<(), Refusal> {
-        let Some(name) = upstream(setting) else { return Ok(()) };
-        let upstreams = self.upstreams.load();
-        let Some(known) = upstreams.iter().find(|known| **known.name() == *name) else { return Ok(()) };
-        let is_other =
-            |one: &ServerStatus| one.state.as_str() == "draining" || one.weight != one.configured_weight;
-        match known.status().servers.iter().find(|one| is_other(one)) {
-            Some(one) => bounds(format!(
-                "{} of {name} is drained or has another weight than by its settings: this would end with it",
-                one.address
-            )),
-            None => Ok(()),
-        }
     }
 }
 
@@ -138,19 +109,18 @@ fn edited(
 
 #[cfg(test)]
 mod tests {
-    use super::{is_limit, upstream};
+    use super::is_limit;
 
     #[test]
     fn limits_are_numbers_of_requests_and_nothing_else() {
-        for (path, owner) in [
-            ("routes[shop].limits.in_flight", None),
-            ("routes[shop].rate_limits[0].requests", None),
-            ("routes[shop].upstream.limits.queue", Some("shop")),
-            ("upstreams.shop.limits.total", Some("shop")),
-            ("upstreams[shop.example].limits.per_server", Some("shop.example")),
+        for path in [
+            "routes[shop].limits.in_flight",
+            "routes[shop].rate_limits[0].requests",
+            "routes[shop].upstream.limits.queue",
+            "upstreams.shop.limits.total",
+            "upstreams[shop.example].limits.per_server",
         ] {
             assert!(is_limit(path), "{path}");
-            assert_eq!(upstream(path), owner, "{path}");
         }
         for path in [
             "routes[shop].limits.body",

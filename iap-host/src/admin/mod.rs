@@ -34,6 +34,7 @@ mod report;
 mod routes;
 mod runtime;
 mod sessions;
+mod tags;
 mod telemetry;
 mod timeline;
 mod upstreams;

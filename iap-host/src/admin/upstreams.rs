@@ -115,11 +115,19 @@ struct Server {
     name: Option<String>,
     /// `up`, `unreachable`, `unhealthy`, `ejected`, `probing`, `draining` or `absent`.
     state: &'static str,
+    /// How long it stays `ejected` or `unreachable`, if nothing happens before.
+    out_for_ms: Option<u64>,
+    /// It drains, and clients that are bound to it still reach it.
+    keeps_bound: bool,
     weight: u32,
     /// What it goes back to.
     configured_weight: u32,
+    /// Its part of the requests that are spread now, from 0 to 1, by weights and slow starts of those that get any.
+    share: f32,
     /// Requests at it, counted to the end of their responses.
     in_flight: usize,
+    /// Requests that were sent there since the upstream began, retries included.
+    requests: u64,
     connections: usize,
     /// Of its connections those that wait for a request.
     idle: usize,
@@ -141,9 +149,13 @@ fn server(server: &ServerStatus) -> Server {
         address: server.address.to_string(),
         name: server.name.as_deref().map(str::to_owned),
         state: server.state.as_str(),
+        out_for_ms: server.out_for.map(|left| left.as_millis() as u64),
+        keeps_bound: server.keeps_bound,
         weight: server.weight,
         configured_weight: server.configured_weight,
+        share: server.share,
         in_flight: server.in_flight,
+        requests: server.requests,
         connections: server.connections,
         idle: server.pool.idle,
         opened: server.pool.opened,

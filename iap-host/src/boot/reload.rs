@@ -81,6 +81,7 @@ impl Platform {
         drop(before);
         let filter = logging::parse(&new.log).map_err(failed("log.level"))?;
         let operators = self.prepare_operators(&new, environment, &changed)?;
+        upstreams.take_over(&self.upstreams);
         let former = if has("server") || has("sessions") {
             Some(self.replace_gateway(&new, routes, environment)?)
         } else {

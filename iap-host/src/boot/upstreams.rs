@@ -42,6 +42,16 @@ impl Upstreams {
         named.chain(own).map(start).collect::<Result<_, _>>().map(Self)
     }
 
+    /// What was done by hand to servers of those before stays, where an upstream of the same name replaces another.
+    pub(super) fn take_over(&self, before: &Self) {
+        for (key, (_, upstream)) in &self.0 {
+            let replaced = before.0.get(key).filter(|(_, known)| !Arc::ptr_eq(known, upstream));
+            if let Some((_, known)) = replaced {
+                upstream.take_over(known);
+            }
+        }
+    }
+
     /// All of them, by name.
     pub(super) fn list(&self) -> Vec<Arc<Upstream>> {
         let mut all: Vec<_> = self.0.values().map(|(_, upstream)| upstream.clone()).collect();

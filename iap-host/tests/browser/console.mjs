@@ -14,7 +14,7 @@ import { configuring } from "./configuration.mjs";
 import { day } from "./day.mjs";
 import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mjs";
 import { large } from "./large.mjs";
-import { live, pools, runtime } from "./live.mjs";
+import { live, runtime, upstreams } from "./live.mjs";
 import { clocks, logs } from "./logs.mjs";
 import { metrics } from "./metrics.mjs";
 import { provided } from "./oidc.mjs";
@@ -28,7 +28,7 @@ const SUITES = {
   demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
   day: [day],
-  accounts: [signing, acting, pools, configuring],
+  accounts: [signing, acting, upstreams, configuring],
   provider: [provided],
 };
 

@@ -32,41 +32,62 @@ export async function live({ page, go, shot, address }) {
   await row.first().waitFor({ state: "detached" });
 }
 
-/** Servers behind, and what may be done with them. Comes after an action has drained one of two. */
-export async function pools({ page, go, shot }) {
-  await go("/live");
-  await page.locator(".side-who").getByRole("button", { name: "Sign out" }).click();
-  await enter(page, "olga");
-  await page.getByRole("heading", { name: "Upstreams" }).waitFor();
-  const drained = page.locator(".servers tbody tr").filter({ hasText: "drained" });
-  await drained.getByText("0 %").waitFor();
-  await shot("live-upstreams-1280");
-  const group = page.getByRole("group", { name: "Take a server back" });
-  const takeBack = async () => {
-    await drained.getByRole("button", { name: "Take back" }).click();
-    await group.getByLabel("Why").fill("it is mended");
-    await group.getByRole("button", { name: "Look what it would do" }).click();
-    await group.locator(".dry-run").getByText("would get requests again").waitFor();
-  };
-  // Looked at and left: nothing stands in the way of the next one.
-  await takeBack();
-  await group.getByRole("button", { name: "Cancel" }).click();
-  await group.waitFor({ state: "detached" });
-  await takeBack();
-  await shot("live-take-back-1280");
-  await group.getByRole("button", { name: "Approve" }).click();
-  await group.getByText(/being done|done, watched/).waitFor();
-  await drained.waitFor({ state: "detached" });
-  await group.getByRole("button", { name: "Close" }).click();
-  await page.setViewportSize({ width: 390, height: 844 });
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
-  assert.equal(wide, false, "nothing sticks out of a narrow screen");
-  await shot("live-upstreams-390");
-  await page.setViewportSize({ width: 1280, height: 800 });
+/** Upstreams of a host with accounts: who may operate takes a server back and shifts a weight, seeing first what that would do. */
+export async function upstreams({ page, go, shot }) {
   await page.locator(".side-who").getByRole("button", { name: "Sign out" }).click();
   await enter(page, "dev");
-  await page.locator(".servers tbody tr").first().waitFor();
-  assert.equal(await page.locator(".server-controls").count(), 0, "developers look, and do not act");
+  await page.locator(".side-who").getByText("dev · developer").waitFor();
+  await go("/live");
+  const row = (server) => page.locator(".servers tbody tr").filter({ hasText: server });
+  const [first, second] = ["127.0.0.1:9", "127.0.0.1:10"].map((server) => row(server).filter({ hasText: new RegExp(`${server}(?!\\d)`) }));
+  await first.getByText("drained").waitFor();
+  assert.equal(await page.locator(".servers button").count(), 0, "a developer does not act");
+  await page.locator(".side-who").getByRole("button", { name: "Sign out" }).click();
+  await enter(page, "olga");
+
+  await first.getByRole("button", { name: "Take back: 127.0.0.1:9" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByLabel("Why").fill("the disk was replaced");
+  await dialog.getByRole("button", { name: "Look what it would do" }).click();
+  await dialog.getByText("127.0.0.1:9 of pool is draining and would get requests again").waitFor();
+  await first.getByText("drained").waitFor();
+  await shot("upstreams-dry-run-1280");
+  await dialog.getByRole("button", { name: "Do it" }).click();
+  await first.getByText("up", { exact: true }).waitFor();
+
+  // Looked at, and left: nothing waits for somebody else.
+  await second.getByRole("button", { name: "Weight: 127.0.0.1:10" }).click();
+  await dialog.getByLabel("New weight").fill("4");
+  await dialog.getByLabel("Why").fill("it is the larger one");
+  await dialog.getByRole("button", { name: "Look what it would do" }).click();
+  await dialog.getByText("would get about 80 % of the requests of pool, instead of 50 %").waitFor();
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  const listed = await page.evaluate(async () => (await (await fetch("/api/actions")).json()).actions);
+  const state = (kind, to) => listed.find(({ action }) => action.kind === kind && action.to === to)?.state;
+  assert.equal(state("weight", 4), "rejected");
+  assert.ok(["running", "watching", "done"].includes(state("undrain")), state("undrain"));
+
+  await second.getByRole("button", { name: "Weight: 127.0.0.1:10" }).click();
+  await dialog.getByLabel("New weight").fill("2");
+  await dialog.getByLabel("Why").fill("it is the larger one");
+  await page.setViewportSize({ width: 390, height: 844 });
+  await dialog.getByRole("button", { name: "Look what it would do" }).click();
+  await dialog.getByText("would get about 66 %").waitFor();
+  await shot("upstreams-dry-run-390");
+  await dialog.getByRole("button", { name: "Do it" }).click();
+  await second.getByText("1 by its settings").waitFor();
+  await second.getByText("67 % by weight").waitFor();
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  assert.equal(wide, false, "nothing sticks out of a narrow screen");
+  await shot("upstreams-390");
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await shot("upstreams-1280");
+  await page.getByRole("button", { name: "한국어" }).click();
+  await page.getByRole("heading", { name: "업스트림" }).waitFor();
+  await second.getByText("가중치 기준 67 %").waitFor();
+  await shot("upstreams-1280-ko");
+  await page.getByRole("button", { name: "English" }).click();
 }
 
 export async function runtime({ page, go, shot }) {

@@ -54,14 +54,19 @@ pub fn send(
     stream.write_all(body)?;
     let mut data = Vec::new();
     stream.read_to_end(&mut data)?;
-    parse(&data).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an HTTP response"))
+    parse(&data, method == "HEAD")
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an HTTP response"))
 }
 
-fn parse(data: &[u8]) -> Option<Response> {
+/// `is_bare` for answers that say how long a body would be, and have none.
+fn parse(data: &[u8], is_bare: bool) -> Option<Response> {
     let end = data.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&data[..end]).into_owned();
     let status = head.split(' ').nth(1)?.parse().ok()?;
     let mut response = Response { status, head, body: data[end + 4..].to_vec() };
+    if is_bare {
+        return Some(response);
+    }
     if response.header("transfer-encoding").is_some() {
         response.body = unchunk(&response.body)?;
     } else if let Some(length) =

@@ -32,7 +32,7 @@ impl LeastRequests {
         let first = random % count;
         let second = (first + 1 + (random >> 32) % (count - 1)) % count;
         let (first, second) = (nth(first)?, nth(second)?);
-        let load = |index: usize| servers[index].in_flight.load(Ordering::Relaxed) as u64 + 1;
+        let load = |index: usize| servers[index].requests.in_flight.load(Ordering::Relaxed) as u64 + 1;
         let (a, b) = (load(first) * servers[second].share(), load(second) * servers[first].share());
         Some(if b < a { second } else { first })
     }

@@ -71,7 +71,7 @@ fn no_way_takes_a_server_that_is_not_eligible() {
 fn the_less_busy_server_is_taken_and_ties_are_even() {
     let servers = servers(&[1, 1, 1], &UpstreamSettings::default());
     let balancer = Balancer::new(&Balance::LeastRequests, &servers, false);
-    servers[1].in_flight.store(10, Ordering::Relaxed);
+    servers[1].requests.in_flight.store(10, Ordering::Relaxed);
     let picks: Vec<usize> = (0..300).map(|_| balancer.pick(&servers, 0, |_| true).unwrap()).collect();
     let counts = counts(&picks);
     assert_eq!(counts.get(&1), None, "of any two, the other one is less busy");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::super::Upstream;
-use super::super::server::now_ms;
+use super::super::server::{now_ms, remaining};
 
 /// When a server is taken out because of failed requests. A failure is an answer of 5xx, a broken
 /// or late one, or a connection that could not be made. What breaks after the response head, and what
@@ -96,6 +96,11 @@ impl Outlier {
     pub(in super::super) fn ejected(&self) -> Option<bool> {
         let until = self.until.load(Ordering::Relaxed);
         (until != 0).then(|| until <= now_ms())
+    }
+
+    /// For how long it is still out, before it is tried out.
+    pub(in super::super) fn out_for(&self) -> Option<Duration> {
+        remaining(self.until.load(Ordering::Relaxed))
     }
 
     /// Puts it out for longer than the last time, and says for how long.

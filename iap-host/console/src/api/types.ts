@@ -82,28 +82,6 @@ export interface ActiveView {
   noted_us: number;
 }
 
-/** A server of an upstream, as `/api/upstreams` has it. */
-export interface UpstreamServer {
-  address: string;
-  name: string | null;
-  state: string;
-  weight: number;
-  configured_weight: number;
-  in_flight: number;
-  connections: number;
-  idle: number;
-  opened: number;
-  reused: number;
-  failed: number;
-  last_error: string | null;
-}
-
-export interface UpstreamView {
-  name: string;
-  queued: number;
-  servers: UpstreamServer[];
-}
-
 /** In flight when the process before this one ended without notice. */
 export interface Interrupted extends Active {
   seen_us: number;

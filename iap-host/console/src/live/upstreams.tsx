@@ -1,50 +1,120 @@
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 
 import { useMay } from "../access/store";
 import { usePolled } from "../api/hooks";
-import type { UpstreamServer, UpstreamView } from "../api/types";
-import { number } from "../format";
+import { duration, number, percent } from "../format";
 import { useText } from "../i18n";
+import { Link } from "../router";
 import { Failure, Panel } from "../ui/parts";
-import { type Wanted, Shift } from "./shift";
+import { ActOn, type Aim } from "./act-on";
 
-const POLL_MS = 2000;
+const POLL_MS = 1000;
+/** Over so many answers a rate is taken. */
+const SAMPLES = 6;
 
-const BADGES: Record<string, string> = { up: "ok", draining: "warn", probing: "warn", absent: "warn" };
+/** As `/api/upstreams` has it. */
+export interface Server {
+  address: string;
+  name: string | null;
+  state: string;
+  out_for_ms: number | null;
+  keeps_bound: boolean;
+  weight: number;
+  configured_weight: number;
+  share: number;
+  in_flight: number;
+  requests: number;
+  connections: number;
+  idle: number;
+  opened: number;
+  reused: number;
+  failed: number;
+  last_error: string | null;
+}
 
-/** The servers behind, how busy each is, and what an operator may do with them. */
+interface Upstream {
+  name: string;
+  queued: number;
+  servers: Server[];
+}
+
+interface View {
+  upstreams: Upstream[];
+}
+
+const BADGES: Record<string, string> = { up: "ok", draining: "warn", probing: "warn" };
+
+/** Upstreams and their servers, and for those who may: what is done about a server. Nothing where there are none. */
 export function Upstreams() {
   const t = useText();
   const operates = useMay("operate");
-  const [wanted, want] = useState<Wanted | null>(null);
-  const { data, error, reload } = usePolled<{ upstreams: UpstreamView[] }>("/api/upstreams", POLL_MS);
-  if (error) return <Failure error={error} retry={reload} />;
-  if (!data) return null;
-  const close = () => {
-    want(null);
+  const { data, error, reload } = usePolled<View>("/api/upstreams", POLL_MS);
+  const rate = useRates(data);
+  const [aim, setAim] = useState<Aim | null>(null);
+  const [done, setDone] = useState(false);
+  if (error) {
+    return (
+      <Panel title={t.upstreams}>
+        <Failure error={error} retry={reload} />
+      </Panel>
+    );
+  }
+  if (!data || data.upstreams.length === 0) return null;
+  const choose = (chosen: Aim) => {
+    setDone(false);
+    setAim(chosen);
+  };
+  const close = (wasDone: boolean) => {
+    setAim(null);
+    setDone(wasDone);
     reload();
   };
   return (
-    <Panel class="upstreams" title={t.upstreams} side={number(data.upstreams.length)}>
-      {data.upstreams.length === 0 && <p class="note">{t.noUpstreams}</p>}
+    <Panel class="upstreams" title={t.upstreams}>
+      {done && (
+        <p class="hint" role="status">
+          {t.actionBegun} <Link to="/actions">{t.actions}</Link>
+        </p>
+      )}
       {data.upstreams.map((upstream) => (
-        <section key={upstream.name} class="upstream">
-          <h3>
-            {upstream.name}
-            {upstream.queued > 0 && <span class="badge badge-warn">{t.queuedAt(number(upstream.queued))}</span>}
-          </h3>
-          <Servers upstream={upstream} want={operates ? want : null} />
-          {wanted?.upstream === upstream.name && <Shift key={`${wanted.kind} ${wanted.server}`} wanted={wanted} close={close} />}
+        <section key={upstream.name} aria-label={upstream.name}>
+          <header>
+            <h3>{upstream.name}</h3>
+            <span class="dim">{upstream.queued > 0 ? t.waitForServer(number(upstream.queued)) : t.noneWait}</span>
+          </header>
+          <Servers upstream={upstream} rate={rate} act={operates ? choose : null} />
         </section>
       ))}
+      {aim && <ActOn aim={aim} close={close} />}
     </Panel>
   );
 }
 
-function Servers({ upstream, want }: { upstream: UpstreamView; want: ((wanted: Wanted) => void) | null }) {
+type Rate = (upstream: Upstream, server: Server) => number | null;
+
+const key = (upstream: Upstream, server: Server) => `${upstream.name}\n${server.address}`;
+
+/** Requests a second by the last few answers; null before there are two, and where an upstream began anew. */
+function useRates(data: View | null): Rate {
+  const samples = useRef<{ at_ms: number; of: View; requests: Map<string, number> }[]>([]);
+  const kept = samples.current;
+  if (data && kept.at(-1)?.of !== data) {
+    const pairs = data.upstreams.flatMap((upstream) => upstream.servers.map((server) => [key(upstream, server), server.requests] as const));
+    kept.push({ at_ms: performance.now(), of: data, requests: new Map(pairs) });
+    if (kept.length > SAMPLES) kept.shift();
+  }
+  return (upstream, server) => {
+    const [first, last] = [kept[0], kept.at(-1)];
+    const before = first?.requests.get(key(upstream, server));
+    if (!first || !last || first === last || before === undefined || before > server.requests) return null;
+    return (1000 * (server.requests - before)) / Math.max(1, last.at_ms - first.at_ms);
+  };
+}
+
+function Servers({ upstream, rate, act }: { upstream: Upstream; rate: Rate; act: ((aim: Aim) => void) | null }) {
   const t = useText();
-  const weights = upstream.servers.reduce((all, one) => all + share(one), 0);
-  const busiest = Math.max(1, ...upstream.servers.map((one) => one.in_flight));
+  const rates = upstream.servers.map((server) => rate(upstream, server));
+  const all = rates.reduce<number>((sum, one) => sum + (one ?? 0), 0);
   return (
     <div class="scroll">
       <table class="cards-when-narrow servers">
@@ -52,53 +122,57 @@ function Servers({ upstream, want }: { upstream: UpstreamView; want: ((wanted: W
           <tr>
             <th scope="col">{t.upstreamServer}</th>
             <th scope="col">{t.state}</th>
+            <th scope="col">{t.shareOfRequests}</th>
+            <th scope="col" class="num">
+              {t.requestsPerSecond}
+            </th>
             <th scope="col" class="num">
               {t.running}
             </th>
             <th scope="col" class="num">
-              {t.connectionsIdle}
+              {t.weight}
             </th>
             <th scope="col" class="num">
-              {t.reusedShare}
+              {t.connections}
             </th>
-            <th scope="col" class="num">
-              {t.weightShare}
-            </th>
-            <th scope="col">{t.lastFailure}</th>
-            {want && <th scope="col">{t.control}</th>}
+            {act && (
+              <th scope="col">
+                <span class="unseen">{t.actions}</span>
+              </th>
+            )}
           </tr>
         </thead>
         <tbody>
-          {upstream.servers.map((server) => (
+          {upstream.servers.map((server, index) => (
             <tr key={server.address}>
               <td data-label={t.upstreamServer} class="main-cell">
-                {server.address}
-                {server.name && server.name !== server.address && <span class="cell-note">{server.name}</span>}
+                {server.name ?? server.address}
+                {server.name && <span class="cell-note">{server.address}</span>}
+                {server.state !== "up" && server.last_error && <span class="cell-note server-error">{server.last_error}</span>}
               </td>
               <td data-label={t.state}>
-                <span class={`badge badge-${BADGES[server.state] ?? "bad"}`}>{t.serverStates[server.state] ?? server.state}</span>
+                <State server={server} />
+              </td>
+              <td data-label={t.shareOfRequests}>
+                <Share measured={all > 0 ? (rates[index] ?? 0) / all : null} byWeight={server.share} />
+              </td>
+              <td data-label={t.requestsPerSecond} class="num">
+                {rates[index] == null ? t.none : number(rates[index], 1)}
               </td>
               <td data-label={t.running} class="num">
                 {number(server.in_flight)}
-                <span class="meter" style={{ width: `${(100 * server.in_flight) / busiest}%` }} />
               </td>
-              <td data-label={t.connectionsIdle} class="num">
-                {number(server.connections)} / {number(server.idle)}
+              <td data-label={t.weight} class="num">
+                {server.weight}
+                {server.weight !== server.configured_weight && <span class="cell-note">{t.weightBySettings(server.configured_weight)}</span>}
               </td>
-              <td data-label={t.reusedShare} class="num">
-                {reused(server) ?? t.none}
+              <td data-label={t.connections} class="num" title={t.connectionsTold(number(server.opened), number(server.reused), number(server.failed))}>
+                {number(server.connections)}
+                <span class="cell-note">{t.idleConnections(number(server.idle))}</span>
               </td>
-              <td data-label={t.weightShare} class="num">
-                {number(server.weight)}
-                <span class="cell-note">{weights > 0 ? `${Math.round((100 * share(server)) / weights)} %` : t.none}</span>
-              </td>
-              <td data-label={t.lastFailure}>
-                {server.last_error ?? t.none}
-                {server.failed > 0 && <span class="cell-note">{t.failedConnections(number(server.failed))}</span>}
-              </td>
-              {want && (
-                <td data-label={t.control}>
-                  <Controls upstream={upstream.name} server={server} want={want} />
+              {act && (
+                <td class="server-acts">
+                  <Acts upstream={upstream.name} server={server} act={act} />
                 </td>
               )}
             </tr>
@@ -109,31 +183,45 @@ function Servers({ upstream, want }: { upstream: UpstreamView; want: ((wanted: W
   );
 }
 
-function Controls({ upstream, server, want }: { upstream: string; server: UpstreamServer; want: (wanted: Wanted) => void }) {
+function State({ server }: { server: Server }) {
   const t = useText();
-  const address = server.address;
-  const drain = server.state === "draining" ? "undrain" : "drain";
   return (
-    <span class="server-controls">
-      <button type="button" aria-label={`${t.serverActs[drain]} ${address}`} onClick={() => want({ kind: drain, upstream, server: address })}>
-        {t.serverActs[drain]}
-      </button>
-      <button
-        type="button"
-        aria-label={`${t.serverActs.weight} ${address}`}
-        onClick={() => want({ kind: "weight", upstream, server: address, from: server.weight, own: server.configured_weight })}
-      >
-        {t.serverActs.weight}
-      </button>
+    <>
+      <span class={`badge badge-${BADGES[server.state] ?? "bad"}`}>{t.serverStates[server.state] ?? server.state}</span>
+      {server.out_for_ms !== null && <span class="cell-note">{t.outFor(duration(Math.ceil(server.out_for_ms / 1000) * 1e6))}</span>}
+      {server.keeps_bound && <span class="cell-note">{t.keepsBound}</span>}
+    </>
+  );
+}
+
+/** What was sent there of late, as a bar; what it should be by the weights, where nothing was sent at all. */
+function Share({ measured, byWeight }: { measured: number | null; byWeight: number }) {
+  const t = useText();
+  const share = measured ?? byWeight;
+  return (
+    <span class="server-share">
+      <span class="server-bar" aria-hidden="true">
+        <i style={{ width: `${100 * share}%` }} />
+      </span>
+      {measured === null ? t.shareByWeight(percent(byWeight, 1)) : percent(measured, 1)}
+      {measured !== null && Math.abs(measured - byWeight) >= 0.05 && <span class="cell-note">{t.shareByWeight(percent(byWeight, 1))}</span>}
     </span>
   );
 }
 
-/** What counts of a weight: a server that gets no requests has no share. */
-const share = (server: UpstreamServer) => (server.state === "up" ? server.weight : 0);
-
-/** Of the requests those that needed no new connection. */
-function reused(server: UpstreamServer): string | null {
-  const all = server.opened + server.reused;
-  return all > 0 ? `${Math.round((100 * server.reused) / all)} %` : null;
+function Acts({ upstream, server, act }: { upstream: string; server: Server; act: (aim: Aim) => void }) {
+  const t = useText();
+  const label = server.name ?? server.address;
+  const back = server.state === "draining";
+  const aim = (kind: Aim["kind"]) => act({ kind, upstream, server: server.address, label, weight: server.weight });
+  return (
+    <>
+      <button type="button" aria-label={t.actOn(back ? t.takeBack : t.drain, label)} onClick={() => aim(back ? "undrain" : "drain")}>
+        {back ? t.takeBack : t.drain}
+      </button>
+      <button type="button" aria-label={t.actOn(t.weight, label)} onClick={() => aim("weight")}>
+        {t.weight} …
+      </button>
+    </>
+  );
 }

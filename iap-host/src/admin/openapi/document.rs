@@ -85,6 +85,17 @@ pub(super) fn document<'a>(operations: impl Iterator<Item = &'a Operation>) -> V
                 "BadRequest": refusal("Something of the request is wrong; `detail` says what."),
                 "Unauthorized": refusal("Nobody is known by what was sent."),
                 "Forbidden": refusal("The role is not enough, or the request comes from another site."),
+                "NotModified": {
+                    "description": "It is what `If-None-Match` names: there is no body.",
+                    "headers": { "ETag": { "$ref": "#/components/headers/ETag" } },
+                },
+            },
+            "headers": {
+                "ETag": {
+                    "description": "The tag of this answer as the caller may see it. Sent as `If-None-Match`, it is answered with 304 \
+                        while nothing has changed. Answers of more than 4 MiB have none.",
+                    "schema": { "type": "string" },
+                },
             },
             "securitySchemes": {
                 "sign_in": {
@@ -172,7 +183,12 @@ impl Schemas {
     fn responses(&mut self, operation: &Operation) -> Map<String, Value> {
         let mut found = Map::new();
         for answer in &operation.answers {
-            found.insert(answer.status.to_string(), self.answer(answer));
+            let mut described = self.answer(answer);
+            if is_tagged(operation, answer) {
+                described["headers"] = json!({ "ETag": { "$ref": "#/components/headers/ETag" } });
+                found.insert("304".to_owned(), json!({ "$ref": "#/components/responses/NotModified" }));
+            }
+            found.insert(answer.status.to_string(), described);
         }
         let takes = operation.query.is_some() || operation.body.is_some() || !operation.places.is_empty();
         let shared = |name: &str| json!({ "$ref": format!("#/components/responses/{name}") });
@@ -206,6 +222,12 @@ impl Schemas {
         }
         described
     }
+}
+
+/// Whether an answer gets a tag on its way out.
+fn is_tagged(operation: &Operation, answer: &Answer) -> bool {
+    let is_json = answer.content.iter().any(|(form, _)| form.ends_with("json"));
+    operation.method == "get" && answer.status == 200 && is_json && !answer.has_etag
 }
 
 /// A problem document (RFC 9457).

@@ -88,7 +88,7 @@ pub(super) fn traffic() -> Table {
         .add(
             put(
                 "/api/upstreams/{name}/servers/{server}/weight",
-                "Gives a server another weight, until the upstream is changed",
+                "Gives a server another weight, until its settings give it another one",
             )
             .place::<String>("name", "The upstream.")
             .place::<String>("server", "Its server, by address or name.")

@@ -7,15 +7,15 @@ mod details;
 mod views;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use serde_json::{Map, Value};
 
 use super::openapi::{Table, delete, get, list_of, object, of, parameters, post, put};
-use super::{AdminState, access, console, guard, health, mcp, oidc, sessions};
+use super::{AdminState, access, console, guard, health, mcp, oidc, sessions, tags};
 use crate::access::{CALLBACK, Offered, Right};
 
-/// All of the admin side. What a request meets, in order: [`guard`] (other web pages stay out), [`access`] (who asks; what
-/// they may not know is taken out of answers), then the right that each part of the API asks for, then its handler.
+/// All of the admin side. What a request meets, in order: [`guard`] (other web pages stay out), [`tags`] (what somebody has
+/// already is not sent again), [`access`] (who asks; what they may not know is taken out of answers), then the right that each part of the API asks for, then its handler.
 pub(crate) fn router(state: AdminState) -> Router {
     let mut routes = Router::new();
     for table in guarded() {
@@ -31,6 +31,7 @@ pub(crate) fn router(state: AdminState) -> Router {
         .merge(oidc::pages())
         .fallback(console::serve)
         .layer(from_fn_with_state(state.clone(), access::identify))
+        .layer(from_fn(tags::tag))
         .layer(from_fn_with_state(state.clone(), guard::guard))
         .merge(beside().into_router())
         .with_state(state)
