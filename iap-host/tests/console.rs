@@ -32,6 +32,13 @@ fn what_is_below_the_figures_is_shown_and_everything_is_accessible() {
 }
 
 #[test]
+fn a_day_of_events_leaves_the_console_as_large_as_it_was() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_directory, _demo, admin) = busy_demo();
+    drive("memory", admin);
+}
+
+#[test]
 fn people_sign_in_and_see_what_their_role_may() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let host = accounts::host_with("  revisions: {watch: 3s}\n");

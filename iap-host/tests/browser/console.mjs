@@ -15,6 +15,7 @@ import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mj
 import { large } from "./large.mjs";
 import { live, runtime, upstreams } from "./live.mjs";
 import { clocks, logs } from "./logs.mjs";
+import { again, day } from "./memory.mjs";
 import { metrics } from "./metrics.mjs";
 import { provided } from "./oidc.mjs";
 import { overview } from "./overview.mjs";
@@ -28,6 +29,7 @@ const SUITES = {
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
   accounts: [signing, acting, upstreams, configuring],
   provider: [provided],
+  memory: [day, again],
 };
 
 const ARGUMENTS = [
