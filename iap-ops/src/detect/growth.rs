@@ -95,7 +95,7 @@ impl Grower {
             return Growth::None;
         }
         // The pace of the later half: what was filled once, and is full, grows no more.
-        let (middle_s, middle) = row[row.len() / 2 - usize::from(row.len() % 2 == 0)];
+        let (middle_s, middle) = row[row.len() / 2 - usize::from(row.len().is_multiple_of(2))];
         let pace = (last - middle) / (last_s.saturating_sub(middle_s)).max(1) as f64;
         if pace <= 0.0 || (1.0 - last).max(0.0) / pace > WITHIN_S {
             return Growth::None;
