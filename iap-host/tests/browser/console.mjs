@@ -11,11 +11,11 @@ import { acting } from "./actions.mjs";
 import { alerts } from "./alerts.mjs";
 import { accessible } from "./axe.mjs";
 import { configuring } from "./configuration.mjs";
-import { day } from "./day.mjs";
 import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mjs";
 import { large } from "./large.mjs";
 import { live, runtime, upstreams } from "./live.mjs";
 import { clocks, logs } from "./logs.mjs";
+import { again, day } from "./memory.mjs";
 import { metrics } from "./metrics.mjs";
 import { provided } from "./oidc.mjs";
 import { overview } from "./overview.mjs";
@@ -27,9 +27,9 @@ mkdirSync(screenshots, { recursive: true });
 const SUITES = {
   demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
-  day: [day],
   accounts: [signing, acting, upstreams, configuring],
   provider: [provided],
+  memory: [day, again],
 };
 
 const ARGUMENTS = [

@@ -153,7 +153,7 @@ function Servers({ upstream, rate, act }: { upstream: Upstream; rate: Rate; act:
               <td data-label={t.state}>
                 <State server={server} />
               </td>
-              <td data-label={t.shareOfRequests}>
+              <td data-label={t.shareOfRequests} class="server-wide">
                 <Share measured={all > 0 ? (rates[index] ?? 0) / all : null} byWeight={server.share} />
               </td>
               <td data-label={t.requestsPerSecond} class="num">
@@ -171,7 +171,7 @@ function Servers({ upstream, rate, act }: { upstream: Upstream; rate: Rate; act:
                 <span class="cell-note">{t.idleConnections(number(server.idle))}</span>
               </td>
               {act && (
-                <td class="server-acts">
+                <td class="server-acts server-wide">
                   <Acts upstream={upstream.name} server={server} act={act} />
                 </td>
               )}
