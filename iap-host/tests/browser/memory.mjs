@@ -9,6 +9,8 @@ import { until } from "./until.mjs";
 /** One every two seconds for 24 hours. */
 const EVENTS = 43_200;
 const STEP_MS = 2000;
+/** How long a page may take for all of them. */
+const LONG_MS = 240_000;
 /** What may have been added between the first tenth and the end, after a collection. A leak of 26 bytes an event is more. */
 const MOST = { heap: 1_000_000, beside: 4_000_000, nodes: 150, listeners: 30 };
 
@@ -33,7 +35,7 @@ class Pace {
   async to(events) {
     this.#limit = events;
     this.#tell();
-    while (this.given < events) await this.#change();
+    await until(`${events} events are asked for`, () => this.given >= events, LONG_MS);
   }
 
   #change() {

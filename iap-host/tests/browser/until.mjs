@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 
 /** Asks again until `check` answers with something true. */
-export async function until(what, check) {
-  const deadline = Date.now() + 40_000;
+export async function until(what, check, long_ms = 40_000) {
+  const deadline = Date.now() + long_ms;
   for (;;) {
     const found = await check();
     if (found) return found;

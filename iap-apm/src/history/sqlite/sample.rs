@@ -10,6 +10,7 @@ use super::disk::FileId;
 use super::files::Files;
 use super::read::{Filter, listing, read_part};
 use super::schema::unsigned;
+use super::texts::Names;
 use crate::error::HistoryError;
 use crate::history::drill::{
     BATCH, Basis, Deadline, ErrorGather, Example, FailedRow, Gather, MAX_FAILED_ROWS, MAX_ROWS, Row, Sampled,
@@ -60,13 +61,13 @@ fn choose(
     let mut room = MAX_ROWS;
     for id in files.in_window(window) {
         let sql = format!(
-            "SELECT trace_id, span_id, start_us, weight, route FROM entries{} ORDER BY start_us DESC LIMIT {}",
+            "SELECT trace_id, span_id, start_us, weight, route_key FROM entries{} ORDER BY start_us DESC LIMIT {}",
             filter.sql,
             room + 1
         );
         let mut cut = None;
         files.query(id, |connection| {
-            let mut statement = connection.prepare(&sql)?;
+            let (mut statement, mut names) = (connection.prepare(&sql)?, Names::of(connection));
             let mut rows = statement.query(params_from_iter(&filter.values))?;
             while let Some(row) = rows.next()? {
                 let start_us = unsigned(row, 2)?;
@@ -80,7 +81,7 @@ fn choose(
                     span_id: SpanId(row.get(1)?),
                     start_us,
                     weight: unsigned(row, 3)?,
-                    route: row.get_ref(4)?.as_str()?,
+                    route: names.get(row, 4)?,
                 });
             }
             Ok(())
