@@ -159,7 +159,8 @@ impl Upstream {
         self.with(server, Server::undrain)
     }
 
-    /// Gives a server another weight, from 1 to 1000, until the upstream ends; one that replaces it may [take it over](Self::take_over). Requests that run stay where they are; with
+    /// Gives a server another weight, from 1 to 1000, until the upstream ends; one that replaces it may
+    /// [take it over](Self::take_over). Requests that run stay where they are; with
     /// [`Balance::Hash`](super::Balance::Hash) keys move to it or away from it in proportion. False when there is no such
     /// server.
     ///
