@@ -14,7 +14,8 @@ use iap_core::{Clock as _, ManualClock};
 
 /// Set for the process that lives in the small file system: its directory.
 const INSIDE: &str = "IAP_TEST_SMALL_DISK";
-const DISK_KIB: u64 = 24 * 1024;
+const DISK_KIB: usize = 36 * 1024;
+const OTHERS_KIB: usize = 12 * 1024;
 const HOURS: u64 = 24;
 const T0_MS: u64 = 1_700_000_000_000;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -50,6 +51,9 @@ fn in_small_file_system(test: &str) {
 }
 
 async fn inside(directory: &Path) {
+    // What others have, and give back at the end: as much as some batches need.
+    let filler = directory.join("filler");
+    std::fs::write(&filler, vec![0; OTHERS_KIB << 10]).expect("room");
     let clock = ManualClock::at(T0_MS);
     let options = SqliteOptions { clock: Arc::new(clock.clone()), ..SqliteOptions::default() };
     let history = SqliteHistory::open(directory.join("history"), options.clone()).expect("opened");
@@ -66,7 +70,6 @@ async fn inside(directory: &Path) {
     drop(history);
 
     // Somebody else takes what is left: it starts, and takes in what it has room for.
-    let filler = directory.join("filler");
     fill(&filler);
     let history = SqliteHistory::open(directory.join("history"), options.clone()).expect("starts");
     let mut hour = HOURS;

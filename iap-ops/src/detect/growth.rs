@@ -18,8 +18,9 @@ const RISE: f64 = 0.1;
 const DIP: f64 = 0.01;
 /// The rest must be gone within a day.
 const WITHIN_S: f64 = 86_400.0;
-/// Seconds without growth after which it is over, unless next to nothing is left.
+/// Seconds without growth after which it is over, unless next to nothing is left; where values come more rarely, the time of so many.
 const STILL_S: u64 = 300;
+const STILL_VALUES: u64 = 3;
 const LITTLE_LEFT: f64 = 0.9;
 
 /// What a value has changed.
@@ -47,6 +48,8 @@ struct Event {
     from: f64,
     top: f64,
     grown_s: u64,
+    /// How long it may stand still.
+    still_s: u64,
 }
 
 impl Grower {
@@ -68,7 +71,7 @@ impl Grower {
                     (event.top, event.grown_s) = (share, at_s);
                 }
                 let fallen = share < event.from + (event.top - event.from) / 2.0;
-                let still = at_s >= event.grown_s + STILL_S && share < LITTLE_LEFT;
+                let still = at_s >= event.grown_s + event.still_s && share < LITTLE_LEFT;
                 if !(fallen || still) {
                     return Growth::Since(event.since_s, event.from);
                 }
@@ -100,7 +103,9 @@ impl Grower {
         if pace <= 0.0 || (1.0 - last).max(0.0) / pace > WITHIN_S {
             return Growth::None;
         }
-        self.event = Some(Event { since_s, from, top: last, grown_s: at_s });
+        let gaps = row.windows(2).map(|pair| pair[1].0.saturating_sub(pair[0].0));
+        let still_s = STILL_S.max(STILL_VALUES * gaps.max().unwrap_or(0));
+        self.event = Some(Event { since_s, from, top: last, grown_s: at_s, still_s });
         Growth::Since(since_s, from)
     }
 
@@ -166,6 +171,19 @@ mod tests {
         assert!(on.iter().all(|step| *step < 60), "a cache that has filled is how things are: {on:?}");
         assert_eq!(events(&[0.7; 50]), [0; 0]);
         assert_eq!(events(&[f64::NAN; 5]), [0; 0]);
+    }
+
+    #[test]
+    fn a_leak_that_is_seen_each_quarter_of_an_hour_goes_on() {
+        let mut grower = Grower::default();
+        let mut on = Vec::new();
+        for step in 0..24 * 60 {
+            let at_s = 60 * step;
+            let share = 0.4 + 0.01 * (step / 15) as f64;
+            on.push(matches!(grower.push(at_s, share.min(0.95)), Growth::Since(..)));
+        }
+        let first = on.iter().position(|on| *on).expect("it is found");
+        assert!(on[first..].iter().all(|on| *on), "it does not end in between");
     }
 
     #[test]

@@ -244,9 +244,9 @@ impl Files {
             let mut idle = self.idle.lock();
             idle.iter().position(|(known, _)| *known == id).map(|at| idle.swap_remove(at).1)
         };
-        let opened = idle.map_or_else(|| schema::open_reader(&self.path(id)), Ok);
-        let connection = match opened {
-            Ok(connection) => connection,
+        let opened = idle.map_or_else(|| schema::open_reader(&self.path(id)), |known| Ok((known, true)));
+        let (connection, follows) = match opened {
+            Ok(opened) => opened,
             Err(_) if !self.exists(id) => return Ok(None),
             Err(error) if is_damage(&error) => return Ok(None),
             Err(error) => return Err(sqlite_error(error)),
@@ -260,7 +260,7 @@ impl Files {
             }
             Err(error) => return Err(sqlite_error(error)),
         };
-        if self.exists(id) {
+        if follows && self.exists(id) {
             let mut idle = self.idle.lock();
             if idle.len() >= IDLE_READERS {
                 idle.remove(0);

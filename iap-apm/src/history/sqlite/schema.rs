@@ -1,9 +1,12 @@
 //! The tables of one file, and how a connection to it is set up.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Row};
+
+use super::disk::is_full;
 
 /// The version of the tables, in each file; to be raised with every change of them.
 const VERSION: i64 = 8;
@@ -184,14 +187,35 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Opens a file for reading.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a file for reading, and says whether what is written to it later will be seen. Readers share an index with the writer
+/// that lies beside the file; where the disk has no room for it, the file is read as it is now.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<(Connection, bool)> {
     // Read-write without create: the last reader of a WAL file may have to tidy up after a crash.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", true)?;
-    Ok(connection)
+    match connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+        Ok(()) => Ok((connection, true)),
+        Err(error) if is_full(&error) => Ok((open_as_it_is(path)?, false)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Without the index, and so without what is in the log of a process that was killed.
+fn open_as_it_is(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = "file:".to_owned();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                uri.push(char::from(*byte))
+            }
+            byte => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri + "?immutable=1", flags)
 }
 
 /// The first and last moment of what a file holds; `None` when it is empty.
