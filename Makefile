@@ -43,7 +43,7 @@ examples:
 drills:
 	$(CARGO) test -p iap-session --test drills -- --include-ignored --nocapture --test-threads 2
 
-## Faults of the demo: each is to be detected within 30 s and blamed rightly. Prints its ledger; takes 40 minutes.
+## Faults of the demo: each is to be detected within 30 s and blamed rightly. Prints its ledger; takes an hour.
 faults:
 	$(CARGO) test -p iap-host --test faults -- --include-ignored --nocapture
 
