@@ -32,7 +32,7 @@
 //! | [`hooks`] | what an observer is told, at no cost without one |
 //! | [`trace_context`] | W3C `traceparent` |
 //! | [`error`] | one error type, one mapping to HTTP |
-//! | [`body`], [`connection`], [`networks`], [`clock`], [`html`] | shared vocabulary |
+//! | [`body`], [`connection`], [`networks`], [`clock`], [`entity_tag`], [`html`] | shared vocabulary |
 //!
 //! # Layers
 //!
@@ -44,6 +44,7 @@ pub mod body;
 pub mod clock;
 pub mod connection;
 mod cookies;
+pub mod entity_tag;
 pub mod error;
 pub mod files;
 #[cfg(any(test, fuzzing))]

@@ -12,10 +12,10 @@ use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use common::slow_link::SlowLink;
 use common::{Process, SOON, host_command, http};
-use iap_session::testing::RedisServer;
+use iap_session::testing::{Proxy, RedisServer, Way};
 use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
 /// Until when an incident counts as detected.
 const IN_TIME: Duration = Duration::from_secs(30);
@@ -26,6 +26,8 @@ const WELL_AGAIN: Duration = Duration::from_secs(400);
 const QUIET: Duration = Duration::from_secs(30);
 /// Rounds of ten seconds after which all series are known.
 const KNOWN: u64 = 18;
+/// How much later a slow Redis is heard, each way.
+const LATE: Duration = Duration::from_millis(100);
 /// How many of the injected faults must be detected in time and blamed rightly.
 const SHARE: f64 = 0.8;
 
@@ -45,7 +47,8 @@ const FAULTS: [(&str, &str, &str); 9] = [
 struct Demo {
     _process: Process,
     /// Between the demo and its Redis.
-    link: SlowLink,
+    link: Proxy,
+    _network: Runtime,
     _redis: RedisServer,
     shop: SocketAddr,
     admin: SocketAddr,
@@ -111,7 +114,7 @@ impl Demo {
 
     fn switch(&self, fault: &str, on: bool) {
         if fault == "redis" {
-            return self.link.be_slow(on);
+            return self.link.set(if on { Way::Slow(LATE) } else { Way::Open });
         }
         let path = format!("/faults/{fault}");
         assert_eq!(
@@ -180,8 +183,9 @@ fn until<T>(what: &str, long: Duration, mut condition: impl FnMut() -> Option<T>
 /// The demo on free ports.
 fn start(directory: &Path) -> Demo {
     let redis = RedisServer::start();
-    let link = SlowLink::to(redis.url().trim_start_matches("redis://").parse().unwrap());
-    let url = format!("redis://{}", link.address);
+    let network = Runtime::new().unwrap();
+    let link = network.block_on(Proxy::start(&redis));
+    let url = link.url();
     let mut command = host_command(directory);
     command.args([
         "demo",
@@ -212,5 +216,5 @@ fn start(directory: &Path) -> Demo {
     });
     let next = || found.recv_timeout(SOON).expect("the demo does not come up").1;
     let (shop, admin) = (next(), next());
-    Demo { _process: process, link, _redis: redis, shop, admin }
+    Demo { _process: process, link, _network: network, _redis: redis, shop, admin }
 }

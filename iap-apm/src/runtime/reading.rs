@@ -14,6 +14,12 @@ pub(crate) const MAX_READINGS: usize = 4_000;
 /// Bytes of a label's value.
 const MAX_LABEL: usize = 200;
 
+/// How an instance of a process is called, by the labels `process` and `instance` of its numbers; events of its JVM begin with it, and a
+/// colon. `None` where they are not of an instance.
+pub fn instance_name(labels: &Labels) -> Option<String> {
+    Some(format!("{} {}", labels.get("process")?, labels.get("instance")?))
+}
+
 /// One number of a sample.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reading {

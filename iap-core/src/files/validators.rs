@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime};
 use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::entity_tag::{is_strongly, is_weakly, members};
+
 /// A file that changed less than this ago may change again without a new time: some file systems
 /// keep whole or even seconds only. Its tag is weak until then.
 const SETTLED: Duration = Duration::from_secs(2);
@@ -49,7 +51,7 @@ impl Validators {
     /// Evaluates the conditions in the order of RFC 9110 section 13.2.2.
     pub(super) fn check(&self, fields: &HeaderMap) -> Verdict {
         if fields.contains_key(IF_MATCH) {
-            if !self.matches(fields, IF_MATCH, strongly) {
+            if !self.matches(fields, IF_MATCH, is_strongly) {
                 return Verdict::Failed;
             }
         } else if date(fields, IF_UNMODIFIED_SINCE)
@@ -58,7 +60,7 @@ impl Validators {
             return Verdict::Failed;
         }
         if fields.contains_key(IF_NONE_MATCH) {
-            if self.matches(fields, IF_NONE_MATCH, weakly) {
+            if self.matches(fields, IF_NONE_MATCH, is_weakly) {
                 return Verdict::NotModified;
             }
         } else if let (Some(modified), Some(date)) = (self.modified, date(fields, IF_MODIFIED_SINCE))
@@ -75,7 +77,7 @@ impl Validators {
         let Some(value) = values.next() else { return true };
         let Some(text) = value.to_str().ok().filter(|_| values.next().is_none()) else { return false };
         if text.starts_with('"') || text.starts_with("W/") {
-            return self.tag.as_deref().is_some_and(|tag| strongly(tag, text));
+            return self.tag.as_deref().is_some_and(|tag| is_strongly(tag, text));
         }
         // A date is strong only where the tag is (RFC 9110 section 8.8.2.2).
         let is_strong = self.tag.as_deref().is_some_and(|tag| tag.starts_with('"'));
@@ -85,7 +87,7 @@ impl Validators {
     fn matches(&self, fields: &HeaderMap, name: HeaderName, equal: fn(&str, &str) -> bool) -> bool {
         let lists = fields.get_all(name).iter().filter_map(|value| value.to_str().ok());
         lists
-            .flat_map(tags)
+            .flat_map(members)
             .any(|theirs| theirs == "*" || self.tag.as_deref().is_some_and(|tag| equal(tag, theirs)))
     }
 
@@ -97,34 +99,6 @@ impl Validators {
         let tag = tag.map(|tag| (http::header::ETAG, tag));
         tag.into_iter().chain(modified.map(|date| (http::header::LAST_MODIFIED, date)))
     }
-}
-
-fn strongly(ours: &str, theirs: &str) -> bool {
-    ours.starts_with('"') && ours == theirs
-}
-
-fn weakly(ours: &str, theirs: &str) -> bool {
-    opaque(ours) == opaque(theirs)
-}
-
-fn opaque(tag: &str) -> &str {
-    tag.strip_prefix("W/").unwrap_or(tag)
-}
-
-/// The members of a list of entity tags. A tag may hold a comma.
-fn tags(list: &str) -> impl Iterator<Item = &str> {
-    let mut rest = list;
-    std::iter::from_fn(move || {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
-        let opening = if rest.starts_with("W/\"") { 3 } else { usize::from(rest.starts_with('"')) };
-        let end = match opening {
-            0 => rest.find(',').unwrap_or(rest.len()),
-            _ => rest[opening..].find('"').map_or(rest.len(), |quote| opening + quote + 1),
-        };
-        let (tag, after) = rest.split_at(end);
-        rest = after;
-        Some(tag.trim()).filter(|tag| !tag.is_empty())
-    })
 }
 
 /// The date of a field that is there once; others are ignored, as RFC 9110 asks.

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::Body as _;
-use iap_core::{Error, Kind, Origin};
+use iap_core::{Error, Kind, Origin, entity_tag};
 
 use super::error::ApiError;
 
@@ -75,24 +75,9 @@ impl Known {
     }
 }
 
-/// Whether a field is `*`, or a list that has the tag. What is no list ends where it stops being one.
+/// Whether a field is `*`, or a list that has the tag.
 fn lists(field: &str, tag: &str) -> bool {
-    let mut rest = field.trim();
-    if rest == "*" {
-        return true;
-    }
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
-        rest = rest.strip_prefix("W/").unwrap_or(rest);
-        // Commas may be within a tag.
-        let end = rest.strip_prefix('"').and_then(|inner| inner.find('"'));
-        let Some(end) = end else { return false };
-        let (one, more) = rest.split_at(end + 2);
-        if one == tag {
-            return true;
-        }
-        rest = more;
-    }
+    field.trim() == "*" || entity_tag::members(field).any(|theirs| entity_tag::is_weakly(tag, theirs))
 }
 
 #[cfg(test)]

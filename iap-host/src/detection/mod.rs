@@ -183,10 +183,9 @@ impl Watch {
         let text = self.apm.prometheus().unwrap_or_default();
         let mut samples = samples::samples(&self.counters.advance(&text));
         samples.extend(named::samples(&self.metrics, &self.apm, at_s).await);
-        let mut growth = Changes::default();
-        samples.extend(self.inside.samples(&self.apm.runtime(), &mut growth));
+        samples.extend(self.inside.samples(&self.apm.runtime()));
         let mut changes = self.monitor.feed(at_s, &samples);
-        changes.join(growth);
+        self.inside.tell(at_s, &mut changes);
         self.novelty.advance(&self.apm, at_s, &mut changes).await;
         let changed = self.take_up(at_s, changes).await;
         self.detection.keep(&changed).await;

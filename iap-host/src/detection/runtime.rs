@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 
 use iap_apm::RuntimeView;
-use iap_apm::runtime::Reading;
+use iap_apm::runtime::{Reading, instance_name};
 use iap_ops::detect::{Alert, Changes, Direction, Entity, Grower, Growth, Measure, Sample, SeriesKey};
 
+/// The signal of the time in pauses.
+const GC: &str = "gc";
 /// Of how many things a share of time is: it is measured, not counted.
 const WEIGHT: f64 = 100.0;
 /// Processes whose memory is followed.
@@ -21,17 +23,11 @@ const SURELY_LITTLE: f64 = 0.5;
 /// What is kept from one look to the next.
 #[derive(Debug, Default)]
 pub(super) struct Inside {
-    /// Of each process what its counters showed when the last samples were made.
-    shown: BTreeMap<String, Shown>,
+    /// What counters showed when the last samples were made.
+    counted: BTreeMap<SeriesKey, f64>,
     growing: BTreeMap<String, Growing>,
     /// When the last samples were made.
     sampled_us: u64,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Shown {
-    paused_s: f64,
-    stalls: f64,
 }
 
 #[derive(Debug, Default)]
@@ -73,35 +69,30 @@ impl Inside {
         }
     }
 
-    /// What happened since the samples before, as series; and memory that grows, as events.
-    pub(super) fn samples(&mut self, view: &RuntimeView, changes: &mut Changes) -> Vec<Sample> {
+    /// What happened since the samples before, as series. The first look only remembers, and so it is with what has just begun.
+    pub(super) fn samples(&mut self, view: &RuntimeView) -> Vec<Sample> {
         let passed_s = view.time_us.saturating_sub(self.sampled_us) as f64 / 1e6;
-        let first = std::mem::replace(&mut self.sampled_us, view.time_us) == 0;
-        self.tell(view.time_us / 1_000_000, changes);
-        let mut now: BTreeMap<String, Shown> = BTreeMap::new();
-        for (name, paused_s) in sums(view, "jvm.gc.time", process) {
-            now.entry(name).or_default().paused_s = paused_s;
+        if passed_s <= 0.0 {
+            return Vec::new();
         }
-        for (name, stalls) in sums(view, "tokio.stalls", |reading| reading.labels.get("runtime").cloned()) {
-            now.entry(name).or_default().stalls = stalls;
-        }
-        let mut samples = Vec::new();
-        let jvms = sums(view, "jvm.gc.time", process);
-        for (name, shown) in &now {
-            // The first look only remembers; and so is a process that has just begun.
-            let Some(before) = self.shown.get(name).filter(|_| !first && passed_s > 0.0) else { continue };
-            let is_jvm = jvms.contains_key(name);
-            let (signal, measure, value, weight) = if is_jvm {
-                let share = (shown.paused_s - before.paused_s).max(0.0) / passed_s;
-                ("gc", Measure::Ratio, share.min(1.0), WEIGHT)
-            } else {
-                let stalls = (shown.stalls - before.stalls).max(0.0);
-                ("stalls", Measure::Events, stalls, stalls)
+        self.sampled_us = view.time_us;
+        let series = |(entity, counted), signal: &str| {
+            (SeriesKey { entity: Entity::Process(entity), signal: signal.to_owned() }, counted)
+        };
+        let paused = sums(view, "jvm.gc.time", process).into_iter().map(|one| series(one, GC));
+        let runtime = |reading: &Reading| reading.labels.get("runtime").cloned();
+        let stalls = sums(view, "tokio.stalls", runtime).into_iter().map(|one| series(one, "stalls"));
+        let counted: BTreeMap<SeriesKey, f64> = paused.chain(stalls).collect();
+        let sample = |(key, now): (&SeriesKey, &f64)| {
+            let added = (now - self.counted.get(key)?).max(0.0);
+            let (measure, value, weight) = match key.signal == GC {
+                true => (Measure::Ratio, (added / passed_s).min(1.0), WEIGHT),
+                false => (Measure::Events, added, added),
             };
-            let key = SeriesKey { entity: Entity::Process(name.clone()), signal: signal.into() };
-            samples.push(Sample { key, measure, direction: Direction::Up, value, weight });
-        }
-        self.shown = now;
+            Some(Sample { key: key.clone(), measure, direction: Direction::Up, value, weight })
+        };
+        let samples = counted.iter().filter_map(sample).collect();
+        self.counted = counted;
         samples
     }
 
@@ -111,7 +102,8 @@ impl Inside {
         key.signal == "memory" && self.growing.get(name).is_some_and(|growing| growing.told)
     }
 
-    fn tell(&mut self, at_s: u64, changes: &mut Changes) {
+    /// Tells of memory that grows, as of events of series.
+    pub(super) fn tell(&mut self, at_s: u64, changes: &mut Changes) {
         for (name, growing) in &mut self.growing {
             let key = || SeriesKey { entity: Entity::Process(name.clone()), signal: "memory".into() };
             let gone = growing.seen_s + FORGOTTEN_S <= at_s;
@@ -131,10 +123,8 @@ impl Inside {
     }
 }
 
-/// The name and the instance, as events of the time line have them.
 fn process(reading: &Reading) -> Option<String> {
-    let label = |name: &str| reading.labels.get(name);
-    Some(format!("{} {}", label("process")?, label("instance")?))
+    instance_name(&reading.labels)
 }
 
 /// The sum of the readings of one metric, by whose they are.
@@ -203,16 +193,17 @@ mod tests {
 
     #[test]
     fn pauses_become_a_share_of_the_time_and_stalls_a_count() {
-        let (mut inside, mut changes) = (Inside::default(), Changes::default());
-        assert!(
-            inside.samples(&view(100, 5.0, 0.1), &mut changes).is_empty(),
-            "the first look only remembers"
-        );
-        let samples = inside.samples(&view(110, 7.0, 0.1), &mut changes);
+        let mut inside = Inside::default();
+        assert!(inside.samples(&view(100, 5.0, 0.1)).is_empty(), "the first look only remembers");
+        assert!(inside.samples(&view(100, 5.0, 0.1)).is_empty(), "nothing was sampled since");
+        let samples = inside.samples(&view(110, 7.0, 0.1));
         let told: Vec<_> = samples.iter().map(|sample| (sample.key.to_string(), sample.value)).collect();
         assert_eq!(told, [("app stalls".to_owned(), 20.0), ("stock 0 gc".to_owned(), 0.2)]);
-        let anew = inside.samples(&view(120, 1.0, 0.1), &mut changes);
+        let anew = inside.samples(&view(120, 1.0, 0.1));
+        assert_eq!(anew.len(), 2);
         assert!(anew.iter().all(|sample| sample.value == 0.0), "a JVM that has begun anew: {anew:?}");
+        let mut changes = Changes::default();
+        inside.tell(120, &mut changes);
         assert_eq!(changes, Changes::default());
     }
 
@@ -222,7 +213,7 @@ mod tests {
         for (at_s, live) in [(2, 0.4), (20, 0.6), (122, 0.1), (124, 0.3), (126, 0.6), (128, 0.7)] {
             inside.look(&view(at_s, 1.0, live));
         }
-        inside.samples(&view(130, 1.0, 0.7), &mut changes);
+        inside.tell(130, &mut changes);
         let [alert] = &changes.begun[..] else { panic!("{changes:?}") };
         assert_eq!((alert.key.to_string().as_str(), alert.since_s, alert.at_s), ("stock 0 memory", 122, 130));
         assert_eq!((alert.expected, alert.value), (0.1, 0.7));
@@ -230,7 +221,7 @@ mod tests {
         assert!(inside.is_event(&key));
         changes = Changes::default();
         inside.look(&view(132, 0.5, 0.1));
-        inside.samples(&view(140, 0.5, 0.1), &mut changes);
+        inside.tell(140, &mut changes);
         assert_eq!(changes, Changes { ended: vec![key.clone()], ..Changes::default() });
         assert!(!inside.is_event(&key));
     }
@@ -268,11 +259,11 @@ mod tests {
         for (at_s, live) in [(2, 0.1), (124, 0.3), (126, 0.6), (128, 0.9)] {
             inside.look(&view(at_s, 1.0, live));
         }
-        inside.samples(&view(130, 1.0, 0.9), &mut changes);
+        inside.tell(130, &mut changes);
         assert_eq!(changes.begun.len(), 1);
         let gone = RuntimeView { time_us: 300_000_000, ..RuntimeView::default() };
         inside.look(&gone);
-        inside.samples(&gone, &mut changes);
+        inside.tell(300, &mut changes);
         assert_eq!(changes.ended.len(), 1);
         assert!(inside.growing.is_empty());
     }

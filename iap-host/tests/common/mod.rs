@@ -7,7 +7,6 @@ pub mod browser;
 pub mod http;
 pub mod npm;
 pub mod oidc;
-pub mod slow_link;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use iap_apm::{Order, RouteStats, TransactionQuery, TransactionSummary, Window};
 
-use super::found::{Candidate, CauseKind, Evidence, Impact, RootCause, kind_of};
+use super::found::{Candidate, CauseKind, Evidence, Impact, MAX_OTHERS, RootCause, kind_of};
 use super::traces::{Group, NETWORK, Suspect, failing, printable, property, slower};
 use crate::detect::{Alert, Entity};
 use crate::estate::{ChangeKind, ServerState};
@@ -22,7 +22,6 @@ const USUAL_S: u64 = 600;
 /// How many times the requests of before are a surge.
 const SURGE: f64 = 2.0;
 const SECOND_US: u64 = 1_000_000;
-const MAX_OTHERS: usize = 3;
 
 /// Finds what an event is due to.
 ///
@@ -298,10 +297,7 @@ impl Asked<'_> {
         cause.change = Some((change.at_ms, what.clone()));
         let deployed = matches!(change.kind, ChangeKind::Deployed | ChangeKind::Reloaded);
         if deployed && matches!(cause.kind, CauseKind::Code | CauseKind::Metric) {
-            let was = Candidate { kind: cause.kind, name: cause.name.clone(), confidence: cause.confidence };
-            cause.others.insert(0, was);
-            cause.others.truncate(MAX_OTHERS);
-            (cause.kind, cause.name) = (CauseKind::Change, what);
+            cause.give_way(CauseKind::Change, what, cause.confidence);
             // That it came just before is much, and not all.
             cause.confidence = (0.5 + cause.confidence / 2.0).min(0.9);
         }

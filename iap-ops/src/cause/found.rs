@@ -197,6 +197,13 @@ impl RootCause {
         }
     }
 
+    /// Another cause was found, deeper or likelier; what was blamed before is what it may be else.
+    pub(super) fn give_way(&mut self, kind: CauseKind, name: String, left: f64) {
+        let (kind, name) = (std::mem::replace(&mut self.kind, kind), std::mem::replace(&mut self.name, name));
+        self.others.insert(0, Candidate { kind, name, confidence: left });
+        self.others.truncate(MAX_OTHERS);
+    }
+
     pub(super) fn show(&mut self, evidence: Evidence) {
         if self.evidence.len() < MAX_EVIDENCE && !self.evidence.contains(&evidence) {
             self.evidence.push(evidence);
@@ -204,6 +211,8 @@ impl RootCause {
     }
 }
 
+/// Causes that are less likely.
+pub(super) const MAX_OTHERS: usize = 3;
 /// What is kept of evidence.
 const MAX_EVIDENCE: usize = 12;
 

@@ -1,14 +1,19 @@
 //! Causes inside a process: pauses of a JVM, memory that it does not give back, an event loop that something holds.
 
+use std::collections::BTreeMap;
+
 use iap_apm::history::MetricFunction;
 use iap_apm::model::Labels;
+use iap_apm::runtime::instance_name;
 use iap_apm::{EventKind, EventQuery, MetricQuery, TransactionSummary, Window};
 
 use super::explain::Asked;
-use super::found::{Candidate, CauseKind, RootCause};
+use super::found::{CauseKind, RootCause};
 use super::traces::printable;
 use crate::telemetry::TelemetryError;
 
+/// Labels that tell one JVM from another.
+const INSTANCE: [&str; 2] = ["process", "instance"];
 /// The share of the time that a JVM stands still from which on it is worth a thought, and how much more than before.
 const PAUSED: f64 = 0.1;
 const MORE: f64 = 2.0;
@@ -89,28 +94,24 @@ impl Asked<'_> {
                 (jvm, explained.map_or(0.0, |(_, share)| share.min(0.95)))
             }
         };
-        let was =
-            Candidate { kind: cause.kind, name: cause.name.clone(), confidence: cause.confidence.min(0.5) };
         let full = self.is_nearly_full(&jvm.process).await?;
-        cause.kind = if full { CauseKind::Memory } else { CauseKind::Gc };
-        cause.name = printable(&jvm.process);
+        let kind = if full { CauseKind::Memory } else { CauseKind::Gc };
+        cause.give_way(kind, printable(&jvm.process), cause.confidence.min(0.5));
         cause.node = Some(cause.name.clone());
         cause.upstream = cause.upstream.take().or_else(|| self.upstream_of(&jvm.process));
         cause.confidence = confidence;
         cause.sql = None;
-        cause.others.insert(0, was);
         Ok(())
     }
 
     /// JVMs that stand still for a good part of the time, and much more than before; the most first.
     async fn paused(&self) -> Result<Vec<Paused>, TelemetryError> {
-        let now = self.by_process("jvm.gc.time", MetricFunction::Rate, self.window, Labels::new()).await?;
-        if now.iter().all(|(_, share)| *share < PAUSED) {
+        let now = self.pause_shares(self.window).await?;
+        if now.values().all(|share| *share < PAUSED) {
             return Ok(Vec::new());
         }
-        let before = self.by_process("jvm.gc.time", MetricFunction::Rate, self.usual, Labels::new()).await?;
-        let was =
-            |process: &str| before.iter().find(|(name, _)| name == process).map_or(0.0, |(_, share)| *share);
+        let before = self.pause_shares(self.usual).await?;
+        let was = |process: &str| before.get(process).copied().unwrap_or(0.0);
         let mut paused: Vec<Paused> = now
             .into_iter()
             .filter(|(process, share)| *share >= PAUSED && *share >= MORE * was(process))
@@ -120,38 +121,39 @@ impl Asked<'_> {
         Ok(paused)
     }
 
-    /// Whether what lives in a heap fills nearly all of it.
-    async fn is_nearly_full(&self, process: &str) -> Result<bool, TelemetryError> {
-        let heap = || Labels::from([("jvm.memory.type".to_owned(), "heap".to_owned())]);
-        let levels = ["jvm.memory.used_after_last_gc", "jvm.memory.limit"];
-        let mut found = [0.0; 2];
-        for (level, found) in levels.into_iter().zip(&mut found) {
-            let all = self.by_process(level, MetricFunction::Last, self.window, heap()).await?;
-            *found = all.iter().find(|(name, _)| name == process).map_or(0.0, |(_, value)| *value);
-        }
-        Ok(found[1] > 0.0 && found[0] >= NEARLY_FULL * found[1])
+    /// For which share of a window each JVM stood still.
+    async fn pause_shares(&self, window: Window) -> Result<BTreeMap<String, f64>, TelemetryError> {
+        let shares = self.levels("jvm.gc.time", MetricFunction::Rate, window, &INSTANCE).await?;
+        Ok(shares.into_iter().filter_map(|(labels, share)| Some((instance_name(&labels)?, share))).collect())
     }
 
-    /// One number of each process and instance.
-    async fn by_process(
+    /// Whether what lives in the old generation of a JVM fills nearly all of it.
+    async fn is_nearly_full(&self, process: &str) -> Result<bool, TelemetryError> {
+        let by = [&INSTANCE[..], &["jvm.memory.pool.name"]].concat();
+        let level = |metric| self.levels(metric, MetricFunction::Last, self.window, &by);
+        let limits = level("jvm.memory.limit").await?;
+        let is_full = |(labels, live): (Labels, f64)| {
+            let is_its = instance_name(&labels).is_some_and(|name| name == process);
+            is_its && limits.get(&labels).is_some_and(|limit| *limit > 0.0 && live >= NEARLY_FULL * limit)
+        };
+        Ok(level("jvm.memory.used_after_last_gc").await?.into_iter().any(is_full))
+    }
+
+    /// The last number of a metric in a window, by some of its labels.
+    async fn levels(
         &self,
         metric: &str,
         function: MetricFunction,
         window: Window,
-        filter: Labels,
-    ) -> Result<Vec<(String, f64)>, TelemetryError> {
+        by: &[&str],
+    ) -> Result<BTreeMap<Labels, f64>, TelemetryError> {
         let mut query = MetricQuery::new(metric, window);
         query.step_us = window.length_us().max(1);
-        query.by = vec!["process".to_owned(), "instance".to_owned()];
+        query.by = by.iter().map(|label| (*label).to_owned()).collect();
         query.function = Some(function);
-        query.filter = filter;
         let groups = self.telemetry.metric(&query).await?.groups;
-        let name = |labels: &Labels| {
-            let label = |name: &str| labels.get(name).map_or("", String::as_str);
-            format!("{} {}", label("process"), label("instance"))
-        };
         let last = |values: &[Option<f64>]| values.iter().rev().find_map(|value| *value);
-        Ok(groups.iter().filter_map(|group| Some((name(&group.labels), last(&group.values)?))).collect())
+        Ok(groups.into_iter().filter_map(|group| Some((group.labels, last(&group.values)?))).collect())
     }
 
     /// The JVM whose pauses lie in slow transactions more than in usual ones, and which share of the difference they are.
@@ -175,13 +177,9 @@ impl Asked<'_> {
         names.dedup();
         let share = |name: &str| {
             let overlap = |row: &TransactionSummary| {
-                let end_us = row.start_us + row.duration_us;
                 let its = events.iter().filter(|event| process_of(&event.text) == name);
-                its.map(|event| {
-                    let to_us = end_us.min(event.time_us + event.duration_us);
-                    to_us.saturating_sub(row.start_us.max(event.time_us))
-                })
-                .sum()
+                let window = Window::new(row.start_us, row.start_us + row.duration_us);
+                its.filter_map(|event| event.overlap_us(window)).sum()
             };
             (mean(slow, &overlap) - mean(usual, &overlap)) / longer
         };

@@ -116,15 +116,6 @@ pub struct Changes {
     pub going_on: Vec<Alert>,
 }
 
-impl Changes {
-    /// Takes up what something else than series has changed.
-    pub fn join(&mut self, other: Self) {
-        self.begun.extend(other.begun);
-        self.ended.extend(other.ended);
-        self.going_on.extend(other.going_on);
-    }
-}
-
 #[derive(Debug)]
 struct Watched {
     detector: Detector,

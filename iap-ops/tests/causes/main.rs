@@ -82,11 +82,13 @@ fn metric(
 fn jvm(load: &mut Load, process: &str, share: f64, live: f64) {
     let paused = |since_s: f64| 100.0 + since_s * if since_s > 0.0 { share } else { 0.01 };
     let pool = [("jvm.memory.type", "heap"), ("jvm.memory.pool.name", "old")];
+    let eden = [("jvm.memory.type", "heap"), ("jvm.memory.pool.name", "eden")];
     load.batch.metrics.extend([
         metric("jvm.gc.time", MetricKind::Counter, process, &[("jvm.gc.name", "young")], |s| paused(s) / 2.0),
         metric("jvm.gc.time", MetricKind::Counter, process, &[("jvm.gc.name", "full")], |s| paused(s) / 2.0),
         metric("jvm.memory.used_after_last_gc", MetricKind::Gauge, process, &pool, |_| live * 1e8),
         metric("jvm.memory.limit", MetricKind::Gauge, process, &pool, |_| 1e8),
+        metric("jvm.memory.limit", MetricKind::Gauge, process, &eden, |_| 7e7),
     ]);
 }
 

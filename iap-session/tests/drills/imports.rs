@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use iap_core::{Clock, SystemClock};
-use iap_session::testing::RedisServer;
+use iap_session::testing::{Proxy, RedisServer, Way};
 use iap_session::{
     Expiry, Imported, Loaded, Login, LoginPolicy, OpId, Reason, Rotation, ScanQuery, SessionKey,
     SessionStore, StoreErrorKind, WhenFull,
 };
 
 use crate::ledger::{answered, until};
-use crate::network::{Proxy, Way};
 use crate::{all_keys_expire, beside, connect};
 
 const SESSIONS: usize = 200;

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iap_session::testing::{RedisSentinel, RedisServer};
+use iap_session::testing::{Proxy, RedisSentinel, RedisServer, Way};
 use iap_session::{
     Expiry, Loaded, Reason, RedisConfig, ReplicaReads, Rotation, SessionKey, SessionStore, StoreErrorKind,
 };
 
 use crate::ledger::{Load, answered, commit, create, until};
-use crate::network::{Proxy, Way};
 use crate::sentinel::another_primary;
 use crate::{beside, connect_with};
 

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use iap_session::testing::RedisServer;
+use iap_session::testing::{Proxy, RedisServer, Way};
 use iap_session::{
     Expiry, Loaded, Login, LoginPolicy, NewSession, Op, Record, RedisConfig, RedisStore, Rotation, ScanQuery,
     SessionKey, SessionStore, StoreErrorKind, WhenFull,
 };
 
 use crate::ledger::{commit, create};
-use crate::network::{Proxy, Way};
 use crate::{all_keys_expire, beside, connect, connect_with};
 
 const GRACE: Duration = Duration::from_secs(60);

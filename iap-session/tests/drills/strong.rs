@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use iap_session::testing::{RedisSentinel, RedisServer};
+use iap_session::testing::{Proxy, RedisSentinel, RedisServer, Way};
 use iap_session::{Consistency, Expiry, Loaded, RedisConfig, SessionStore, StoreErrorKind};
 
 use crate::ledger::{Load, commit, create, until};
-use crate::network::{Proxy, Way};
 use crate::sentinel::another_primary;
 use crate::{all_keys_expire, beside, connect_strong, connect_with};
 

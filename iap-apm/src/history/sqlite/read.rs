@@ -44,7 +44,8 @@ impl Filter {
 
     /// A column that may have the number of a text.
     pub(super) fn and_is(&mut self, column: &str, text: &str) {
-        self.and(&texts::is(column), [(); 2].map(|()| Value::Text(text.to_owned())));
+        let text = Value::Text(text.to_owned());
+        self.and(&texts::is(column), [text.clone(), text]);
     }
 }
 

@@ -2,6 +2,7 @@
 //! what they stand for. A text that is long, or one too many, stands in the row itself, as all do in files begun before version 8.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params};
@@ -62,8 +63,8 @@ impl<'a> Names<'a> {
             text => return Ok(text.as_str()?),
         };
         match self.known.entry(id) {
-            std::collections::hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-            std::collections::hash_map::Entry::Vacant(new) => {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
                 let mut statement = self.file.prepare_cached("SELECT text FROM texts WHERE id = ?")?;
                 Ok(new.insert(statement.query_row([id], |row| row.get(0))?))
             }

@@ -15,7 +15,8 @@ use super::{AdminState, access, console, guard, health, mcp, oidc, sessions, tag
 use crate::access::{CALLBACK, Offered, Right};
 
 /// All of the admin side. What a request meets, in order: [`guard`] (other web pages stay out), [`tags`] (what somebody has
-/// already is not sent again), [`access`] (who asks; what they may not know is taken out of answers), then the right that each part of the API asks for, then its handler.
+/// already is not sent again), [`access`] (who asks; what they may not know is taken out of answers), then the right that
+/// each part of the API asks for, then its handler.
 pub(crate) fn router(state: AdminState) -> Router {
     let mut routes = Router::new();
     for table in guarded() {

@@ -1,6 +1,7 @@
-//! Real Redis servers for tests: one, one with replicas behind Sentinel, and a cluster.
+//! Real Redis servers for tests: one, one with replicas behind Sentinel, a cluster, and the network before them.
 
 mod cluster;
+mod network;
 mod sentinel;
 mod server;
 mod wire;
@@ -8,6 +9,7 @@ mod wire;
 use std::time::{Duration, Instant};
 
 pub use cluster::RedisCluster;
+pub use network::{Proxy, Way};
 pub use sentinel::RedisSentinel;
 pub use server::RedisServer;
 
