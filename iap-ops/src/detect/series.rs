@@ -33,9 +33,10 @@ const QUIET: u32 = 6;
 /// How far a step that is not quiet sets the count of those back.
 const BACK: u32 = 2;
 /// The parts of errors that are followed, each with the standard deviations that a normal distribution has there, and how
-/// fast they are followed. An event that takes less than the rest of the time moves them little.
+/// fast they are followed; in an event so much slower.
 const PARTS: [(f64, f64); 2] = [(0.95, 1.96), (0.98, 2.33)];
 const FOLLOWS: f64 = 0.05;
+const IN_EVENT: f64 = 0.2;
 /// Steps after which an event is how things are.
 const ADAPTS: u32 = 180;
 
@@ -66,6 +67,8 @@ pub struct Detector {
     season: Season,
     /// What errors stay below, of each part in [`PARTS`].
     errors: [f64; PARTS.len()],
+    /// The same before the first of the surprising values in a row.
+    errors_before: [f64; PARTS.len()],
     /// The first of the surprising values in a row.
     surprising_since: Option<u64>,
     event: Option<Event>,
@@ -89,6 +92,7 @@ impl Detector {
             short: [0.0; SHORT],
             season: Season::new(),
             errors: [0.0; PARTS.len()],
+            errors_before: [0.0; PARTS.len()],
             surprising_since: None,
             event: None,
         }
@@ -166,11 +170,16 @@ impl Detector {
         (expected, (wide.fold(spread, f64::max) * few).max(self.measure.least_spread(expected, weight)))
     }
 
-    /// Learns how wrong the expectation was, and what is usual at this time.
+    /// Learns how wrong the expectation was, and what is usual at this time. Errors of an event count little: else each fault
+    /// would widen what is expected, and the same one would be seen later the next time.
     fn learn(&mut self, at_s: u64, scaled: f64, expected: f64, spread: f64) {
         let error = (scaled - expected).abs();
+        if self.event.is_none() && self.surprising_since.is_none() {
+            self.errors_before = self.errors;
+        }
+        let pace = if self.event.is_none() { FOLLOWS } else { FOLLOWS * IN_EVENT };
         for (follows, (part, deviations)) in self.errors.iter_mut().zip(PARTS) {
-            let step = follows.max(spread * deviations * FOLLOWS) * FOLLOWS;
+            let step = follows.max(spread * deviations * FOLLOWS) * pace;
             *follows += if error > *follows { step * part } else { -step * (1.0 - part) };
             *follows = follows.max(0.0);
         }
@@ -189,7 +198,8 @@ impl Detector {
             None if score >= BEGINS && several && matters => {
                 let since_s = self.surprising_since.unwrap_or(at_s);
                 self.event = Some(Event { since_s, steps: 0, quiet: 0 });
-                // What was held back belongs to it.
+                // What was held back belongs to it, and so do the errors that it was seen by.
+                self.errors = self.errors_before;
                 self.held.retain(|(at, _)| *at < since_s);
                 true
             }

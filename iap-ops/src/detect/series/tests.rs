@@ -38,6 +38,18 @@ fn a_fault_is_seen_in_the_second_step_and_is_over_after_it() {
 }
 
 #[test]
+fn a_fault_that_comes_back_is_seen_as_soon_as_the_first_time() {
+    let mut detector = Detector::new(Measure::Duration, Direction::Up);
+    // Six steps of forty are wrong, again and again.
+    let is_wrong = |at: u64| at >= 80 && at % 40 < 6;
+    let value = |at| (if is_wrong(at) { 0.2 } else { 0.004 }) * (0.4 + 1.2 * noise(at));
+    let found = changes(&mut detector, 1_600, STEP_S, value);
+    let begun: Vec<u64> = found.into_iter().step_by(2).collect();
+    let second: Vec<u64> = (2..40).map(|round| round * 40 + 1).collect();
+    assert_eq!(begun, second);
+}
+
+#[test]
 fn it_is_told_when_it_began() {
     let mut detector = Detector::new(Measure::Ratio, Direction::Up);
     let since = (0..80).find_map(|at| {
