@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Lang, Role, System};
-use crate::terminal::args::{IncidentsArgs, ManArgs, SessionsArgs, Shell, TopArgs, TxArgs};
+use crate::terminal::args::{IncidentsArgs, InstancesArgs, ManArgs, SessionsArgs, Shell, TopArgs, TxArgs};
 
 /// The iap host: gateway, session cluster, APM and console in one process.
 #[derive(Debug, Parser)]
@@ -48,12 +48,18 @@ pub(crate) enum Command {
         /// The configuration file.
         #[arg(short, long, default_value = "iap.yaml")]
         config: PathBuf,
+        /// Which instance of the file; else IAP_INSTANCE says it.
+        #[arg(long, value_name = "NAME")]
+        instance: Option<String>,
     },
     /// Check a configuration file. Exit status 1 and a place for each error.
     Validate {
         /// The configuration file.
         #[arg(short, long, default_value = "iap.yaml")]
         config: PathBuf,
+        /// One instance of the file; else each is checked.
+        #[arg(long, value_name = "NAME")]
+        instance: Option<String>,
     },
     /// What happens in a running host now, live: rates, latencies, running requests, routes, servers, incidents.
     Top(TopArgs),
@@ -67,6 +73,10 @@ pub(crate) enum Command {
     /// Incidents of a running host: listed, told, acknowledged. Exit status 1: there is no such incident, or it was refused;
     /// 2: no answer.
     Incidents(IncidentsArgs),
+    /// The instances of a configuration file, asked of one of them: how they are, a new one, one that goes, all of them to read
+    /// the file again. Exit status 1: it was refused, or an instance has refused; 2: no answer.
+    #[command(alias = "instance")]
+    Instances(InstancesArgs),
     /// Run a demo shop with a gentle load, all in memory.
     Demo(DemoArgs),
     /// Ask a running host, in Korean or English. Exit status 0: answered, nothing is wrong; 1: answered, there are

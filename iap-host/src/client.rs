@@ -64,17 +64,28 @@ pub(crate) fn own_token() -> Option<String> {
     std::env::var(TOKEN).ok().filter(|token| !token.is_empty())
 }
 
-/// Sends one request and reads the JSON of its answer. What is refused is an answer as well.
+/// Sends one request with the token of the one who calls, and reads the JSON of its answer. What is refused is an answer as
+/// well.
 pub(crate) async fn call(
     url: &str,
     method: Method,
     path: &str,
+    sent: (Option<&str>, Option<&Value>),
+) -> Result<(StatusCode, Value), BoxError> {
+    call_as(url, (method, path), sent, (own_token().as_deref(), MAX_ANSWER)).await
+}
+
+/// The same with some token, and an answer of at most so many bytes.
+pub(crate) async fn call_as(
+    url: &str,
+    (method, path): (Method, &str),
     (seen, body): (Option<&str>, Option<&Value>),
+    (token, most): (Option<&str>, usize),
 ) -> Result<(StatusCode, Value), BoxError> {
     let mut host = Connection::open(url).await?;
     let mut request = host.request(method, path).header(header::ACCEPT, "application/json");
-    if let Some(token) = own_token() {
-        request = request.header(header::AUTHORIZATION, bearer(&token)?);
+    if let Some(token) = token {
+        request = request.header(header::AUTHORIZATION, bearer(token)?);
     }
     if let Some(seen) = seen {
         request = request.header(header::IF_MATCH, seen);
@@ -88,7 +99,7 @@ pub(crate) async fn call(
     };
     let response = host.sender.send_request(request.body(Full::new(sent))?).await?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+    let body = Limited::new(response.into_body(), most).collect().await?.to_bytes();
     Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
 }
 

@@ -14,6 +14,7 @@ mod detection;
 mod events;
 mod handover;
 mod import;
+mod instances;
 mod kept;
 mod logging;
 mod mcp;
@@ -35,12 +36,13 @@ fn main() -> ExitCode {
     // This very program stands guard over the processes that it starts.
     iap_core::process::guard();
     let result = match cli::Cli::parse().command {
-        cli::Command::Run { config } => run::run(&config),
-        cli::Command::Validate { config } => run::validate(&config),
+        cli::Command::Run { config, instance } => run::run(&config, instance.as_deref()),
+        cli::Command::Validate { config, instance } => run::validate(&config, instance.as_deref()),
         cli::Command::Demo(args) => run::demo(&args),
         cli::Command::Top(args) => terminal::top(&args),
         cli::Command::Tx(args) => terminal::tx(&args),
         cli::Command::Sessions(args) => terminal::sessions(&args),
+        cli::Command::Instances(args) => terminal::instances(&args),
         cli::Command::Incidents(args) => terminal::incidents(&args),
         cli::Command::Ask(args) => ask::ask(&args),
         cli::Command::Report(args) => ask::report(&args),

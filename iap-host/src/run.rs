@@ -8,27 +8,49 @@ use tokio::runtime::Runtime;
 
 use crate::admin::Reloads;
 use crate::cli::{DemoArgs, ImportArgs, loopback};
-use crate::config::{self, Config, Environment};
+use crate::config::{self, Config, Environment, Parsed};
 use crate::demo::{self, Load};
 use crate::events::Events;
 use crate::revisions::Revisions;
 use crate::running::Running;
 use crate::{boot, handover, import, logging};
 
-/// `validate`: reads the one file and nothing else.
+/// The variable with the name of an instance.
+const INSTANCE: &str = "IAP_INSTANCE";
+
+/// `validate`: reads the one file and nothing else. Without a name each instance of the file is checked.
 #[allow(clippy::print_stdout)] // The answer of the command.
-pub(crate) fn validate(file: &Path) -> Result<ExitCode, BoxError> {
-    let config = load(file, &environment())?;
-    println!("{}: valid, {} route(s)", file.display(), config.routes.len());
+pub(crate) fn validate(file: &Path, instance: Option<&str>) -> Result<ExitCode, BoxError> {
+    let environment = environment();
+    let text = read(file)?;
+    let name = file.display();
+    let all = match chosen(instance, &environment) {
+        Some(instance) => {
+            vec![config::parse_as(&name.to_string(), &text, Some(&instance), &environment)?]
+        }
+        None => config::parse_all(&name.to_string(), &text, &environment)?,
+    };
+    for Parsed { config, instance } in all {
+        let of = instance.map(|one| format!(", instance {}", one.name)).unwrap_or_default();
+        println!("{name}{of}: valid, {} route(s)", config.routes.len());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// `run`: until SIGTERM or Ctrl-C.
-pub(crate) fn run(file: &Path) -> Result<ExitCode, BoxError> {
+pub(crate) fn run(file: &Path, instance: Option<&str>) -> Result<ExitCode, BoxError> {
     let environment = environment();
     let text = read(file)?;
-    let config = config::parse(&file.display().to_string(), &text, &environment)?;
-    serve(config, Some(text), &environment, Origin::File(file))
+    let instance = chosen(instance, &environment);
+    let name = file.display().to_string();
+    let config = config::parse_as(&name, &text, instance.as_deref(), &environment)?.config;
+    serve(config, Some(text), (&environment, instance.as_deref()), Origin::File(file))
+}
+
+/// The instance of a file that is meant: by an argument, or else by IAP_INSTANCE.
+fn chosen(argument: Option<&str>, environment: &Environment) -> Option<String> {
+    let named = environment.get(INSTANCE).map(String::as_str).filter(|name| !name.is_empty());
+    argument.or(named).map(str::to_owned)
 }
 
 /// `sessions import`: what another system has.
@@ -45,7 +67,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<ExitCode, BoxError> {
     if let Some(url) = &args.redis {
         demo::with_redis(&mut config, url, &mut environment)?;
     }
-    let result = serve(config, None, &environment, Origin::Demo(args));
+    let result = serve(config, None, (&environment, None), Origin::Demo(args));
     result.map_err(|error| match error.to_string() {
         text if text.contains("in use") => {
             format!("{text} (--port, --admin-port, --session-port, --otlp-port)").into()
@@ -61,7 +83,9 @@ fn environment() -> Environment {
 }
 
 pub(crate) fn load(file: &Path, environment: &Environment) -> Result<Config, BoxError> {
-    Ok(config::parse(&file.display().to_string(), &read(file)?, environment)?)
+    let instance = chosen(None, environment);
+    let name = file.display().to_string();
+    Ok(config::parse_as(&name, &read(file)?, instance.as_deref(), environment)?.config)
 }
 
 /// A configuration as it is written.
@@ -81,7 +105,7 @@ enum Origin<'a> {
 fn serve(
     config: Config,
     text: Option<String>,
-    environment: &Environment,
+    (environment, instance): (&Environment, Option<&str>),
     origin: Origin<'_>,
 ) -> Result<ExitCode, BoxError> {
     let sockets = handover::inherited()?;
@@ -106,7 +130,7 @@ fn serve(
             Origin::File(file) => Some(file),
             Origin::Demo(_) => None,
         };
-        let revisions = Revisions::start((&config, &text), file, environment);
+        let revisions = Revisions::start((&config, &text), file, (environment, instance));
         platform.set_revisions(revisions.clone());
         let addresses = platform.addresses;
         tracing::info!(

@@ -26,7 +26,7 @@ pub(crate) struct Limit {
 /// The limits that are set in what runs.
 pub(crate) fn limits(revisions: &Revisions) -> Vec<Limit> {
     let running = revisions.running();
-    let all = settings(&running.config, &running.text, revisions.environment());
+    let all = settings(&running.config, (&running.text, revisions.instance()), revisions.environment());
     let limits = all.into_iter().filter(|setting| is_limit(&setting.path));
     limits.filter_map(|one| Some(Limit { value: one.value.as_u64()?, setting: one.path })).collect()
 }
@@ -97,7 +97,7 @@ fn edited(
         return bounds(format!("{setting}: at least 1, and another value than {from}"));
     }
     let running = revisions.running();
-    let parse = |text: &str| revisions.parse(text);
+    let parse = |text: &str| revisions.parse_own(text);
     match preview(&running.text, (setting, &to.to_string()), &running.config, parse) {
         Ok((edited, _)) => Ok((running.text.clone(), edited)),
         Err(NoPreview::NotWritten) => {

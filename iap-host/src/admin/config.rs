@@ -14,8 +14,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-pub(super) use self::told::{Drifted, Judged, Outcome};
-use self::told::{Plan, Wrong};
+use self::told::Plan;
+pub(super) use self::told::{Drifted, Judged, Outcome, Wrong};
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::{Body, Params};
@@ -24,8 +24,8 @@ use crate::access::Caller;
 use crate::boot;
 use crate::config::{self, Config};
 use crate::revisions::{
-    self, Change, Drift, MAX_REASON, Origin, Refused, Revision, Revisions, State as RevisionState, Wish,
-    redact, unified,
+    self, Applied, Change, Drift, MAX_REASON, Origin, Refused, Revision, Revisions, State as RevisionState,
+    Wish, redact, unified,
 };
 
 const DEFAULT_PAGE: usize = 50;
@@ -56,7 +56,11 @@ pub(super) async fn running(State(state): State<AdminState>) -> ApiResult<Respon
     let last_error = state.0.reloads.state();
     let told = aside(move || {
         let running = revisions.running();
-        let mut settings = revisions::settings(&running.config, &running.text, revisions.environment());
+        let mut settings = revisions::settings(
+            &running.config,
+            (&running.text, revisions.instance()),
+            revisions.environment(),
+        );
         let left_out = settings.len().saturating_sub(MAX_SETTINGS);
         settings.truncate(MAX_SETTINGS);
         json!({
@@ -65,6 +69,7 @@ pub(super) async fn running(State(state): State<AdminState>) -> ApiResult<Respon
             "etag": running.etag(),
             "text": redact(&running.text),
             "file": revisions.file(),
+            "instance": revisions.instance(),
             "drift": drift(&revisions, &running),
             "trial": revisions.trial(),
             "kept": revisions.are_kept(),
@@ -204,6 +209,7 @@ pub(super) fn plan(revisions: &Revisions, config: &Config, text: &str) -> Judged
         hash: revisions::hash(config),
         diff: difference((running.number, &running.text), ("new", text)),
         changes: revisions::changes(before, config),
+        instances: revisions::others(&running.text, text, revisions.instance()),
         sections: boot::changed_sections(before, config),
         needs_hand_over: boot::fixed(before, config),
     };
@@ -235,8 +241,7 @@ pub(super) async fn apply(
     Body(wanted): Body<Wanted>,
 ) -> ApiResult<Response> {
     let revisions = revisions(&state)?;
-    let seen = headers.get(header::IF_MATCH).and_then(|seen| seen.to_str().ok()).map(str::to_owned);
-    if seen.as_ref().is_some_and(|seen| seen != "*" && *seen != revisions.running().etag()) {
+    if seen(&headers).is_some_and(|seen| seen != "*" && seen != revisions.running().etag()) {
         return Ok(refused(&Refused::Seen));
     }
     let reads = revisions.clone();
@@ -251,18 +256,44 @@ pub(super) async fn apply(
         Ok((text, None)) => text,
         Err(wrong) => return Ok(invalid(&wrong)),
     };
-    let Some(seen) = seen else {
+    let asked = Asked { text, reason: wanted.reason, overwrite: wanted.overwrite };
+    take(&state, &revisions, &caller, &headers, asked).await.map(|taken| answered(&revisions, taken))
+}
+
+/// A text that is to be taken up.
+pub(super) struct Asked {
+    pub(super) text: Arc<str>,
+    pub(super) reason: String,
+    pub(super) overwrite: bool,
+}
+
+/// What became of it: it runs or is tried out, it was refused, or it was not asked for rightly.
+pub(super) type Taken = Result<Applied, Box<Response>>;
+
+/// Takes a text up for somebody who has seen what runs.
+pub(super) async fn take(
+    state: &AdminState,
+    revisions: &Revisions,
+    caller: &Caller,
+    headers: &HeaderMap,
+    asked: Asked,
+) -> ApiResult<Taken> {
+    let Some(seen) = seen(headers) else {
         let text = "send `If-Match` with the ETag of GET /api/config, so that nobody's change is lost";
-        return Ok(problem(StatusCode::PRECONDITION_REQUIRED, text));
+        return Ok(Err(Box::new(problem(StatusCode::PRECONDITION_REQUIRED, text))));
     };
     let wish = Wish {
         origin: Origin::Api,
         author: caller.name.to_string(),
-        reason: reason(&wanted.reason)?,
+        reason: reason(&asked.reason)?,
         restores: None,
     };
-    let change = Change { wish, text, seen, overwrite: wanted.overwrite, is_tried: true };
-    ask(&state, &revisions, change).await
+    let change = Change { wish, text: asked.text, seen, overwrite: asked.overwrite, is_tried: true };
+    ask(state, revisions, change).await.map(Ok)
+}
+
+fn seen(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::IF_MATCH).and_then(|seen| seen.to_str().ok()).map(str::to_owned)
 }
 
 /// A way back.
@@ -297,9 +328,9 @@ pub(super) async fn rollback(
         reason: reason(&back.reason)?,
         restores: Some(back.to),
     };
-    let seen = headers.get(header::IF_MATCH).and_then(|seen| seen.to_str().ok()).unwrap_or("*").to_owned();
+    let seen = seen(&headers).unwrap_or_else(|| "*".to_owned());
     let change = Change { wish, text, seen, overwrite: back.overwrite, is_tried: false };
-    ask(&state, &revisions, change).await
+    ask(&state, &revisions, change).await.map(|applied| answered(&revisions, Ok(applied)))
 }
 
 fn reason(given: &str) -> ApiResult<String> {
@@ -310,8 +341,8 @@ fn reason(given: &str) -> ApiResult<String> {
     }
 }
 
-/// Hands it over, and answers once it runs: 202 while it is tried out, 200 when it is stable.
-async fn ask(state: &AdminState, revisions: &Revisions, change: Change) -> ApiResult<Response> {
+/// Hands it over, and waits until it runs.
+async fn ask(state: &AdminState, revisions: &Revisions, change: Change) -> ApiResult<Applied> {
     if let Some(trial) = revisions.trial() {
         let text = format!("revision {} is being tried out: wait until that is over", trial.revision);
         return Err(Error::new(Kind::Conflict, ErrorOrigin::Client, text).into());
@@ -320,9 +351,15 @@ async fn ask(state: &AdminState, revisions: &Revisions, change: Change) -> ApiRe
     if !state.0.reloads.ask(ConfigRequest::Apply { change, reply }) {
         return Err(unavailable(BUSY));
     }
-    let Ok(applied) = answer.await else { return Err(unavailable(STOPPING)) };
-    Ok(match applied {
-        Ok(revision) => {
+    answer.await.map_err(|_| unavailable(STOPPING))
+}
+
+/// 202 while it is tried out, 200 when it is stable.
+pub(super) fn answered(revisions: &Revisions, taken: Taken) -> Response {
+    match taken {
+        Err(response) => *response,
+        Ok(Err(why)) => refused(&why),
+        Ok(Ok(revision)) => {
             let status = match revision.state {
                 RevisionState::Pending => StatusCode::ACCEPTED,
                 RevisionState::Stable => StatusCode::OK,
@@ -332,8 +369,7 @@ async fn ask(state: &AdminState, revisions: &Revisions, change: Change) -> ApiRe
             let told = json!({ "revision": revision, "etag": running.etag(), "trial": revisions.trial() });
             (status, [(header::ETAG, running.etag())], Json(told)).into_response()
         }
-        Err(why) => refused(&why),
-    })
+    }
 }
 
 fn refused(why: &Refused) -> Response {
@@ -355,7 +391,7 @@ fn refused(why: &Refused) -> Response {
     extended(status, &why.to_string(), more)
 }
 
-fn invalid(wrong: &Wrong) -> Response {
+pub(super) fn invalid(wrong: &Wrong) -> Response {
     let more = json!({ "reason": "invalid", "errors": [wrong] });
     let text = match wrong.line.zip(wrong.column) {
         Some((line, column)) => format!("{line}:{column}: {}", wrong.message),

@@ -20,6 +20,7 @@ mod followed;
 mod guard;
 mod health;
 mod incidents;
+mod instances;
 mod logs;
 mod mcp;
 mod metrics;

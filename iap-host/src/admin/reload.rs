@@ -48,9 +48,9 @@ pub(crate) struct ReloadState {
     /// Counts the configurations that have run, from 1.
     generation: u64,
     /// Since when the present one runs, Unix milliseconds.
-    since_ms: u64,
+    pub(super) since_ms: u64,
     /// Why the last attempt to change it was refused, if it was.
-    last_error: Option<String>,
+    pub(super) last_error: Option<String>,
 }
 
 impl Reloads {

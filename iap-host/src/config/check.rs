@@ -1,9 +1,8 @@
 //! Checks across settings, which types alone cannot make.
 
-use std::net::SocketAddr;
-
 use iap_core::{Route, RouteTable, Target};
 
+use super::layers::{listeners, overlap};
 use super::session_policy::{Prefix, check_lives};
 use super::{AdoptConfig, Config, RedisConfig, RouteConfig, SessionsConfig, StoreKind, TextOr, check_server};
 
@@ -90,10 +89,7 @@ fn check_durations(config: &Config) -> Result<(), Problem> {
 }
 
 fn check_addresses(config: &Config) -> Result<(), Problem> {
-    let mut addresses = vec![("server.listen", config.server.listen), ("admin.listen", config.admin.listen)];
-    addresses.extend(config.server.tls.iter().map(|tls| ("server.tls.listen", tls.listen)));
-    addresses.extend(config.sessions.enabled.then_some(("sessions.api", config.sessions.api)));
-    addresses.extend(config.apm.enabled.then_some(("apm.otlp", config.apm.otlp)));
+    let addresses = listeners(config);
     for (index, (name, address)) in addresses.iter().enumerate() {
         let same = addresses[..index].iter().find(|(_, other)| overlap(*address, *other));
         if let Some((first, _)) = same {
@@ -103,12 +99,6 @@ fn check_addresses(config: &Config) -> Result<(), Problem> {
         }
     }
     Ok(())
-}
-
-/// Whether two listeners would fight for a port: the same address, or one of them on all addresses.
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let all = a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && a.port() != 0 && (all || a.ip() == b.ip())
 }
 
 fn is_host_byte(byte: u8) -> bool {

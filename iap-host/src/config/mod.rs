@@ -15,6 +15,7 @@ mod files;
 pub(crate) mod fuzzing;
 mod jwt;
 mod lang;
+mod layers;
 mod llm;
 mod observed;
 mod oidc;
@@ -55,11 +56,17 @@ pub(crate) use detection::{DetectionConfig, WatchedMetric};
 pub(crate) use files::FilesRef;
 pub(crate) use jwt::JwtConfig;
 pub(crate) use lang::Lang;
+pub(crate) use layers::{
+    Document, Entry, Instance, Layer, Node, ProfileShown, Sources, Wrong, insert, is_here, listeners,
+    own_directories, remove,
+};
 pub(crate) use llm::{BoundsConfig, LlmConfig, LlmKind, ProviderConfig};
 pub(crate) use observed::{EventsConfig, RecordAddressConfig, RevocationsConfig};
 pub(crate) use oidc::OidcConfig;
 pub(crate) use ops::OpsConfig;
-pub(crate) use parse::{ConfigError, parse, written};
+#[cfg(any(test, fuzzing))]
+pub(crate) use parse::parse;
+pub(crate) use parse::{ConfigError, Parsed, parse_all, parse_as};
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
 pub(crate) use reports::ReportsConfig;

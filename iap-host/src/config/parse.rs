@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_saphyr::Spanned;
 
+use super::layers::{Document, Instance, Wrong, apart, no_instances};
 use super::{Config, Environment, check, env, upstream};
 
 /// What is wrong with a configuration, where, and how to mend it. Never quotes the file itself.
@@ -46,20 +46,101 @@ const PLAIN_WORDS: [(&str, &str); 7] = [
     ("multiple YAML documents", "more than one document: remove the line `---`"),
 ];
 
-/// Parses a configuration, lays the environment over it and checks it whole.
+/// What a text means, for one of its instances.
+#[derive(Debug)]
+pub(crate) struct Parsed {
+    pub(crate) config: Config,
+    /// None where the text has none.
+    pub(crate) instance: Option<Instance>,
+}
+
+/// Parses a text without instances, lays the environment over it and checks it whole.
+#[cfg(any(test, fuzzing))]
 pub(crate) fn parse(file: &str, text: &str, environment: &Environment) -> Result<Config, ConfigError> {
-    let at = |place, message| ConfigError { file: file.to_owned(), place, message };
-    if text.len() > MAX_BYTES {
-        return Err(at(None, format!("larger than {} MiB: this is no configuration", MAX_BYTES >> 20)));
-    }
-    let config = if is_blank(text) {
-        Config::default()
-    } else {
-        serde_saphyr::from_str(text).map_err(|error| {
-            let place = error.location().map(|location| (location.line(), location.column()));
-            at(place, describe(&error))
-        })?
+    parse_as(file, text, None, environment).map(|parsed| parsed.config)
+}
+
+/// What a text means for one of its instances, with the environment laid over it. All others are checked as well: an error
+/// anywhere in the text is one.
+pub(crate) fn parse_as(
+    file: &str,
+    text: &str,
+    instance: Option<&str>,
+    environment: &Environment,
+) -> Result<Parsed, ConfigError> {
+    let read = || match layers(text)? {
+        None if instance.is_none() => Ok(Parsed { config: whole(text, environment)?, instance: None }),
+        None => Err(Wrong { place: None, message: no_instances(instance.unwrap_or_default()) }),
+        Some(document) => {
+            document.instance(instance)?;
+            let all = each(&document, instance, environment)?;
+            let is_it = |one: &Parsed| one.instance.as_ref().map(|one| one.name.as_str()) == instance;
+            let none = || Wrong { place: None, message: "there is no such instance".to_owned() };
+            all.into_iter().find(is_it).ok_or_else(none)
+        }
     };
+    read().map_err(|wrong: Wrong| wrong.of(file))
+}
+
+/// What a text means for each of its instances, or the one thing that it means without any. The environment is that of one
+/// process, so it counts in a text without instances alone.
+pub(crate) fn parse_all(
+    file: &str,
+    text: &str,
+    environment: &Environment,
+) -> Result<Vec<Parsed>, ConfigError> {
+    let read = || match layers(text)? {
+        None => Ok(vec![Parsed { config: whole(text, environment)?, instance: None }]),
+        Some(document) => each(&document, None, environment),
+    };
+    read().map_err(|wrong: Wrong| wrong.of(file))
+}
+
+/// A text with profiles or instances.
+fn layers(text: &str) -> Result<Option<Document>, Wrong> {
+    if text.len() > MAX_BYTES {
+        let message = format!("larger than {} MiB: this is no configuration", MAX_BYTES >> 20);
+        return Err(Wrong { place: None, message });
+    }
+    Document::read(text).transpose()
+}
+
+/// What a file means for each of its instances. The environment counts for the one of this process.
+fn each(document: &Document, own: Option<&str>, environment: &Environment) -> Result<Vec<Parsed>, Wrong> {
+    for part in document.parts() {
+        match typed::<Config>(&part.text) {
+            // It may stand in another layer.
+            Err(wrong) if !wrong.message.contains("missing field") => return Err(wrong.from(&part)),
+            _ => {}
+        }
+    }
+    let of = |instance: Option<&Instance>, environment| {
+        let emitted = document.merged(instance)?.emitted();
+        whole(&emitted.text, environment).map_err(|wrong| wrong.from(&emitted))
+    };
+    if document.instances().is_empty() {
+        return Ok(vec![Parsed { config: of(None, environment)?, instance: None }]);
+    }
+    let (mut all, none) = (Vec::new(), Environment::new());
+    for instance in document.instances() {
+        let is_own = Some(instance.name.as_str()) == own;
+        let config = of(Some(instance), if is_own { environment } else { &none });
+        let config = config.map_err(|Wrong { place, message }| {
+            let message = if is_own { message } else { format!("instance `{}`: {message}", instance.name) };
+            Wrong { place, message }
+        })?;
+        all.push((instance, config));
+    }
+    apart(document, &all)?;
+    let parsed =
+        |(instance, config): (&Instance, Config)| Parsed { config, instance: Some(instance.clone()) };
+    Ok(all.into_iter().map(parsed).collect())
+}
+
+/// A text that is one configuration.
+fn whole(text: &str, environment: &Environment) -> Result<Config, Wrong> {
+    let at = |place, message| Wrong { place, message };
+    let config = if is_blank(text) { Config::default() } else { typed(text)? };
     let config = env::apply(config, environment).map_err(|message| at(None, message))?;
     upstream::check(&config)
         .map_err(|(name, message)| at(place_of(text, |places| places.upstreams.get(&name)), message))?;
@@ -72,12 +153,18 @@ pub(crate) fn parse(file: &str, text: &str, environment: &Environment) -> Result
     }
 }
 
-/// What a text has, whatever it means; none where it cannot be read.
-pub(crate) fn written(text: &str) -> Option<Value> {
-    if is_blank(text) {
-        return None;
+/// Reads a text as something, with the place of what does not fit.
+pub(super) fn typed<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+    serde_saphyr::from_str(text).map_err(|error| {
+        let place = error.location().map(|location| (location.line(), location.column()));
+        Wrong { place, message: describe(&error) }
+    })
+}
+
+impl Wrong {
+    fn of(self, file: &str) -> ConfigError {
+        ConfigError { file: file.to_owned(), place: self.place, message: self.message }
     }
-    serde_saphyr::from_str(text).ok()
 }
 
 /// Nothing but comments and white space.
@@ -106,9 +193,13 @@ fn describe(error: &serde_saphyr::Error) -> String {
 fn nearest_key(message: &str) -> Option<&str> {
     let (wrong, expected) = message.strip_prefix("unknown field `")?.split_once("`, expected ")?;
     let expected = expected.strip_prefix("one of ").unwrap_or(expected);
-    let keys = expected.split(", ").map(|key| key.trim_matches('`'));
-    let (distance, key) = keys.map(|key| (edit_distance(wrong, key), key)).min()?;
-    (distance <= wrong.len().max(3) / 2).then_some(key)
+    nearest(wrong, expected.split(", ").map(|key| key.trim_matches('`')))
+}
+
+/// The name that somebody probably means.
+pub(super) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let (distance, name) = names.map(|name| (edit_distance(wrong, name), name)).min()?;
+    (distance <= wrong.len().max(3) / 2).then_some(name)
 }
 
 /// The Levenshtein distance.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::layers::LayersForm;
 use super::observed::RecordAddressConfig;
 use super::process::{CommandConfig, EnvValue};
 use super::session_policy::{RouteSession, SessionRef};
@@ -13,7 +14,21 @@ use super::{Config, SecretRef, TextOr};
 
 /// The schema (draft 2020-12), as JSON.
 pub(crate) fn schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value()
+    let mut generator = SchemaSettings::draft2020_12().into_generator();
+    let layers = generator.subschema_for::<LayersForm>();
+    let mut schema = generator.into_root_schema_for::<Config>().to_value();
+    // Keys of the text itself, beside those of a configuration. What profiles and instances set is a configuration, in parts.
+    let name = layers.get("$ref").and_then(|name| name.as_str()).and_then(|name| name.rsplit('/').next());
+    let form = name.and_then(|name| schema["$defs"].as_object_mut()?.remove(name));
+    if let (Some(form), Some(properties)) = (form, schema["properties"].as_object_mut()) {
+        for (key, property) in form["properties"].as_object().into_iter().flatten() {
+            properties.insert(key.clone(), property.clone());
+        }
+    }
+    let part = serde_json::json!({ "$ref": "#" });
+    schema["properties"]["profiles"]["additionalProperties"] = part.clone();
+    schema["$defs"]["InstanceConfig"]["properties"]["settings"] = part;
+    schema
 }
 
 /// Types that read their own form.

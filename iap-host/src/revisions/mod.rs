@@ -7,6 +7,7 @@
 //! | [`mod@trial`] | whether things are worse with it |
 //! | [`mod@file`] | the file that it all comes from |
 //! | [`mod@settings`] | the settings of a configuration one by one: which have changed, and where each comes from |
+//! | [`mod@others`] | what a change means to the other instances of the file |
 //! | [`mod@preview`] | one setting changed in a text that keeps all the rest |
 //! | [`mod@redact`] | what is shown is without secrets |
 //! | [`mod@diff`] | what differs between two texts |
@@ -16,6 +17,7 @@ mod change;
 mod command;
 mod diff;
 mod file;
+mod others;
 mod preview;
 mod redact;
 mod settings;
@@ -37,6 +39,7 @@ pub(crate) use self::change::{Applied, Change, Refused};
 pub(crate) use self::command::command;
 pub(crate) use self::diff::unified;
 pub(crate) use self::file::Prepared;
+pub(crate) use self::others::{Other, others};
 pub(crate) use self::preview::{NoPreview, preview};
 pub(crate) use self::redact::{conceal, redact, restore};
 pub(crate) use self::settings::{Setting, SettingChange, changes, hash, settings};
@@ -155,6 +158,8 @@ struct Inner {
     /// What the file had when it was last read or written.
     in_file: Mutex<Arc<str>>,
     environment: Environment,
+    /// Which of the file's instances this process is; none in a file that has none.
+    instance: Option<String>,
 }
 
 impl Revisions {
@@ -163,7 +168,7 @@ impl Revisions {
     pub(crate) fn start(
         (config, text): (&Config, &str),
         file: Option<&Path>,
-        environment: &Environment,
+        (environment, instance): (&Environment, Option<&str>),
     ) -> Self {
         let settings = &config.admin.revisions;
         let mut store = Store::open(settings.directory.as_deref()).unwrap_or_else(|error| {
@@ -194,6 +199,7 @@ impl Revisions {
             file: file.map(Path::to_owned),
             in_file: Mutex::new(text),
             environment: environment.clone(),
+            instance: instance.map(str::to_owned),
         }))
     }
 
@@ -212,10 +218,27 @@ impl Revisions {
         &self.0.environment
     }
 
+    /// Which of the file's instances this process is.
+    pub(crate) fn instance(&self) -> Option<&str> {
+        self.0.instance.as_deref()
+    }
+
     /// What a text means here.
     pub(crate) fn parse(&self, text: &str) -> Result<Config, ConfigError> {
         let name = self.file().map_or_else(|| "configuration".to_owned(), |file| file.display().to_string());
-        config::parse(&name, text, &self.0.environment)
+        config::parse_as(&name, text, self.instance(), &self.0.environment).map(|parsed| parsed.config)
+    }
+
+    /// The same for a change of this process alone: a text in which another instance changes is refused.
+    pub(crate) fn parse_own(&self, text: &str) -> Result<Config, ConfigError> {
+        let config = self.parse(text)?;
+        let others = others(&self.running().text, text, self.instance());
+        let Some(other) = others.first() else { return Ok(config) };
+        let message = format!(
+            "it stands in a part that instance `{}` has as well: write it into the settings of this one",
+            other.name
+        );
+        Err(ConfigError { file: String::new(), place: None, message })
     }
 
     /// Whether the file has been edited. Reads it.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::redact::redact_json;
-use crate::config::{self, Config, Environment};
+use crate::config::{Config, Environment, Layer, Node, Sources};
 
 /// The identity of a configuration: of its settings as they count, whatever the text looks like.
 pub(crate) fn hash(config: &Config) -> String {
@@ -130,7 +130,9 @@ fn below(path: &str, name: &str) -> String {
 #[schemars(rename = "SettingSource")]
 pub(crate) enum Source {
     Default,
+    Profile,
     File,
+    Instance,
     Environment,
 }
 
@@ -141,44 +143,60 @@ pub(crate) struct Setting {
     /// Without secrets.
     pub(crate) value: Value,
     pub(crate) source: Source,
+    /// The name of the profile, where it comes from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) profile: Option<String>,
 }
 
 /// All settings of a configuration, with where each comes from.
-pub(crate) fn settings(config: &Config, text: &str, environment: &Environment) -> Vec<Setting> {
-    let written = config::written(text);
+pub(crate) fn settings(
+    config: &Config,
+    (text, instance): (&str, Option<&str>),
+    environment: &Environment,
+) -> Vec<Setting> {
+    let sources = Sources::new(text, instance);
     let set: BTreeSet<String> = environment
         .keys()
         .filter_map(|name| Some(name.strip_prefix("IAP_")?.to_ascii_lowercase().replace("__", ".")))
         .collect();
     let mut found = Vec::new();
-    walk("", &redact_json(value(config)), written.as_ref(), &set, &mut found);
+    let walker = Walker { set: &set, sources: &sources };
+    walker.walk("", &redact_json(value(config)), sources.root(), &mut found);
     found
 }
 
-fn walk(
-    path: &str,
-    value: &Value,
-    written: Option<&Value>,
-    set: &BTreeSet<String>,
-    found: &mut Vec<Setting>,
-) {
-    let Some(all) = parts(path, value) else {
-        let source = match (set.contains(path), written) {
-            (true, _) => Source::Environment,
-            (false, Some(_)) => Source::File,
-            (false, None) => Source::Default,
+struct Walker<'a> {
+    /// Paths that the environment has.
+    set: &'a BTreeSet<String>,
+    sources: &'a Sources,
+}
+
+impl Walker<'_> {
+    fn walk(&self, path: &str, value: &Value, written: Option<&Node>, found: &mut Vec<Setting>) {
+        let Some(all) = parts(path, value) else {
+            let (source, profile) = self.source(path, written);
+            return found.push(Setting { path: path.to_owned(), value: value.clone(), source, profile });
         };
-        return found.push(Setting { path: path.to_owned(), value: value.clone(), source });
-    };
-    for (index, (part, inner)) in all.into_iter().enumerate() {
-        let own = match (value, written) {
-            (Value::Object(fields), Some(Value::Object(given))) => {
-                fields.keys().nth(index).and_then(|name| given.get(name))
-            }
-            (Value::Array(_), Some(Value::Array(given))) => given.get(index),
-            // Something shorter stands for the whole block.
-            (_, given) => given,
-        };
-        walk(&part, inner, own, set, found);
+        for (index, (part, inner)) in all.into_iter().enumerate() {
+            let own = match (value, written) {
+                (Value::Object(fields), Some(given)) if given.is_block() => {
+                    fields.keys().nth(index).and_then(|name| given.get(name))
+                }
+                (Value::Array(_), Some(given)) if given.is_list() => given.item(index),
+                // Something shorter stands for the whole block.
+                (_, given) => given,
+            };
+            self.walk(&part, inner, own, found);
+        }
+    }
+
+    fn source(&self, path: &str, written: Option<&Node>) -> (Source, Option<String>) {
+        match written.map(|node| self.sources.layer(node)) {
+            _ if self.set.contains(path) => (Source::Environment, None),
+            None => (Source::Default, None),
+            Some(Layer::File) => (Source::File, None),
+            Some(Layer::Instance) => (Source::Instance, None),
+            Some(Layer::Profile(name)) => (Source::Profile, Some(name)),
+        }
     }
 }

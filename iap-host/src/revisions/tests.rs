@@ -16,7 +16,7 @@ fn config(directory: &Path) -> Config {
 }
 
 fn start(config: &Config, text: &str) -> Revisions {
-    Revisions::start((config, text), None, &Environment::new())
+    Revisions::start((config, text), None, (&Environment::new(), None))
 }
 
 fn add(store: &mut Store, state: State, keep: usize) -> u64 {
@@ -169,7 +169,7 @@ fn each_setting_knows_where_it_comes_from() {
     let environment = Environment::from([("IAP_SERVER__MAX_BODY".into(), "1MiB".into())]);
     let text = "server: {drain: 7s}\nroutes:\n- {name: a, path: /, respond: {status: 200}}\n";
     let config = config::parse("x", text, &environment).expect("valid");
-    let all = settings(&config, text, &environment);
+    let all = settings(&config, (text, None), &environment);
     let of = |path: &str| all.iter().find(|setting| setting.path == path).map(|setting| setting.source);
     use settings::Source;
     assert_eq!(of("server.drain"), Some(Source::File));

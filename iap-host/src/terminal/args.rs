@@ -209,6 +209,83 @@ pub(crate) enum IncidentFilter {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct InstancesArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<InstancesCommand>,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InstancesCommand {
+    /// List them; the same as no command. `*` is the one that answers.
+    List {
+        #[command(flatten)]
+        host: HostArgs,
+    },
+    /// Put one into the file that has nothing but what is said here.
+    Add {
+        #[command(flatten)]
+        change: ChangeArgs,
+        /// Its name.
+        name: String,
+        /// A setting of its own: server.listen=0.0.0.0:8080. May be given several times.
+        #[arg(long, value_name = "PATH=VALUE")]
+        set: Vec<String>,
+        /// Where its admin API is, on another machine.
+        #[arg(long, value_name = "URL")]
+        admin_url: Option<String>,
+    },
+    /// Put one into the file that is like another one, with an id, ports and directories of its own.
+    Clone {
+        #[command(flatten)]
+        change: ChangeArgs,
+        /// The other one.
+        like: String,
+        /// The name of the new one.
+        name: String,
+        /// A setting of its own, over what is chosen for it. May be given several times.
+        #[arg(long, value_name = "PATH=VALUE")]
+        set: Vec<String>,
+        /// Where its admin API is, on another machine.
+        #[arg(long, value_name = "URL")]
+        admin_url: Option<String>,
+    },
+    /// Take one out of the file.
+    Delete {
+        #[command(flatten)]
+        change: ChangeArgs,
+        /// Its name.
+        name: String,
+        /// Remove the directories that it alone has as well. Refused while it answers.
+        #[arg(long)]
+        destroy: bool,
+    },
+    /// Have all of them read the file again.
+    Reload {
+        #[command(flatten)]
+        host: HostArgs,
+    },
+}
+
+/// A change of the configuration file.
+#[derive(Debug, Args)]
+pub(crate) struct ChangeArgs {
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+    /// Why.
+    #[arg(long, required_unless_present = "dry_run")]
+    pub(crate) reason: Option<String>,
+    /// Only print what would change.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Lose what others have written into the file.
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct TopArgs {
     /// The admin API of the host.
     #[arg(long, default_value = crate::cli::ADMIN)]

@@ -6,6 +6,7 @@
 //! | [`mod@tx`] | `iap-host tx`: transactions, and the call tree of one |
 //! | [`mod@sessions`] | `iap-host sessions`: found, looked at, ended |
 //! | [`mod@incidents`] | `iap-host incidents`: found, told, acknowledged |
+//! | [`mod@instances`] | `iap-host instances`: the hosts of one file |
 //! | [`mod@top`] | `iap-host top`: what happens now, live |
 //! | [`shell`] | `iap-host completion` and `iap-host man` |
 //! | [`table`] | tables that fit the terminal |
@@ -14,6 +15,7 @@
 
 pub(crate) mod args;
 mod incidents;
+mod instances;
 mod paint;
 mod sessions;
 mod shell;
@@ -30,6 +32,7 @@ use iap_core::BoxError;
 use serde_json::Value;
 
 pub(crate) use self::incidents::command as incidents;
+pub(crate) use self::instances::command as instances;
 use self::paint::Paint;
 pub(crate) use self::sessions::command as sessions;
 pub(crate) use self::shell::{completion, man};

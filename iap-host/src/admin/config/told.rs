@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::revisions::{Revision, SettingChange, Shown};
+use crate::revisions::{Other, Revision, SettingChange, Shown};
 
 /// What the file has that does not run.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -34,6 +34,8 @@ pub(super) struct Plan {
     /// A unified diff, without secrets.
     pub(super) diff: String,
     pub(super) changes: Vec<SettingChange>,
+    /// Other instances of the file that it is about as well.
+    pub(super) instances: Vec<Other>,
     /// Parts of the platform that would be made anew.
     pub(super) sections: Vec<&'static str>,
     /// The setting that only a new process can take up.
@@ -43,14 +45,14 @@ pub(super) struct Plan {
 /// What is wrong with a text, and where.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ConfigError")]
-pub(super) struct Wrong {
+pub(in crate::admin) struct Wrong {
     pub(super) line: Option<u64>,
     pub(super) column: Option<u64>,
     pub(super) message: String,
 }
 
 impl Wrong {
-    pub(super) fn new(place: Option<(u64, u64)>, message: String) -> Self {
+    pub(in crate::admin) fn new(place: Option<(u64, u64)>, message: String) -> Self {
         let (line, column) = place.unzip();
         Self { line, column, message }
     }

@@ -4,6 +4,7 @@
 
 mod acting;
 mod details;
+mod instances;
 mod views;
 
 use axum::Router;
@@ -53,6 +54,7 @@ fn guarded() -> Vec<Table> {
         views::platform(),
         views::findings(),
         views::configuration(),
+        instances::views(),
         details::requests(),
         details::below(),
         details::assistant(),
@@ -61,6 +63,7 @@ fn guarded() -> Vec<Table> {
         acting::traffic(),
         acting::alerts(),
         acting::administration(),
+        instances::changes(),
     ]
 }
 

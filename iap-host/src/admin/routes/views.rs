@@ -194,7 +194,7 @@ pub(super) fn configuration() -> Table {
         .add(
             get("/api/config", "The configuration that runs, without secrets")
                 .answers(object! {
-                    "revision": Option<Revision>, "hash": String, "etag": String, "text": String, "file": String,
+                    "revision": Option<Revision>, "hash": String, "etag": String, "text": String, "file": String, "instance": Option<String>,
                     "drift": Option<config::Drifted>, "trial": Option<Shown>, "kept": bool,
                     "state": reload::ReloadState, "settings": Vec<Setting>, "left_out": usize,
                 })

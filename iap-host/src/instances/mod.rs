@@ -1,0 +1,62 @@
+//! The other instances of the configuration file: how they are, a new one, one that goes.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`mod@ask`] | what an instance says of itself, and that it is to read the file again |
+//! | [`mod@make`] | what a new instance needs of its own: an identity, ports, directories |
+//! | [`mod@clear`] | the directories of one that is destroyed |
+
+mod ask;
+mod clear;
+mod make;
+
+use std::sync::Arc;
+
+pub(crate) use self::ask::{Acknowledged, Own, Shown, is_there, list, reload, written};
+pub(crate) use self::clear::{Cleared, clear, clearable};
+pub(crate) use self::make::{Made, make};
+use crate::config::{self, Document, Environment, Parsed, Wrong};
+use crate::revisions::{Drift, Revisions};
+
+/// What a text says of instances, without the environment of any process.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) text: Arc<str>,
+    pub(crate) document: Document,
+    /// What it means for each of them.
+    pub(crate) all: Vec<Parsed>,
+}
+
+impl Text {
+    /// Reads it; `None` where it has neither profiles nor instances.
+    pub(crate) fn read(text: Arc<str>) -> Result<Option<Self>, Wrong> {
+        let Some(document) = Document::read(&text).transpose()? else { return Ok(None) };
+        let all = config::parse_all("", &text, &Environment::new());
+        let all = all.map_err(|error| Wrong { place: error.place, message: error.message })?;
+        Ok(Some(Self { text, document, all }))
+    }
+
+    /// What the file has now; where that means nothing, what runs, and why.
+    pub(crate) fn current(revisions: &Revisions) -> (Option<Self>, Option<String>) {
+        let running = || Self::read(revisions.running().text.clone()).unwrap_or_default();
+        match revisions.drift() {
+            Drift::None => (running(), None),
+            Drift::Unreadable(error) => (running(), Some(error)),
+            Drift::Edited(text) => match Self::read(text.into()) {
+                Ok(read) => (read, None),
+                Err(Wrong { place: Some((line, column)), message }) => {
+                    (running(), Some(format!("{line}:{column}: {message}")))
+                }
+                Err(wrong) => (running(), Some(wrong.message)),
+            },
+        }
+    }
+
+    /// One of them.
+    pub(crate) fn get(&self, name: &str) -> Option<&Parsed> {
+        self.all.iter().find(|parsed| parsed.instance.as_ref().is_some_and(|one| one.name == name))
+    }
+}
+
+#[cfg(test)]
+mod tests;
