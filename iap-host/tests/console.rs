@@ -11,6 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError, mpsc};
 
 use common::accounts;
 use common::browser::{CHROMIUM, prepare_driver};
+use common::instances::Estate;
 use common::oidc::{Provider, settings};
 use common::{Process, SOON, eventually, free_port, host_command, http, workspace};
 
@@ -54,6 +55,16 @@ fn people_sign_in_at_a_provider() {
     let host = accounts::host_with(&settings(port).replace("127.0.0.1", "localhost"));
     let _provider = Provider::start_with(port, &host, "key-1", &[("HOST", "localhost")]);
     drive("provider", host.admin);
+}
+
+#[test]
+fn the_hosts_of_one_file_are_seen_cloned_and_deleted() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut estate = Estate::new("");
+    let admins = (estate.blue[1], estate.green[1]);
+    estate.start("blue", admins.0);
+    estate.start("green", admins.1);
+    drive("instances", admins.0);
 }
 
 /// Runs a suite of the driver.

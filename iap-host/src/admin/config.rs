@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use self::told::Plan;
-pub(super) use self::told::{Drifted, Judged, Outcome, Wrong};
+pub(super) use self::told::{Asked, Drifted, Judged, Outcome, Taken, Wrong};
 use super::AdminState;
 use super::error::{ApiError, ApiResult};
 use super::params::{Body, Params};
@@ -259,16 +259,6 @@ pub(super) async fn apply(
     let asked = Asked { text, reason: wanted.reason, overwrite: wanted.overwrite };
     take(&state, &revisions, &caller, &headers, asked).await.map(|taken| answered(&revisions, taken))
 }
-
-/// A text that is to be taken up.
-pub(super) struct Asked {
-    pub(super) text: Arc<str>,
-    pub(super) reason: String,
-    pub(super) overwrite: bool,
-}
-
-/// What became of it: it runs or is tried out, it was refused, or it was not asked for rightly.
-pub(super) type Taken = Result<Applied, Box<Response>>;
 
 /// Takes a text up for somebody who has seen what runs.
 pub(super) async fn take(

@@ -72,10 +72,14 @@ pub(super) async fn list(State(state): State<AdminState>) -> ApiResult<Json<List
     let own = own_of(&state, &revisions).await?;
     let reads = revisions.clone();
     let (text, error) = aside(move || Text::current(&reads)).await?;
-    let (instances, profiles) = match &text {
+    let (mut instances, profiles) = match &text {
         Some(text) => (instances::list(text, &own, revisions.environment()).await, text.document.profiles()),
         None => (Vec::new(), Vec::new()),
     };
+    if revisions.trial().is_some() {
+        // What is tried out is not in the file yet.
+        instances.iter_mut().filter(|one| one.own).for_each(|one| one.in_sync = None);
+    }
     Ok(Json(Listed { own: own.name, instances, profiles, error }))
 }
 
@@ -281,6 +285,11 @@ pub(super) async fn reload(
 ) -> ApiResult<Json<Value>> {
     let revisions = revisions(&state)?;
     let text = running(&revisions).await?;
+    if let Some(trial) = revisions.trial() {
+        let text =
+            format!("revision {} is being tried out: the file has it when that is over", trial.revision);
+        return Err(Error::new(Kind::Conflict, ErrorOrigin::Client, text).into());
+    }
     let others = text.all.iter().filter_map(|parsed| Some((parsed.instance.as_ref()?, &parsed.config)));
     let others = others.filter(|(instance, _)| revisions.instance() != Some(&instance.name));
     let environment = revisions.environment();

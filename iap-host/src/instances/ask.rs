@@ -60,7 +60,7 @@ pub(crate) enum State {
 
 /// An instance as it is shown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
-#[schemars(rename = "Instance")]
+#[schemars(rename = "HostInstance")]
 pub(crate) struct Shown {
     pub(crate) name: String,
     pub(crate) id: String,
@@ -79,7 +79,7 @@ pub(crate) struct Shown {
     pub(crate) version: Option<String>,
     pub(crate) revision: Option<u64>,
     pub(crate) since_ms: Option<u64>,
-    /// Whether what runs there is what the file says.
+    /// Whether what runs there is what the file says; null where it is not known, and for what is tried out.
     pub(crate) in_sync: Option<bool>,
 }
 

@@ -36,18 +36,18 @@ impl Text {
         Ok(Some(Self { text, document, all }))
     }
 
-    /// What the file has now; where that means nothing, what runs, and why.
+    /// What the file has now; where that means nothing, what it had, and why.
     pub(crate) fn current(revisions: &Revisions) -> (Option<Self>, Option<String>) {
-        let running = || Self::read(revisions.running().text.clone()).unwrap_or_default();
+        let known = || Self::read(revisions.in_file()).unwrap_or_default();
         match revisions.drift() {
-            Drift::None => (running(), None),
-            Drift::Unreadable(error) => (running(), Some(error)),
+            Drift::None => (known(), None),
+            Drift::Unreadable(error) => (known(), Some(error)),
             Drift::Edited(text) => match Self::read(text.into()) {
                 Ok(read) => (read, None),
                 Err(Wrong { place: Some((line, column)), message }) => {
-                    (running(), Some(format!("{line}:{column}: {message}")))
+                    (known(), Some(format!("{line}:{column}: {message}")))
                 }
-                Err(wrong) => (running(), Some(wrong.message)),
+                Err(wrong) => (known(), Some(wrong.message)),
             },
         }
     }

@@ -251,6 +251,11 @@ impl Revisions {
         }
     }
 
+    /// What the file has, as far as this process knows: not yet what is tried out.
+    pub(crate) fn in_file(&self) -> Arc<str> {
+        self.0.in_file.lock().clone()
+    }
+
     /// This is in the file.
     pub(crate) fn set_in_file(&self, text: Arc<str>) {
         *self.0.in_file.lock() = text;

@@ -12,6 +12,7 @@ import { alerts } from "./alerts.mjs";
 import { accessible } from "./axe.mjs";
 import { configuring } from "./configuration.mjs";
 import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mjs";
+import { instances } from "./instances.mjs";
 import { large } from "./large.mjs";
 import { live, runtime, upstreams } from "./live.mjs";
 import { clocks, logs } from "./logs.mjs";
@@ -29,6 +30,7 @@ const SUITES = {
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
   accounts: [signing, acting, upstreams, configuring],
   provider: [provided],
+  instances: [instances],
   memory: [day, again],
 };
 

@@ -5,6 +5,7 @@ pub mod accounts;
 pub mod actions;
 pub mod browser;
 pub mod http;
+pub mod instances;
 pub mod npm;
 pub mod oidc;
 

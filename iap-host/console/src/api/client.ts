@@ -68,6 +68,11 @@ export async function remove(path: string): Promise<void> {
   await request("DELETE", path);
 }
 
+/** Takes something away that needs words, and is answered. */
+export async function removeWith<T>(path: string, json: unknown, fields?: Record<string, string>): Promise<T> {
+  return (await (await request("DELETE", path, undefined, json, fields)).json()) as T;
+}
+
 export async function post<T>(path: string, json: unknown, fields?: Record<string, string>): Promise<T> {
   return (await (await request("POST", path, undefined, json, fields)).json()) as T;
 }

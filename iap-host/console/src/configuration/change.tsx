@@ -5,7 +5,7 @@ import { type ApiError, asApiError, post } from "../api/client";
 import { useGet } from "../api/hooks";
 import { useText } from "../i18n";
 import { Failure, Panel } from "../ui/parts";
-import { Changes, Diff } from "./diff";
+import { Changes, Diff, Others } from "./diff";
 import { Editor } from "./editor";
 import type { Schema } from "./place";
 import type { Plan, Running } from "./types";
@@ -109,6 +109,7 @@ function Review({ plan, running, draft, done }: ReviewProps) {
     <section class="config-review" aria-label={t.whatChanges}>
       <h3>{t.whatChanges}</h3>
       {plan.changes?.length === 0 ? <p class="dim">{t.onlyWords}</p> : <Changes changes={plan.changes ?? []} />}
+      <Others plan={plan} />
       <Diff text={plan.diff ?? ""} />
       {plan.needs_hand_over ? (
         <p class="note bad-text">{t.needsHandOver(plan.needs_hand_over)}</p>

@@ -1,5 +1,5 @@
 import { useText } from "../i18n";
-import type { Change } from "./types";
+import type { Change, Plan } from "./types";
 
 const kind = (line: string): string => {
   if (line.startsWith("@@") || line.startsWith("---") || line.startsWith("+++")) return "diff-place";
@@ -30,6 +30,25 @@ export function Changes({ changes }: { changes: Change[] }) {
       {changes.map((change) => (
         <li key={change.path}>
           <span class="dim">{t.changeKinds[change.kind]}</span> <code>{change.path}</code>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** Other instances of the file that a change is about as well. */
+export function Others({ plan }: { plan: Plan }) {
+  const t = useText();
+  if (!plan.instances?.length) return null;
+  return (
+    <ul class="config-changes" aria-label={t.otherInstances}>
+      {plan.instances.map((other) => (
+        <li key={other.name}>
+          {other.kind === "changed" ? t.alsoChanges(other.name, other.changes.map((change) => change.path).slice(0, 5).join(", ")) : (
+            <>
+              <span class="dim">{t.changeKinds[other.kind]}</span> {t.instanceNamed(other.name)}
+            </>
+          )}
         </li>
       ))}
     </ul>

@@ -3,6 +3,7 @@ import { Failure, Loading } from "../ui/parts";
 import { CertificatesPanel } from "./certificates";
 import { TextPanel } from "./change";
 import { History } from "./history";
+import { InstancesPanel } from "./instances";
 import { RunningPanel } from "./running";
 import { Settings } from "./settings";
 import type { Running } from "./types";
@@ -16,6 +17,7 @@ export function Configuration() {
       <RunningPanel running={data} />
       <TextPanel running={data} changed={reload} />
       <History turn={`${data.etag}${data.trial?.revision ?? ""}`} changed={reload} />
+      <InstancesPanel running={data} changed={reload} />
       <CertificatesPanel />
       <Settings running={data} />
     </>

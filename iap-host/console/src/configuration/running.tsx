@@ -26,7 +26,10 @@ export function RunningPanel({ running }: { running: Running }) {
           <code title={running.hash}>{running.hash.slice(0, 16)}</code>
         </dd>
         <dt>{t.configFile}</dt>
-        <dd>{running.file ? <code>{running.file}</code> : t.noFile}</dd>
+        <dd>
+          {running.file ? <code>{running.file}</code> : t.noFile}
+          {running.instance && ` · ${t.instanceNamed(running.instance)}`}
+        </dd>
       </dl>
       {running.trial && <TrialLine trial={running.trial} />}
       {drift && (

@@ -40,7 +40,7 @@ export function Settings({ running }: { running: Running }) {
                 <td data-label={t.settingValue} class="config-value">
                   <code>{JSON.stringify(setting.value)}</code>
                 </td>
-                <td data-label={t.settingSource}>{t.sources[setting.source]}</td>
+                <td data-label={t.settingSource}>{setting.profile ? t.fromProfile(setting.profile) : t.sources[setting.source]}</td>
                 <td data-label={t.settingHelp} class="config-reason">
                   <span>
                     <Coded text={(schema && helpOf(schema, names(setting.path))?.description) || ""} />

@@ -33,7 +33,8 @@ export interface Change {
 export interface Setting {
   path: string;
   value: unknown;
-  source: "default" | "file" | "environment";
+  source: "default" | "profile" | "file" | "instance" | "environment";
+  profile?: string;
 }
 
 /** As `/api/config` has it. */
@@ -43,6 +44,7 @@ export interface Running {
   etag: string;
   text: string;
   file: string | null;
+  instance: string | null;
   drift: { changes?: Change[]; error?: string } | null;
   trial: Trial | null;
   kept: boolean;
@@ -57,13 +59,60 @@ export interface Wrong {
   message: string;
 }
 
+/** Another instance of the file that a change is about as well. */
+export interface OtherInstance {
+  name: string;
+  kind: Change["kind"];
+  changes: Change[];
+}
+
 /** What would happen with a text. */
 export interface Plan {
   valid: boolean;
   errors: Wrong[];
   diff?: string;
   changes?: Change[];
+  instances?: OtherInstance[];
   needs_hand_over?: string | null;
+}
+
+/** One of the hosts of the file, as it was met. */
+export interface Instance {
+  name: string;
+  id: string;
+  profiles: string[];
+  own: boolean;
+  here: boolean;
+  listen: Record<string, string>;
+  admin: string | null;
+  state: "running" | "unreachable" | "refused" | "other";
+  detail: string | null;
+  version: string | null;
+  revision: number | null;
+  since_ms: number | null;
+  in_sync: boolean | null;
+}
+
+export interface Profile {
+  name: string;
+  sets: string[];
+  used_by: string[];
+}
+
+/** As `/api/instances` has it. */
+export interface Instances {
+  own: string | null;
+  instances: Instance[];
+  profiles: Profile[];
+  error: string | null;
+}
+
+/** What became of a reload of all. */
+export interface Reloaded {
+  name: string;
+  done: boolean;
+  changed: string[];
+  detail: string | null;
 }
 
 export interface Page {

@@ -1,9 +1,12 @@
-//! What is answered about configurations.
+//! What is asked and answered about configurations.
 
+use std::sync::Arc;
+
+use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::revisions::{Other, Revision, SettingChange, Shown};
+use crate::revisions::{Applied, Other, Revision, SettingChange, Shown};
 
 /// What the file has that does not run.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -67,3 +70,13 @@ pub(in crate::admin) enum Outcome {
     Applied { revision: Revision, etag: String, trial: Option<Shown> },
     Judged(Judged),
 }
+
+/// A text that is to be taken up.
+pub(in crate::admin) struct Asked {
+    pub(in crate::admin) text: Arc<str>,
+    pub(in crate::admin) reason: String,
+    pub(in crate::admin) overwrite: bool,
+}
+
+/// What became of it: it runs or is tried out, it was refused, or it was not asked for rightly.
+pub(in crate::admin) type Taken = Result<Applied, Box<Response>>;

@@ -77,7 +77,7 @@ pub(super) fn changes() -> Table {
             post("/api/instances/reload", "Has all instances read the file again")
                 .about("One that refuses keeps what it had, and says why.")
                 .answers(object! { "instances": Vec<Acknowledged> })
-                .fails(409, "There are no instances."),
+                .fails(409, "There are no instances, or something is being tried out here."),
             instances::reload,
         )
 }

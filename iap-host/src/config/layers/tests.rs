@@ -327,3 +327,18 @@ fn a_text_that_grows_without_end_is_refused() {
     let deep = format!("profiles: {{x: {}1{}}}\n", "[".repeat(200), "]".repeat(200));
     assert!(!refused(&deep, None).is_empty());
 }
+
+#[test]
+fn the_example_of_the_documentation_is_read_and_fits_the_schema() {
+    let page = include_str!("../../../../docs/instances.md");
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let all = parse_all("docs/instances.md", example, &Environment::new()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(all.iter().map(|one| one.config.routes.len()).collect::<Vec<_>>(), [1, 1]);
+    let value: serde_json::Value = serde_saphyr::from_str(example).unwrap();
+    let schema = jsonschema::validator_for(&crate::config::schema()).unwrap();
+    let wrong: Vec<String> =
+        schema.iter_errors(&value).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let unknown = serde_json::json!({ "instances": { "a": { "id": "x", "prots": {} } } });
+    assert!(!schema.is_valid(&unknown));
+}
