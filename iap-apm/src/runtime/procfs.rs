@@ -31,8 +31,9 @@ pub(crate) fn process(readings: &mut Readings, pid: Option<u32>) {
         readings.add("process.cpu.time", MetricKind::Counter, "s", seconds, &[("cpu.mode", mode)]);
     }
     readings.gauge("process.thread.count", "{thread}", Some(stat.threads as f64));
-    let resident = read(place.join("status")).and_then(|text| resident(&text));
-    readings.gauge("process.memory.usage", "By", resident);
+    let status = read(place.join("status")).unwrap_or_default();
+    readings.gauge("process.memory.usage", "By", size(&status, "VmRSS:"));
+    readings.gauge("process.memory.anonymous", "By", size(&status, "RssAnon:"));
     readings.gauge("process.unix.file_descriptor.count", "{descriptor}", descriptors(&place.join("fd")));
     let limit = read(place.join("limits")).and_then(|text| descriptor_limit(&text));
     readings.gauge("process.unix.file_descriptor.limit", "{descriptor}", limit);
@@ -46,8 +47,9 @@ fn descriptors(place: &Path) -> Option<f64> {
     }
 }
 
-fn resident(status: &str) -> Option<f64> {
-    let size = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))?;
+/// A line of `status`, in bytes.
+fn size(status: &str, name: &str) -> Option<f64> {
+    let size = status.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB"))?;
     Some(size.parse::<f64>().ok()? * 1_024.0)
 }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Request, Response, StatusCode};
 use http_body::Body as _;
@@ -42,6 +42,8 @@ pub(super) struct Exchange<'a, H: Hooks> {
     listener: Option<Listener>,
     span: Option<SpanId>,
     pub(super) chosen: &'a Chosen,
+    /// When the current server was chosen.
+    since: Instant,
     /// How long a server may let the request wait while nothing moves.
     pub(super) patience: Duration,
     /// Whether the request went out a second time because an idle connection had ended.
@@ -68,6 +70,7 @@ impl<'a, H: Hooks> Exchange<'a, H> {
             listener: None,
             span,
             chosen,
+            since: Instant::now(),
             patience: upstream.settings.response_timeout,
             repeated: false,
             unprocessed: 0,
@@ -81,8 +84,9 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     }
 
     /// The request goes to this server.
-    fn choose(&self, index: usize) {
+    fn choose(&mut self, index: usize) {
         self.chosen.set(index);
+        self.since = Instant::now();
         if H::ENABLED {
             let upstream = self.upstream;
             self.hooks.reached(self.transaction, &upstream.name, &upstream.servers[index].address.shown);
@@ -210,6 +214,9 @@ impl<'a, H: Hooks> Exchange<'a, H> {
     fn note(&self, outcome: &Result<StatusCode, &Error>, streams: bool) {
         let Some(index) = self.chosen.get() else { return };
         let server = &self.upstream.servers[index];
+        if outcome.is_ok() {
+            server.requests.answered(self.since.elapsed());
+        }
         let (counter, well) = match outcome {
             Ok(status) if status.is_server_error() => (&server.metrics.server_error, false),
             Ok(_) => (&server.metrics.answered, true),

@@ -70,6 +70,18 @@ pub(super) struct Requests {
     pub(super) in_flight: AtomicUsize,
     /// Since the start.
     pub(super) all: AtomicU64,
+    /// Those that got the head of a response.
+    pub(super) answered: AtomicU64,
+    /// How long these took for it, added up, in microseconds.
+    pub(super) waited_us: AtomicU64,
+}
+
+impl Requests {
+    /// The head of a response has come.
+    pub(super) fn answered(&self, after: Duration) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        self.waited_us.fetch_add(after.as_micros() as u64, Ordering::Relaxed);
+    }
 }
 
 /// Keeps what changes with each request off the cache lines of what is only read.

@@ -47,6 +47,11 @@ pub struct ServerStatus {
     pub in_flight: usize,
     /// Requests that were sent there since the upstream began, retries and hedges included.
     pub requests: u64,
+    /// Those of them that got the head of a response.
+    pub answered: u64,
+    /// How long these took for it, added up: from when the server was chosen, connecting included. Between two looks
+    /// the mean is the difference of this over that of `answered`.
+    pub waited: Duration,
     /// Open connections.
     pub connections: usize,
     /// How its connections are used.
@@ -138,6 +143,8 @@ impl Upstream {
             share: share(index),
             in_flight: server.requests.in_flight.load(Ordering::Relaxed),
             requests: server.requests.all.load(Ordering::Relaxed),
+            answered: server.requests.answered.load(Ordering::Relaxed),
+            waited: Duration::from_micros(server.requests.waited_us.load(Ordering::Relaxed)),
             connections: server.open_connections(),
             pool: server.pool.stats(),
             addresses: server.addresses.list(),

@@ -249,3 +249,25 @@ fn attempts_and_the_budget_bound_what_is_sent_again() {
     }
     assert_eq!(bad.requests.lock().len(), 60, "an outage gets a fifth more, and not four times as much");
 }
+
+#[test]
+fn how_long_a_server_takes_to_answer_is_counted_without_those_that_did_not() {
+    const LATE: Duration = Duration::from_millis(30);
+    let origin = Origin::start(|_, request, stream| {
+        std::thread::sleep(LATE);
+        if request.starts_with("POST /none") {
+            return Next::Close;
+        }
+        respond(stream, "done");
+        Next::KeepAlive
+    });
+    let (upstream, gateway) = limited(&[&origin], InFlightLimits::default());
+    for path in ["/", "/none", "/"] {
+        let mut client = Client::connect(gateway.addresses()[0]);
+        client.send(&format!("POST {path} HTTP/1.1\r\nhost: t\r\ncontent-length: 0\r\n\r\n"));
+        client.response();
+    }
+    let server = upstream.status().servers.remove(0);
+    assert_eq!((server.requests, server.answered), (3, 2));
+    assert!(server.waited >= 2 * LATE, "{:?}", server.waited);
+}

@@ -21,6 +21,7 @@ import { LogsView } from "./logs";
 import { ServiceMap } from "./map";
 import { Metrics } from "./metrics";
 import { Overview } from "./overview";
+import { Reports } from "./reports";
 import { Link, useLocation } from "./router";
 import { Routes } from "./routes";
 import { Runtime } from "./runtime";
@@ -33,7 +34,7 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Failure, Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "sql" | "failures" | "map" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "access" | "actions" | "configuration";
+type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "sql" | "failures" | "map" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "reports" | "access" | "actions" | "configuration";
 
 /** The sections, and what one needs to see each. */
 const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[] = [
@@ -52,6 +53,7 @@ const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[]
   { section: "runtime", to: "/runtime", icon: "gauge", right: "view" },
   { section: "sessions", to: "/sessions", icon: "people", right: "person" },
   { section: "ask", to: "/ask", icon: "question", right: "detail" },
+  { section: "reports", to: "/reports", icon: "page", right: "detail" },
   { section: "configuration", to: "/configuration", icon: "sliders", right: "view" },
   { section: "access", to: "/access", icon: "key", right: "view" },
 ];
@@ -96,6 +98,7 @@ function view(path: string): View {
     if (head === "sessions") return { section: head, title: (t) => t.sessions, show: () => <Sessions /> };
     if (head === "actions" && !id) return { section: head, title: (t) => t.actions, show: () => <Actions /> };
     if (head === "configuration" && !id) return { section: head, title: (t) => t.configuration, show: () => <Configuration /> };
+    if (head === "reports" && !id) return { section: head, title: (t) => t.reports, show: () => <Reports /> };
     if (head === "access" && !id) return { section: head, title: (t) => t.access, show: () => <AccessView /> };
     if (head === "sign-in" && key) return { section: null, title: (t) => t.signIn, show: () => <SignIn /> };
     if (head === "ask" && !id) return { section: head, title: (t) => t.ask, show: () => <Ask /> };

@@ -14,6 +14,7 @@ import "./styles/metrics.css";
 import "./styles/incidents.css";
 import "./styles/alerts.css";
 import "./styles/live.css";
+import "./styles/reports.css";
 import "./styles/access.css";
 import "./styles/actions.css";
 import "./styles/drill.css";

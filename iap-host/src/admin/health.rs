@@ -7,6 +7,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::{IntoResponse, Json, Response};
 use http::StatusCode;
+use iap_session::Sessions;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use super::AdminState;
@@ -32,17 +35,32 @@ pub(super) async fn livez() -> &'static str {
     "ok\n"
 }
 
+/// How the store of the sessions answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "SessionStoreState")]
+pub(super) enum StoreState {
+    Reachable,
+    /// It does not answer in time.
+    Slow,
+    Unreachable,
+}
+
+/// Asks it, and what it is.
+pub(super) async fn store(sessions: &Sessions) -> (StoreState, Option<String>) {
+    match tokio::time::timeout(CHECK, sessions.stats()).await {
+        Ok(Ok(stats)) => (StoreState::Reachable, Some(stats.backend.to_owned())),
+        Ok(Err(_)) => (StoreState::Unreachable, None),
+        Err(_) => (StoreState::Slow, None),
+    }
+}
+
 pub(super) async fn readyz(State(state): State<AdminState>) -> Response {
     let store = match &state.0.sessions {
-        None => Ok("off"),
-        Some(sessions) => match tokio::time::timeout(CHECK, sessions.stats()).await {
-            Ok(Ok(_)) => Ok("reachable"),
-            Ok(Err(_)) => Err("unreachable"),
-            Err(_) => Err("slow"),
-        },
+        None => json!("off"),
+        Some(sessions) => json!(store(sessions).await.0),
     };
-    let ready = state.0.readiness.get() && store.is_ok();
-    let store = store.unwrap_or_else(|problem| problem);
+    let ready = state.0.readiness.get() && matches!(store.as_str(), Some("off" | "reachable"));
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let draining = !state.0.readiness.get();
     (status, Json(json!({ "ready": ready, "draining": draining, "session_store": store }))).into_response()

@@ -1,6 +1,7 @@
 //! The instances of the configuration file: how they are, a new one, one that goes, all of them to read the file again.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -21,15 +22,15 @@ use super::reload::{BUSY, ConfigRequest, STOPPING};
 use crate::access::Caller;
 use crate::config::{self, Instance, Parsed, ProfileShown};
 use crate::instances::{self, Acknowledged, Cleared, Made, Own, Shown, Text};
-use crate::revisions::{Revision, Revisions, Shown as Trial, State as RevisionState};
+use crate::revisions::{Revision, Revisions, Shown as Trial, State as RevisionState, conceal};
 
 /// Instances that are asked to reload at a time.
 const AT_ONCE: usize = 4;
 
 /// All instances, and what they are made of.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Instances")]
-pub(super) struct Listed {
+pub(crate) struct Listed {
     /// Which of them answers.
     own: Option<String>,
     instances: Vec<Shown>,
@@ -68,8 +69,23 @@ async fn own_of(state: &AdminState, revisions: &Arc<Revisions>) -> ApiResult<Own
 
 /// What the file says of them, and how each is: all are asked.
 pub(super) async fn list(State(state): State<AdminState>) -> ApiResult<Json<Listed>> {
-    let revisions = revisions(&state)?;
-    let own = own_of(&state, &revisions).await?;
+    let began = Instant::now();
+    // Those who come while others are asked wait for one answer, which begins after they came.
+    let mut last = state.0.instances.lock().await;
+    if let Some((at, listed)) = &*last
+        && *at >= began
+    {
+        return Ok(Json(listed.clone()));
+    }
+    let at = Instant::now();
+    let listed = ask_all(&state).await?;
+    *last = Some((at, listed.clone()));
+    Ok(Json(listed))
+}
+
+async fn ask_all(state: &AdminState) -> ApiResult<Listed> {
+    let revisions = revisions(state)?;
+    let own = own_of(state, &revisions).await?;
     let reads = revisions.clone();
     let (text, error) = aside(move || Text::current(&reads)).await?;
     let (mut instances, profiles) = match &text {
@@ -80,7 +96,7 @@ pub(super) async fn list(State(state): State<AdminState>) -> ApiResult<Json<List
         // What is tried out is not in the file yet.
         instances.iter_mut().filter(|one| one.own).for_each(|one| one.in_sync = None);
     }
-    Ok(Json(Listed { own: own.name, instances, profiles, error }))
+    Ok(Listed { own: own.name, instances, profiles, error })
 }
 
 /// A new instance.
@@ -159,7 +175,7 @@ async fn add(
         let (edited, made) =
             instances::make(&text, like.as_deref(), (&new.name, new.id), (&settings, new.url.as_deref()))
                 .map_err(|wrong| Wrong::new(wrong.place, wrong.message))?;
-        let config = reads.parse(&edited).map_err(|error| Wrong::new(error.place, error.message))?;
+        let config = read(&reads, &edited)?;
         let plan = dry_run.then(|| plan(&reads, &config, &edited));
         Ok((edited, made, plan))
     });
@@ -254,7 +270,7 @@ pub(super) async fn remove(
     let made = aside(move || {
         let edited =
             config::remove(&text.text, &gone).map_err(|wrong| Wrong::new(wrong.place, wrong.message))?;
-        let config = reads.parse(&edited).map_err(|error| Wrong::new(error.place, error.message))?;
+        let config = read(&reads, &edited)?;
         let file = reads.file().filter(|_| destroys);
         let directories = file.map(|file| instances::clearable(&text, &gone, file)).unwrap_or_default();
         let plan = dry_run.then(|| plan(&reads, &config, &edited));
@@ -310,6 +326,11 @@ pub(super) async fn reload(
         told.push(Acknowledged { name: name.to_owned(), done: detail.is_none(), changed, detail });
     }
     Ok(Json(json!({ "instances": told })))
+}
+
+/// What a text means here; what is wrong with it is told without its secrets.
+fn read(revisions: &Revisions, text: &str) -> Result<config::Config, Wrong> {
+    revisions.parse(text).map_err(|error| Wrong::new(error.place, conceal(&error.message, text)))
 }
 
 /// The text that runs, with its instances.

@@ -35,6 +35,7 @@ mod report;
 mod routes;
 mod runtime;
 mod sessions;
+mod store;
 mod tags;
 mod telemetry;
 mod timeline;
@@ -42,7 +43,7 @@ mod upstreams;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::extract::State;
@@ -110,6 +111,8 @@ struct Inner {
     access: Arc<ArcSwapOption<Access>>,
     actions: ArcSwapOption<Actions>,
     revisions: Arc<ArcSwapOption<Revisions>>,
+    /// The last list of instances, and when they were asked for it; held while they are.
+    instances: tokio::sync::Mutex<Option<(Instant, instances::Listed)>>,
 }
 
 /// What changes with the configuration alone.
@@ -215,6 +218,7 @@ impl AdminState {
             access: Arc::default(),
             actions: ArcSwapOption::empty(),
             revisions: Arc::default(),
+            instances: tokio::sync::Mutex::default(),
         }))
     }
 

@@ -128,6 +128,11 @@ struct Server {
     in_flight: usize,
     /// Requests that were sent there since the upstream began, retries included.
     requests: u64,
+    /// Those of them that got the head of a response.
+    answered: u64,
+    /// How long these took for it, added up, microseconds: the mean between two looks is the difference of this over that of
+    /// `answered`.
+    waited_us: u64,
     connections: usize,
     /// Of its connections those that wait for a request.
     idle: usize,
@@ -156,6 +161,8 @@ fn server(server: &ServerStatus) -> Server {
         share: server.share,
         in_flight: server.in_flight,
         requests: server.requests,
+        answered: server.answered,
+        waited_us: server.waited.as_micros() as u64,
         connections: server.connections,
         idle: server.pool.idle,
         opened: server.pool.opened,

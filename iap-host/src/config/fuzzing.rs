@@ -1,7 +1,7 @@
 //! What must hold for any text that is taken for a configuration: the body of a fuzz target in `fuzz/`, and a
 //! test that runs it over the corpus there.
 
-use super::{Config, Environment, parse};
+use super::{Config, Environment, parse, parse_all, parse_as};
 
 /// Parses the text before the first NUL, with the lines `NAME=VALUE` after it as the environment.
 pub(crate) fn config(data: &[u8]) {
@@ -9,6 +9,14 @@ pub(crate) fn config(data: &[u8]) {
     let (yaml, variables) = text.split_once('\0').unwrap_or((text, ""));
     let variables = variables.lines().filter_map(|line| line.split_once('='));
     let environment: Environment = variables.map(|(name, value)| (name.into(), value.into())).collect();
+    // With instances each is read, as they are when one of them starts.
+    for parsed in parse_all("f.yaml", yaml, &environment).unwrap_or_default() {
+        if let Some(instance) = parsed.instance {
+            let own = parse_as("f.yaml", yaml, Some(&instance.name), &Environment::new());
+            assert_eq!(own.expect("valid among the others").config, parsed.config);
+        }
+        assert_survives(&parsed.config);
+    }
     match parse("f.yaml", yaml, &environment) {
         Ok(config) => assert_survives(&config),
         Err(error) => {

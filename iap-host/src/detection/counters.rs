@@ -8,7 +8,7 @@ const MAX_LINES: usize = 200_000;
 const READ: [&str; 3] = ["iap_http_request", "iap_upstream_re", "iap_session_"];
 
 /// The labels of a series, sorted.
-pub(super) type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// Counters, by what they showed last.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Counters {
 }
 
 /// The name and the labels: `name{a="b",c="d"}`.
-fn parse(series: &str) -> Option<(String, Labels)> {
+pub(crate) fn parse(series: &str) -> Option<(String, Labels)> {
     let Some((name, rest)) = series.split_once('{') else { return Some((series.to_owned(), Labels::new())) };
     let mut labels = Labels::new();
     let mut rest = rest.strip_suffix('}')?;

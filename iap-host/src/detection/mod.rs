@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use self::counters::Counters;
+pub(crate) use self::counters::parse as series;
 use self::logs::Novelty;
 use self::runtime::Inside;
 use self::store::Store;

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The same where it takes up another configuration.
 const RELOADS: Duration = Duration::from_secs(30);
 /// How many are asked at a time.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
 /// The largest answer.
 const MAX_ANSWER: usize = 64 << 10;
 

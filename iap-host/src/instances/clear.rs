@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Text;
 use crate::config::own_directories;
@@ -23,25 +24,41 @@ pub(crate) struct Cleared {
 /// What of an instance may be removed, and is there. Paths are those of this process: instances on one machine are taken to run in one
 /// directory.
 pub(crate) fn clearable(text: &Text, name: &str, file: &Path) -> Vec<PathBuf> {
-    let Some(base) = fs::canonicalize(file).ok().and_then(|file| file.parent().map(Path::to_owned)) else {
+    let Some((file, base)) =
+        fs::canonicalize(file).ok().and_then(|file| Some((file.clone(), file.parent()?.to_owned())))
+    else {
         return Vec::new();
     };
-    let is_it = |one: &str| one == name;
-    let (mut own, mut others) = (Vec::new(), vec![]);
+    // What is not there cannot be removed, nor lie below anything.
+    let there = |path: &Path| fs::canonicalize(path).ok();
+    let (mut own, mut others, mut named) = (Vec::new(), Vec::new(), vec![file]);
     for parsed in &text.all {
-        let is_own = parsed.instance.as_ref().is_some_and(|one| is_it(&one.name));
-        for (_, path) in own_directories(&parsed.config) {
-            // What is not there cannot be removed, nor lie below anything.
-            let Ok(path) = fs::canonicalize(path) else { continue };
-            if is_own { own.push(path) } else { others.push(path) }
+        let is_own = parsed.instance.as_ref().is_some_and(|one| one.name == name);
+        let paths = own_directories(&parsed.config).into_iter().filter_map(|(_, path)| there(path));
+        if is_own {
+            own.extend(paths);
+        } else {
+            others.extend(paths);
+            let value = serde_json::to_value(&parsed.config).unwrap_or_default();
+            texts(&value, &mut |text| named.extend(there(Path::new(text))));
         }
     }
-    let touches = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
     own.retain(|path| path.starts_with(&base) && *path != base);
-    own.retain(|path| !touches(path, file) && !others.iter().any(|other| touches(path, other)));
+    own.retain(|path| !others.iter().any(|other| path.starts_with(other) || other.starts_with(path)));
+    // Accounts, keys, sites: whatever others name.
+    own.retain(|path| !named.iter().any(|other| other.starts_with(path)));
     own.sort();
     own.dedup();
     own
+}
+
+fn texts(value: &Value, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) if !text.is_empty() => found(text),
+        Value::Array(items) => items.iter().for_each(|item| texts(item, found)),
+        Value::Object(fields) => fields.values().for_each(|field| texts(field, found)),
+        _ => {}
+    }
 }
 
 /// Removes them, and a directory around them that is empty then and bears the instance's name.

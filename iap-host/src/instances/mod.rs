@@ -16,7 +16,7 @@ pub(crate) use self::ask::{Acknowledged, Own, Shown, is_there, list, reload, wri
 pub(crate) use self::clear::{Cleared, clear, clearable};
 pub(crate) use self::make::{Made, make};
 use crate::config::{self, Document, Environment, Parsed, Wrong};
-use crate::revisions::{Drift, Revisions};
+use crate::revisions::{Drift, Revisions, conceal};
 
 /// What a text says of instances, without the environment of any process.
 #[derive(Debug)]
@@ -42,13 +42,17 @@ impl Text {
         match revisions.drift() {
             Drift::None => (known(), None),
             Drift::Unreadable(error) => (known(), Some(error)),
-            Drift::Edited(text) => match Self::read(text.into()) {
-                Ok(read) => (read, None),
-                Err(Wrong { place: Some((line, column)), message }) => {
-                    (known(), Some(format!("{line}:{column}: {message}")))
+            Drift::Edited(text) => {
+                let text: Arc<str> = text.into();
+                match Self::read(text.clone()) {
+                    Ok(read) => (read, None),
+                    Err(Wrong { place, message }) => {
+                        let place =
+                            place.map(|(line, column)| format!("{line}:{column}: ")).unwrap_or_default();
+                        (known(), Some(format!("{place}{}", conceal(&message, &text))))
+                    }
                 }
-                Err(wrong) => (known(), Some(wrong.message)),
-            },
+            }
         }
     }
 

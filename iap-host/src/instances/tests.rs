@@ -75,11 +75,13 @@ fn only_what_one_alone_has_below_the_file_is_cleared() {
     let base = tempfile::tempdir().unwrap();
     let at = |path: &str| base.path().join(path);
     let outside = tempfile::tempdir().unwrap();
-    for path in ["own/red/revisions/1", "own/red/reports", "shared/in/common", "etc"] {
+    for path in ["own/red/revisions/1", "own/red/reports", "own/red/access", "shared/in/common", "etc"] {
         fs::create_dir_all(at(path)).unwrap();
     }
     let file = at("etc/../iap.yaml");
     fs::write(&file, "").unwrap();
+    // Accounts that others have as well.
+    fs::write(at("own/red/access/users"), "").unwrap();
     let id = |n: u8| format!("6f1c2f0e-8f43-4c0b-9d5e-2a7b1c3d4e{n:02}");
     let (red, shared, away) = (at("own/red"), at("shared/in"), outside.path());
     let instance = |name: &str, n: u8, settings: String| {
@@ -95,7 +97,7 @@ fn only_what_one_alone_has_below_the_file_is_cleared() {
             "red",
             1,
             format!(
-                "admin: {{listen: '127.0.0.1:11', revisions: {{directory: '{red}/revisions'}}}}, reports: {{directory: '{red}/reports'}}"
+                "admin: {{listen: '127.0.0.1:11', revisions: {{directory: '{red}/revisions'}}, access: {{directory: '{red}/access', users: '{red}/access/users'}}}}, reports: {{directory: '{red}/reports'}}"
             )
         ),
         instance(
@@ -108,7 +110,9 @@ fn only_what_one_alone_has_below_the_file_is_cleared() {
         instance(
             "common",
             3,
-            format!("admin: {{listen: '127.0.0.1:13', revisions: {{directory: '{shared}/common'}}}}")
+            format!(
+                "admin: {{listen: '127.0.0.1:13', revisions: {{directory: '{shared}/common'}}, access: {{users: '{red}/access/users'}}}}"
+            )
         ),
     );
     let written = text(&written);
@@ -120,5 +124,14 @@ fn only_what_one_alone_has_below_the_file_is_cleared() {
     assert_eq!(clearable(&written, "in", &file), Vec::<PathBuf>::new(), "around another's, and elsewhere");
     let cleared = clear(&found, "red");
     assert_eq!((cleared.removed, cleared.left), (found, vec![]));
-    assert!(!at("own/red").exists() && at("own").exists() && outside.path().exists());
+    assert!(
+        !at("own/red/revisions").exists() && at("own/red/access/users").exists() && outside.path().exists()
+    );
+    fs::remove_dir_all(at("own/red/access")).unwrap();
+    fs::create_dir_all(at("own/red/revisions")).unwrap();
+    clear(&clearable(&written, "red", &file), "red");
+    assert!(
+        !at("own/red").exists() && at("own").exists(),
+        "what was its own by its name goes when it is empty"
+    );
 }

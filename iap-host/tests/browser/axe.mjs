@@ -33,6 +33,7 @@ async function pages({ address }) {
     ["/sessions", "main tbody"],
     [`/sessions/${session.key}`, "main .panel"],
     ["/ask", "main form"],
+    ["/reports", "main .panel"],
     ["/access", "main .panel, main .note"],
     ["/configuration", "main .panel, main .note"],
     ["/nowhere", "main .empty"],

@@ -20,13 +20,14 @@ import { again, day } from "./memory.mjs";
 import { metrics } from "./metrics.mjs";
 import { provided } from "./oidc.mjs";
 import { overview } from "./overview.mjs";
+import { compared, reports, state } from "./reports.mjs";
 import { found, language, narrow, pages, sessions, transactions } from "./views.mjs";
 
 const [suite, address, screenshots, executablePath] = process.argv.slice(2);
 mkdirSync(screenshots, { recursive: true });
 
 const SUITES = {
-  demo: [overview, transactions, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
+  demo: [overview, state, transactions, compared, reports, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
   drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
   accounts: [signing, acting, upstreams, configuring],
   provider: [provided],

@@ -22,6 +22,7 @@ export async function live({ page, go, shot, address }) {
   await row.first().waitFor();
   await until("it grows older by itself", async () => /^[1-9]\.?\d* s/.test(await row.first().locator("td").first().innerText()));
   await page.locator(".band-rows li").first().waitFor();
+  await until("servers tell how long they take", async () => /[\d.]+ (µs|ms|s)$/.test(await page.locator(".servers tbody td[data-label='First byte']").first().innerText()));
   assert.match(await page.locator(".band-legend").innerText(), /under 500 ms[\s\S]*8\.00 s or more/);
   await shot("live-1280");
   await page.getByRole("button", { name: "한국어" }).click();
@@ -98,6 +99,7 @@ export async function runtime({ page, go, shot }) {
   const legend = page.locator(".small-chart", { hasText: "Busy share" }).locator(".legend");
   assert.match(await legend.innerText(), /worker-0/);
   await page.locator(".timeline tbody tr", { hasText: "Platform started" }).waitFor();
+  await page.getByRole("heading", { name: "Session store" }).waitFor();
   await shot("runtime-1280");
   await page.getByRole("button", { name: "한국어" }).click();
   await page.getByRole("heading", { level: 1, name: "런타임" }).waitFor();

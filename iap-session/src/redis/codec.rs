@@ -43,6 +43,9 @@ pub(super) enum Stored {
 pub(super) const SUMMARY_FIELDS: [&str; 13] =
     ["_st", "_v", "_c", "_la", "_idle", "_abs", "_u", "_n", "_b", "_ip", "_lip", "_node", "_rt"];
 
+/// What tells whether a session stands.
+pub(super) const STANDING_FIELDS: [&str; 5] = ["_st", "_ru", "_la", "_idle", "_abs"];
+
 /// A hash as the server sends it.
 #[derive(Default)]
 pub(super) struct Hash {
@@ -162,6 +165,23 @@ pub(super) fn decode_state(state: &str) -> Result<Stored, StoreError> {
         return Ok(Stored::Ended(reason));
     }
     Err(corrupt("the session has an unknown state"))
+}
+
+/// Whether a session lives or has gone on under another key, by [`STANDING_FIELDS`].
+pub(super) fn stands(fields: &[Option<String>], now_ms: u64) -> bool {
+    let [state, reserved, accessed, idle, absolute] = fields else { return false };
+    let int = |field: &Option<String>| u64::from_str(field.as_deref()?).ok();
+    if int(reserved).is_some_and(|until_ms| now_ms >= until_ms) {
+        return false;
+    }
+    match state.as_deref() {
+        Some("a") => {
+            let ends_ms = int(accessed).zip(int(idle)).map(|(accessed, idle)| accessed.saturating_add(idle));
+            ends_ms.zip(int(absolute)).is_some_and(|(idle, absolute)| now_ms < idle.min(absolute))
+        }
+        Some(other) => matches!(decode_state(other), Ok(Stored::Rotated(_))),
+        None => false,
+    }
 }
 
 /// Reads the reply of an HMGET; `None` if the session is not live.

@@ -1,15 +1,17 @@
 //! The places of a user's sessions: one index for each user, where logins are decided.
 
 use fred::types::{ClusterHash, Value};
+use futures_util::future::join_all;
 
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionKey;
 use crate::record::Record;
 use crate::write::{Login, Reason, WhenFull};
 
-use super::codec::{Stored, corrupt};
+use super::codec::{self, corrupt};
 use super::connection::Reads;
 use super::failure::Effect;
+use super::scan::AT_ONCE;
 use super::{RedisStore, scripts};
 
 impl RedisStore {
@@ -31,18 +33,7 @@ impl RedisStore {
     pub(super) async fn admit(&self, record: &Record, login: &Login) -> Result<(), StoreError> {
         let mut reply = self.try_admit("probe", record, login, &[]).await?;
         if reply[0] == "full" {
-            // Idle sessions end without the index being told; those give up their places first.
-            let mut dead = Vec::new();
-            for place in reply[1..].chunks_exact(2) {
-                if let Some(key) = SessionKey::from_hex(&place[1])
-                    && !matches!(
-                        self.read(&Reads::plain(), key).await?,
-                        Some(Stored::Live(_) | Stored::Rotated(_))
-                    )
-                {
-                    dead.push(place[0].clone());
-                }
-            }
+            let dead = self.dead(&reply[1..], login.policy.max.max(1)).await?;
             let mode = match login.policy.when_full {
                 WhenFull::RefuseNew => "refuse",
                 WhenFull::EvictOldest => "evict",
@@ -70,6 +61,37 @@ impl RedisStore {
             }
             _ => Err(corrupt("a script gave an unknown answer")),
         }
+    }
+
+    /// Handles of sessions that are over, among those of handles and keys in turn: idle ones end without the index being told, and
+    /// give up their places first. As many as are needed for one more; asked for together, since each is elsewhere.
+    async fn dead(&self, places: &[String], max: u32) -> Result<Vec<String>, StoreError> {
+        let places: Vec<(&String, SessionKey)> = places
+            .chunks_exact(2)
+            .filter_map(|place| Some((&place[0], SessionKey::from_hex(&place[1])?)))
+            .collect();
+        let needed = (places.len() + 1).saturating_sub(max as usize);
+        let mut dead = Vec::new();
+        for some in places.chunks(AT_ONCE) {
+            let stand = join_all(some.iter().map(|(_, key)| self.stands(*key))).await;
+            for ((handle, _), stands) in some.iter().zip(stand) {
+                if !stands? {
+                    dead.push((*handle).clone());
+                }
+            }
+            if dead.len() >= needed {
+                break;
+            }
+        }
+        Ok(dead)
+    }
+
+    /// Whether a session lives, or has gone on under another key. Reads no attributes.
+    async fn stands(&self, key: SessionKey) -> Result<bool, StoreError> {
+        let mut args = vec![self.session_key(&key).into()];
+        args.extend(codec::STANDING_FIELDS.map(Into::into));
+        let fields: Vec<Option<String>> = self.connection.read(&Reads::plain(), "HMGET", args).await?;
+        Ok(codec::stands(&fields, self.connection.now_ms()))
     }
 
     async fn try_admit(

@@ -17,7 +17,7 @@ const COUNT_STEP: u64 = 1000;
 /// How many keys a count looks at.
 const SAMPLE: usize = 200;
 /// How many keys are asked about in one go.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 impl RedisStore {
     pub(super) async fn scan_now(&self, query: ScanQuery) -> Result<ScanPage, StoreError> {
@@ -31,12 +31,7 @@ impl RedisStore {
         };
         let Some(node) = nodes.get(index) else { return Ok(ScanPage::default()) };
         let (next, keys) = self.step(node, cursor, query.page_size() as u64).await?;
-        let mut sessions = Vec::with_capacity(keys.len());
-        for some in keys.chunks(AT_ONCE) {
-            for summary in join_all(some.iter().map(|key| self.summary(*key))).await {
-                sessions.extend(summary?);
-            }
-        }
+        let sessions = self.summaries(&keys).await?.into_iter().flatten().collect();
         let next = match next {
             0 if index + 1 < nodes.len() => Some(format!("{}.0", index + 1)),
             0 => None,
@@ -53,9 +48,10 @@ impl RedisStore {
             loop {
                 let (next, keys) = self.step(&node, cursor, COUNT_STEP).await?;
                 here += keys.len() as u64;
-                for key in keys.iter().take(SAMPLE.saturating_sub(sampled as usize)) {
+                let sample = &keys[..keys.len().min(SAMPLE.saturating_sub(sampled as usize))];
+                for found in self.summaries(sample).await? {
                     sampled += 1;
-                    active += u64::from(self.summary(*key).await?.is_some());
+                    active += u64::from(found.is_some());
                 }
                 (cursor, pages) = (next, pages + 1);
                 if cursor == 0 || pages == COUNT_PAGES {
@@ -79,14 +75,21 @@ impl RedisStore {
         let args = vec![self.user_key(user).into()];
         let places: Vec<String> =
             self.connection.command("HVALS", ClusterHash::FirstKey, args, Effect::Read).await?;
-        let mut sessions = Vec::new();
-        for place in places {
-            let key = place.rsplit(':').next().and_then(SessionKey::from_hex);
-            let Some(key) = key else { continue };
-            let found = self.summary(key).await?;
-            sessions.extend(found.filter(|summary| summary.user.as_deref() == Some(user)));
+        let key = |place: &String| place.rsplit(':').next().and_then(SessionKey::from_hex);
+        let keys: Vec<SessionKey> = places.iter().filter_map(key).collect();
+        let found = self.summaries(&keys).await?.into_iter().flatten();
+        Ok(found.filter(|summary| summary.user.as_deref() == Some(user)).collect())
+    }
+
+    /// What is told of each, in their order; some are asked for at a time, not one after the other.
+    async fn summaries(&self, keys: &[SessionKey]) -> Result<Vec<Option<Summary>>, StoreError> {
+        let mut found = Vec::with_capacity(keys.len());
+        for some in keys.chunks(AT_ONCE) {
+            for summary in join_all(some.iter().map(|key| self.summary(*key))).await {
+                found.push(summary?);
+            }
         }
-        Ok(sessions)
+        Ok(found)
     }
 
     async fn summary(&self, key: SessionKey) -> Result<Option<Summary>, StoreError> {

@@ -2,6 +2,7 @@ mod audience;
 mod between_gateways;
 mod events;
 mod imports;
+mod logins;
 mod measure;
 
 use std::time::{Duration, Instant};

@@ -21,6 +21,8 @@ fn this_process_is_read() {
         found.iter().map(|reading| reading.value).sum::<f64>()
     };
     assert!(value("process.memory.usage") > 1e6 && value("process.thread.count") >= 1.0);
+    assert!(value("process.memory.anonymous") > 1e5, "{readings:?}");
+    assert!(value("process.memory.anonymous") <= value("process.memory.usage"));
     assert!(value("process.unix.file_descriptor.count") >= 3.0);
     assert!(value("process.unix.file_descriptor.limit") >= value("process.unix.file_descriptor.count"));
     let identity = Identity::of(std::process::id()).unwrap();

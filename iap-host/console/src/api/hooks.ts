@@ -36,12 +36,12 @@ export function useGet<T>(path: string | null): Loaded<T> {
   return { data: state.data, error: state.error, loading: state.loading || state.path !== path, reload };
 }
 
-/** Reads `path` again and again while the page is visible, and never twice at a time. */
+/** Reads `path` again and again while the page is visible, and never twice at a time. What there is not, is not asked for again. */
 export function usePolled<T>(path: string, every_ms: number): Loaded<T> {
   const loaded = useGet<T>(path);
   const { reload } = loaded;
   const busy = useRef(false);
-  busy.current = loaded.loading;
+  busy.current = loaded.loading || loaded.error?.status === 404;
   useEffect(() => {
     const timer = setInterval(() => document.hidden || busy.current || reload(), every_ms);
     return () => clearInterval(timer);

@@ -2,7 +2,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 
 import { clock } from "../format";
-import { language } from "../i18n";
+import { language, useText } from "../i18n";
+import { type Mark, useMarks } from "./marks";
 import { FONT, type Palette } from "./theme";
 
 export interface Line {
@@ -30,7 +31,7 @@ interface Props {
 
 const AXIS_WIDTH = 62;
 
-function options(props: Props, width: number, point: (index: number | null) => void): uPlot.Options {
+function options(props: Props, width: number, marks: () => Mark[], point: (index: number | null) => void): uPlot.Options {
   const { palette, value, lines } = props;
   const log: uPlot.Axis = {
     splits: (_, __, low, high) => powers(low, high),
@@ -44,7 +45,7 @@ function options(props: Props, width: number, point: (index: number | null) => v
     padding: [10, 24, 0, 0],
     cursor: { sync: { key: props.group }, points: { size: 6 }, drag: { x: false, y: false } },
     legend: { show: false },
-    hooks: { setCursor: [(plot) => point(plot.cursor.idx ?? null)] },
+    hooks: { setCursor: [(plot) => point(plot.cursor.idx ?? null)], drawClear: [(plot) => draw(plot, marks(), palette.p95)] },
     scales: {
       x: { time: true },
       y: props.log
@@ -68,6 +69,27 @@ function options(props: Props, width: number, point: (index: number | null) => v
       })),
     ],
   };
+}
+
+/** Those that lie within the time of a chart. */
+const within = (marks: Mark[], from: number | null | undefined, to: number | null | undefined) =>
+  from == null || to == null ? [] : marks.filter((mark) => mark.at_s >= from && mark.at_s <= to);
+
+/** A line from top to bottom for each mark, behind the values. */
+function draw(plot: uPlot, marks: Mark[], color: string): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = color;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([2 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const mark of within(marks, plot.scales.x!.min, plot.scales.x!.max)) {
+    const at = Math.round(plot.valToPos(mark.at_s, "x", true)) + 0.5;
+    ctx.beginPath();
+    ctx.moveTo(at, bbox.top);
+    ctx.lineTo(at, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 /** A value between two gaps makes no line: it is shown as a dot. */
@@ -99,11 +121,14 @@ export function Chart(props: Props) {
   const [pointed, setPointed] = useState<number | null>(null);
   const latest = useRef(props.data);
   latest.current = props.data;
+  const marks = useMarks();
+  const marked = useRef(marks);
+  marked.current = marks;
   const look = JSON.stringify([props.lines, props.palette, props.height, language()]);
 
   useEffect(() => {
     const element = host.current!;
-    const made = new uPlot(options(props, element.clientWidth, setPointed), latest.current as uPlot.AlignedData, element);
+    const made = new uPlot(options(props, element.clientWidth, () => marked.current, setPointed), latest.current as uPlot.AlignedData, element);
     plot.current = made;
     const observer = new ResizeObserver(() => {
       if (element.clientWidth !== made.width) made.setSize({ width: element.clientWidth, height: made.height });
@@ -117,16 +142,19 @@ export function Chart(props: Props) {
   }, [look]);
 
   useEffect(() => plot.current?.setData(props.data as uPlot.AlignedData), [props.data]);
+  useEffect(() => plot.current?.redraw(false), [marks]);
+  const [from, to] = [props.data[0]?.[0], props.data[0]?.at(-1)];
   return (
     <div class="chart">
       <div ref={host} role="img" aria-label={props.label} />
-      <Legend {...props} pointed={pointed} />
+      <Legend {...props} pointed={pointed} mark={within(marks, from, to).at(-1)} />
     </div>
   );
 }
 
 /** The values under the pointer, or the last ones. */
-function Legend({ data, lines, value, pointed }: Props & { pointed: number | null }) {
+function Legend({ data, lines, value, pointed, mark }: Props & { pointed: number | null; mark: Mark | undefined }) {
+  const t = useText();
   const index = pointed ?? (data[0]?.length ?? 0) - 1;
   const at = data[0]?.[index];
   return (
@@ -140,6 +168,11 @@ function Legend({ data, lines, value, pointed }: Props & { pointed: number | nul
           </li>
         );
       })}
+      {mark && (
+        <li class="legend-mark" title={mark.text}>
+          <i /> {t.eventKinds[mark.kind] ?? mark.kind} {clock(mark.at_s * 1e6)}
+        </li>
+      )}
       <li class="legend-time">{at == null ? "" : clock(at * 1e6)}</li>
     </ul>
   );

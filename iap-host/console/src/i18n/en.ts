@@ -7,6 +7,7 @@ import { configurationEn } from "./configuration-en";
 import { drillEn } from "./drill-en";
 import { incidentsEn } from "./incidents-en";
 import { liveEn } from "./live-en";
+import { reportsEn } from "./reports-en";
 import { sessionsEn } from "./sessions-en";
 
 /** "1 span", "2 spans": `count` is already written out. */
@@ -236,6 +237,7 @@ export const en = {
   ...incidentsEn,
   ...drillEn,
   ...liveEn,
+  ...reportsEn,
 
   askIntro: "Answers come from what was recorded, with the traces and queries that prove them.",
   askExamples: ["slowest routes", "bottleneck of the last hour and how to fix it", "compare with yesterday", "capacity next month"],

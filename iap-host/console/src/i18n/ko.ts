@@ -8,6 +8,7 @@ import { configurationKo } from "./configuration-ko";
 import { drillKo } from "./drill-ko";
 import { incidentsKo } from "./incidents-ko";
 import { liveKo } from "./live-ko";
+import { reportsKo } from "./reports-ko";
 import { sessionsKo } from "./sessions-ko";
 
 export const ko: Dictionary = {
@@ -232,6 +233,7 @@ export const ko: Dictionary = {
   ...incidentsKo,
   ...drillKo,
   ...liveKo,
+  ...reportsKo,
 
   askIntro: "기록된 데이터에서 답을 찾고, 근거가 되는 트레이스와 조회를 함께 보여 줍니다.",
   askExamples: ["가장 느린 경로", "최근 1시간 병목 원인과 해결 방안", "어제와 비교해줘", "다음 달 용량"],

@@ -17,6 +17,8 @@ export const liveEn = {
   interruptedHint: "The process before this one ended without notice while these requests ran.",
 
   upstreams: "Upstreams",
+  firstByte: "First byte",
+  firstByteTold: "Mean of the last seconds, from when the server was chosen to the head of its response",
   shareOfRequests: "Share of requests",
   shareByWeight: (share: string) => `${share} by weight`,
   weight: "Weight",

@@ -18,6 +18,8 @@ export const liveKo: typeof liveEn = {
   interruptedHint: "이전 프로세스가 이 요청들을 처리하던 중 예고 없이 종료되었습니다.",
 
   upstreams: "업스트림",
+  firstByte: "첫 바이트",
+  firstByteTold: "최근 몇 초의 평균: 서버를 고른 때부터 응답의 머리가 올 때까지",
   shareOfRequests: "요청 비중",
   shareByWeight: (share) => `가중치 기준 ${share}`,
   weight: "가중치",

@@ -1,9 +1,10 @@
 import { usePolled } from "../api/hooks";
-import type { ActiveRoute, ActiveView, Interrupted } from "../api/types";
+import type { ActiveView, Interrupted } from "../api/types";
 import { duration, number, time } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
 import { Failure, Loading, Panel } from "../ui/parts";
+import { Bands } from "./bands";
 import { Upstreams } from "./upstreams";
 
 const POLL_MS = 1000;
@@ -28,7 +29,7 @@ function Requests() {
     <>
       {crashed.length > 0 && <Crashed requests={crashed} />}
       <Panel class="bands" title={t.liveBands} side={`${t.running} ${number(data.running)}`}>
-        {data.routes.length === 0 ? <p class="note">{t.runningEmpty}</p> : <Bands view={data} />}
+        {data.routes.length === 0 ? <p class="note">{t.runningEmpty}</p> : <Bands ends_us={data.bands_us} routes={data.routes} />}
         {data.running > data.listed && <p class="hint">{t.notListed(number(data.running - data.listed))}</p>}
       </Panel>
       {data.requests.length > 0 && (
@@ -39,53 +40,6 @@ function Requests() {
     </>
   );
 }
-
-/** The names of the bands: "under 500 ms", …, "8 s or more". */
-function bandNames(t: ReturnType<typeof useText>, ends: number[]): string[] {
-  return [...ends.map((end) => t.bandUpTo(duration(end))), t.bandFrom(duration(ends.at(-1) ?? 0))];
-}
-
-function Bands({ view }: { view: ActiveView }) {
-  const t = useText();
-  const names = bandNames(t, view.bands_us);
-  const most = Math.max(1, ...view.routes.map((route) => sum(route)));
-  return (
-    <>
-      <ul class="legend band-legend">
-        {names.map((name, band) => (
-          <li key={name}>
-            <i class={`band band-${band}`} />
-            {name}
-          </li>
-        ))}
-      </ul>
-      <ol class="band-rows">
-        {view.routes.map((route) => (
-          <li key={route.route}>
-            <span class="band-route">{route.route}</span>
-            <span
-              class="band-bar"
-              role="img"
-              aria-label={t.bandsOf(route.route, route.bands.map((count, band) => `${names[band]} ${count}`).join(", "))}
-            >
-              {route.bands.map(
-                (count, band) =>
-                  count > 0 && (
-                    <span key={band} class={`band band-${band}`} style={{ width: `${(100 * count) / most}%` }} title={names[band]!}>
-                      {number(count)}
-                    </span>
-                  ),
-              )}
-            </span>
-            <strong>{duration(route.slowest_us)}</strong>
-          </li>
-        ))}
-      </ol>
-    </>
-  );
-}
-
-const sum = (route: ActiveRoute) => route.bands.reduce((all, count) => all + count, 0);
 
 function Slowest({ view }: { view: ActiveView }) {
   const t = useText();

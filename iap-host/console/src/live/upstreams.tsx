@@ -24,6 +24,8 @@ export interface Server {
   share: number;
   in_flight: number;
   requests: number;
+  answered: number;
+  waited_us: number;
   connections: number;
   idle: number;
   opened: number;
@@ -90,30 +92,41 @@ export function Upstreams() {
   );
 }
 
-type Rate = (upstream: Upstream, server: Server) => number | null;
+/** What the last few answers say of a server: requests a second, and how long a response took to begin. */
+interface Late {
+  rate: number | null;
+  took_us: number | null;
+}
+
+type Rate = (upstream: Upstream, server: Server) => Late;
 
 const key = (upstream: Upstream, server: Server) => `${upstream.name}\n${server.address}`;
 
-/** Requests a second by the last few answers; null before there are two, and where an upstream began anew. */
+/** By the last few answers; null before there are two, and where an upstream began anew. */
 function useRates(data: View | null): Rate {
-  const samples = useRef<{ at_ms: number; of: View; requests: Map<string, number> }[]>([]);
+  const samples = useRef<{ at_ms: number; of: View; servers: Map<string, Server> }[]>([]);
   const kept = samples.current;
   if (data && kept.at(-1)?.of !== data) {
-    const pairs = data.upstreams.flatMap((upstream) => upstream.servers.map((server) => [key(upstream, server), server.requests] as const));
-    kept.push({ at_ms: performance.now(), of: data, requests: new Map(pairs) });
+    const pairs = data.upstreams.flatMap((upstream) => upstream.servers.map((server) => [key(upstream, server), server] as const));
+    kept.push({ at_ms: performance.now(), of: data, servers: new Map(pairs) });
     if (kept.length > SAMPLES) kept.shift();
   }
   return (upstream, server) => {
     const [first, last] = [kept[0], kept.at(-1)];
-    const before = first?.requests.get(key(upstream, server));
-    if (!first || !last || first === last || before === undefined || before > server.requests) return null;
-    return (1000 * (server.requests - before)) / Math.max(1, last.at_ms - first.at_ms);
+    const before = first?.servers.get(key(upstream, server));
+    if (!first || !last || first === last || before === undefined || before.requests > server.requests) return { rate: null, took_us: null };
+    const answered = server.answered - before.answered;
+    return {
+      rate: (1000 * (server.requests - before.requests)) / Math.max(1, last.at_ms - first.at_ms),
+      took_us: answered > 0 ? (server.waited_us - before.waited_us) / answered : null,
+    };
   };
 }
 
 function Servers({ upstream, rate, act }: { upstream: Upstream; rate: Rate; act: ((aim: Aim) => void) | null }) {
   const t = useText();
-  const rates = upstream.servers.map((server) => rate(upstream, server));
+  const late = upstream.servers.map((server) => rate(upstream, server));
+  const rates = late.map((one) => one.rate);
   const all = rates.reduce<number>((sum, one) => sum + (one ?? 0), 0);
   return (
     <div class="scroll">
@@ -125,6 +138,9 @@ function Servers({ upstream, rate, act }: { upstream: Upstream; rate: Rate; act:
             <th scope="col">{t.shareOfRequests}</th>
             <th scope="col" class="num">
               {t.requestsPerSecond}
+            </th>
+            <th scope="col" class="num" title={t.firstByteTold}>
+              {t.firstByte}
             </th>
             <th scope="col" class="num">
               {t.running}
@@ -158,6 +174,9 @@ function Servers({ upstream, rate, act }: { upstream: Upstream; rate: Rate; act:
               </td>
               <td data-label={t.requestsPerSecond} class="num">
                 {rates[index] == null ? t.none : number(rates[index], 1)}
+              </td>
+              <td data-label={t.firstByte} class="num">
+                {late[index]?.took_us == null ? t.none : duration(late[index].took_us)}
               </td>
               <td data-label={t.running} class="num">
                 {number(server.in_flight)}

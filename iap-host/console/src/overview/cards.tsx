@@ -1,6 +1,7 @@
 import type { Live, Point } from "../api/types";
 import { bytes, duration, number } from "../format";
 import { useText } from "../i18n";
+import { useLastWeek } from "./state";
 
 interface CardProps {
   name: string;
@@ -42,6 +43,7 @@ export function Cards({ last, points }: { last: Live; points: Point[] }) {
   const names: Record<string, string> = t.droppedKinds;
   const { sessions } = last;
   const users = last.users ?? [];
+  const lastWeek = useLastWeek(users.length > 0);
   return (
     <dl class="cards">
       <Card name={t.requestsPerSecond} value={t.perSecond(number(mean((second) => second.count), 1))} hint={t.meanOf5} />
@@ -63,7 +65,7 @@ export function Cards({ last, points }: { last: Live; points: Point[] }) {
         <Card
           name={t.usersNow}
           value={number(Math.max(...users.map((kind) => kind.now)))}
-          hint={users.map((kind) => `${t.usersBy(kind.by)} ${number(kind.now)}`).join(", ")}
+          hint={[users.map((kind) => `${t.usersBy(kind.by)} ${number(kind.now)}`).join(", "), lastWeek].filter(Boolean).join(" · ")}
         />
       )}
       {lost > 0 && (

@@ -8,6 +8,7 @@ import { useLive } from "./live";
 import { Rates } from "./rates";
 import { Running } from "./running";
 import { Scatter } from "./scatter";
+import { HostState, Speed } from "./state";
 
 export function Overview() {
   const t = useText();
@@ -35,7 +36,11 @@ export function Overview() {
       <Rates seconds={seconds} step={1} side={t.last120} group="live" />
       <div class="wide-narrow">
         <Scatter points={points} now_us={last.live.now_us} missed={missed} />
-        <Running active={last.live.active} count={last.live.active_count} />
+        <div>
+          <Speed active={last.live.active} />
+          <Running active={last.live.active} count={last.live.active_count} />
+          <HostState />
+        </div>
       </div>
     </>
   );

@@ -1,5 +1,5 @@
 import { queryString } from "../api/client";
-import { useGet, usePolled } from "../api/hooks";
+import { useGet, usePolled, useStatus } from "../api/hooks";
 import type { RuntimeView, Timeline } from "../api/types";
 import { bytes, duration, number, percent } from "../format";
 import { useText } from "../i18n";
@@ -8,6 +8,8 @@ import { Failure, Loading, Panel, readWindow, WindowSelect } from "../ui/parts";
 import { Events } from "./events";
 import { Jvms } from "./jvms";
 import { Lines } from "./lines";
+import { Processes } from "./processes";
+import { SessionStore } from "./store";
 
 const SAMPLE_MS = 2000;
 const share = (value: number) => percent(value, 1);
@@ -17,6 +19,7 @@ const count = (value: number) => number(value, 1);
 /** Event loops, processes, the machine, JVMs, and what happened to them. */
 export function Runtime() {
   const t = useText();
+  const sessions = useStatus()?.facts?.sessions;
   const last_s = readWindow(useLocation().query);
   const { data, error, reload } = usePolled<RuntimeView>("/api/runtime", SAMPLE_MS);
   const timeline = useGet<Timeline>(`/api/timeline${queryString({ last_s, limit: 200 })}`);
@@ -43,6 +46,7 @@ export function Runtime() {
         <div class="small-charts">
           <Lines title={t.cpuUsed} name="process.cpu.time" fn="rate" by="process" last_s={last_s} value={count} />
           <Lines title={t.memoryUsed} name="process.memory.usage" fn="sum" by="process" last_s={last_s} value={bytes} />
+          <Lines title={t.memoryAnonymous} name="process.memory.anonymous" fn="sum" by="process" last_s={last_s} value={bytes} />
           <Lines title={t.descriptors} name="process.unix.file_descriptor.count" fn="sum" by="process" last_s={last_s} value={count} />
           <Lines title={t.acceptQueue} name="listener.accept_queue.length" fn="max" by="address" last_s={last_s} value={count} />
           {has("pressure.share") && (
@@ -53,6 +57,8 @@ export function Runtime() {
           )}
         </div>
       </Panel>
+      <Processes runtime={data} />
+      {sessions && <SessionStore />}
       <Panel class="jvms" title={t.jvms} side={number(data.jvms.length)}>
         {data.jvms.length === 0 ? (
           <p class="note">{t.noJvms}</p>

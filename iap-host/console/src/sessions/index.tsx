@@ -11,6 +11,7 @@ import { Failure, Loading, Pager, reachable } from "../ui/parts";
 import { EndMany } from "./end";
 import { EventsPanel } from "./events";
 import { readConditions, SessionFilters } from "./filters";
+import { LoginRules } from "./rules";
 import { SessionTable } from "./table";
 
 const PAGE = 50;
@@ -78,6 +79,7 @@ export function Sessions() {
         </div>
       )}
       <Pager paged={cursor !== null} next={data?.next ?? null} go={(next) => setQuery({ cursor: next })} />
+      <LoginRules />
       <EventsPanel />
     </>
   );

@@ -10,6 +10,8 @@ import { Events } from "../runtime/events";
 import { Name, Weight } from "../transactions/table";
 import { Copy } from "../ui/copy";
 import { Failure, Loading, Panel, StatusBadge } from "../ui/parts";
+import { Compare } from "./compare";
+import { curl } from "./curl";
 import { Details, LogList } from "./details";
 import { allNodes, extent, interesting } from "./tree";
 import { Waterfall } from "./waterfall";
@@ -59,6 +61,7 @@ function Found({ transaction, asked }: { transaction: Transaction; asked: string
       {transaction.summary && <SummaryView summary={transaction.summary} />}
       {nodes.length > 0 && (
         <p class="copy-line">
+          {transaction.summary?.method && <Copy label={t.copyCurl} text={() => curl(transaction.summary!)} />}
           <Copy label={t.copyOtlp} text={() => otlp(transaction, from_us)} />
         </p>
       )}
@@ -75,6 +78,7 @@ function Found({ transaction, asked }: { transaction: Transaction; asked: string
           {node && <Details node={node} from_us={from_us} linkedFrom={transaction.linked_from} />}
         </div>
       )}
+      {transaction.summary?.route && nodes.length > 0 && <Compare transaction={transaction} summary={transaction.summary} />}
       {logs.length > 0 && (
         <Panel title={t.otherLogs}>
           <LogList lines={logs} from_us={nodes.length > 0 ? from_us : logs[0]!.time_us} />

@@ -20,6 +20,7 @@ const SHAPES = {
   menu: "M2 4h12M2 8h12M2 12h12",
   right: "M6 4l4 4-4 4",
   down: "M4 6l4 4 4-4",
+  page: "M3.5 1.5h6l3 3v10h-9zM9.5 1.5v3h3M5.5 8h5M5.5 11h5",
   copy: "M5.5 5.5h8v8h-8zM3.5 10.5h-1v-8h8v1",
 } as const;
 

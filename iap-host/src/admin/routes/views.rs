@@ -18,7 +18,7 @@ use crate::access::SignIn;
 use crate::actions::Limit;
 use crate::admin::{
     Facts, access, actions, alerts, audience, certificates, config, drill, incidents, metrics, openapi,
-    processes, reload, runtime, status, telemetry, timeline, upstreams,
+    processes, reload, runtime, status, store, telemetry, timeline, upstreams,
 };
 use crate::revisions::{Revision, Setting, SettingChange, Shown};
 
@@ -116,6 +116,15 @@ pub(super) fn platform() -> Table {
                 .answers(of::<RuntimeView>)
                 .fails(404, "It is not sampled."),
             runtime::runtime,
+        )
+        .add(
+            get(
+                "/api/session-store",
+                "The store of the sessions: whether it answers, and what is asked of it",
+            )
+            .answers(of::<store::Shown>)
+            .fails(404, "There are no sessions."),
+            store::shown,
         )
         .add(
             get("/api/processes", "Managed processes").answers(list_of!("processes", processes::Shown)),

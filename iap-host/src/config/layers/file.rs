@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::emit::Emitted;
 use super::merge::{agree, lay};
-use super::tree::{Entry, Node, Tree, read};
+use super::tree::{Entry, Node, Tree, count, read};
 use super::{Layer, Place, Wrong, wrong};
 use crate::config::SecretRef;
 use crate::config::parse::{nearest, typed};
@@ -16,6 +16,8 @@ use crate::config::parse::{nearest, typed};
 const KEYS: [&str; 3] = ["profiles", "use", "instances"];
 /// More of them than this is nothing that somebody looks through.
 const MAX_NAMED: usize = 256;
+/// Parts of a file, counted anew for each instance: all of them are read whenever the file is.
+const MAX_PARTS: usize = 1_000_000;
 
 /// The part of a file that is about layers.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -291,6 +293,11 @@ fn of_the_name(merged: &Node, entry: &Entry) -> Node {
 
 /// Forms and names of all that is about layers.
 fn check_form(root: &Node) -> Result<(), Wrong> {
+    let instances = named(root, "instances").len().max(1);
+    if count(root).saturating_mul(instances) > MAX_PARTS {
+        let text = format!("{instances} instances are too many for a file of this size: use several files");
+        return Err(Wrong { place: None, message: text });
+    }
     let about = root.entries().iter().filter(|entry| KEYS.contains(&entry.name.as_str()));
     let about = Node::made(root.place, 0, Tree::Block(about.cloned().collect()));
     let emitted = Emitted::new(&about);

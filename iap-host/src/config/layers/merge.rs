@@ -1,5 +1,7 @@
 //! Layers laid over each other.
 
+use std::collections::HashMap;
+
 use super::tree::{Entry, Node, Tree};
 use super::{Wrong, wrong};
 
@@ -7,8 +9,10 @@ use super::{Wrong, wrong};
 pub(super) fn lay(under: Node, over: Node) -> Node {
     match (under.tree, over.tree) {
         (Tree::Block(mut entries), Tree::Block(others)) => {
+            let places = entries.iter().enumerate().map(|(place, entry)| (entry.name.clone(), place));
+            let places: HashMap<String, usize> = places.collect();
             for other in others {
-                match entries.iter_mut().find(|entry| entry.name == other.name) {
+                match places.get(&other.name).and_then(|place| entries.get_mut(*place)) {
                     Some(entry) => {
                         // Errors name the key that was written last.
                         entry.place = other.place;

@@ -1,6 +1,6 @@
 //! A configuration as it is written: each part with its place and its range in the text, and whose word it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
@@ -220,7 +220,7 @@ impl<'a> Reader<'a> {
 
     fn block(&mut self, depth: usize) -> Result<Tree, Wrong> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut merged = Vec::new();
+        let (mut names, mut merged) = (HashSet::new(), Vec::new());
         loop {
             let (event, key) = self.next()?;
             if matches!(event, Event::MappingEnd) {
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
                 merged.push(node);
                 continue;
             }
-            if entries.iter().any(|entry| entry.name == name) {
+            if !names.insert(name.to_string()) {
                 return wrong(place(&key), "a duplicate key: each setting stands once in its block");
             }
             let start = key.start.byte_offset().unwrap_or(0);
@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
                     return wrong(place, "`<<`: a block of settings is expected here");
                 };
                 for other in others {
-                    if !entries.iter().any(|entry| entry.name == other.name) {
+                    if names.insert(other.name.clone()) {
                         entries.push(other);
                     }
                 }
@@ -277,7 +277,8 @@ fn is_text(tag: Option<&Tag>, span: &Span) -> Result<bool, Wrong> {
     }
 }
 
-fn count(node: &Node) -> usize {
+/// How many parts it has.
+pub(super) fn count(node: &Node) -> usize {
     1 + match &node.tree {
         Tree::Block(entries) => entries.iter().map(|entry| count(&entry.node)).sum(),
         Tree::List(items) => items.iter().map(count).sum(),
