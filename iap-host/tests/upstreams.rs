@@ -71,6 +71,8 @@ routes:
     let metrics = get(host.admin, "/metrics").text();
     let line = r#"iap_upstream_requests_total{upstream="shop",server="alive",outcome="answered"} 4"#;
     assert!(metrics.lines().any(|have| have == line), "{metrics}");
+    let alive = host.admin("/api/upstreams")["upstreams"][0]["servers"][0].clone();
+    assert!(alive["answered"] == 4 && alive["waited_us"].as_u64() > Some(0), "{alive}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ export async function reports({ page, go, shot, address }) {
   await go("/reports");
   await page.getByLabel("Kind").selectOption("capacity");
   await page.getByLabel("Window").selectOption("24 hours");
-  await page.getByLabel("Language").selectOption("en");
+  await page.getByRole("combobox", { name: "Language" }).selectOption("en");
   const href = await page.getByRole("link", { name: "Read" }).getAttribute("href");
   assert.match(href, /^\/api\/reports\/capacity\?last_s=86400&lang=en&format=html/);
   const report = await (await fetch(new URL(href, address))).text();

@@ -122,7 +122,9 @@ export function useLastWeek(counted: boolean): string | null {
   const t = useText();
   const path = `/api/audience?last_s=${WEEK_S + HOUR_S}&step_s=${HOUR_S}`;
   const { data } = useGet<Audience>(counted ? `${path}#${Math.floor(Date.now() / 60_000)}` : null);
-  const points = data?.kinds[0]?.points ?? [];
+  // Of the kind that tells most users apart.
+  const kind = data?.kinds.toSorted((a, b) => b.now - a.now)[0];
+  const points = kind?.points ?? [];
   const [then, now] = [points.find((point) => point.at_ms >= Date.now() - (WEEK_S + HOUR_S) * 1000), points.at(-1)];
   return then && now ? t.usersThisHour(number(now.users), number(then.users)) : null;
 }

@@ -75,7 +75,7 @@ function Differences({ mine, other }: { mine: Transaction; other: Transaction })
   return (
     <>
       {summary && (
-        <p class="hint">
+        <p class="note">
           {t.comparedWith}{" "}
           <Link to={`/transactions/${other.trace_id}${queryString({ at_us: summary.start_us })}`}>
             {time(summary.start_us)} · {duration(summary.duration_us)}
