@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use iap_apm::{Order, RouteStats, TransactionQuery, TransactionSummary, Window};
 
 use super::found::{Candidate, CauseKind, Evidence, Impact, MAX_OTHERS, RootCause, kind_of};
+use super::parameters::parameter;
 use super::traces::{Group, NETWORK, Suspect, failing, printable, property, slower};
 use crate::detect::{Alert, Entity};
 use crate::estate::{ChangeKind, ServerState};
@@ -123,6 +124,8 @@ impl Asked<'_> {
         let suspects = if errors { failing(&bad, &good) } else { slower(&bad, &good) };
         let mut cause = self.blamed(&suspects);
         cause.route = Some(route.to_owned());
+        cause.parameter =
+            cause.sql.as_ref().and_then(|statement| parameter(&bad.calls, &good.calls, statement));
         if let Some((name, value, _)) = property(&bad, &good) {
             let node = cause.node.take().unwrap_or_else(|| format!("{name}={value}"));
             cause.node = Some(node);

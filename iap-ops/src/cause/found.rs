@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::parameters::Parameter;
 use crate::blame::{Blame, BlameKind};
 
 /// What kind of thing is to blame.
@@ -117,6 +118,9 @@ pub struct RootCause {
     pub span: Option<String>,
     /// The statement without its literals.
     pub sql: Option<String>,
+    /// With which kind of values the statement is to blame, where its bad calls clearly differ from its usual ones.
+    #[serde(default)]
+    pub parameter: Option<Parameter>,
     /// The upstream.
     pub upstream: Option<String>,
     /// The one server or instance, where it is one.
@@ -153,6 +157,7 @@ impl RootCause {
             service: None,
             span: None,
             sql: None,
+            parameter: None,
             upstream: None,
             node: None,
             change: None,

@@ -5,11 +5,13 @@
 //! | [`ranking`] | by metrics alone: the change point, and what changed most |
 //! | [`topology`] | by who calls whom |
 //! | `traces` | by traces: failing against passing, slow against usual |
+//! | `parameters` | with which kind of values a statement is to blame |
 //! | `runtime` | inside a process: pauses, memory, event loops |
 //! | `explain` | all together, for one event |
 
 mod explain;
 mod found;
+mod parameters;
 pub mod ranking;
 mod runtime;
 pub mod topology;
@@ -17,3 +19,4 @@ mod traces;
 
 pub use explain::explain;
 pub use found::{Candidate, CauseKind, Evidence, Impact, RootCause};
+pub use parameters::Parameter;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iap_apm::{Span, SpanKind, SpanNode, Trace, TransactionSummary};
 
+use super::parameters::Calls;
 use crate::blame::{Blame, BlameKind, critical_path, error_line, failed_span};
 
 /// What the name of the network between two begins with.
@@ -25,6 +26,8 @@ pub(super) struct Group {
     times: BTreeMap<Blame, u64>,
     /// Traces in which it was the first that failed, with the error.
     failed: BTreeMap<Blame, (usize, Option<String>)>,
+    /// Calls of statements.
+    pub(super) calls: Calls,
     /// Traces with a property.
     properties: BTreeMap<(String, String), usize>,
     /// The ids, with what is to blame there.
@@ -58,6 +61,9 @@ impl Group {
             entry.1 =
                 entry.1.take().or_else(|| said.into_iter().flatten().next().map(|text| printable(&text)));
             first = Some(blame);
+        }
+        for span in trace.spans.iter().filter(|span| span.sql().is_some()) {
+            self.calls.add(&Blame::of(span).name, span);
         }
         for property in properties(&trace.spans) {
             *self.properties.entry(property).or_default() += 1;

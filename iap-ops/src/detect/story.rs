@@ -137,6 +137,14 @@ impl Words<'_> {
                 &self.pick(format!(", 자체 시간 {before} → {now}"), format!(", own time {before} to {now}")),
             );
         }
+        if let Some(parameter) = &cause.parameter {
+            let (name, class) = (&parameter.name, &parameter.class);
+            let (now, before) = (parameter.percent, parameter.usual_percent);
+            text.push_str(&self.pick(
+                format!(", {name} `{class}`: 문제 호출의 {now:.0}%, 평소 {before:.0}%"),
+                format!(", {name} `{class}` in {now:.0} % of those calls, {before:.0} % before"),
+            ));
+        }
         if let Some(full_s) = cause.full_s {
             let at = self.time(full_s);
             text.push_str(

@@ -1,6 +1,7 @@
 use iap_apm::{Trace, TransactionSummary};
 use serde_json::{Value, json};
 
+use super::super::parameters::parameter;
 use super::{Group, failing, property, slower};
 
 /// A transaction whose handler calls what the spans say: (name, kind, start, duration, failed, attributes).
@@ -90,4 +91,19 @@ fn a_property_goes_with_failing_where_the_good_ones_have_another() {
     assert!(weight > 0.9);
     let same = group(9, false, &on("10.0.0.9", false));
     assert_eq!(property(&bad, &same), None, "what all have says nothing");
+}
+
+#[test]
+fn a_statement_is_blamed_with_the_kind_of_values_that_its_bad_calls_have() {
+    let text = "SELECT x FROM t WHERE owner = $1";
+    let call = |owner: &str, rows: u64| json!({"db.query.text": text, "db.query.parameter.0": owner, "db.response.returned_rows": rows});
+    let slow = ("q", "client", 0, 400_000, false, call("kim", 48_000));
+    let bad = group(9, false, &[slow]);
+    let good = group(9, false, &[("q", "client", 0, 900, false, call("park", 4))]);
+    let found = parameter(&bad.calls, &good.calls, text).expect("rows");
+    assert_eq!((found.name.as_str(), found.class.as_str()), ("rows returned", "10,000 to 99,999"));
+    assert_eq!((found.percent, found.usual_percent), (100.0, 0.0));
+    // What usual calls have as well is no sign, and of another statement nothing is known.
+    assert_eq!(parameter(&good.calls, &good.calls, text), None);
+    assert_eq!(parameter(&bad.calls, &Group::default().calls, text), None);
 }
