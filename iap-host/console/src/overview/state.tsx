@@ -94,12 +94,13 @@ function JvmFacts({ name, runtime }: { name: string; runtime: RuntimeView }) {
   );
 }
 
-/** What runs, by route and for how long: a bar each. */
+/** What runs, by route and the server that it is at, and for how long: a bar each. */
 export function Speed({ active }: { active: Active[] }) {
   const t = useText();
   if (active.length === 0) return null;
   const routes = new Map<string, { route: string; bands: number[]; slowest_us: number }>();
-  for (const { route, running_us } of active) {
+  for (const { route: name, server, running_us } of active) {
+    const route = server ? `${name} → ${server}` : name;
     const row = routes.get(route) ?? { route, bands: Array<number>(ENDS_US.length + 1).fill(0), slowest_us: 0 };
     const band = ENDS_US.findIndex((end) => running_us < end);
     row.bands[band < 0 ? ENDS_US.length : band]! += 1;
