@@ -79,6 +79,7 @@ export async function sessions({ page, go, shot, forgive }) {
   await page.getByRole("img", { name: /^Users at once, 1 hour: addresses [1-9]/ }).waitFor();
   await page.getByLabel("Window").selectOption("24 hours");
   await page.getByRole("img", { name: /^Users at once, 24 hours/ }).waitFor();
+  await page.locator(".legend li", { hasText: "a week before" }).waitFor();
   await shot("sessions-1280");
   await page.getByLabel("User", { exact: true }).fill("bora");
   await page.getByRole("button", { name: "Search" }).click();

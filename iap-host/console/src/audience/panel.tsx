@@ -23,10 +23,12 @@ export function AudiencePanel() {
     const timer = setInterval(reload, REFRESH_MS);
     return () => clearInterval(timer);
   }, [reload]);
+  const before = useWeekBefore(data, last, application);
   const columns = useMemo(() => {
     const at = data?.kinds[0]?.points.map((point) => point.at_ms / 1000) ?? [];
-    return [at, ...(data?.kinds ?? []).map((kind) => kind.points.map((point) => point.users))];
-  }, [data]);
+    const kinds = (data?.kinds ?? []).map((kind) => kind.points.map((point) => point.users));
+    return [at, ...kinds, ...(before ? [at.map((at_s) => before.get(Math.round(at_s)) ?? null)] : [])];
+  }, [data, before]);
   // Users are not counted: there is nothing to show, and nothing is missing.
   if (!data) return null;
   const colors = [palette.p50, palette.p95, palette.p99, palette.ok];
@@ -64,8 +66,28 @@ export function AudiencePanel() {
         palette={palette}
         data={columns}
         value={(value) => number(value)}
-        lines={data.kinds.map((kind, at) => ({ name: t.usersBy(kind.by), color: colors[at % colors.length]!, fill: at === 0 }))}
+        lines={[
+          ...data.kinds.map((kind, at) => ({ name: t.usersBy(kind.by), color: colors[at % colors.length]!, fill: at === 0 })),
+          ...(before ? [{ name: t.weekBefore(t.usersBy(widest(data)!.by)), color: palette.dim, dash: [5, 4] }] : []),
+        ]}
       />
     </Panel>
   );
+}
+
+const WEEK_S = 604_800;
+
+/** The kind that tells most users apart. */
+const widest = ({ kinds }: Audience) => kinds.toSorted((a, b) => b.window - a.window)[0];
+
+/** Users of that kind at the same times a week before, by the seconds that they are compared with; null where steps are too short for that,
+ * or do not make up a week. */
+function useWeekBefore(data: Audience | null, last: number, application: string): Map<number, number> | null {
+  const kind = data && widest(data);
+  const asked = data && kind && last >= 86_400 && WEEK_S % data.step_s === 0 ? { by: kind.by, last_s: last + WEEK_S, step_s: data.step_s, application } : null;
+  const { data: longer } = useGet<Audience>(asked && `/api/audience${queryString(asked)}`);
+  return useMemo(() => {
+    const points = asked && longer?.kinds[0]?.points;
+    return points ? new Map(points.map((point) => [Math.round(point.at_ms / 1000) + WEEK_S, point.users])) : null;
+  }, [longer, asked === null]);
 }

@@ -65,4 +65,5 @@ export const reportsEn = {
   ruleBeyond: "One more login",
   onLimit: { "evict-oldest": "ends the oldest", "refuse-new": "is refused" } as Record<string, string>,
   asEverybody: "as for everybody",
+  weekBefore: (kind: string) => `${kind}, a week before`,
 };

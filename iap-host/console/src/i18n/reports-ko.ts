@@ -67,4 +67,5 @@ export const reportsKo: typeof reportsEn = {
   ruleBeyond: "하나 더 로그인하면",
   onLimit: { "evict-oldest": "가장 오래된 것을 끝냄", "refuse-new": "거부됨" } as Record<string, string>,
   asEverybody: "모두와 같음",
+  weekBefore: (kind: string) => `${kind}, 한 주 전`,
 };
