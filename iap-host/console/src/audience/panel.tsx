@@ -84,7 +84,9 @@ const widest = ({ kinds }: Audience) => kinds.toSorted((a, b) => b.window - a.wi
  * or do not make up a week. */
 function useWeekBefore(data: Audience | null, last: number, application: string): Map<number, number> | null {
   const kind = data && widest(data);
-  const asked = data && kind && last >= 86_400 && WEEK_S % data.step_s === 0 ? { by: kind.by, last_s: last + WEEK_S, step_s: data.step_s, application } : null;
+  // What was read before stays until the new answer is there: its steps are not those of this range.
+  const fits = data?.window_s === last && last >= 86_400 && WEEK_S % data.step_s === 0;
+  const asked = kind && fits ? { by: kind.by, last_s: last + WEEK_S, step_s: data.step_s, application } : null;
   const { data: longer } = useGet<Audience>(asked && `/api/audience${queryString(asked)}`);
   return useMemo(() => {
     const points = asked && longer?.kinds[0]?.points;
