@@ -50,15 +50,12 @@ async fn own_of(state: &AdminState, revisions: &Arc<Revisions>) -> ApiResult<Own
     aside(move || {
         let running = reads.running();
         let name = reads.instance().map(str::to_owned);
-        let id = config::Document::read(&running.text).and_then(Result::ok).and_then(|document| {
-            let all = document.instances().iter();
-            all.filter(|one| Some(&one.name) == name.as_ref()).map(|one| one.id.clone()).next()
-        });
+        let (id, written) = instances::meaning(&running.text, name.as_deref()).unwrap_or_default();
         Own {
             id,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: running.number,
-            written: instances::written(&running.text, name.as_deref()).unwrap_or_default(),
+            written,
             since_ms: reloads.since_ms,
             last_error: reloads.last_error,
             name,

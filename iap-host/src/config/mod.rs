@@ -66,7 +66,7 @@ pub(crate) use oidc::OidcConfig;
 pub(crate) use ops::OpsConfig;
 #[cfg(any(test, fuzzing))]
 pub(crate) use parse::parse;
-pub(crate) use parse::{ConfigError, Parsed, parse_all, parse_as};
+pub(crate) use parse::{ConfigError, Parsed, parse_all, parse_as, parse_document};
 pub(crate) use process::ProcessConfig;
 pub(crate) use redis::RedisConfig;
 pub(crate) use reports::ReportsConfig;

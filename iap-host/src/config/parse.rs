@@ -96,6 +96,11 @@ pub(crate) fn parse_all(
     read().map_err(|wrong: Wrong| wrong.of(file))
 }
 
+/// The same of a text that was read already, without any environment.
+pub(crate) fn parse_document(document: &Document) -> Result<Vec<Parsed>, Wrong> {
+    each(document, None, &Environment::new())
+}
+
 /// A text with profiles or instances.
 fn layers(text: &str) -> Result<Option<Document>, Wrong> {
     if text.len() > MAX_BYTES {

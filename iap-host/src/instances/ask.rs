@@ -96,11 +96,13 @@ pub(crate) struct Acknowledged {
     pub(crate) detail: Option<String>,
 }
 
-/// The identity of what a text means for an instance, whatever the environment of its process.
-pub(crate) fn written(text: &str, instance: Option<&str>) -> Option<String> {
+/// The id of an instance of a text, where it is one, and the identity of what the text means for it, whatever the environment of its
+/// process.
+pub(crate) fn meaning(text: &str, instance: Option<&str>) -> Option<(Option<String>, String)> {
     let all = config::parse_all("", text, &Environment::new()).ok()?;
     let is_it = |parsed: &Parsed| parsed.instance.as_ref().map(|one| one.name.as_str()) == instance;
-    all.iter().find(|parsed| is_it(parsed)).map(|parsed| hash(&parsed.config))
+    let parsed = all.into_iter().find(is_it)?;
+    Some((parsed.instance.map(|one| one.id), hash(&parsed.config)))
 }
 
 /// All instances of a text; `own` is this process.

@@ -87,15 +87,19 @@ fn renamed(path: &Path, old: &str, new: &str) -> PathBuf {
     path.with_file_name(format!("{stem}-{new}{end}"))
 }
 
-fn set(root: &mut Value, path: &str, value: Value) {
+/// Sets what stands at a path of keys with dots between them; blocks come into being on the way. Whether it could: a single value
+/// may stand in the way.
+pub(crate) fn set(root: &mut Value, path: &str, value: Value) -> bool {
     let mut node = root;
     for key in path.split('.') {
-        if !node.is_object() {
+        if node.is_null() {
             *node = Value::Object(Map::new());
         }
-        node = &mut node[key];
+        let Some(block) = node.as_object_mut() else { return false };
+        node = block.entry(key).or_insert(Value::Null);
     }
     *node = value;
+    true
 }
 
 /// Lays one document over another.

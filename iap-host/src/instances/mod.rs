@@ -12,10 +12,10 @@ mod make;
 
 use std::sync::Arc;
 
-pub(crate) use self::ask::{Acknowledged, Own, Shown, is_there, list, reload, written};
+pub(crate) use self::ask::{Acknowledged, Own, Shown, is_there, list, meaning, reload};
 pub(crate) use self::clear::{Cleared, clear, clearable};
-pub(crate) use self::make::{Made, make};
-use crate::config::{self, Document, Environment, Parsed, Wrong};
+pub(crate) use self::make::{Made, make, set};
+use crate::config::{self, Document, Parsed, Wrong};
 use crate::revisions::{Drift, Revisions, conceal};
 
 /// What a text says of instances, without the environment of any process.
@@ -31,8 +31,7 @@ impl Text {
     /// Reads it; `None` where it has neither profiles nor instances.
     pub(crate) fn read(text: Arc<str>) -> Result<Option<Self>, Wrong> {
         let Some(document) = Document::read(&text).transpose()? else { return Ok(None) };
-        let all = config::parse_all("", &text, &Environment::new());
-        let all = all.map_err(|error| Wrong { place: error.place, message: error.message })?;
+        let all = config::parse_document(&document)?;
         Ok(Some(Self { text, document, all }))
     }
 

@@ -11,6 +11,7 @@ use super::paint::Tone;
 use super::table::{Cell, Kind, Table};
 use super::{Outcome, Screen, ask, items, read, run, word};
 use crate::client::{call, printable, problem};
+use crate::instances::set as set_at;
 
 const COLUMNS: [(&str, Kind); 9] = [
     ("", Kind::Text),
@@ -106,17 +107,9 @@ fn new(name: &str, set: &[String], url: Option<&str>) -> Result<Map<String, Valu
         let wrong = || format!("--set {one}: write it as PATH=VALUE, like server.listen=0.0.0.0:8080");
         let (path, text) = one.split_once('=').ok_or_else(wrong)?;
         let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
-        let mut node = &mut settings;
-        for key in path.split('.') {
-            if !node.is_object() {
-                return Err(wrong().into());
-            }
-            node = &mut node[key];
-            if node.is_null() {
-                *node = json!({});
-            }
+        if !set_at(&mut settings, path, value) {
+            return Err(wrong().into());
         }
-        *node = value;
     }
     let mut body = Map::from_iter([("name".to_owned(), name.into()), ("settings".to_owned(), settings)]);
     if let Some(url) = url {

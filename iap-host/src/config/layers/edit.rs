@@ -8,7 +8,7 @@ use super::Wrong;
 use super::emit::Emitted;
 use super::file::Document;
 use super::merge::lay;
-use super::tree::{self, Node, Tree};
+use super::tree::{self, Node};
 
 /// A new instance.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ pub(crate) fn insert(text: &str, like: Option<&str>, new: &Entry<'_>) -> Result<
         None => (document.instances().last().map_or("", |last| &last.name), &none),
     };
     let (range, indent) = lines(text, &document, before)?;
-    let value = |text: &str| Node::made((1, 1), 0, Tree::Value { text: text.to_owned(), plain: false });
+    let value = |text: &str| Node::made_text((1, 1), 0, text.to_owned());
+    let block = |entries| Node::made_block((1, 1), 0, entries);
     let mut entries = vec![("id", value(new.id))];
     entries.extend(source.get("use").map(|node| ("use", node.clone())));
     let settings = lay(source.get("settings").cloned().unwrap_or_default(), json(new.settings)?);
@@ -64,12 +65,6 @@ fn layered(text: &str) -> Result<Document, Wrong> {
 
 fn missing(name: &str) -> Wrong {
     Wrong { place: None, message: format!("there is no instance `{name}`") }
-}
-
-fn block(entries: Vec<(&str, Node)>) -> Node {
-    let place = (1, 1);
-    let entry = |(name, node): (&str, Node)| tree::Entry { name: name.to_owned(), place, start: 0, node };
-    Node::made(place, 0, Tree::Block(entries.into_iter().map(entry).collect()))
 }
 
 /// JSON is YAML.

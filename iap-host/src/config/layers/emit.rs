@@ -25,18 +25,13 @@ struct Line {
 impl Node {
     /// As a text of its own.
     pub(crate) fn emitted(&self) -> Emitted {
-        Emitted::new(self)
+        let mut emitted = Emitted::default();
+        emitted.below(self, 0);
+        emitted
     }
 }
 
 impl Emitted {
-    /// All of a block.
-    pub(super) fn new(root: &Node) -> Self {
-        let mut emitted = Self::default();
-        emitted.below(root, 0);
-        emitted
-    }
-
     /// A key with what it has, below `indent` columns.
     pub(super) fn entry(name: &str, node: &Node, indent: usize) -> String {
         let mut emitted = Self::default();

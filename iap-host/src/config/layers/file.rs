@@ -189,8 +189,8 @@ impl Document {
 
     /// Parts that mean something by themselves, though others may lie over them: each profile, and the file's own keys.
     pub(crate) fn parts(&self) -> Vec<Emitted> {
-        let profiles = named(&self.root, "profiles").iter().map(|entry| Emitted::new(&entry.node));
-        profiles.chain([Emitted::new(&self.own())]).collect()
+        let profiles = named(&self.root, "profiles").iter().map(|entry| entry.node.emitted());
+        profiles.chain([self.own().emitted()]).collect()
     }
 
     /// What is told of the profiles.
@@ -271,13 +271,8 @@ fn named<'a>(root: &'a Node, key: &str) -> &'a [Entry] {
 /// What an instance has because of its name, so that no two share it.
 fn of_the_name(merged: &Node, entry: &Entry) -> Node {
     let (name, place) = (&entry.name, entry.place);
-    let made = |tree| Node::made(place, 0, tree);
-    let value = |text: String| made(Tree::Value { text, plain: false });
-    let block = |entries: Vec<(&str, Node)>| {
-        let entries = entries.into_iter();
-        let entry = |(name, node): (&str, Node)| Entry { name: name.into(), place, start: 0, node };
-        made(Tree::Block(entries.map(entry).collect()))
-    };
+    let value = |text: String| Node::made_text(place, 0, text);
+    let block = |entries| Node::made_block(place, 0, entries);
     let directory = |what: &str| block(vec![("directory", value(format!("data/{name}/{what}")))]);
     let mut admin = vec![("revisions", directory("revisions"))];
     if merged.at(&["admin", "access"]).is_some_and(Node::is_block) {
@@ -300,7 +295,7 @@ fn check_form(root: &Node) -> Result<(), Wrong> {
     }
     let about = root.entries().iter().filter(|entry| KEYS.contains(&entry.name.as_str()));
     let about = Node::made(root.place, 0, Tree::Block(about.cloned().collect()));
-    let emitted = Emitted::new(&about);
+    let emitted = about.emitted();
     typed::<LayersForm>(&emitted.text).map_err(|wrong| wrong.from(&emitted))?;
     for key in ["profiles", "instances"] {
         let entries = named(root, key);
@@ -336,7 +331,7 @@ fn check_form(root: &Node) -> Result<(), Wrong> {
 
 fn reach(node: Option<&Node>) -> Result<Reach, Wrong> {
     let Some(node) = node else { return Ok(Reach::default()) };
-    let emitted = Emitted::new(node);
+    let emitted = node.emitted();
     let reach: Reach = typed(&emitted.text).map_err(|wrong| wrong.from(&emitted))?;
     let is_url = |url: &str| {
         let uri = url.parse::<http::Uri>().ok();

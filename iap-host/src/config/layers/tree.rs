@@ -51,6 +51,17 @@ impl Node {
         Self { place, range: 0..0, layer, tree }
     }
 
+    /// A text that no file has.
+    pub(super) fn made_text(place: Place, layer: usize, text: String) -> Self {
+        Self::made(place, layer, Tree::Value { text, plain: false })
+    }
+
+    /// A block that no file has.
+    pub(super) fn made_block(place: Place, layer: usize, entries: Vec<(&str, Self)>) -> Self {
+        let entry = |(name, node): (&str, Self)| Entry { name: name.to_owned(), place, start: 0, node };
+        Self::made(place, layer, Tree::Block(entries.into_iter().map(entry).collect()))
+    }
+
     /// The keys of a block; none of anything else.
     pub(super) fn entries(&self) -> &[Entry] {
         match &self.tree {
