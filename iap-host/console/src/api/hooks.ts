@@ -49,6 +49,19 @@ export function usePolled<T>(path: string, every_ms: number): Loaded<T> {
   return loaded;
 }
 
+/** The first and the last of the last few answers, and the seconds between them; null before there are two. */
+export function useSpan<T>(data: T | null, most: number): { first: T; last: T; seconds: number } | null {
+  const samples = useRef<{ at_ms: number; of: T }[]>([]);
+  const kept = samples.current;
+  if (data !== null && kept.at(-1)?.of !== data) {
+    kept.push({ at_ms: performance.now(), of: data });
+    if (kept.length > most) kept.shift();
+  }
+  const [first, last] = [kept[0], kept.at(-1)];
+  if (!first || !last || first === last) return null;
+  return { first: first.of, last: last.of, seconds: Math.max(0.001, (last.at_ms - first.at_ms) / 1000) };
+}
+
 let status: Promise<Status> | null = null;
 
 /** What the platform says about itself; read once, again after a failure. */

@@ -1,7 +1,7 @@
-import { useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 import { useMay } from "../access/store";
-import { usePolled } from "../api/hooks";
+import { usePolled, useSpan } from "../api/hooks";
 import { duration, number, percent } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
@@ -100,24 +100,16 @@ interface Late {
 
 type Rate = (upstream: Upstream, server: Server) => Late;
 
-const key = (upstream: Upstream, server: Server) => `${upstream.name}\n${server.address}`;
-
 /** By the last few answers; null before there are two, and where an upstream began anew. */
 function useRates(data: View | null): Rate {
-  const samples = useRef<{ at_ms: number; of: View; servers: Map<string, Server> }[]>([]);
-  const kept = samples.current;
-  if (data && kept.at(-1)?.of !== data) {
-    const pairs = data.upstreams.flatMap((upstream) => upstream.servers.map((server) => [key(upstream, server), server] as const));
-    kept.push({ at_ms: performance.now(), of: data, servers: new Map(pairs) });
-    if (kept.length > SAMPLES) kept.shift();
-  }
+  const span = useSpan(data, SAMPLES);
   return (upstream, server) => {
-    const [first, last] = [kept[0], kept.at(-1)];
-    const before = first?.servers.get(key(upstream, server));
-    if (!first || !last || first === last || before === undefined || before.requests > server.requests) return { rate: null, took_us: null };
+    const known = span?.first.upstreams.find((one) => one.name === upstream.name);
+    const before = known?.servers.find((one) => one.address === server.address);
+    if (!span || before === undefined || before.requests > server.requests) return { rate: null, took_us: null };
     const answered = server.answered - before.answered;
     return {
-      rate: (1000 * (server.requests - before.requests)) / Math.max(1, last.at_ms - first.at_ms),
+      rate: (server.requests - before.requests) / span.seconds,
       took_us: answered > 0 ? (server.waited_us - before.waited_us) / answered : null,
     };
   };

@@ -1,6 +1,4 @@
-import { useRef } from "preact/hooks";
-
-import { useGet, usePolled, useStatus } from "../api/hooks";
+import { useGet, usePolled, useSpan, useStatus } from "../api/hooks";
 import type { Active, Audience, RuntimeView } from "../api/types";
 import { bytes, duration, number, percent } from "../format";
 import { useText } from "../i18n";
@@ -10,6 +8,8 @@ import { type Store, StoreBadge, useOperations } from "../runtime/store";
 import { Panel } from "../ui/parts";
 
 const POLL_MS = 5000;
+/** Over so many answers the use of cores is taken. */
+const SAMPLES = 4;
 /** Where the bands of elapsed time end, as on the page of what runs. */
 const ENDS_US = [500_000, 1_000_000, 3_000_000, 8_000_000];
 
@@ -56,9 +56,7 @@ function reading({ readings }: RuntimeView, name: string, where: Record<string, 
 
 function HostFacts({ runtime }: { runtime: RuntimeView }) {
   const t = useText();
-  const kept = useRef<RuntimeView[]>([]);
-  if (kept.current.at(-1)?.time_us !== runtime.time_us) kept.current = [...kept.current, runtime].slice(-4);
-  const first = kept.current[0]!;
+  const first = useSpan(runtime, SAMPLES)?.first ?? runtime;
   const cpu = (view: RuntimeView) => reading(view, "process.cpu.time", { process: "gateway" });
   const [from, to, seconds] = [cpu(first), cpu(runtime), (runtime.time_us - first.time_us) / 1e6];
   const memory = reading(runtime, "process.memory.usage", { process: "gateway" });

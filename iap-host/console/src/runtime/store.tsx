@@ -1,6 +1,4 @@
-import { useRef } from "preact/hooks";
-
-import { usePolled } from "../api/hooks";
+import { usePolled, useSpan } from "../api/hooks";
 import { bytes, duration, number } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
@@ -21,18 +19,12 @@ const SAMPLES = 6;
 
 /** Operations a second and their mean duration of late, in microseconds, by kind. */
 export function useOperations(store: Store | null): Map<string, { rate: number; mean_us: number | null }> {
-  const samples = useRef<{ at_ms: number; of: Store }[]>([]);
-  const kept = samples.current;
-  if (store && kept.at(-1)?.of !== store) {
-    kept.push({ at_ms: performance.now(), of: store });
-    if (kept.length > SAMPLES) kept.shift();
-  }
-  const [first, last] = [kept[0], kept.at(-1)];
-  if (!first || !last || first === last) return new Map();
-  const seconds = Math.max(0.001, (last.at_ms - first.at_ms) / 1000);
+  const span = useSpan(store, SAMPLES);
+  if (!span) return new Map();
+  const { first, last, seconds } = span;
   return new Map(
-    last.of.operations.map(({ op, count, time_s }) => {
-      const before = first.of.operations.find((one) => one.op === op) ?? { count: 0, time_s: 0 };
+    last.operations.map(({ op, count, time_s }) => {
+      const before = first.operations.find((one) => one.op === op) ?? { count: 0, time_s: 0 };
       const more = Math.max(0, count - before.count);
       return [op, { rate: more / seconds, mean_us: more > 0 ? ((time_s - before.time_s) / more) * 1e6 : null }];
     }),
