@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use iap_core::{SpanId, TraceContext, TraceId};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::await_point::{AwaitError, AwaitView};
 use crate::bridge::ApmLayer;
 use crate::builder::ApmBuilder;
 use crate::collector::Command;
@@ -16,6 +18,7 @@ use crate::follow::{Follow, Followed};
 use crate::history::History;
 use crate::hooks::ApmHooks;
 use crate::in_flight::Interrupted;
+use crate::ledger::Ledger;
 use crate::live::{self, ActiveView, LiveSnapshot, RecentPoints};
 use crate::model::{EventKind, TimelineEvent};
 use crate::otlp::OtlpService;
@@ -79,6 +82,21 @@ impl Apm {
         live::view(&self.shared, limit)
     }
 
+    /// Where the tasks of a running transaction wait, told by its trace and its root span: those of embedded services, of
+    /// layers, and what else runs in a [`Transaction::scope`](iap_core::Transaction::scope). Each is polled once, which its
+    /// contract allows at any time; nothing else happens to it. Until somebody asks, a task that waits costs one clone of its
+    /// waker. To be called on a tokio runtime; takes at most half a second, and the first time what it takes to read the
+    /// program's debug information.
+    ///
+    /// # Errors
+    /// [`AwaitError`]: it does not run, or has no task that waits.
+    pub async fn await_points(&self, trace_id: TraceId, span_id: SpanId) -> Result<AwaitView, AwaitError> {
+        let wanted = |context: &TraceContext| context.trace_id == trace_id && context.span_id == span_id;
+        let running = self.shared.active.list();
+        let transaction = running.into_iter().find(|transaction| wanted(&transaction.context));
+        transaction.ok_or(AwaitError::NotRunning)?.tasks.ask().await
+    }
+
     /// The requests that were in flight when the process before this one ended without notice, with
     /// [`ApmBuilder::in_flight`]. In the history they are failed transactions with the error
     /// [`IN_FLIGHT_AT_CRASH`](crate::in_flight::IN_FLIGHT_AT_CRASH).
@@ -116,10 +134,26 @@ impl Apm {
         self.shared.rings.dropped.read()
     }
 
+    /// What became of each record since the start.
+    pub fn ledger(&self) -> Ledger {
+        let Shared { books, rings, .. } = &*self.shared;
+        let dropped = rings.dropped.read();
+        let [received_spans, received_logs, received_points] = self.otlp.accounts();
+        Ledger {
+            transactions: books.transactions.read(dropped.transactions + dropped.unfinished),
+            spans: books.spans.read(dropped.spans),
+            logs: books.logs.read(dropped.logs),
+            received_spans,
+            received_logs,
+            received_points,
+        }
+    }
+
     /// All metrics of the process as Prometheus text; `None` unless
     /// [`metrics::install`](crate::metrics::install) has succeeded.
     pub fn prometheus(&self) -> Option<String> {
         crate::metrics::publish(&self.shared);
+        crate::metrics::publish_ledger(&self.ledger());
         let readings = self.shared.runtime.last();
         crate::metrics::prometheus().map(|text| text + &crate::runtime::prometheus(&readings.view.readings))
     }

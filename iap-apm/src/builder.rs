@@ -19,6 +19,7 @@ use crate::follow::Follows;
 use crate::history::{History, SqliteHistory, SqliteOptions};
 use crate::in_flight::{Found, Notes};
 use crate::keeping::Keeping;
+use crate::ledger::Books;
 use crate::live::LiveState;
 use crate::marks::Marks;
 use crate::otlp::{OtlpQuota, OtlpService, OtlpToken};
@@ -195,7 +196,7 @@ impl ApmBuilder {
             live: LiveState::new(self.recent_points),
             marks: marks.clone(),
             follows: Follows::default(),
-            not_kept: AtomicU64::new(0),
+            books: Books::default(),
             exemplars: Exemplars::default(),
             outlet: Outlet::default(),
             noted_us: AtomicU64::new(0),

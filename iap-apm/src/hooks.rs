@@ -1,8 +1,10 @@
 //! The observer that the pipeline calls: [`ApmHooks`], and its running transaction.
 
+use std::backtrace::Backtrace;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
 
 use http::Method;
 use iap_core::hooks::{Begin, Field, Finish, Recorder, SpanEnd, Stage};
@@ -10,19 +12,19 @@ use iap_core::{Connection, Hooks, SpanId, TraceContext, Transaction};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use crate::await_point::Tasks;
 use crate::collector::Command;
 use crate::follow::Follow;
 use crate::model::UNROUTED;
 use crate::record::{Record, StageRecord, count};
 use crate::shared::Shared;
+use crate::stages::{self, Stages};
 use crate::text::{Short, cut};
 
 const MAX_PATH: usize = 2_048;
 const MAX_HOST: usize = 255;
 const MAX_FACT: usize = 256;
 const NO_SLOT: usize = usize::MAX;
-/// Stages that a transaction holds itself; further ones go through the ring.
-const HELD: usize = 4;
 
 /// Records the transactions of a server. Cheap to clone; the recording goes on while any clone lives.
 ///
@@ -64,10 +66,11 @@ pub struct ApmTransaction {
     path_len: usize,
     connection: Arc<Connection>,
     known: Mutex<Known>,
-    /// The stage that it is in, and since when: see [`place`].
+    /// The stage that it is in, and since when: see [`stages::place`].
     place: AtomicU64,
     slot: AtomicUsize,
     finished: AtomicBool,
+    pub(crate) tasks: Tasks,
 }
 
 /// What becomes known on the way.
@@ -77,41 +80,6 @@ struct Known {
     stages: Stages,
     /// Where the request went: the upstream, and the server of it.
     server: Option<[Arc<str>; 2]>,
-}
-
-/// Finished stages, as they are until the collector decides whether the transaction is kept.
-pub(crate) struct Stages {
-    held: [Option<StageRecord>; HELD],
-    len: usize,
-}
-
-impl Default for Stages {
-    fn default() -> Self {
-        Self { held: [const { None }; HELD], len: 0 }
-    }
-}
-
-impl Stages {
-    /// Gives a stage back for which there is no room.
-    fn hold(&mut self, stage: StageRecord) -> Option<StageRecord> {
-        let Some(place) = self.held.get_mut(self.len) else { return Some(stage) };
-        *place = Some(stage);
-        self.len += 1;
-        None
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.held.iter().flatten().count()
-    }
-}
-
-impl IntoIterator for Stages {
-    type Item = StageRecord;
-    type IntoIter = std::iter::Flatten<std::array::IntoIter<Option<StageRecord>, HELD>>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.held.into_iter().flatten()
-    }
 }
 
 /// What the collector takes of a transaction that is kept.
@@ -149,6 +117,7 @@ impl ApmTransaction {
             place: AtomicU64::new(0),
             slot: AtomicUsize::new(NO_SLOT),
             finished: AtomicBool::new(false),
+            tasks: Tasks::default(),
         });
         match shared.active.insert(&transaction, u64::from_be_bytes(context.span_id.0)) {
             Some(slot) => transaction.slot.store(slot, Ordering::Relaxed),
@@ -193,16 +162,19 @@ impl ApmTransaction {
 
     /// What is known, to be written. Stages that end later go through the ring.
     pub(crate) fn take(&self) -> Taken {
-        let mut known = self.known.lock();
-        let closed = Stages { len: HELD, ..Stages::default() };
-        Taken { facts: known.facts.clone(), stages: std::mem::replace(&mut known.stages, closed) }
+        let facts = self.facts();
+        Taken { facts, stages: self.close() }
+    }
+
+    /// The stages that have ended until now; later ones go through the ring.
+    pub(crate) fn close(&self) -> Stages {
+        std::mem::replace(&mut self.known.lock().stages, Stages::closed())
     }
 
     /// The stage that it is in, and the ticks since it began.
     pub(crate) fn stage(&self, now: u64) -> Option<(&'static str, u64)> {
         let place = self.place.load(Ordering::Relaxed);
-        let name = STAGES.get(usize::from((place >> TICK_BITS) as u8).checked_sub(1)?)?;
-        Some((name, now.wrapping_sub(place) & TICK_MASK))
+        stages::at(place, now)
     }
 
     /// The upstream and the server that it was sent to last.
@@ -218,7 +190,7 @@ impl ApmTransaction {
     /// Notes a stage that begins; says where the transaction was before.
     fn enter(&self, stage: &Stage, at: u64) -> u64 {
         let before = self.place.load(Ordering::Relaxed);
-        self.place.store(place(stage, at), Ordering::Relaxed);
+        self.place.store(stages::place(stage, at), Ordering::Relaxed);
         before
     }
 
@@ -291,6 +263,22 @@ impl Recorder for ApmTransaction {
             _ => {}
         }
     }
+
+    fn suspended(&self, task: &Waker) {
+        self.tasks.suspended(task);
+    }
+
+    fn ended(&self, task: &Waker) {
+        self.tasks.ended(task);
+    }
+
+    fn is_asked(&self) -> bool {
+        self.tasks.take_wanted()
+    }
+
+    fn found(&self, stacks: Vec<Backtrace>) {
+        self.tasks.found(stacks);
+    }
 }
 
 impl Hooks for ApmHooks {
@@ -339,6 +327,7 @@ impl Hooks for ApmHooks {
             return;
         }
         transaction.leave();
+        transaction.tasks.close();
         let end = self.shared.ticks.raw();
         self.shared.rings.push(Record::Finished { transaction, end, finish });
     }
@@ -347,43 +336,5 @@ impl Hooks for ApmHooks {
 impl Facts {
     pub(crate) fn route(&self) -> &str {
         self.route.as_deref().unwrap_or(UNROUTED)
-    }
-}
-
-const STAGES: [&str; 11] = [
-    "session.load",
-    "session.commit",
-    "upstream",
-    "upstream.connect",
-    "handler",
-    "files",
-    "response",
-    "split",
-    "upstream.queue",
-    "command",
-    "custom",
-];
-
-/// Of a place: the ticks when the stage began, which wrap around after months; the stage is above them.
-const TICK_BITS: u32 = 56;
-const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
-
-fn place(stage: &Stage, at: u64) -> u64 {
-    u64::from(code(stage)) << TICK_BITS | at & TICK_MASK
-}
-
-fn code(stage: &Stage) -> u8 {
-    match stage {
-        Stage::SessionLoad => 1,
-        Stage::SessionCommit => 2,
-        Stage::Upstream => 3,
-        Stage::UpstreamConnect => 4,
-        Stage::Handler => 5,
-        Stage::Files => 6,
-        Stage::Response => 7,
-        Stage::Split => 8,
-        Stage::UpstreamQueue => 9,
-        Stage::Command { .. } => 10,
-        _ => 11,
     }
 }

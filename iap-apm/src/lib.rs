@@ -71,6 +71,7 @@
 
 mod active;
 mod apm;
+mod await_point;
 pub mod bridge;
 mod builder;
 mod collector;
@@ -82,6 +83,7 @@ pub mod history;
 pub mod hooks;
 pub mod in_flight;
 mod keeping;
+mod ledger;
 pub mod live;
 mod marks;
 pub mod metrics;
@@ -93,6 +95,7 @@ pub mod runtime;
 mod shared;
 mod sketch;
 pub mod sql;
+mod stages;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod text;
@@ -101,6 +104,7 @@ mod timeline;
 pub mod tower_layer;
 
 pub use apm::Apm;
+pub use await_point::{AwaitError, AwaitView, Awaited};
 pub use bridge::ApmLayer;
 pub use builder::ApmBuilder;
 pub use error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
@@ -115,6 +119,7 @@ pub use history::{
 pub use hooks::{ApmHooks, ApmTransaction};
 pub use in_flight::Interrupted;
 pub use keeping::Keeping;
+pub use ledger::{Account, Ledger};
 pub use live::{
     ActiveRoute, ActiveTransaction, ActiveView, BANDS_US, LiveSecond, LiveSnapshot, RecentPoint, RecentPoints,
 };

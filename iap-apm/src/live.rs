@@ -74,6 +74,9 @@ pub struct ActiveTransaction {
     pub session: Option<String>,
     /// The client's address.
     pub client: Option<String>,
+    /// Tasks of it that wait, of which [`Apm::await_points`](crate::Apm::await_points) tells where.
+    #[serde(default)]
+    pub tasks: usize,
 }
 
 /// What happens now.
@@ -274,6 +277,7 @@ fn show(shared: &Shared, transaction: &Arc<ApmTransaction>, now_us: u64) -> Acti
         user: facts.user.map(Into::into),
         session: facts.session.map(Into::into),
         client: transaction.client().map(|ip| ip.to_string()),
+        tasks: transaction.tasks.waiting(),
     }
 }
 

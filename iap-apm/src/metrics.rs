@@ -7,7 +7,7 @@
 //! | `iap_http_request_duration_seconds` (histogram) | the same |
 //! | `iap_http_requests_active` | |
 //! | `iap_apm_dropped_total` | `what`: see [`Dropped`](crate::Dropped) |
-//! | `iap_apm_not_kept_total`: for which others stand in the history, see [`Keeping`](crate::Keeping) | `what`: `transaction`, received `span`, `log` |
+//! | `iap_apm_records_total`: the [`Ledger`](crate::Ledger) | `origin`: `own`, `received`; `what`: `transaction`, `span`, `log`, `point`; `result`: `made`, `kept`, `sampled_out`, `dropped` |
 //! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `point`, `request` |
 //! | `iap_apm_export_records_total`, see [`Ledger`](crate::export::Ledger) | `signal`: `metrics`, `traces`, `logs`; `result`: `made`, `sent`, `rejected`, `dropped` |
 //! | `iap_apm_history_evicted_total` | `why`: `age`, `size` |
@@ -15,12 +15,12 @@
 //! | those of the [runtime](crate::runtime), while it is sampled | |
 
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
 
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::error::{Error, ErrorKind};
+use crate::ledger::{Account, Ledger};
 use crate::shared::Shared;
 
 static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -85,8 +85,18 @@ pub(crate) fn publish(shared: &Shared) {
     for (what, number) in counts {
         counter!("iap_apm_dropped_total", "what" => what).absolute(number);
     }
-    let not_kept = shared.not_kept.load(Ordering::Relaxed);
-    counter!("iap_apm_not_kept_total", "what" => "transaction").absolute(not_kept);
+}
+
+/// Writes the counters of what became of records.
+pub(crate) fn publish_ledger(ledger: &Ledger) {
+    for (origin, what, account) in ledger.accounts() {
+        let Account { made, kept, sampled_out, dropped } = account;
+        let results = [("made", made), ("kept", kept), ("sampled_out", sampled_out), ("dropped", dropped)];
+        for (result, number) in results {
+            counter!("iap_apm_records_total", "origin" => origin, "what" => what, "result" => result)
+                .absolute(number);
+        }
+    }
 }
 
 /// Folds raw samples into buckets; without it histograms grow until they are read.

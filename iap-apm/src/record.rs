@@ -143,7 +143,7 @@ impl Rings {
             Some(Record::Stage { .. } | Record::Span { .. }) => count(&self.dropped.spans, 1),
             Some(Record::Finished { transaction, .. }) => {
                 count(&self.dropped.transactions, 1);
-                count(&self.dropped.spans, transaction.take().stages.count() as u64);
+                count(&self.dropped.spans, transaction.close().count() as u64);
             }
             Some(Record::Log(_)) => count(&self.dropped.logs, 1),
         }

@@ -10,6 +10,7 @@ use crate::exemplars::Exemplars;
 use crate::export::Outlet;
 use crate::follow::Follows;
 use crate::in_flight::Interrupted;
+use crate::ledger::Books;
 use crate::live::LiveState;
 use crate::marks::Marks;
 use crate::model::TimelineEvent;
@@ -28,8 +29,8 @@ pub(crate) struct Shared {
     pub(crate) live: LiveState,
     pub(crate) marks: Arc<Marks>,
     pub(crate) follows: Follows,
-    /// Transactions for which others stand in the history.
-    pub(crate) not_kept: AtomicU64,
+    /// What became of what was recorded.
+    pub(crate) books: Books,
     pub(crate) exemplars: Exemplars,
     /// Where spans and lines go to be exported, too.
     pub(crate) outlet: Outlet,

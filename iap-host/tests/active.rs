@@ -108,6 +108,41 @@ fn files(directory: &std::path::Path) -> Vec<String> {
         .collect()
 }
 
+/// What runs in a task of ours, behind a layer, is asked where it waits; what is only forwarded has its stage.
+#[test]
+fn a_request_is_asked_where_it_waits() {
+    let history = tempfile::tempdir().unwrap();
+    let without = config(silent(), history.path());
+    for (config, has_task) in
+        [(without.replace("enabled: false", "store: memory"), true), (without.clone(), false)]
+    {
+        let host = Host::start_with(&config);
+        let _client = ask(&host, "/reports/7");
+        let request = eventually("the request waits for its upstream", || {
+            let request = host.admin("/api/requests/active")["requests"].get(0)?.clone();
+            (request["stage"] == "upstream" && request["server"].is_string()).then_some(request)
+        });
+        let (trace_id, span_id) =
+            (request["trace_id"].as_str().unwrap(), request["span_id"].as_str().unwrap());
+        let path = |span_id: &str| format!("/api/requests/active/{trace_id}/{span_id}/await");
+        let answer = http::get(host.admin, &path(span_id));
+        if has_task {
+            eventually("its task is known", || {
+                let active = host.admin("/api/requests/active");
+                (active["requests"][0]["tasks"] == 1).then_some(())
+            });
+            let view = host.admin(&path(span_id));
+            assert_eq!((&view["busy"], &view["ready"]), (&0.into(), &0.into()), "{view}");
+            let frames = view["awaited"][0]["frames"].to_string();
+            assert!(frames.contains("iap-core/src/upstream/"), "{view:#}");
+        } else {
+            assert_eq!((answer.status, &request["tasks"]), (409, &0.into()), "{}", answer.text());
+        }
+        assert_eq!(http::get(host.admin, &path("00000000000000ff")).status, 404);
+        assert_eq!(http::get(host.admin, &path("none")).status, 400);
+    }
+}
+
 #[test]
 fn without_the_apm_nothing_is_shown() {
     let host = Host::start_with(

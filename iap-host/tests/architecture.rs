@@ -64,6 +64,25 @@ fn dependencies_point_one_way() {
     }
 }
 
+/// The lint refuses unsafe code where nobody allows it.
+#[test]
+fn unsafe_code_is_where_it_is_argued_for() {
+    let mut allowing: Vec<_> = all_sources()
+        .into_iter()
+        .filter(|file| std::fs::read_to_string(file).unwrap().contains("allow(unsafe_code"))
+        .map(|file| file.strip_prefix(workspace()).unwrap().to_owned())
+        .collect();
+    allowing.retain(|file| !file.ends_with("architecture.rs"));
+    allowing.sort();
+    // The others are tests, which count what is allocated.
+    let argued = [
+        "iap-core/src/hooks/await_point/waker.rs",
+        "iap-core/tests/idle_memory.rs",
+        "tests/support/allocations.rs",
+    ];
+    assert_eq!(allowing, argued.map(PathBuf::from));
+}
+
 #[test]
 fn configuration_does_no_io() {
     let mut files = Vec::new();

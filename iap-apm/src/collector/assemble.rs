@@ -8,6 +8,7 @@ use iap_core::{Kind, TraceId};
 
 use crate::history::Batch;
 use crate::hooks::{ApmTransaction, Facts};
+use crate::ledger::Counts;
 use crate::model::{
     Attributes, LogLine, Source, Span, SpanKind, SpanStatus, TimelineEvent, TransactionSummary, root_span,
 };
@@ -23,6 +24,7 @@ pub(super) struct Pending {
     batch: Batch,
     traces: HashMap<TraceId, usize>,
     records: usize,
+    counts: Counts,
 }
 
 impl Pending {
@@ -32,19 +34,22 @@ impl Pending {
 
     /// Adds a transaction and its root span.
     pub(super) fn add_transaction(&mut self, row: TransactionSummary) {
-        self.add_span(row.trace_id, &root_span(&row));
+        self.batch.trace(&mut self.traces, row.trace_id).push(&root_span(&row));
         self.batch.transactions.push(row);
-        self.records += 1;
+        self.records += 2;
+        self.counts.transactions += 1;
     }
 
     pub(super) fn add_span(&mut self, trace_id: TraceId, span: &Span) {
         self.batch.trace(&mut self.traces, trace_id).push(span);
         self.records += 1;
+        self.counts.spans += 1;
     }
 
     pub(super) fn add_log(&mut self, line: LogLine) {
         self.batch.logs.push(line);
         self.records += 1;
+        self.counts.logs += 1;
     }
 
     pub(super) fn add_event(&mut self, event: TimelineEvent) {
@@ -52,10 +57,10 @@ impl Pending {
         self.records += 1;
     }
 
-    pub(super) fn take(&mut self) -> Option<Batch> {
-        self.traces.clear();
-        self.records = 0;
-        Some(std::mem::take(&mut self.batch)).filter(|batch| !batch.is_empty())
+    /// What waits, and what of it the ledger has.
+    pub(super) fn take(&mut self) -> Option<(Batch, Counts)> {
+        let Self { batch, counts, .. } = std::mem::take(self);
+        (!batch.is_empty()).then_some((batch, counts))
     }
 }
 

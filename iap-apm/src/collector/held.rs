@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use iap_core::TraceId;
 
+use crate::ledger::{Book, Books};
 use crate::model::{LogLine, Span};
 use crate::record::StageRecord;
 
@@ -18,6 +19,16 @@ pub(super) enum Part {
     Stage(StageRecord),
     Span(Box<Span>),
     Log(Box<LogLine>),
+}
+
+impl Part {
+    /// Where it is accounted for.
+    pub(super) fn book<'a>(&self, books: &'a Books) -> &'a Book {
+        match self {
+            Self::Stage(_) | Self::Span(_) => &books.spans,
+            Self::Log(_) => &books.logs,
+        }
+    }
 }
 
 struct Waiting {

@@ -12,7 +12,7 @@ use super::{Collector, ROLL_EVERY, assemble, count};
 use crate::exemplars::Exemplar;
 use crate::hooks::ApmTransaction;
 use crate::marks::{Mark, spread};
-use crate::model::Level;
+use crate::model::{Level, LogLine};
 use crate::record::Record;
 
 /// A finished transaction as it came: nothing is made of it before it is kept.
@@ -26,24 +26,32 @@ impl Collector {
     pub(super) fn take(&mut self, record: Record) {
         match record {
             Record::Finished { transaction, end, finish } => self.finished(Done { transaction, end, finish }),
-            Record::Stage { trace_id, stage } => self.part(trace_id, Part::Stage(stage)),
-            Record::Span { trace_id, span } => self.part(trace_id, Part::Span(span)),
+            Record::Stage { trace_id, stage } => self.made(trace_id, Part::Stage(stage)),
+            Record::Span { trace_id, span } => self.made(trace_id, Part::Span(span)),
             Record::Log(line) => match line.trace_id {
-                Some(trace_id) if line.level < Level::Error => self.part(trace_id, Part::Log(line)),
+                Some(trace_id) if line.level < Level::Error => self.made(trace_id, Part::Log(line)),
                 trace_id => {
                     // A failure that somebody wrote down: its transaction is wanted, too.
                     if let Some(trace_id) = trace_id {
                         self.shared.marks.begin(trace_id);
                     }
-                    if self.has_room() {
-                        self.pending.add_log(*line);
-                    }
+                    self.wanted(*line);
                 }
             },
         }
     }
 
+    /// A line that is written whatever becomes of its transaction.
+    fn wanted(&mut self, line: LogLine) {
+        count(&self.shared.books.logs.made, 1);
+        match self.has_room() {
+            true => self.pending.add_log(line),
+            false => count(&self.shared.books.logs.dropped, 1),
+        }
+    }
+
     fn finished(&mut self, done: Done) {
+        count(&self.shared.books.transactions.made, 1);
         let Done { transaction, end, finish } = &done;
         let unix_us = |raw| self.shared.ticks.unix_us_by(self.anchor, raw);
         let start_us = unix_us(transaction.start);
@@ -84,7 +92,10 @@ impl Collector {
         self.shared.exemplars.note(self.metrics.labels(&self.keeper, id), exemplar);
         if self.has_room() {
             self.pending.add_transaction(row);
+        } else {
+            count(&self.shared.books.transactions.dropped, 1);
         }
+        count(&self.shared.books.spans.made, taken.stages.count() as u64);
         taken.stages.into_iter().for_each(|stage| self.add(trace_id, Part::Stage(stage)));
         self.write_held(trace_id);
     }
@@ -99,8 +110,12 @@ impl Collector {
             }
             self.shared.marks.overrule(trace_id, Mark::LetGo);
         }
-        self.not_kept += 1;
-        drop(self.held.take(trace_id));
+        let books = &self.shared.books;
+        count(&books.transactions.sampled_out, 1);
+        books.spans.leave_out(done.transaction.close().count() as u64);
+        for part in self.held.take(trace_id) {
+            count(&part.book(books).sampled_out, 1);
+        }
     }
 
     /// Keeps those that stand for what was let go until now.
@@ -128,9 +143,11 @@ impl Collector {
     }
 
     /// Spans and lines follow the decision about their trace.
-    fn part(&mut self, trace_id: TraceId, part: Part) {
+    fn made(&mut self, trace_id: TraceId, part: Part) {
+        let book = part.book(&self.shared.books);
+        count(&book.made, 1);
         match self.shared.marks.get(trace_id) {
-            Some(Mark::LetGo) => {}
+            Some(Mark::LetGo) => count(&book.sampled_out, 1),
             Some(Mark::Begun) => self.add(trace_id, part),
             None => {
                 if let Some(part) = self.held.hold(trace_id, part) {
@@ -163,6 +180,7 @@ impl Collector {
             let trace_id = transaction.context.trace_id;
             for stage in transaction.take_stages() {
                 shared.marks.overrule(trace_id, Mark::Begun);
+                count(&shared.books.spans.made, 1);
                 self.add(trace_id, Part::Stage(stage));
             }
         }
@@ -174,7 +192,7 @@ impl Collector {
 
     fn add(&mut self, trace_id: TraceId, part: Part) {
         if !self.has_room() {
-            return;
+            return count(&part.book(&self.shared.books).dropped, 1);
         }
         match part {
             Part::Stage(stage) => self.pending.add_span(trace_id, &assemble::stage(&self.shared, stage)),

@@ -25,6 +25,7 @@ use crate::error::{Error, ErrorKind, HistoryError, HistoryErrorKind};
 use crate::history::{Batch, History};
 use crate::in_flight::{Found, Notes, recover};
 use crate::keeping::Keeping;
+use crate::ledger::Counts;
 use crate::record::{Record, count};
 use crate::shared::Shared;
 use crate::ticks::Anchor;
@@ -70,10 +71,8 @@ pub(crate) struct Collector {
     /// Of transactions that are not decided on.
     held: Held,
     anchor: Anchor,
-    /// Transactions that were let go since this was added up.
-    not_kept: u64,
-    /// The batch on its way; kept to be sent again when the history is overloaded.
-    batch: Option<Arc<Batch>>,
+    /// The batch on its way, and what is in it; kept to be sent again when the history is overloaded.
+    batch: Option<(Arc<Batch>, Counts)>,
     writing: Option<Write>,
     last_write: Instant,
     last_upkeep: Instant,
@@ -95,7 +94,6 @@ impl Collector {
             metrics: HttpMetrics::new(settings.max_routes),
             keeper: Keeper::new(settings.keeping),
             held: Held::default(),
-            not_kept: 0,
             batch: None,
             writing: None,
             last_write: now,
@@ -191,7 +189,6 @@ impl Collector {
         });
         self.rings = rings;
         self.events();
-        count(&self.shared.not_kept, std::mem::take(&mut self.not_kept));
         count(&self.shared.rings.dropped.important, std::mem::take(&mut self.keeper.refused));
     }
 
@@ -199,12 +196,12 @@ impl Collector {
     fn write(&mut self) {
         self.last_write = Instant::now();
         if self.batch.is_none() {
-            self.batch = self.pending.take().map(Arc::new);
-            if let Some(batch) = &self.batch {
+            self.batch = self.pending.take().map(|(batch, counts)| (Arc::new(batch), counts));
+            if let Some((batch, _)) = &self.batch {
                 self.shared.outlet.offer(batch);
             }
         }
-        if let Some(batch) = self.batch.clone() {
+        if let Some((batch, _)) = self.batch.clone() {
             let history = self.history.clone();
             self.writing = Some(tokio::spawn(async move { history.append(batch).await }));
         }
@@ -216,17 +213,25 @@ impl Collector {
 
     fn settle(&mut self, result: Result<(), HistoryError>) -> Result<(), Error> {
         self.writing = None;
-        match result {
-            Ok(()) => self.batch = None,
-            Err(error) => {
-                if !error.is_retryable() {
-                    let lost = self.batch.take().map_or(0, |batch| batch.records());
-                    count(&self.shared.rings.dropped.history, lost as u64);
+        match &result {
+            Err(error) if error.is_retryable() => {}
+            result => {
+                if let Some((batch, counts)) = self.batch.take() {
+                    self.book(&batch, counts, result.is_ok());
                 }
-                return Err(Error::with_source(ErrorKind::History, error));
             }
         }
-        Ok(())
+        result.map_err(|error| Error::with_source(ErrorKind::History, error))
+    }
+
+    /// Writes down what became of a batch.
+    fn book(&self, batch: &Batch, counts: Counts, is_kept: bool) {
+        let Shared { books, rings, .. } = &*self.shared;
+        if is_kept {
+            return books.kept(counts);
+        }
+        books.dropped(counts);
+        count(&rings.dropped.history, batch.records() as u64);
     }
 
     async fn flush(&mut self) -> Result<(), Error> {

@@ -126,9 +126,14 @@ impl Batch {
         self.spans.iter().map(TraceSpans::len).sum()
     }
 
+    /// How many points of metrics it holds.
+    pub(crate) fn point_count(&self) -> usize {
+        self.metrics.iter().map(|series| series.points.len()).sum()
+    }
+
     /// How many records it holds.
     pub(crate) fn records(&self) -> usize {
-        let points = self.metrics.iter().map(|series| series.points.len()).sum::<usize>();
+        let points = self.point_count();
         let exemplars = self.exemplars.iter().map(|series| series.exemplars.len()).sum::<usize>();
         self.transactions.len() + self.span_count() + self.logs.len() + self.events.len() + points + exemplars
     }

@@ -29,6 +29,7 @@ fn request(path: &str) -> ActiveTransaction {
         user: None,
         session: Some("0123456789abcdef".into()),
         client: None,
+        tasks: 0,
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iap_core::TraceId;
-use metrics::counter;
 
 use crate::history::{Batch, TraceSpans};
 use crate::marks::{Mark, Marks};
@@ -25,7 +24,6 @@ impl Follow {
 
     /// Removes what belongs to transactions that were let go.
     pub(super) fn leave_out(&self, batch: &mut Batch) {
-        let before = (batch.span_count(), batch.logs.len());
         let mut left_out = HashSet::new();
         batch.spans.retain(|trace| {
             let wanted = self.marks.begin(trace.trace_id) || self.is_remarkable(trace);
@@ -43,12 +41,6 @@ impl Follow {
         batch.logs.retain(|line| {
             line.level >= Level::Error || line.trace_id.is_none_or(|trace_id| self.marks.begin(trace_id))
         });
-        for (what, number) in [("span", before.0 - batch.span_count()), ("log", before.1 - batch.logs.len())]
-        {
-            if number > 0 {
-                counter!("iap_apm_not_kept_total", "what" => what).increment(number as u64);
-            }
-        }
     }
 
     fn is_remarkable(&self, trace: &TraceSpans) -> bool {

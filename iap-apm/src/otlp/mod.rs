@@ -30,7 +30,7 @@
 //!
 //! What belongs to a transaction of ours that was not kept (see [`Keeping`](crate::Keeping)) is left out,
 //! but for failures, slow spans and error lines; such an answer is a success still, since nothing went wrong.
-//! `iap_apm_not_kept_total` counts it. A transaction of which something comes first is kept, up to the same
+//! The [`Ledger`](crate::Ledger) counts it. A transaction of which something comes first is kept, up to the same
 //! number a second.
 //!
 //! Which received spans are listed as transactions: one without a parent, and one of kind `SERVER` or
@@ -47,6 +47,7 @@ mod grpc;
 mod points;
 mod quota;
 mod series;
+mod signal;
 pub(crate) mod status;
 pub(crate) mod timeline;
 mod traces;
@@ -73,11 +74,14 @@ use self::decode::Decoded;
 use self::follow::Follow;
 use self::quota::{Gate, Quotas};
 use self::series::SeriesLimits;
+use self::signal::Signal;
 use self::status::{Encoding, Refusal};
 use self::timeline::Events;
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{BoxFuture, History};
+use crate::ledger::{Account, ReceivedBooks};
 use crate::marks::Marks;
+use crate::record::count;
 
 pub use self::access::OtlpToken;
 pub use self::quota::OtlpQuota;
@@ -95,25 +99,6 @@ const MAX_SERIES_OF_SERVICE: usize = 10_000;
 const MAX_SERIES: usize = 100_000;
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a request carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Signal {
-    Traces,
-    Logs,
-    Metrics,
-}
-
-impl Signal {
-    /// What its records are called in our own metrics.
-    fn record(self) -> &'static str {
-        match self {
-            Self::Traces => "span",
-            Self::Logs => "log",
-            Self::Metrics => "point",
-        }
-    }
-}
-
 /// The receiver as a service: mount it on a listener that only your applications reach. See the
 /// [module page](self) for its answers.
 #[derive(Clone)]
@@ -129,6 +114,7 @@ pub struct OtlpService {
     tokens: Arc<[OtlpToken]>,
     quotas: Arc<Quotas>,
     events: Arc<Events>,
+    books: Arc<ReceivedBooks>,
 }
 
 impl OtlpService {
@@ -145,6 +131,7 @@ impl OtlpService {
             tokens: Arc::default(),
             quotas: Arc::default(),
             events: Arc::default(),
+            books: Arc::default(),
         }
     }
 
@@ -190,6 +177,11 @@ impl OtlpService {
     pub fn quota(mut self, quota: OtlpQuota) -> Self {
         self.quotas = Arc::new(Quotas::new(quota));
         self
+    }
+
+    /// What became of all that was received: spans, log records and points.
+    pub(crate) fn accounts(&self) -> [Account; 3] {
+        [&self.books.spans, &self.books.logs, &self.books.points].map(|book| book.read(0))
     }
 
     async fn answer(self, request: Request<Body>) -> Response<Body> {
@@ -259,18 +251,26 @@ impl OtlpService {
         let mut decoded = worked.map_err(|_| Refusal::overloaded(broke_off))??;
         self.quotas.count(signal, decoded.gate.over());
         self.events.settle(&mut decoded, trusted, now_us);
+        let book = signal.book(&self.books);
+        let taken = signal.records(&decoded.batch);
+        count(&book.made, taken + decoded.rejected);
+        count(&book.dropped, decoded.rejected);
         if decoded.is_over_quota() {
             return Err(Refusal::over_quota());
         }
         if let Some(follow) = &self.follow {
             follow.leave_out(&mut decoded.batch);
         }
+        let kept = signal.records(&decoded.batch);
+        count(&book.sampled_out, taken - kept);
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         // What was refused may come again.
         if let Err(error) = self.history.append(batch.clone()).await {
+            count(&book.dropped, kept);
             self.events.give_back(&batch.events);
             return Err(refused(error));
         }
+        count(&book.kept, kept);
         decoded.gate.kept();
         if decoded.rejected > 0 {
             let what = signal.record();

@@ -17,6 +17,7 @@
 //! Code that sits behind tower's type-erased services (a session layer, a user's middleware, an
 //! embedded application) records through the dynamic handle [`Transaction`] instead.
 
+mod await_point;
 mod transaction;
 
 use std::borrow::Cow;
@@ -28,6 +29,7 @@ use crate::connection::Connection;
 use crate::error::Kind;
 use crate::trace_context::{SpanId, TraceContext};
 
+pub use await_point::{AwaitPoint, Frame};
 pub use transaction::{Field, Recorder, SCOPE_TARGET, Scoped, SpanGuard, Transaction};
 
 /// A named part of a transaction; the name of its span in the call tree.

@@ -1,15 +1,16 @@
 //! The dynamic handle of a running transaction, for code that is not generic over [`Hooks`](super::Hooks).
 
+use std::backtrace::Backtrace;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
-use super::{SpanEnd, Stage};
+use super::{SpanEnd, Stage, await_point};
 use crate::trace_context::{SpanId, TraceContext};
 
 thread_local! {
@@ -48,6 +49,17 @@ pub trait Recorder: Send + Sync + 'static {
     fn record(&self, id: SpanId, parent: SpanId, stage: Stage, started: u64, end: SpanEnd);
     /// Notes a fact about the transaction.
     fn set(&self, field: Field, value: &str);
+    /// A task that works on it has begun to wait; waking it makes it look again.
+    fn suspended(&self, _task: &Waker) {}
+    /// That work has come to its end.
+    fn ended(&self, _task: &Waker) {}
+    /// Whether somebody wants to know where the task that is polled next waits. Asked at each poll: a relaxed load.
+    fn is_asked(&self) -> bool {
+        false
+    }
+    /// Where it waits, one stack for each thing that it waits for, to be [resolved](super::AwaitPoint::resolve)
+    /// elsewhere; none when it had not to wait.
+    fn found(&self, _stacks: Vec<Backtrace>) {}
 }
 
 /// A handle of the running transaction: cheap to clone, usable from any thread or task.
@@ -122,7 +134,7 @@ impl Transaction {
     /// Runs `future` with this transaction as [`Transaction::current`], and nothing else: other threads and `tracing`
     /// do not learn of it, which is cheaper than [`Transaction::scope`].
     pub fn within<F: Future>(&self, future: F) -> Scoped<F> {
-        Scoped { future, transaction: Some(self.clone()), span: tracing::Span::none() }
+        Scoped { future, transaction: Some(self.clone()), span: tracing::Span::none(), was_suspended: false }
     }
 
     /// Runs `future` with this transaction as [`Transaction::current`].
@@ -130,7 +142,7 @@ impl Transaction {
         let restore = Restore { outer: CURRENT.replace(Some(self.clone())), slot: &mut None };
         let span = tracing::trace_span!(target: SCOPE_TARGET, "transaction");
         drop(restore);
-        Scoped { future, transaction: Some(self.clone()), span }
+        Scoped { future, transaction: Some(self.clone()), span, was_suspended: false }
     }
 }
 
@@ -193,6 +205,7 @@ pin_project! {
         // touches no reference count.
         transaction: Option<Transaction>,
         span: tracing::Span,
+        was_suspended: bool,
     }
 }
 
@@ -201,9 +214,31 @@ impl<F: Future> Future for Scoped<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let _entered = this.span.enter();
-        let _restore = Restore { outer: CURRENT.replace(this.transaction.take()), slot: this.transaction };
-        this.future.poll(cx)
+        let is_asked = this.transaction.as_ref().is_some_and(|transaction| transaction.recorder.is_asked());
+        let (poll, stacks) = {
+            let _entered = this.span.enter();
+            let _restore =
+                Restore { outer: CURRENT.replace(this.transaction.take()), slot: &mut *this.transaction };
+            match is_asked {
+                false => (this.future.poll(cx), None),
+                true => {
+                    let (poll, stacks) = await_point::watched(this.future, cx);
+                    (poll, Some(stacks))
+                }
+            }
+        };
+        if let Some(Transaction { recorder, .. }) = this.transaction {
+            if let Some(stacks) = stacks {
+                recorder.found(stacks);
+            }
+            match poll.is_pending() {
+                true => recorder.suspended(cx.waker()),
+                false if *this.was_suspended => recorder.ended(cx.waker()),
+                false => {}
+            }
+            *this.was_suspended = true;
+        }
+        poll
     }
 }
 

@@ -329,12 +329,13 @@ impl AdminState {
 async fn status(State(state): State<AdminState>) -> Json<Value> {
     let facts = state.0.facts.load_full();
     let dropped = state.0.apm.as_ref().map(Apm::dropped);
+    let ledger = state.0.apm.as_ref().map(Apm::ledger);
     let export = state.0.exports.load_full().map(|exports| exports.ledgers());
     let assistant = state.assistant();
     let help = assistant.as_ref().map(Assistant::help);
     let llm = help.and_then(|help| help.llm.as_ref()).map(|llm| llm.status());
     let runbooks = help.and_then(|help| help.runbooks.as_ref()).map(|runbooks| runbooks.status());
-    Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "export": export,
+    Json(json!({ "facts": facts.as_deref(), "dropped": dropped, "ledger": ledger, "export": export,
                  "llm": llm, "runbooks": runbooks,
                  "ready": state.0.readiness.get(), "config": state.0.reloads.state() }))
 }

@@ -36,7 +36,23 @@ export interface Facts {
 export interface Status {
   facts: Facts | null;
   dropped: Dropped | null;
+  ledger: Record<Accounted, Account> | null;
   ready: boolean;
+}
+
+export type Accounted = "transactions" | "spans" | "logs" | "received_spans" | "received_logs" | "received_points";
+
+export interface Account {
+  made: number;
+  kept: number;
+  sampled_out: number;
+  dropped: number;
+}
+
+export interface AwaitView {
+  awaited: { at: string | null; frames: string[] }[];
+  busy: number;
+  ready: number;
 }
 
 export interface Second {
@@ -63,6 +79,7 @@ export interface Active {
   upstream: string | null;
   server: string | null;
   session: string | null;
+  tasks: number;
 }
 
 /** How long the running requests of a route have been running, by `bands_us`. */

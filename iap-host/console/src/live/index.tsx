@@ -6,6 +6,7 @@ import { Link } from "../router";
 import { Failure, Loading, Panel } from "../ui/parts";
 import { Bands } from "./bands";
 import { Upstreams } from "./upstreams";
+import { useWaits, Waits } from "./waits";
 
 const POLL_MS = 1000;
 
@@ -43,50 +44,59 @@ function Requests() {
 
 function Slowest({ view }: { view: ActiveView }) {
   const t = useText();
+  const { asked, ask } = useWaits();
   return (
-    <div class="scroll">
-      <table class="cards-when-narrow slowest">
-        <thead>
-          <tr>
-            <th scope="col" class="num">
-              {t.elapsed}
-            </th>
-            <th scope="col">{t.path}</th>
-            <th scope="col">{t.route}</th>
-            <th scope="col">{t.stage}</th>
-            <th scope="col">{t.upstreamServer}</th>
-            <th scope="col">{t.user}</th>
-            <th scope="col">{t.session}</th>
-            <th scope="col">{t.client}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {view.requests.map((request) => (
-            <tr key={`${request.trace_id} ${request.span_id}`}>
-              <td data-label={t.elapsed} class="num">
-                {duration(request.running_us)}
-              </td>
-              <td data-label={t.path} class="main-cell" title={request.trace_id}>
-                <span class="method">{request.method} </span>
-                {request.path}
-              </td>
-              <td data-label={t.route}>{request.route}</td>
-              <td data-label={t.stage}>
-                {request.stage ?? t.none}
-                {request.stage && <span class="cell-note">{t.stageFor(duration(request.stage_us))}</span>}
-              </td>
-              <td data-label={t.upstreamServer}>
-                {request.server ?? t.none}
-                {request.upstream && request.upstream !== request.server && <span class="cell-note">{request.upstream}</span>}
-              </td>
-              <td data-label={t.user}>{request.user ?? t.none}</td>
-              <td data-label={t.session}>{request.session ?? t.none}</td>
-              <td data-label={t.client}>{request.client ?? t.none}</td>
+    <>
+      <div class="scroll">
+        <table class="cards-when-narrow slowest">
+          <thead>
+            <tr>
+              <th scope="col" class="num">
+                {t.elapsed}
+              </th>
+              <th scope="col">{t.path}</th>
+              <th scope="col">{t.route}</th>
+              <th scope="col">{t.stage}</th>
+              <th scope="col">{t.upstreamServer}</th>
+              <th scope="col">{t.user}</th>
+              <th scope="col">{t.session}</th>
+              <th scope="col">{t.client}</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+          </thead>
+          <tbody>
+            {view.requests.map((request) => (
+              <tr key={`${request.trace_id} ${request.span_id}`}>
+                <td data-label={t.elapsed} class="num">
+                  {duration(request.running_us)}
+                </td>
+                <td data-label={t.path} class="main-cell" title={request.trace_id}>
+                  <span class="method">{request.method} </span>
+                  {request.path}
+                </td>
+                <td data-label={t.route}>{request.route}</td>
+                <td data-label={t.stage}>
+                  {request.stage ?? t.none}
+                  {request.stage && <span class="cell-note">{t.stageFor(duration(request.stage_us))}</span>}
+                  {request.tasks > 0 && (
+                    <button type="button" class="ask-waits" title={t.waitsOf(request.path)} onClick={() => ask(request)}>
+                      {t.whereItWaits}
+                    </button>
+                  )}
+                </td>
+                <td data-label={t.upstreamServer}>
+                  {request.server ?? t.none}
+                  {request.upstream && request.upstream !== request.server && <span class="cell-note">{request.upstream}</span>}
+                </td>
+                <td data-label={t.user}>{request.user ?? t.none}</td>
+                <td data-label={t.session}>{request.session ?? t.none}</td>
+                <td data-label={t.client}>{request.client ?? t.none}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {asked && <Waits asked={asked} />}
+    </>
   );
 }
 

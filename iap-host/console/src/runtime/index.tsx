@@ -7,6 +7,7 @@ import { setQuery, useLocation } from "../router";
 import { Failure, Loading, Panel, readWindow, WindowSelect } from "../ui/parts";
 import { Events } from "./events";
 import { Jvms } from "./jvms";
+import { LedgerPanel } from "./ledger";
 import { Lines } from "./lines";
 import { Processes } from "./processes";
 import { SessionStore } from "./store";
@@ -81,6 +82,7 @@ export function Runtime() {
           </>
         )}
       </Panel>
+      <LedgerPanel />
       <Panel title={t.timeline}>
         {timeline.error ? (
           <Failure error={timeline.error} retry={timeline.reload} />

@@ -1,7 +1,7 @@
 //! [`Right::Detail`]: single requests, and the assistant.
 
 use iap_apm::history::{ErrorAnswer, StatementAnswer};
-use iap_apm::{ActiveView, Followed, Interrupted, LogLine, TransactionPage, Window};
+use iap_apm::{ActiveView, AwaitView, Followed, Interrupted, LogLine, TransactionPage, Window};
 use iap_ops::{Answer, LogPattern, ReportKind};
 
 use super::{Right, Table, get, list_of, object, of, post};
@@ -19,6 +19,20 @@ pub(super) fn requests() -> Table {
                 .answers(of::<ActiveView>)
                 .fails(404, NO_APM),
             active::active,
+        )
+        .add(
+            get(
+                "/api/requests/active/{trace_id}/{span_id}/await",
+                "Where the tasks of a request that runs wait",
+            )
+            .about("Of embedded services and layers; of a request that is only forwarded the stage says where it is.")
+            .place::<String>("trace_id", "Its trace, 32 hexadecimal digits.")
+            .place::<String>("span_id", "Its root span, 16 hexadecimal digits.")
+            .answers(of::<AwaitView>)
+            .fails(404, "No such request runs.")
+            .fails(409, "It has no task that waits.")
+            .fails(429, "Others ask about it at the moment."),
+            active::await_points,
         )
         .add(
             get(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use iap_apm::history::ServiceMap;
-use iap_apm::{Dropped, LiveSnapshot, MetricAnswer, MetricInfo, RecentPoints, RuntimeView};
+use iap_apm::{Dropped, Ledger, LiveSnapshot, MetricAnswer, MetricInfo, RecentPoints, RuntimeView};
 use iap_apm::{SeriesPoint, TimelineEvent, Window};
 use iap_ops::actions::Proposal;
 use iap_ops::alerts::{AlertEvent, RuleState, Silence};
@@ -105,7 +105,8 @@ pub(super) fn platform() -> Table {
         )
         .add(
             get("/api/status", "What runs, and what could not be kept").answers(object! {
-                "facts": Option<Facts>, "dropped": Option<Dropped>, "export": Option<Map<String, Value>>,
+                "facts": Option<Facts>, "dropped": Option<Dropped>, "ledger": Option<Ledger>,
+                "export": Option<Map<String, Value>>,
                 "llm": Option<LlmStatus>, "runbooks": Option<RunbooksStatus>, "ready": bool,
                 "config": reload::ReloadState,
             }),
