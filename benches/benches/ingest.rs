@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use http::Request;
+use iap_apm::history::{SpanColumn, SpanGroupsQuery};
 use iap_apm::{
     Batch, ErrorsQuery, History, OtlpService, Source, SqliteHistory, SqliteOptions, StatementsQuery,
     TraceSpans, TransactionQuery, TransactionSummary, Window,
@@ -268,5 +269,49 @@ fn hour(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ingest, hour);
+/// Groups of ten million spans of an hour, as they are written by commits of a thousand traces.
+fn groups(c: &mut Criterion) {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let options = SqliteOptions { max_bytes: 64 << 30, ..SqliteOptions::default() };
+    let history = SqliteHistory::temporary(options).expect("a history");
+    let plain: iap_apm::Span = serde_json::from_value(serde_json::json!({
+        "span_id": "00000000000000ff", "name": "", "service": "", "start_us": 0, "duration_us": 0,
+    }))
+    .expect("a span");
+    let span = |n: u64| iap_apm::Span {
+        span_id: SpanId((mixed(n) | 1).to_be_bytes()),
+        name: format!("step {}", n % 10),
+        service: format!("service {}", n / 10 % 8),
+        status: if n.is_multiple_of(50) { iap_apm::SpanStatus::Error } else { iap_apm::SpanStatus::Unset },
+        start_us: T0 / 1_000 + n * (HOUR_US / 10) / TRANSACTIONS,
+        duration_us: 500 + mixed(n) % 1_000 * (1 + n % 37) * (1 + n % 11),
+        ..plain.clone()
+    };
+    for part in 0..TRANSACTIONS / 1_000 {
+        let trace = |n: u64| {
+            let spans: Vec<_> = (n * 10..n * 10 + 10).map(span).collect();
+            TraceSpans::of(trace_id(n), &spans)
+        };
+        let spans = (part * 1_000..(part + 1) * 1_000).map(trace).collect();
+        runtime.block_on(history.append(Arc::new(Batch { spans, ..Batch::default() }))).expect("kept");
+    }
+    let window = Window::last(HOUR_US, T0 / 1_000 + HOUR_US);
+    let mut group = c.benchmark_group("groups");
+    group.sample_size(10);
+    group.bench_function("three columns of ten million spans", |b| {
+        let by = [SpanColumn::Service, SpanColumn::Name, SpanColumn::Status];
+        let query = SpanGroupsQuery::new(window, by);
+        b.iter(|| {
+            let found = runtime.block_on(history.span_groups(black_box(&query))).expect("groups");
+            assert_eq!(found.spans, 10 * TRANSACTIONS);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ingest, hour, groups);
 criterion_main!(benches);

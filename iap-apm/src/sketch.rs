@@ -98,27 +98,30 @@ impl Sketch {
     /// To be stored: numbers of seven bits a byte, the buckets without those that are empty.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        [self.count, self.total, self.max].into_iter().for_each(|number| write_number(&mut bytes, number));
-        let mut next = 0;
-        for (at, count) in self.buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
-            write_number(&mut bytes, (at - next) as u64);
-            write_number(&mut bytes, u64::from(*count));
-            next = at + 1;
-        }
+        let buckets = self.buckets.iter().enumerate().filter(|(_, count)| **count > 0);
+        write(&mut bytes, [self.count, self.total, self.max], buckets.map(|(at, count)| (at as u16, *count)));
         bytes
     }
 
+    /// Adds what was stored; `None` when it is damaged, of which a part may have been added.
+    pub(crate) fn merge_bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        let [count, total, max] = read(bytes, |at, count| {
+            let at = usize::from(at);
+            if at >= self.buckets.len() {
+                self.buckets.resize(at + 1, 0);
+            }
+            self.buckets[at] = self.buckets[at].saturating_add(count);
+        })?;
+        self.count = self.count.saturating_add(count);
+        self.total = self.total.saturating_add(total);
+        self.max = self.max.max(max);
+        Some(())
+    }
+
     /// What was stored; `None` when it is damaged.
-    pub(crate) fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
-        let mut number = || read_number(&mut bytes);
-        let mut sketch = Self { buckets: Vec::new(), count: number()?, total: number()?, max: number()? };
-        while !bytes.is_empty() {
-            let gap = usize::try_from(read_number(&mut bytes)?).ok()?;
-            let at = sketch.buckets.len().checked_add(gap).filter(|at| *at <= bucket(u64::MAX))?;
-            let count = u32::try_from(read_number(&mut bytes)?).ok()?;
-            sketch.buckets.resize(at, 0);
-            sketch.buckets.push(count);
-        }
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut sketch = Self::default();
+        sketch.merge_bytes(bytes)?;
         Some(sketch)
     }
 
@@ -136,7 +139,31 @@ impl Sketch {
     }
 }
 
-fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
+/// Writes a sketch of count, total, the largest value, and its buckets in their order: as [`Sketch::to_bytes`].
+pub(crate) fn write(out: &mut Vec<u8>, numbers: [u64; 3], buckets: impl Iterator<Item = (u16, u32)>) {
+    numbers.into_iter().for_each(|number| write_number(out, number));
+    let mut next = 0;
+    for (at, count) in buckets {
+        write_number(out, u64::from(at - next));
+        write_number(out, u64::from(count));
+        next = at + 1;
+    }
+}
+
+/// Reads what was [written](write): count, total, the largest value, and each bucket by a call; `None` when it is damaged.
+pub(crate) fn read(mut bytes: &[u8], mut each: impl FnMut(u16, u32)) -> Option<[u64; 3]> {
+    let mut number = || read_number(&mut bytes);
+    let numbers = [number()?, number()?, number()?];
+    let mut next = 0_u64;
+    while !bytes.is_empty() {
+        let at = read_number(&mut bytes)?.checked_add(next).filter(|at| *at <= bucket(u64::MAX) as u64)?;
+        each(at as u16, u32::try_from(read_number(&mut bytes)?).ok()?);
+        next = at + 1;
+    }
+    Some(numbers)
+}
+
+pub(crate) fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;
@@ -144,7 +171,7 @@ fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
     bytes.push(number as u8);
 }
 
-fn read_number(bytes: &mut &[u8]) -> Option<u64> {
+pub(crate) fn read_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
         let (first, rest) = bytes.split_first()?;

@@ -37,6 +37,29 @@ fn numbers(value: &Value) -> Vec<u64> {
 }
 
 #[test]
+fn spans_are_grouped_by_what_they_say() {
+    let host = busy_host();
+    let found = host.admin("/api/spans/groups?by=service,name,status&last_s=3600");
+    let group = |name: &str, status: &str| {
+        let groups = found["groups"].as_array().unwrap();
+        groups.iter().find(|group| group["values"][1] == name && group["values"][2] == status).cloned()
+    };
+    let broken = group("GET broken", "error").expect("those that failed");
+    assert_eq!((&broken["count"], &broken["errors"]), (&9.into(), &9.into()), "{broken}");
+    let shop = group("GET shop", "unset").expect("those that went well");
+    assert_eq!((&shop["count"], &shop["errors"]), (&9.into(), &0.into()), "{shop}");
+    assert!(shop["total_us"].as_u64() >= shop["max_us"].as_u64());
+    let stages = host.admin("/api/spans/groups?by=name&name=session.load&order=count");
+    assert_eq!((&stages["found"], &stages["groups"][0]["values"][0]), (&1.into(), &"session.load".into()));
+    let [first, more] = [1, 1_000].map(|limit| host.admin(&format!("/api/spans/groups?limit={limit}")));
+    assert_eq!((&first["groups"][0], &first["found"]), (&more["groups"][0], &more["found"]));
+    for refused in ["by=colour", "by=name,name", "by=service,name,kind,status", "order=best"] {
+        let answer = get(host.admin, &format!("/api/spans/groups?{refused}"));
+        assert_eq!(answer.status, 400, "{refused}: {}", answer.text());
+    }
+}
+
+#[test]
 fn a_scatter_has_all_that_a_list_has() {
     let host = busy_host();
     let listed = host.admin("/api/transactions?limit=1000");

@@ -10,6 +10,7 @@ mod evaluate;
 mod metric_query;
 mod points;
 mod query;
+mod span_groups;
 mod spans;
 mod sqlite;
 
@@ -41,6 +42,9 @@ pub use points::{Cell, Grid, MAX_POINTS, POINT_COLUMNS, Point, Points};
 pub use query::{
     EventQuery, LogQuery, MAX_EVENT_US, MAX_LIMIT, MAX_SERIES_POINTS, Order, SeriesQuery, StatusFilter,
     TransactionPage, TransactionQuery,
+};
+pub use span_groups::{
+    MAX_SPAN_COLUMNS, MAX_SPAN_GROUPS, SpanColumn, SpanGroup, SpanGroupOrder, SpanGroups, SpanGroupsQuery,
 };
 pub use spans::TraceSpans;
 #[cfg(test)]
@@ -216,7 +220,7 @@ pub trait History: Send + Sync + 'static {
     }
 
     /// The scatter of what a listing would have, whatever its order and page: at most `limit` points, capped by
-    /// [`MAX_POINTS`], and a grid beyond. This and the next three are refused by an engine that has no such queries.
+    /// [`MAX_POINTS`], and a grid beyond. This and the next four are refused by an engine that has no such queries.
     fn points<'a>(&'a self, _query: &'a TransactionQuery, _limit: usize) -> HistoryResult<'a, Points> {
         not_offered()
     }
@@ -228,6 +232,11 @@ pub trait History: Send + Sync + 'static {
 
     /// Failed transactions and spans, by what they say.
     fn errors<'a>(&'a self, _query: &'a ErrorsQuery) -> HistoryResult<'a, ErrorAnswer> {
+        not_offered()
+    }
+
+    /// Spans by what they say of themselves: all that are kept, not a sample.
+    fn span_groups<'a>(&'a self, _query: &'a SpanGroupsQuery) -> HistoryResult<'a, SpanGroups> {
         not_offered()
     }
 

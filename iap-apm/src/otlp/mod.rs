@@ -53,7 +53,7 @@ pub(crate) mod timeline;
 mod traces;
 pub(crate) mod values;
 mod view;
-mod wire;
+pub(crate) mod wire;
 
 use std::convert::Infallible;
 use std::fmt;

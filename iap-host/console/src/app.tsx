@@ -27,6 +27,7 @@ import { Routes } from "./routes";
 import { Runtime } from "./runtime";
 import { SessionView } from "./sessions/detail";
 import { Sessions } from "./sessions";
+import { Spans } from "./spans";
 import { Statements } from "./statements";
 import { StatementView } from "./statements/detail";
 import { TransactionView } from "./transaction";
@@ -34,7 +35,7 @@ import { Transactions } from "./transactions";
 import { Icon, type IconName } from "./ui/icons";
 import { Failure, Segments } from "./ui/parts";
 
-type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "sql" | "failures" | "map" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "reports" | "access" | "actions" | "configuration";
+type Section = "overview" | "live" | "incidents" | "alerts" | "transactions" | "sql" | "spanGroups" | "failures" | "map" | "routes" | "metrics" | "logs" | "runtime" | "sessions" | "ask" | "reports" | "access" | "actions" | "configuration";
 
 /** The sections, and what one needs to see each. */
 const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[] = [
@@ -45,6 +46,7 @@ const SECTIONS: { section: Section; to: string; icon: IconName; right: Right }[]
   { section: "actions", to: "/actions", icon: "act", right: "view" },
   { section: "transactions", to: "/transactions", icon: "list", right: "detail" },
   { section: "sql", to: "/sql", icon: "database", right: "detail" },
+  { section: "spanGroups", to: "/spans", icon: "layers", right: "detail" },
   { section: "failures", to: "/errors", icon: "cross", right: "detail" },
   { section: "map", to: "/map", icon: "map", right: "view" },
   { section: "routes", to: "/routes", icon: "fork", right: "view" },
@@ -89,6 +91,7 @@ function view(path: string): View {
     if (head === "transactions") return { section: head, title: (t) => t.transactions, show: () => <Transactions /> };
     if (head === "sql" && key) return { section: head, title: (t) => t.statement, show: () => <StatementView key={key} id={key} /> };
     if (head === "sql") return { section: head, title: (t) => t.sql, show: () => <Statements /> };
+    if (head === "spans" && !id) return { section: "spanGroups", title: (t) => t.spanGroups, show: () => <Spans /> };
     if (head === "errors" && !id) return { section: "failures", title: (t) => t.failures, show: () => <Failures /> };
     if (head === "map" && !id) return { section: head, title: (t) => t.map, show: () => <ServiceMap /> };
     if (head === "routes" && !id) return { section: head, title: (t) => t.routes, show: () => <Routes /> };

@@ -4,6 +4,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Json;
 use iap_apm::history::{ErrorAnswer, Grid, MAX_POINTS, Point, Points, ServiceMap, StatementAnswer};
+use iap_apm::history::{SpanColumn, SpanGroupOrder, SpanGroups, SpanGroupsQuery};
 use iap_apm::history::{StatementOrder, StatementsQuery};
 use iap_apm::{ErrorsQuery, StatusFilter, TransactionQuery, Window};
 use schemars::JsonSchema;
@@ -131,6 +132,50 @@ impl Cells {
             errors: cells.iter().map(|cell| cell.errors).collect(),
         }
     }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SpanGroupParams {
+    last_s: Option<u64>,
+    from_us: Option<u64>,
+    to_us: Option<u64>,
+    /// One to three of `service`, `name`, `kind`, `status`, with commas: `service,name` unless given.
+    by: Option<String>,
+    service: Option<String>,
+    name: Option<String>,
+    kind: Option<String>,
+    status: Option<String>,
+    /// What the groups are ordered by: the time that they took in all unless given.
+    #[serde(default)]
+    order: SpanGroupOrder,
+    /// How many groups: 100, at most 1,000.
+    limit: Option<usize>,
+}
+
+/// Spans by what they say of themselves.
+pub(super) async fn span_groups(
+    State(state): State<AdminState>,
+    Params(query): Params<SpanGroupParams>,
+) -> ApiResult<Json<SpanGroups>> {
+    let range = Range { last_s: query.last_s, from_us: query.from_us, to_us: query.to_us };
+    let columns = query.by.as_deref().unwrap_or("service,name").split(',').map(|name| {
+        SpanColumn::parse(name.trim()).ok_or_else(|| {
+            ApiError::bad_request(format!("`{name}` is not one of service, name, kind and status"))
+        })
+    });
+    let by: Vec<_> = columns.collect::<ApiResult<_>>()?;
+    let only = [
+        (SpanColumn::Service, query.service),
+        (SpanColumn::Name, query.name),
+        (SpanColumn::Kind, query.kind),
+        (SpanColumn::Status, query.status),
+    ];
+    let mut wanted = SpanGroupsQuery::new(range.window()?, by);
+    wanted.only = only.into_iter().filter_map(|(column, value)| Some((column, value?))).collect();
+    wanted.order = query.order;
+    wanted.limit = query.limit.unwrap_or(wanted.limit);
+    Ok(Json(apm(&state)?.history().span_groups(&wanted).await?))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -23,6 +23,7 @@ async function pages({ address }) {
     [`/transactions/${transaction.trace_id}`, "[role=tree]"],
     ["/sql", "main tbody"],
     [`/sql/${statement.id}`, ".bars-wide"],
+    ["/spans", "main tbody"],
     ["/errors", ".failures"],
     ["/map", ".map"],
     ["/routes", "main tbody"],

@@ -11,7 +11,7 @@ import { acting } from "./actions.mjs";
 import { alerts } from "./alerts.mjs";
 import { accessible } from "./axe.mjs";
 import { configuring } from "./configuration.mjs";
-import { failures, frames, map, outside, scatter, sql, weight } from "./drill.mjs";
+import { failures, frames, map, outside, scatter, spanGroups, sql, weight } from "./drill.mjs";
 import { instances } from "./instances.mjs";
 import { large } from "./large.mjs";
 import { live, runtime, upstreams } from "./live.mjs";
@@ -28,7 +28,7 @@ mkdirSync(screenshots, { recursive: true });
 
 const SUITES = {
   demo: [overview, state, transactions, compared, reports, large, clocks, logs, pages, metrics, live, runtime, alerts, sessions, found, language, narrow],
-  drill: [weight, outside, sql, failures, map, scatter, frames, accessible],
+  drill: [weight, outside, sql, spanGroups, failures, map, scatter, frames, accessible],
   accounts: [signing, acting, upstreams, configuring],
   provider: [provided],
   instances: [instances],

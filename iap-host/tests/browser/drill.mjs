@@ -57,6 +57,39 @@ export async function sql(world) {
   await shot("sql-empty-1280");
 }
 
+export async function spanGroups(world) {
+  const { page, go, shot } = world;
+  await go("/spans");
+  const rows = page.locator("main tbody tr");
+  await rows.first().waitFor();
+  await shot("spans-1280");
+  await page.getByRole("button", { name: "Status", exact: true }).click();
+  await page.waitForURL(/by=service%2Cname%2Cstatus/);
+  // A fourth column cannot be chosen.
+  assert.ok(await page.getByRole("button", { name: "Kind", exact: true }).isDisabled());
+  await page.getByRole("button", { name: "Errors", exact: true }).click();
+  await page.waitForURL(/order=errors/);
+  await page.locator("section[aria-busy=false] tbody").waitFor();
+  const errors = async () => (await rows.locator("td:nth-child(5)").allInnerTexts()).map((text) => Number.parseInt(text.replaceAll(",", ""), 10));
+  await until("an order", async () => {
+    const told = await errors();
+    return told[0] > 0 && told.every((count, at) => at === 0 || told[at - 1] >= count);
+  });
+  await looks(world, "spans");
+  // A value restricts them, and is taken back.
+  await page.locator("main tbody").getByRole("link", { name: "error", exact: true }).first().click();
+  await page.waitForURL(/status=error/);
+  await until("errors only", async () => {
+    const told = await rows.locator("td:nth-child(3)").allInnerTexts();
+    return told.length > 0 && told.every((text) => text === "error");
+  });
+  await page.getByRole("button", { name: /Status: error/ }).click();
+  await until("all of them", async () => !page.url().includes("status=error"));
+  await go("/spans?service=nobody");
+  await page.getByText("No spans in this window").waitFor();
+  await shot("spans-empty-1280");
+}
+
 export async function failures(world) {
   const { page, go, shot } = world;
   await go("/errors");

@@ -24,6 +24,13 @@ export async function live({ page, go, shot, address }) {
   await page.locator(".band-rows li").first().waitFor();
   assert.match(await page.locator(".band-legend").innerText(), /under 500 ms[\s\S]*8\.00 s or more/);
   await shot("live-1280");
+  // The shop reads a body that does not come: the line that waits is told.
+  await row.first().getByRole("button", { name: "Where?" }).click();
+  const waits = page.getByRole("region", { name: "Where POST /cart waits" });
+  await waits.locator("summary").first().waitFor();
+  const lines = await waits.locator("li").allInnerTexts();
+  assert.ok(lines.some((line) => line.includes("iap_host::demo::shop")), lines.join("\n"));
+  await shot("live-where-1280");
   await page.getByRole("button", { name: "한국어" }).click();
   await page.getByRole("heading", { level: 1, name: "실시간" }).waitFor();
   await page.getByRole("heading", { name: "현재 가장 느린 요청" }).waitFor();
@@ -100,6 +107,10 @@ export async function runtime({ page, go, shot }) {
   assert.match(await legend.innerText(), /worker-0/);
   await page.locator(".timeline tbody tr", { hasText: "Platform started" }).waitFor();
   await page.getByRole("heading", { name: "Session store" }).waitFor();
+  const ledger = page.locator(".panel", { hasText: "What became of telemetry" });
+  const cells = await ledger.locator("tbody tr", { hasText: "Transactions" }).locator("td.num").allInnerTexts();
+  const [made, kept, stoodFor, dropped, waiting] = cells.map((text) => Number(text.replaceAll(",", "")));
+  assert.ok(made > 0 && made === kept + stoodFor + dropped + waiting, cells.join(" "));
   await shot("runtime-1280");
   await page.getByRole("button", { name: "한국어" }).click();
   await page.getByRole("heading", { level: 1, name: "런타임" }).waitFor();

@@ -100,8 +100,8 @@ impl Tables {
     /// What is sent, in the order of writing: what is listed comes last. Also the series that are told.
     pub(super) fn pack(self) -> std::io::Result<(Vec<Insert>, Told)> {
         let all = [
-            ("INSERT INTO spans (arrived, node, trace_id, span_id, start_us, duration_us, service, name, body)
-              FORMAT RowBinary", self.spans),
+            ("INSERT INTO spans (arrived, node, trace_id, span_id, start_us, duration_us, service, name, body, kind,
+              status, bucket) FORMAT RowBinary", self.spans),
             ("INSERT INTO links (arrived, target, target_span, trace_id, span_id, start_us, name, service)
               FORMAT RowBinary", self.links),
             ("INSERT INTO logs (arrived, node, time_us, hash, trace_id, span_id, level, service, target, message,
@@ -143,8 +143,12 @@ impl Tables {
             let start_us = clamp(span.start_us);
             let rows = &mut self.spans;
             rows.word(stamp.arrived).text(stamp.node).fixed(&trace.trace_id.0).fixed(&span.span_id.0);
-            rows.number(start_us).number(clamp(span.duration_us));
-            rows.text(&span.service).text(&span.name).text(body).end();
+            let duration_us = clamp(span.duration_us);
+            rows.number(start_us).number(duration_us).text(&span.service).text(&span.name).text(body);
+            rows.byte(span.kind as u8)
+                .byte(span.status as u8)
+                .short(sketch::bucket(duration_us) as u16)
+                .end();
             for link in &span.links {
                 let rows = &mut self.links;
                 rows.word(stamp.arrived).fixed(&link.trace_id.0).fixed(&link.span_id.0);

@@ -21,6 +21,7 @@ mod points;
 mod rows;
 mod sample;
 mod schema;
+mod span_groups;
 mod traces;
 mod writer;
 
@@ -40,8 +41,8 @@ use self::writer::Job;
 use super::drill::{EdgeGather, ErrorGather, StatementGather};
 use super::{
     Batch, ErrorAnswer, ErrorsQuery, EventQuery, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo,
-    MetricNamesQuery, MetricQuery, Points, SeriesQuery, ServiceMap, StatementAnswer, StatementsQuery,
-    TransactionPage, TransactionQuery,
+    MetricNamesQuery, MetricQuery, Points, SeriesQuery, ServiceMap, SpanGroups, SpanGroupsQuery,
+    StatementAnswer, StatementsQuery, TransactionPage, TransactionQuery,
 };
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::{LinkedFrom, LogLine, RouteCounts, RouteStats, SeriesPoint, TimelineEvent, Trace, Window};
@@ -312,6 +313,11 @@ impl History for ClickHouseHistory {
             let basis = sample::read(&shared.client, window, route, &mut gather).await?;
             Ok(gather.finish(basis))
         })
+    }
+
+    fn span_groups<'a>(&'a self, query: &'a SpanGroupsQuery) -> HistoryResult<'a, SpanGroups> {
+        let query = query.clone();
+        self.read(async move |shared| span_groups::groups(&shared.client, &query).await)
     }
 
     fn edges(&self, window: Window) -> HistoryResult<'_, ServiceMap> {

@@ -13,10 +13,12 @@ use super::rows::Reader;
 use crate::error::HistoryError;
 
 /// The version of the tables; to be raised with every change of them.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 
 /// What brings the tables from each version to the next one. Each statement may run twice, and in several processes.
-const STEPS: [&[&str]; VERSION as usize] = [&[
+const STEPS: [&[&str]; VERSION as usize] = [FROM_0, FROM_1];
+
+const FROM_0: &[&str] = &[
     // Rows of a window lie together, which is what listings and figures read; a trace finds its own by the filter.
     // `bucket` is the one of the embedded engine's sketch, so that percentiles are the same.
     "CREATE TABLE IF NOT EXISTS transactions (
@@ -75,7 +77,19 @@ const STEPS: [&[&str]; VERSION as usize] = [&[
         kind LowCardinality(String), node LowCardinality(String), text String CODEC(ZSTD)
     ) ENGINE = ReplacingMergeTree PARTITION BY toDate(arrived) ORDER BY (time_us, hash)
     TTL {ttl} SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000",
-]];
+];
+
+/// What spans are grouped by. Of those that are there it is read from the whole span, and worked out as the embedded engine's
+/// sketch does.
+const FROM_1: &[&str] = &[
+    "ALTER TABLE spans ADD COLUMN IF NOT EXISTS kind UInt8
+        DEFAULT indexOf(['server', 'client', 'producer', 'consumer'], JSONExtractString(body, 'kind'))",
+    "ALTER TABLE spans ADD COLUMN IF NOT EXISTS status UInt8
+        DEFAULT indexOf(['ok', 'error'], JSONExtractString(body, 'status'))",
+    "ALTER TABLE spans ADD COLUMN IF NOT EXISTS bucket UInt16 DEFAULT if(duration_us < 64, duration_us,
+        (toUInt64(floor(log2(duration_us))) - 5) * 32
+        + bitShiftRight(duration_us, toUInt64(floor(log2(duration_us))) - 5))",
+];
 
 /// Makes the database and what it lacks, and sets how long each kind is kept.
 pub(super) async fn prepare(

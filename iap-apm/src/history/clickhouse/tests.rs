@@ -6,8 +6,10 @@ use iap_core::ManualClock;
 use iap_core::upstream::UpstreamTlsSettings;
 
 use super::*;
-use crate::history::{MetricFunction, SeriesPoints};
-use crate::model::{MetricKind, MetricPoint, MetricSeries, MetricValue, Temporality};
+use crate::history::{MetricFunction, SeriesPoints, SpanColumn};
+use crate::model::{
+    MetricKind, MetricPoint, MetricSeries, MetricValue, Span, SpanKind, SpanStatus, Temporality,
+};
 use crate::testing::{ClickHouseServer, conformance, span, spans, summary, trace_id, transactions};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -116,12 +118,39 @@ async fn tables_are_made_once_and_kept_as_the_settings_say() {
     {
         assert_eq!(told(&again, &ttl(table)).await, format!("['{seconds}']"), "{table}");
     }
-    assert_eq!(told(&again, "toString(version) AS told FROM schema_version").await, "['1']");
+    assert_eq!(told(&again, "toString(version) AS told FROM schema_version").await, "['1','2']");
     // A later version of the program has been here.
     let later = "INSERT INTO schema_version (version) VALUES (99)".to_owned();
     again.shared.client.command(true, later).await.expect("written");
     let error = history(settings).ready().await.expect_err("tables of a later version");
     assert!(error.to_string().contains("a later version"), "{error}");
+}
+
+/// The version before had no columns that spans are grouped by.
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_of_the_version_before_are_grouped_as_those_of_this_one() {
+    let Some(server) = ClickHouseServer::start() else { return };
+    let settings = server.settings();
+    let first = history(settings.clone());
+    let made = |n: u64| Span {
+        kind: [SpanKind::Internal, SpanKind::Client, SpanKind::Consumer][(n % 3) as usize],
+        status: [SpanStatus::Unset, SpanStatus::Error][(n % 2) as usize],
+        ..span(n, None, T0, n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (n % 40 + 24))
+    };
+    first.append(spans(1, (1..500).map(made).collect())).await.expect("kept");
+    let query = SpanGroupsQuery::new(Window::all(), vec![SpanColumn::Kind, SpanColumn::Status]);
+    let groups = first.span_groups(&query).await.expect("groups");
+    assert_eq!((groups.spans, groups.found), (499, 6));
+    for statement in [
+        "ALTER TABLE spans DROP COLUMN kind, DROP COLUMN status, DROP COLUMN bucket",
+        "TRUNCATE TABLE schema_version",
+        "INSERT INTO schema_version (version) VALUES (1)",
+    ] {
+        first.shared.client.command(true, statement.to_owned()).await.expect("done");
+    }
+    drop(first);
+    let again = history(settings);
+    assert_eq!(again.span_groups(&query).await.expect("groups"), groups);
 }
 
 #[tokio::test(flavor = "multi_thread")]

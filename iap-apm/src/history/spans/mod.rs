@@ -24,8 +24,9 @@ use prost::encoding::{
 };
 
 use self::record::Record;
-pub(crate) use self::record::{Head, Origin};
+pub(crate) use self::record::{Head, KINDS, Origin, STATUSES};
 use crate::model::{Span, SpanStatus};
+use crate::otlp::wire::{Field, Fields, Wire};
 
 /// Bytes after which a part is closed.
 const PART: usize = 1 << 20;
@@ -170,6 +171,61 @@ impl std::fmt::Debug for TraceSpans {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TraceSpans").field("trace_id", &self.trace_id).field("spans", &self.spans()).finish()
     }
+}
+
+/// What is counted of a stored span.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SpanHead<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) name: &'a str,
+    /// Its place in [`KINDS`].
+    pub(crate) kind: u8,
+    /// Its place in [`STATUSES`].
+    pub(crate) status: u8,
+    pub(crate) start_us: u64,
+    pub(crate) duration_us: u64,
+}
+
+/// Calls `each` with the spans of a part, without taking them apart. What was not packed here has none.
+///
+/// # Errors
+/// Those of `each`, which ends it.
+pub(crate) fn heads<'a, E>(
+    part: &'a [u8],
+    mut each: impl FnMut(SpanHead<'a>) -> Result<(), E>,
+) -> Result<(), E> {
+    let (mut service, mut base_us) = ("", 0);
+    for Field { number, wire, .. } in Fields(part).map_while(Result::ok) {
+        match (number, wire) {
+            (ORIGIN, Wire::Bytes(origin)) => {
+                let mut texts = Fields(origin).map_while(Result::ok).filter(|field| field.number == 1);
+                service = texts.next().and_then(|field| field.wire.text().ok()).unwrap_or_default();
+            }
+            (BASE, Wire::Varint(base)) => base_us = base,
+            (SPAN, Wire::Bytes(span)) => each(head(span, service, base_us))?,
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The numbers and the name stand before the details.
+fn head<'a>(span: &'a [u8], service: &'a str, base_us: u64) -> SpanHead<'a> {
+    let mut head = SpanHead { service, start_us: base_us, ..SpanHead::default() };
+    for Field { number, wire, .. } in Fields(span).map_while(Result::ok) {
+        match (number, wire) {
+            (3, wire) => head.name = wire.text().unwrap_or_default(),
+            (4, Wire::Varint(kind)) => head.kind = kind as u8,
+            (5, Wire::Varint(after)) => {
+                head.start_us = base_us.wrapping_add((after >> 1) ^ (after & 1).wrapping_neg());
+            }
+            (6, Wire::Varint(duration)) => head.duration_us = duration,
+            (7, Wire::Varint(status)) => head.status = status as u8,
+            (9.., _) if number != 10 => break,
+            _ => {}
+        }
+    }
+    head
 }
 
 /// Reads all spans of a part.

@@ -99,9 +99,9 @@ impl Record {
 }
 
 /// By their numbers in a record.
-const KINDS: [SpanKind; 5] =
+pub(crate) const KINDS: [SpanKind; 5] =
     [SpanKind::Internal, SpanKind::Server, SpanKind::Client, SpanKind::Producer, SpanKind::Consumer];
-const STATUSES: [SpanStatus; 3] = [SpanStatus::Unset, SpanStatus::Ok, SpanStatus::Error];
+pub(crate) const STATUSES: [SpanStatus; 3] = [SpanStatus::Unset, SpanStatus::Ok, SpanStatus::Error];
 
 /// What a span says of itself beside its details.
 #[derive(Debug, Clone, Copy)]

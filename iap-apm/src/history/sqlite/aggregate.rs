@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row, params, params_from_iter};
+use zstd::bulk::Compressor;
 
 use super::disk::FileId;
 use super::files::Files;
 use super::read::{Filter, conversion};
 use super::schema::unsigned;
+use super::span_groups;
 use super::texts::Names;
-use super::writer::clamp;
+use super::writer::{ZSTD_LEVEL, clamp};
 use crate::error::HistoryError;
 use crate::history::{MAX_ROUTES, OTHER_ROUTES, SeriesQuery};
 use crate::model::{RouteStats, SeriesPoint, Window};
@@ -200,6 +202,7 @@ pub(super) fn roll(connection: &mut Connection) -> rusqlite::Result<()> {
             }
         }
     }
+    span_groups::roll(&transaction, &mut Compressor::new(ZSTD_LEVEL).map_err(conversion)?)?;
     transaction.execute("INSERT OR IGNORE INTO rolled VALUES (0)", [])?;
     transaction.commit()
 }

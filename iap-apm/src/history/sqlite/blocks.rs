@@ -8,6 +8,8 @@ use rusqlite::{Connection, params};
 use zstd::bulk::Compressor;
 
 use super::read::damaged_part;
+use super::span_groups::Counting;
+use super::texts::Texts;
 use super::writer::{conversion, hash_of};
 use crate::history::TraceSpans;
 
@@ -20,6 +22,7 @@ pub(super) struct Blocks<'a> {
     compressor: &'a mut Compressor<'static>,
     id: i64,
     buffer: Vec<u8>,
+    counting: Counting,
 }
 
 impl<'a> Blocks<'a> {
@@ -29,17 +32,18 @@ impl<'a> Blocks<'a> {
     ) -> rusqlite::Result<Self> {
         let sql = "SELECT coalesce(max(id), 0) + 1 FROM blocks";
         let id = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        Ok(Self { connection, compressor, id, buffer: Vec::new() })
+        Ok(Self { connection, compressor, id, buffer: Vec::new(), counting: Counting::default() })
     }
 
     /// Adds spans, unless the same came before.
-    pub(super) fn add(&mut self, trace: &TraceSpans) -> rusqlite::Result<()> {
+    pub(super) fn add(&mut self, texts: &mut Texts, trace: &TraceSpans) -> rusqlite::Result<()> {
         for part in trace.parts() {
             let (start, length) = (self.buffer.len() as i64, part.len() as i64);
             let row = params![trace.trace_id.0, hash_of(part), self.id, start, length];
             let sql = "INSERT OR IGNORE INTO places VALUES (?1, ?2, ?3, ?4, ?5)";
             if self.connection.prepare_cached(sql)?.execute(row)? > 0 {
                 self.buffer.extend_from_slice(part);
+                self.counting.add(self.connection, texts, part)?;
             }
             if self.buffer.len() >= BLOCK {
                 self.close_block()?;
@@ -58,8 +62,12 @@ impl<'a> Blocks<'a> {
     }
 
     /// Writes what is left.
-    pub(super) fn finish(mut self) -> rusqlite::Result<()> {
-        if self.buffer.is_empty() { Ok(()) } else { self.close_block() }
+    /// Says when the spans began, to the minute.
+    pub(super) fn finish(mut self) -> rusqlite::Result<Option<(u64, u64)>> {
+        if !self.buffer.is_empty() {
+            self.close_block()?;
+        }
+        self.counting.write(self.connection, self.compressor)
     }
 }
 

@@ -27,6 +27,7 @@ mod read;
 mod sample;
 mod schema;
 mod seam;
+mod span_groups;
 mod texts;
 mod writer;
 
@@ -45,8 +46,8 @@ use self::writer::Job;
 use super::drill::{EdgeGather, ErrorGather, StatementGather};
 use super::{
     Batch, ErrorAnswer, ErrorsQuery, EventQuery, History, HistoryResult, LogQuery, MetricAnswer, MetricInfo,
-    MetricNamesQuery, MetricQuery, Points, SeriesQuery, ServiceMap, StatementAnswer, StatementsQuery,
-    TransactionPage, TransactionQuery,
+    MetricNamesQuery, MetricQuery, Points, SeriesQuery, ServiceMap, SpanGroups, SpanGroupsQuery,
+    StatementAnswer, StatementsQuery, TransactionPage, TransactionQuery,
 };
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::model::{LinkedFrom, LogLine, RouteCounts, RouteStats, SeriesPoint, TimelineEvent, Trace, Window};
@@ -324,6 +325,11 @@ impl History for SqliteHistory {
             let basis = sample::read(files, window, route.as_deref(), &mut gather)?;
             Ok(gather.finish(basis))
         })
+    }
+
+    fn span_groups<'a>(&'a self, query: &'a SpanGroupsQuery) -> HistoryResult<'a, SpanGroups> {
+        let query = query.clone();
+        self.dig(move |files| span_groups::groups(files, &query))
     }
 
     fn edges(&self, window: Window) -> HistoryResult<'_, ServiceMap> {

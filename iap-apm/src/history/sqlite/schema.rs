@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::disk::is_full;
 
 /// The version of the tables, in each file; to be raised with every change of them.
-const VERSION: i64 = 8;
+const VERSION: i64 = 9;
 
 /// `rank` is the order of [`Source`](crate::model::Source): of each trace, `entries` has the rows of
 /// the lowest rank only.
@@ -139,13 +139,22 @@ CREATE VIEW entries AS SELECT * FROM named t WHERE rank = 0 OR NOT (
     OR EXISTS (SELECT 1 FROM elsewhere WHERE elsewhere.trace_id = t.trace_id AND elsewhere.rank < t.rank));
 ";
 
+/// Of each commit a row, of a file that is closed some: see [`span_groups`](super::span_groups). `low` and `high` are minutes.
+const SINCE_9: &str = "
+CREATE TABLE IF NOT EXISTS span_groups (
+    id INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL, length INTEGER NOT NULL, data BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS span_groups_low ON span_groups (low);
+CREATE INDEX IF NOT EXISTS span_groups_high ON span_groups (high);
+";
+
 /// Pages of the log after which they are folded into the file. Ids are random, so commits change the same pages of indexes again
 /// and again: of all versions in the log only the last one is copied.
 const FOLD_PAGES: i64 = 2_048;
 
 /// What each version has that those before it have not, beside [`TABLES`]. Spans of version 6 are JSON, which is still read.
-const SINCE: [(i64, &str); 6] =
-    [(3, METRICS), (4, EVENTS), (5, SINCE_5), (6, SINCE_6), (7, SINCE_7), (8, SINCE_8)];
+const SINCE: [(i64, &str); 7] =
+    [(3, METRICS), (4, EVENTS), (5, SINCE_5), (6, SINCE_6), (7, SINCE_7), (8, SINCE_8), (9, SINCE_9)];
 
 /// The writer's page cache, in KiB.
 const CACHE_KIB: i64 = 32 << 10;
@@ -224,7 +233,9 @@ pub(super) fn range(connection: &Connection) -> rusqlite::Result<Option<(u64, u6
         SELECT min(start_us) low, max(start_us) high FROM transactions
         UNION ALL SELECT min(time_us), max(time_us) FROM logs
         UNION ALL SELECT min(time_us), max(time_us) FROM events
-        UNION ALL SELECT low, high FROM metric_range)";
+        UNION ALL SELECT low, high FROM metric_range
+        UNION ALL SELECT (SELECT min(low) FROM span_groups) * 60000000,
+            (SELECT max(high) FROM span_groups) * 60000000 + 59999999)";
     connection.query_row(sql, [], |row| {
         let (low, high): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
         Ok(low.zip(high).map(|(low, high)| (low.max(0) as u64, high.max(0) as u64)))

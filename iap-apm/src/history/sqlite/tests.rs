@@ -3,6 +3,7 @@ mod events;
 mod metrics;
 mod rollups;
 mod seam;
+mod span_groups;
 mod texts;
 mod weights;
 

@@ -7,6 +7,8 @@ use std::collections::hash_map::Entry;
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, Row, params};
 
+use crate::text::cut;
+
 /// Texts of one file; hosts are what clients say.
 pub(super) const MAX_TEXTS: usize = 16_384;
 /// Bytes of one.
@@ -38,11 +40,31 @@ impl Texts {
         if !self.takes || text.len() > MAX_TEXT || self.known.len() >= MAX_TEXTS {
             return Ok(Value::Text(text.to_owned()));
         }
+        self.learn(file, text).map(Value::Integer)
+    }
+
+    /// The number of a text, which is cut where it is too long; 0 where it is one too many.
+    pub(super) fn id(&mut self, file: &Connection, text: &str) -> rusqlite::Result<i64> {
+        let text = cut(text, MAX_TEXT);
+        match self.known.get(text) {
+            Some(id) => Ok(*id),
+            None if self.known.len() >= MAX_TEXTS / 2 => Ok(0),
+            None => self.learn(file, text),
+        }
+    }
+
+    fn learn(&mut self, file: &Connection, text: &str) -> rusqlite::Result<i64> {
         let id = self.known.len() as i64 + 1;
         file.prepare_cached("INSERT INTO texts (id, text) VALUES (?1, ?2)")?.execute(params![id, text])?;
         self.known.insert(text.into(), id);
-        Ok(Value::Integer(id))
+        Ok(id)
     }
+}
+
+/// All texts of a file by their numbers.
+pub(super) fn all(file: &Connection) -> rusqlite::Result<HashMap<i64, String>> {
+    let mut statement = file.prepare_cached("SELECT id, text FROM texts")?;
+    statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// Texts that were read of one file, so that each is read once.

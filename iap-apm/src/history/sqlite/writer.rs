@@ -27,7 +27,7 @@ const RETAIN_EVERY: Duration = Duration::from_secs(60);
 const MAKE_ROOM: usize = 8;
 /// Files are closed at this part of the size limit, so that removing one does not remove much.
 const FILE_SHARE: u64 = 8;
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 
 pub(super) enum Job {
     Append(Arc<Batch>, oneshot::Sender<Result<(), HistoryError>>),
@@ -162,7 +162,7 @@ impl Writer<'_> {
                 insert_at_seam((&transaction, texts), seam.as_ref(), row, &mut told)?;
             }
             for trace in &batch.spans {
-                blocks.add(trace)?;
+                blocks.add(texts, trace)?;
                 links::insert(&transaction, trace)?;
             }
             batch.logs.iter().try_for_each(|line| insert_log(&transaction, line))?;
@@ -170,7 +170,9 @@ impl Writer<'_> {
             metrics::insert_exemplars(&transaction, &batch.exemplars)?;
             events::insert(&transaction, &batch.events)?;
         }
-        blocks.finish()?;
+        if let Some((low, high)) = blocks.finish()? {
+            range = Some(range.map_or((low, high), |range| (range.0.min(low), range.1.max(high))));
+        }
         transaction.commit()?;
         if let Some((low, high)) = range {
             files.widen(*id, low, high);

@@ -7,6 +7,7 @@ mod lines;
 mod listing;
 mod metrics;
 mod points;
+mod span_groups;
 mod traces;
 
 use std::future::Future;
@@ -47,6 +48,7 @@ where
     lines::run(&make).await;
     metrics::run(&make).await;
     points::run(&make).await;
+    span_groups::run(&make).await;
     drill::run(&make).await;
     hostile::run(&make).await;
 }

@@ -33,6 +33,26 @@ export interface GridAnswer {
   errors: number[];
 }
 
+export type SpanColumn = "service" | "name" | "kind" | "status";
+
+export interface SpanGroup {
+  values: string[];
+  count: number;
+  errors: number;
+  total_us: number;
+  p50_us: number;
+  p95_us: number;
+  p99_us: number;
+  max_us: number;
+}
+
+export interface SpanGroups {
+  window: WindowUs;
+  spans: number;
+  found: number;
+  groups: SpanGroup[];
+}
+
 export interface Basis {
   window: WindowUs;
   transactions: number;

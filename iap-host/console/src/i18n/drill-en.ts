@@ -31,6 +31,15 @@ export const drillEn = {
   statementGone: "This statement was not called in this window. Choose a longer one.",
   anyService: "Any service",
 
+  spanGroups: "Spans",
+  groupSpansBy: "Group by",
+  spanColumns: { service: "Service", name: "Operation", kind: "Kind", status: "Status" },
+  spanCount: "Spans",
+  longestOne: "Longest",
+  noSpans: "No spans in this window.",
+  noSpansHint: "Send a request, choose a longer window, or take back what restricts them.",
+  spansOf: (count: string, from: string, to: string) => `All ${count} kept spans that began from ${from} to ${to}.`,
+
   noErrors: "Nothing failed in this window.",
   noErrorsHint: "Choose a longer window, or make an alert that tells when something fails.",
   firstSeen: "First",

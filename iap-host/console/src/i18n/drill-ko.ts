@@ -32,6 +32,15 @@ export const drillKo: typeof drillEn = {
   statementGone: "이 기간에 호출되지 않은 SQL입니다. 더 긴 기간을 선택하세요.",
   anyService: "모든 서비스",
 
+  spanGroups: "스팬",
+  groupSpansBy: "묶기 기준",
+  spanColumns: { service: "서비스", name: "작업", kind: "종류", status: "상태" },
+  spanCount: "스팬",
+  longestOne: "최장",
+  noSpans: "이 기간에는 스팬이 없습니다.",
+  noSpansHint: "요청을 보내거나, 더 긴 기간을 선택하거나, 제한을 해제하세요.",
+  spansOf: (count, from, to) => `${from}부터 ${to}까지 시작된 보관 스팬 ${count}건 전체입니다.`,
+
   noErrors: "이 기간에는 실패가 없습니다.",
   noErrorsHint: "더 긴 기간을 선택하거나, 실패를 알려 주는 알림 규칙을 만드세요.",
   firstSeen: "처음",

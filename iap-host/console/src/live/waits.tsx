@@ -27,6 +27,17 @@ export function useWaits(): { asked: Asked | null; ask: (request: Active) => voi
   return { asked, ask };
 }
 
+/** A function, where it waits first: names of generic code are long. */
+function Frame({ text }: { text: string }) {
+  const at = text.lastIndexOf(" at ");
+  const [name, place] = at < 0 ? [text, null] : [text.slice(0, at), text.slice(at + 4)];
+  return (
+    <li title={text}>
+      {place && <code>{place}</code>} <code class="dim">{name}</code>
+    </li>
+  );
+}
+
 /** The answer: the line that waits, and the functions that led to it. */
 export function Waits({ asked }: { asked: Asked }) {
   const t = useText();
@@ -42,9 +53,7 @@ export function Waits({ asked }: { asked: Asked }) {
           <summary>{one.at ?? t.noSymbols}</summary>
           <ol>
             {one.frames.map((frame, depth) => (
-              <li key={depth}>
-                <code>{frame}</code>
-              </li>
+              <Frame key={depth} text={frame} />
             ))}
           </ol>
         </details>

@@ -17,6 +17,7 @@ const SHAPES = {
   map: "M1.5 6h4v4h-4zM10.5 2h4v4h-4zM10.5 10h4v4h-4zM5.5 8h2.5V4h2.5M8 8v4h2.5",
   clock: "M8 14A6 6 0 1 0 8 2a6 6 0 0 0 0 12zM8 4.5V8l2.5 1.5",
   sliders: "M2 4.5h5M11 4.5h3M9 2.5v4M2 11.5h2M8 11.5h6M6 9.5v4",
+  layers: "M8 2l6 3-6 3-6-3zM2 8l6 3 6-3M2 11l6 3 6-3",
   menu: "M2 4h12M2 8h12M2 12h12",
   right: "M6 4l4 4-4 4",
   down: "M4 6l4 4 4-4",

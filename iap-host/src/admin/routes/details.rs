@@ -1,6 +1,6 @@
 //! [`Right::Detail`]: single requests, and the assistant.
 
-use iap_apm::history::{ErrorAnswer, StatementAnswer};
+use iap_apm::history::{ErrorAnswer, SpanGroups, StatementAnswer};
 use iap_apm::{ActiveView, AwaitView, Followed, Interrupted, LogLine, TransactionPage, Window};
 use iap_ops::{Answer, LogPattern, ReportKind};
 
@@ -93,6 +93,14 @@ pub(super) fn below() -> Table {
                 .answers(of::<StatementAnswer>)
                 .fails(404, "It was not called in this time."),
             drill::statement,
+        )
+        .add(
+            get("/api/spans/groups", "Spans by service, name, kind and status")
+                .about("Of all kept spans of whole minutes, not of a sample.")
+                .query(of::<drill::SpanGroupParams>)
+                .answers(of::<SpanGroups>)
+                .fails(404, NO_APM),
+            drill::span_groups,
         )
         .add(
             get("/api/errors", "Failures by what they say")
