@@ -3,12 +3,12 @@
 use std::backtrace::Backtrace;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 use std::time::Duration;
 
 use iap_core::hooks::AwaitPoint;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -68,40 +68,48 @@ impl std::error::Error for AwaitError {}
 /// The tasks of one transaction, and who asks about them.
 #[derive(Default)]
 pub(crate) struct Tasks {
-    /// Polls that are to be looked at.
-    wanted: AtomicUsize,
+    /// Whether polls are to be looked at.
+    asked: AtomicBool,
     known: Mutex<Known>,
 }
 
 #[derive(Default)]
 struct Known {
-    tasks: Vec<Waker>,
+    tasks: Vec<Task>,
     askers: Vec<oneshot::Sender<Arc<Looked>>>,
     looked: Looked,
+}
+
+struct Task {
+    waker: Waker,
+    /// Whether it was woken to be looked at, and has not come.
+    is_called: bool,
 }
 
 /// What was found until now.
 #[derive(Default)]
 struct Looked {
     stacks: Vec<Backtrace>,
-    polls: usize,
     ready: usize,
+    busy: usize,
 }
 
 impl Tasks {
-    /// A task has begun to wait.
+    /// A task waits.
     pub(crate) fn suspended(&self, task: &Waker) {
         let mut known = self.known.lock();
-        if known.tasks.len() < MAX_TASKS && !known.tasks.iter().any(|other| other.will_wake(task)) {
-            known.tasks.push(task.clone());
+        if known.tasks.len() < MAX_TASKS && !known.tasks.iter().any(|other| other.waker.will_wake(task)) {
+            known.tasks.push(Task { waker: task.clone(), is_called: false });
         }
     }
 
+    /// A task has nothing to do with the transaction any more.
     pub(crate) fn ended(&self, task: &Waker) {
         let mut known = self.known.lock();
-        let gone = known.tasks.iter().position(|other| other.will_wake(task));
+        let gone = known.tasks.iter().position(|other| other.waker.will_wake(task));
         let gone = gone.map(|at| known.tasks.swap_remove(at));
-        drop(known);
+        known.looked.ready += usize::from(gone.as_ref().is_some_and(|gone| gone.is_called));
+        self.tell_if_all(known);
         drop(gone);
     }
 
@@ -111,22 +119,40 @@ impl Tasks {
     }
 
     /// Whether this poll is to be looked at.
-    pub(crate) fn take_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed) > 0
-            && self
-                .wanted
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |wanted| wanted.checked_sub(1))
-                .is_ok()
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// A poll was looked at.
-    pub(crate) fn found(&self, stacks: Vec<Backtrace>) {
+    pub(crate) fn found(&self, task: &Waker, stacks: Vec<Backtrace>) {
         let mut known = self.known.lock();
-        known.looked.polls += 1;
-        known.looked.ready += usize::from(stacks.is_empty());
-        known.looked.stacks.extend(stacks);
-        if self.wanted.load(Ordering::Relaxed) == 0 {
-            tell(known);
+        let called = known.tasks.iter_mut().find(|other| other.is_called && other.waker.will_wake(task));
+        if let Some(called) = called {
+            called.is_called = false;
+            known.looked.ready += usize::from(stacks.is_empty());
+            known.looked.stacks.extend(stacks);
+        }
+        self.tell_if_all(known);
+    }
+
+    /// Tells who asks once all tasks that were called have come.
+    fn tell_if_all(&self, known: MutexGuard<'_, Known>) {
+        if !known.askers.is_empty() && !known.tasks.iter().any(|task| task.is_called) {
+            self.tell(known);
+        }
+    }
+
+    /// Tells who asks what was found.
+    fn tell(&self, mut known: MutexGuard<'_, Known>) {
+        self.asked.store(false, Ordering::Relaxed);
+        let mut looked = std::mem::take(&mut known.looked);
+        for task in &mut known.tasks {
+            looked.busy += usize::from(std::mem::take(&mut task.is_called));
+        }
+        let (looked, askers) = (Arc::new(looked), std::mem::take(&mut known.askers));
+        drop(known);
+        for asker in askers {
+            drop(asker.send(looked.clone()));
         }
     }
 
@@ -147,40 +173,29 @@ impl Tasks {
             if known.askers.len() >= MAX_ASKERS {
                 return Err(AwaitError::Busy);
             }
-            let is_first = known.askers.is_empty();
-            known.askers.push(sender);
-            if is_first {
-                self.wanted.store(known.tasks.len(), Ordering::Relaxed);
+            if known.askers.is_empty() {
+                known.tasks.iter_mut().for_each(|task| task.is_called = true);
+                self.asked.store(true, Ordering::Relaxed);
             }
-            known.tasks.clone()
+            known.askers.push(sender);
+            known.tasks.iter().map(|task| task.waker.clone()).collect::<Vec<_>>()
         };
         woken.iter().for_each(Waker::wake_by_ref);
         let in_time = tokio::time::timeout(PATIENCE, &mut answer).await;
         let looked = match in_time {
-            Ok(Ok(looked)) => looked,
-            Ok(Err(_)) => return Err(AwaitError::NotRunning),
+            Ok(looked) => looked,
             Err(_) => {
-                self.wanted.store(0, Ordering::Relaxed);
-                tell(self.known.lock());
-                answer.await.map_err(|_| AwaitError::NotRunning)?
+                self.tell(self.known.lock());
+                answer.await
             }
         };
-        let view = tokio::task::spawn_blocking(move || view(&looked, woken.len()));
+        let looked = looked.map_err(|_| AwaitError::NotRunning)?;
+        let view = tokio::task::spawn_blocking(move || view(&looked));
         view.await.map_err(|_| AwaitError::NotRunning)
     }
 }
 
-/// Gives all who ask what was found.
-fn tell(mut known: parking_lot::MutexGuard<'_, Known>) {
-    let looked = Arc::new(std::mem::take(&mut known.looked));
-    let askers = std::mem::take(&mut known.askers);
-    drop(known);
-    for asker in askers {
-        drop(asker.send(looked.clone()));
-    }
-}
-
-fn view(looked: &Looked, tasks: usize) -> AwaitView {
+fn view(looked: &Looked) -> AwaitView {
     let points = looked.stacks.iter().map(AwaitPoint::resolve);
     let awaited = points.map(|point| Awaited {
         at: point.line().map(|frame| match &frame.place {
@@ -189,5 +204,5 @@ fn view(looked: &Looked, tasks: usize) -> AwaitView {
         }),
         frames: point.frames.iter().map(ToString::to_string).collect(),
     });
-    AwaitView { awaited: awaited.collect(), busy: tasks.saturating_sub(looked.polls), ready: looked.ready }
+    AwaitView { awaited: awaited.collect(), busy: looked.busy, ready: looked.ready }
 }

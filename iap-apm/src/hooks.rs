@@ -273,11 +273,11 @@ impl Recorder for ApmTransaction {
     }
 
     fn is_asked(&self) -> bool {
-        self.tasks.take_wanted()
+        self.tasks.is_asked()
     }
 
-    fn found(&self, stacks: Vec<Backtrace>) {
-        self.tasks.found(stacks);
+    fn found(&self, task: &Waker, stacks: Vec<Backtrace>) {
+        self.tasks.found(task, stacks);
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body_util::BodyExt;
 use iap_apm::{Apm, AwaitError, AwaitView};
 use iap_core::target::{EmbeddedService, Placement};
 use iap_core::{Body, Route, RouteTable, RunningServer, Server, SpanId, Target, TraceId};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tower::layer::util::Identity;
 use tower::{Layer, ServiceExt, service_fn};
 
 /// A place that is taken forever, and a lock that a query would wait for.
@@ -31,6 +33,10 @@ impl Shop {
     async fn serve(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
         let answer = match request.uri().path() {
             "/price" => self.price().await,
+            "/body" => {
+                let body = request.into_body().collect().await;
+                body.map_or(0, |body| body.to_bytes().len() as u64)
+            }
             "/blocked" => {
                 tokio::task::yield_now().await;
                 std::thread::sleep(Duration::from_secs(2));
@@ -84,7 +90,10 @@ async fn ask(apm: &Apm, path: &str) -> AwaitView {
 
 async fn send(server: &RunningServer, path: &str) -> TcpStream {
     let mut client = TcpStream::connect(server.addresses()[0]).await.expect("a connection");
-    client.write_all(format!("GET {path} HTTP/1.1\r\nhost: shop\r\n\r\n").as_bytes()).await.expect("sent");
+    client
+        .write_all(format!("POST {path} HTTP/1.1\r\nhost: shop\r\ncontent-length: 9\r\n\r\n").as_bytes())
+        .await
+        .expect("sent");
     client
 }
 
@@ -95,6 +104,33 @@ fn server(apm: &Apm, placement: Placement) -> RunningServer {
     let routes = RouteTable::new([Route::new("shop", "/", Target::Service(service))]).expect("routes");
     let server = Server::builder().listen(([127, 0, 0, 1], 0).into()).workers(1).routes(routes);
     server.hooks(apm.hooks()).start().expect("a server")
+}
+
+/// With a layer around it, which waits for the service in a task of its own.
+fn layered(apm: &Apm, placement: Placement) -> RunningServer {
+    let shop = Shop(Arc::new(Semaphore::new(0)));
+    let service = service_fn(move |request| shop.clone().serve(request));
+    let service = EmbeddedService::new("shop", service).placement(placement);
+    let routes = RouteTable::new([Route::new("shop", "/", Target::Service(service))]).expect("routes");
+    let server = Server::builder().listen(([127, 0, 0, 1], 0).into()).workers(1).routes(routes);
+    server.hooks(apm.hooks()).layer(Identity::new()).start().expect("a server")
+}
+
+#[tokio::test]
+async fn all_tasks_of_a_request_are_told() {
+    for placement in [Placement::Inline, Placement::Application] {
+        let apm = Apm::builder().build().expect("an APM");
+        let server = layered(&apm, placement);
+        for path in ["/price", "/body"] {
+            let mut client = send(&server, path).await;
+            for _ in 0..3 {
+                let view = ask(&apm, path).await;
+                assert_eq!((view.busy, view.ready), (0, 0), "{placement:?} {path}: {view:#?}");
+            }
+            client.shutdown().await.expect("closed");
+        }
+        server.shutdown(Duration::ZERO).await;
+    }
 }
 
 #[tokio::test]

@@ -49,17 +49,17 @@ pub trait Recorder: Send + Sync + 'static {
     fn record(&self, id: SpanId, parent: SpanId, stage: Stage, started: u64, end: SpanEnd);
     /// Notes a fact about the transaction.
     fn set(&self, field: Field, value: &str);
-    /// A task that works on it has begun to wait; waking it makes it look again.
+    /// A task that works on it waits; waking it makes it look again. Told at each poll that ends so.
     fn suspended(&self, _task: &Waker) {}
-    /// That work has come to its end.
+    /// That task has come to the end of this work, having waited before.
     fn ended(&self, _task: &Waker) {}
     /// Whether somebody wants to know where the task that is polled next waits. Asked at each poll: a relaxed load.
     fn is_asked(&self) -> bool {
         false
     }
-    /// Where it waits, one stack for each thing that it waits for, to be [resolved](super::AwaitPoint::resolve)
+    /// Where a task waits, one stack for each thing that it waits for, to be [resolved](super::AwaitPoint::resolve)
     /// elsewhere; none when it had not to wait.
-    fn found(&self, _stacks: Vec<Backtrace>) {}
+    fn found(&self, _task: &Waker, _stacks: Vec<Backtrace>) {}
 }
 
 /// A handle of the running transaction: cheap to clone, usable from any thread or task.
@@ -213,28 +213,32 @@ impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let is_asked = this.transaction.as_ref().is_some_and(|transaction| transaction.recorder.is_asked());
-        let (poll, stacks) = {
+        let mut this = self.project();
+        let (poll, outermost, stacks) = {
             let _entered = this.span.enter();
-            let _restore =
-                Restore { outer: CURRENT.replace(this.transaction.take()), slot: &mut *this.transaction };
-            match is_asked {
-                false => (this.future.poll(cx), None),
+            let own = this.transaction.take();
+            let is_asked = own.as_ref().is_some_and(|own| own.recorder.is_asked());
+            let restore = Restore { outer: CURRENT.replace(own), slot: &mut *this.transaction };
+            // Inside of another one it is that one's task that waits.
+            let outermost = restore.outer.is_none();
+            match is_asked && outermost {
+                false => (this.future.as_mut().poll(cx), outermost, None),
                 true => {
-                    let (poll, stacks) = await_point::watched(this.future, cx);
-                    (poll, Some(stacks))
+                    let (poll, stacks) = await_point::watched(this.future.as_mut(), cx);
+                    (poll, outermost, Some(stacks))
                 }
             }
         };
-        if let Some(Transaction { recorder, .. }) = this.transaction {
-            if let Some(stacks) = stacks {
-                recorder.found(stacks);
-            }
+        if let Some(Transaction { recorder, .. }) = this.transaction
+            && outermost
+        {
             match poll.is_pending() {
                 true => recorder.suspended(cx.waker()),
                 false if *this.was_suspended => recorder.ended(cx.waker()),
                 false => {}
+            }
+            if let Some(stacks) = stacks {
+                recorder.found(cx.waker(), stacks);
             }
             *this.was_suspended = true;
         }

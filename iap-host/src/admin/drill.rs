@@ -142,9 +142,13 @@ pub(super) struct SpanGroupParams {
     to_us: Option<u64>,
     /// One to three of `service`, `name`, `kind`, `status`, with commas: `service,name` unless given.
     by: Option<String>,
+    /// Only those of this service.
     service: Option<String>,
+    /// Only those with this name.
     name: Option<String>,
+    /// Only those of this kind: `internal`, `server`, `client`, `producer`, `consumer`.
     kind: Option<String>,
+    /// Only those that ended so: `unset`, `ok`, `error`.
     status: Option<String>,
     /// What the groups are ordered by: the time that they took in all unless given.
     #[serde(default)]
