@@ -4,7 +4,7 @@ VENV := target/test-venv
 DEBIAN := redis-server faketime valgrind tomcat10 tomcat10-examples default-jdk-headless chromium python3 python3-venv nodejs npm varnish prometheus groff-base
 PYTHON := flask opentelemetry-sdk opentelemetry-instrumentation-flask opentelemetry-instrumentation-sqlite3 \
           opentelemetry-exporter-otlp-proto-http opentelemetry-exporter-otlp-proto-grpc aiosmtpd mcp
-PYTHON_OPTIONAL := chdb-core zstandard
+PYTHON_OPTIONAL := chdb-core zstandard rotel
 
 .PHONY: demo build test test-tools lint docs examples bench cost drills faults mcp-conformance
 

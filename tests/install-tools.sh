@@ -53,8 +53,8 @@ if ! "$venv/bin/python" -c 'import flask, aiosmtpd, mcp, opentelemetry.instrumen
   }
 fi
 
-# ClickHouse's engine, which is large and not made for every machine: its tests are skipped without it.
-if ! "$venv/bin/python" -c 'import chdb, zstandard' 2>/dev/null; then
+# ClickHouse's engine and a collector, which are large and not made for every machine: tests of them are skipped without.
+if ! "$venv/bin/python" -c 'import chdb, zstandard; from importlib.util import find_spec; assert find_spec("rotel")' 2>/dev/null; then
   # shellcheck disable=SC2086 # A list of packages.
   "$venv/bin/python" -m pip install -q --disable-pip-version-check $optional_packages ||
     echo "Tests that need these are skipped: $optional_packages" >&2

@@ -4,8 +4,9 @@ mod common;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::Pin;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -48,6 +49,62 @@ fn spans_and_log_lines_come_by_the_stock_grpc_exporters() {
         assert!(trace.to_string().contains("card declined"), "its log line is with it: {trace:#}");
         let last = host.admin(&path("last_of_many"));
         assert_eq!(last["tree"]["roots"][0]["span"]["name"], "item 1999", "{last:#}");
+    }
+}
+
+/// A collector that the Python environment may have.
+fn collector(receives: u16, sends: &[&str]) -> Option<Process> {
+    let place = "import importlib.util as u; print(u.find_spec('rotel').submodule_search_locations[0])";
+    let found = Command::new(python("").get_program()).args(["-c", place]).output().unwrap();
+    if !found.status.success() {
+        eprintln!("SKIPPED: the collector rotel is not installed: run `make test-tools`");
+        return None;
+    }
+    let agent = Path::new(String::from_utf8_lossy(&found.stdout).trim()).join("rotel-agent");
+    let mut agent = Command::new(agent);
+    let directory = tempfile::tempdir().unwrap();
+    agent.args(["start", "--exporter", "otlp", "--pid-file"]).arg(directory.path().join("pid"));
+    agent.arg("--otlp-grpc-endpoint").arg(format!("127.0.0.1:{receives}"));
+    agent.arg("--otlp-http-endpoint").arg(format!("127.0.0.1:{}", free_port())).args(sends);
+    let process = Process(agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    eventually("the collector listens", || std::net::TcpStream::connect(("127.0.0.1", receives)).ok());
+    Some(process)
+}
+
+#[test]
+fn a_collector_in_between_hands_on_all_that_it_is_sent() {
+    for (protocol, compression) in [("grpc", "gzip"), ("http", "gzip"), ("http", "none")] {
+        let (host, port) = (Host::start(CONFIG), free_port());
+        let to = format!("http://{}", host.otlp.unwrap());
+        let sends = [
+            "--otlp-exporter-endpoint",
+            &to,
+            "--otlp-exporter-protocol",
+            protocol,
+            "--otlp-exporter-compression",
+            compression,
+        ];
+        let Some(_collector) = collector(port, &sends) else { return };
+        let mut sender = python("otlp_grpc.py");
+        sender.env("OTLP", format!("127.0.0.1:{port}")).env("COMPRESSION", "gzip");
+        let ended = printed(&mut sender);
+        assert_eq!(ended["traces"], "SUCCESS", "{ended:#}");
+        let trace = |name: &str| {
+            let id = ended[name].as_str().unwrap();
+            let trace = get(host.admin, &format!("/api/transactions/{id}"));
+            (trace.status == 200).then(|| trace.json())
+        };
+        eventually("the trace has come through, with its line", || {
+            let whole = trace("trace_id")?;
+            let child = &whole["tree"]["roots"][0]["children"][0]["span"]["name"];
+            (*child == "charge" && whole.to_string().contains("card declined")).then_some(())
+        });
+        eventually("all of them", || {
+            let last = trace("last_of_many")?;
+            (last["tree"]["roots"][0]["span"]["name"] == "item 1999").then_some(())
+        });
+        let ledger = &host.admin("/api/status")["ledger"]["received_spans"];
+        assert_eq!((&ledger["kept"], &ledger["dropped"]), (&ledger["made"], &0.into()), "{ledger}");
     }
 }
 
