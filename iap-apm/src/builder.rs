@@ -90,7 +90,7 @@ impl ApmBuilder {
         self
     }
 
-    /// Records that a thread's ring holds until the collector comes by (each 50 ms); by default
+    /// Records that a thread's ring holds until the collector comes by (each 50 ms, or when it is half full); by default
     /// 8,192, about 1 MiB a thread.
     #[must_use]
     pub fn ring_capacity(mut self, records: usize) -> Self {

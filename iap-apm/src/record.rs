@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::hooks::ApmTransaction;
 use crate::model::{LogLine, Span};
@@ -119,6 +120,10 @@ pub(crate) struct Rings {
     fresh: Mutex<Vec<Consumer<Record>>>,
     alive: AtomicUsize,
     stopped: AtomicBool,
+    /// Calls the collector before its time, when a ring is half full.
+    hurry: Notify,
+    /// Whether it was called and has not come.
+    is_called: AtomicBool,
     pub(crate) dropped: DroppedCounters,
 }
 
@@ -131,6 +136,8 @@ impl Rings {
             fresh: Mutex::default(),
             alive: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
+            hurry: Notify::new(),
+            is_called: AtomicBool::new(false),
             dropped: DroppedCounters::default(),
         }
     }
@@ -177,8 +184,23 @@ impl Rings {
             if let Err(PushError::Full(taken)) = producer.push(taken) {
                 record = Some(taken);
             }
+            let half = self.capacity / 2;
+            if producer.cached_slots() < half
+                && !self.is_called.load(Ordering::Relaxed)
+                && producer.slots() < half
+                && !self.is_called.swap(true, Ordering::Relaxed)
+            {
+                self.hurry.notify_one();
+            }
         });
         record
+    }
+
+    /// Waits until a ring is half full; for the collector.
+    pub(crate) async fn hurry(&self) {
+        self.hurry.notified().await;
+        // Before it looks: what fills the ring meanwhile calls again.
+        self.is_called.store(false, Ordering::Relaxed);
     }
 
     fn register(&self) -> Option<Producer<Record>> {
@@ -204,5 +226,34 @@ impl Rings {
     /// From now on everything is refused.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::Level;
+    use crate::testing::line;
+
+    #[tokio::test]
+    async fn the_collector_is_called_once_for_a_ring_that_is_half_full() {
+        let rings = Rings::new(64);
+        let push =
+            |number| (0..number).for_each(|n| rings.push(Record::Log(Box::new(line(n, Level::Info, None)))));
+        let called = async || tokio::time::timeout(Duration::from_millis(1), rings.hurry()).await.is_ok();
+        push(30);
+        assert!(!called().await);
+        push(10);
+        assert!(called().await && !called().await);
+        // Nobody has drained it: the next record calls again.
+        push(1);
+        assert!(called().await);
+        let mut ring = rings.take_fresh().remove(0);
+        while ring.pop().is_ok() {}
+        push(20);
+        assert!(!called().await);
+        assert_eq!(rings.dropped.read(), Dropped::default());
     }
 }

@@ -11,6 +11,8 @@ use crate::record::StageRecord;
 
 /// Parts that are held at the same time.
 const MAX_PARTS: usize = 50_000;
+/// Parts for which there is room from the start.
+const USUAL: usize = 16;
 /// How long they are held; then they are written, and their transaction is kept when it ends.
 pub(super) const HELD_FOR: Duration = Duration::from_secs(10);
 
@@ -50,7 +52,7 @@ impl Held {
             return Some(part);
         }
         self.count += 1;
-        let new = || Waiting { since: Instant::now(), parts: Vec::new() };
+        let new = || Waiting { since: Instant::now(), parts: Vec::with_capacity(USUAL) };
         self.traces.entry(trace_id).or_insert_with(new).parts.push(part);
         None
     }

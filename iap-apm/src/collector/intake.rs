@@ -11,6 +11,7 @@ use super::keeper::Ended;
 use super::{Collector, ROLL_EVERY, assemble, count};
 use crate::exemplars::Exemplar;
 use crate::hooks::ApmTransaction;
+use crate::ledger::add;
 use crate::marks::{Mark, spread};
 use crate::model::{Level, LogLine};
 use crate::record::Record;
@@ -43,15 +44,15 @@ impl Collector {
 
     /// A line that is written whatever becomes of its transaction.
     fn wanted(&mut self, line: LogLine) {
-        count(&self.shared.books.logs.made, 1);
+        add(&self.shared.books.logs.made, 1);
         match self.has_room() {
             true => self.pending.add_log(line),
-            false => count(&self.shared.books.logs.dropped, 1),
+            false => add(&self.shared.books.logs.dropped, 1),
         }
     }
 
     fn finished(&mut self, done: Done) {
-        count(&self.shared.books.transactions.made, 1);
+        add(&self.shared.books.transactions.made, 1);
         let Done { transaction, end, finish } = &done;
         let unix_us = |raw| self.shared.ticks.unix_us_by(self.anchor, raw);
         let start_us = unix_us(transaction.start);
@@ -93,9 +94,9 @@ impl Collector {
         if self.has_room() {
             self.pending.add_transaction(row);
         } else {
-            count(&self.shared.books.transactions.dropped, 1);
+            add(&self.shared.books.transactions.dropped, 1);
         }
-        count(&self.shared.books.spans.made, taken.stages.count() as u64);
+        add(&self.shared.books.spans.made, taken.stages.count() as u64);
         taken.stages.into_iter().for_each(|stage| self.add(trace_id, Part::Stage(stage)));
         self.write_held(trace_id);
     }
@@ -111,10 +112,10 @@ impl Collector {
             self.shared.marks.overrule(trace_id, Mark::LetGo);
         }
         let books = &self.shared.books;
-        count(&books.transactions.sampled_out, 1);
+        add(&books.transactions.sampled_out, 1);
         books.spans.leave_out(done.transaction.close().count() as u64);
         for part in self.held.take(trace_id) {
-            count(&part.book(books).sampled_out, 1);
+            add(&part.book(books).sampled_out, 1);
         }
     }
 
@@ -145,9 +146,9 @@ impl Collector {
     /// Spans and lines follow the decision about their trace.
     fn made(&mut self, trace_id: TraceId, part: Part) {
         let book = part.book(&self.shared.books);
-        count(&book.made, 1);
+        add(&book.made, 1);
         match self.shared.marks.get(trace_id) {
-            Some(Mark::LetGo) => count(&book.sampled_out, 1),
+            Some(Mark::LetGo) => add(&book.sampled_out, 1),
             Some(Mark::Begun) => self.add(trace_id, part),
             None => {
                 if let Some(part) = self.held.hold(trace_id, part) {
@@ -180,7 +181,7 @@ impl Collector {
             let trace_id = transaction.context.trace_id;
             for stage in transaction.take_stages() {
                 shared.marks.overrule(trace_id, Mark::Begun);
-                count(&shared.books.spans.made, 1);
+                add(&shared.books.spans.made, 1);
                 self.add(trace_id, Part::Stage(stage));
             }
         }
@@ -192,7 +193,7 @@ impl Collector {
 
     fn add(&mut self, trace_id: TraceId, part: Part) {
         if !self.has_room() {
-            return count(&part.book(&self.shared.books).dropped, 1);
+            return add(&part.book(&self.shared.books).dropped, 1);
         }
         match part {
             Part::Stage(stage) => self.pending.add_span(trace_id, &assemble::stage(&self.shared, stage)),
