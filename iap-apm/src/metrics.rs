@@ -7,7 +7,7 @@
 //! | `iap_http_request_duration_seconds` (histogram) | the same |
 //! | `iap_http_requests_active` | |
 //! | `iap_apm_dropped_total` | `what`: see [`Dropped`](crate::Dropped) |
-//! | `iap_apm_records_total`: the [`Ledger`](crate::Ledger) | `origin`: `own`, `received`; `what`: `transaction`, `span`, `log`, `point`; `result`: `made`, `kept`, `sampled_out`, `dropped` |
+//! | `iap_apm_records_total`: the [`Ledger`] | `origin`: `own`, `received`; `what`: `transaction`, `span`, `log`, `point`; `result`: `made`, `kept`, `sampled_out`, `dropped` |
 //! | `iap_apm_otlp_rejected_total` | `what`: `span`, `log`, `point`, `request` |
 //! | `iap_apm_export_records_total`, see [`Ledger`](crate::export::Ledger) | `signal`: `metrics`, `traces`, `logs`; `result`: `made`, `sent`, `rejected`, `dropped` |
 //! | `iap_apm_history_evicted_total` | `why`: `age`, `size` |
