@@ -249,6 +249,18 @@ fn lines_and_pauses_are_there(collector: &Host) {
     });
 }
 
+/// Each transaction tells which node has served it, and so which of the pauses were there.
+fn pauses_elsewhere_are_told_apart(collector: &Host) {
+    for trace in trees(collector, "/app/gc.jsp") {
+        let node = trace["tree"]["roots"][0]["span"]["attributes"]["iap.node"].as_str().unwrap();
+        assert!(["node-1", "node-2"].contains(&node), "{node}");
+        let events = trace["events"].as_array().unwrap();
+        let of = |event: &Value| event["elsewhere"].as_bool().unwrap();
+        assert!(events.iter().all(|event| of(event) == (event["node"] != node)), "{node}: {events:?}");
+        assert!(events.is_sorted_by_key(of), "its own come first");
+    }
+}
+
 /// What each gateway has sent has come, to the record.
 fn books_balance(collector: &Host, gateways: &[Host]) {
     // The spans that one has sent, once that is all.
@@ -307,5 +319,6 @@ fn one_node_has_whole_trees_of_all_that_two_gateways_serve() {
     }
     trees_are_whole(&collector);
     lines_and_pauses_are_there(&collector);
+    pauses_elsewhere_are_told_apart(&collector);
     books_balance(&collector, &gateways);
 }

@@ -33,8 +33,8 @@ impl Pending {
     }
 
     /// Adds a transaction and its root span.
-    pub(super) fn add_transaction(&mut self, row: TransactionSummary) {
-        self.batch.trace(&mut self.traces, row.trace_id).push(&root_span(&row));
+    pub(super) fn add_transaction(&mut self, row: TransactionSummary, node: &str) {
+        self.batch.trace(&mut self.traces, row.trace_id).push(&root_span(&row, node));
         self.batch.transactions.push(row);
         self.records += 2;
         self.counts.transactions += 1;

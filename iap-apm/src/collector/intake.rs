@@ -92,7 +92,7 @@ impl Collector {
         let exemplar = Exemplar { trace_id, seconds: row.duration_us as f64 / 1e6, time_us };
         self.shared.exemplars.note(self.metrics.labels(&self.keeper, id), exemplar);
         if self.has_room() {
-            self.pending.add_transaction(row);
+            self.pending.add_transaction(row, &self.shared.node);
         } else {
             add(&self.shared.books.transactions.dropped, 1);
         }

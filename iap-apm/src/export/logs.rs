@@ -13,8 +13,8 @@ use prost::Message;
 use super::own::{Reporter, attribute, text};
 use super::parts::parts;
 use crate::history::Batch;
-use crate::model::{Level, LogLine, TimelineEvent};
-use crate::otlp::timeline::{DURATION, NAME, NODE};
+use crate::model::{Level, LogLine, NODE, TimelineEvent};
+use crate::otlp::timeline::{DURATION, NAME};
 use crate::otlp::values::Writing;
 
 /// Whose lines are never sent. Who has done what on the admin side is for admins. The others write of each request that is sent or

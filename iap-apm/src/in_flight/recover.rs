@@ -46,7 +46,7 @@ async fn bring_in(
             continue;
         }
         let row = row(&shared.service, interrupted);
-        let spans = [Some(root_span(&row)), stage_span(&shared.service, interrupted)];
+        let spans = [Some(root_span(&row, &shared.node)), stage_span(&shared.service, interrupted)];
         batch.spans.push(TraceSpans::of(trace_id, spans.iter().flatten()));
         batch.transactions.push(row);
     }

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Window;
 
+/// What names a node of ours: as an attribute, of an event where it happened, and of a root span where its transaction ran.
+pub(crate) const NODE: &str = "iap.node";
+
 /// What kind of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -9,13 +9,14 @@ mod stats;
 mod timing;
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use iap_core::{SpanId, TraceId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use event::NODE;
 pub use event::{EventKind, TimelineEvent};
 pub use metric::{
     Buckets, Distribution, Exponents, Labels, MetricExemplar, MetricKind, MetricPoint, MetricSeries,
@@ -332,6 +333,11 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The nodes of the platform that a part of it ran on, by name: those that have told so.
+    pub fn nodes(&self) -> BTreeSet<&str> {
+        self.spans.iter().filter_map(|span| span.text(NODE)).collect()
+    }
+
     /// The spans as a tree with self times, each log line at its span.
     pub fn tree(&self) -> TraceTree {
         tree::build(self)

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
+use super::event::NODE;
 use super::{Attributes, Span, SpanKind, SpanStatus, TransactionSummary, UNROUTED};
 
-pub(crate) fn root_span(row: &TransactionSummary) -> Span {
+/// The span says on which node of ours the transaction ran.
+pub(crate) fn root_span(row: &TransactionSummary, node: &str) -> Span {
     let name = match row.route.as_str() {
         UNROUTED => row.method.clone(),
         route => format!("{} {route}", row.method),
@@ -22,6 +24,7 @@ pub(crate) fn root_span(row: &TransactionSummary) -> Span {
         .into_iter()
         .filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?.as_str()))))
         .collect();
+    attributes.insert(NODE.into(), node.into());
     if row.status > 0 {
         attributes.insert("http.response.status_code".into(), row.status.into());
     }

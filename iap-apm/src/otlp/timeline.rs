@@ -11,14 +11,12 @@ use parking_lot::Mutex;
 
 use super::decode::Decoded;
 use crate::history::MAX_EVENT_US;
-use crate::model::{EventKind, TimelineEvent};
+use crate::model::{EventKind, NODE, TimelineEvent};
 use crate::text::cut;
 use crate::timeline::{HOUR_US, MAX_AN_HOUR, MAX_NODE, MAX_TEXT};
 
 /// What their names begin with; what it was follows.
 pub(crate) const NAME: &str = "iap.timeline.";
-/// The node that it happened on.
-pub(crate) const NODE: &str = "iap.node";
 /// How long it lasted, in microseconds.
 pub(crate) const DURATION: &str = "iap.duration_us";
 

@@ -213,7 +213,7 @@ pub(super) async fn transaction(
     }
     let extent = timeline::extent(&trace);
     let (linked_from, events) =
-        tokio::try_join!(history.linked_from(trace_id, extent), timeline::met(apm, extent))?;
+        tokio::try_join!(history.linked_from(trace_id, extent), timeline::met(apm, &trace, extent))?;
     Ok(Json(json!({
         "trace_id": trace_id.to_string(),
         "summary": trace.summary,

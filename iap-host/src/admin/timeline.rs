@@ -48,19 +48,26 @@ pub(super) struct Met {
     event: TimelineEvent,
     /// How long both lasted together.
     overlap_us: u64,
+    /// Whether it was on a node that no part of the transaction is known to have run on. An application may have run there
+    /// still: it says nothing of nodes.
+    elsewhere: bool,
 }
 
-/// The events that a transaction of some [`extent`] met, each with how long both lasted together. Of all nodes: a transaction does not
-/// keep which one has served it, and an event says where it was.
-pub(super) async fn met(apm: &Apm, extent: Option<Window>) -> Result<Vec<Met>, HistoryError> {
+/// The events that a transaction of some [`extent`] met, each with how long both lasted together. Of all nodes, those on
+/// its own ones first.
+pub(super) async fn met(apm: &Apm, trace: &Trace, extent: Option<Window>) -> Result<Vec<Met>, HistoryError> {
     let Some(window) = extent else { return Ok(Vec::new()) };
+    let nodes = trace.nodes();
     let query = EventQuery { limit: MAX_MET, ..EventQuery::new(window) };
     let events = apm.history().events(&query).await?;
     let met = events.into_iter().filter_map(|event| {
         let overlap_us = event.overlap_us(window)?;
-        Some(Met { event, overlap_us })
+        let elsewhere = !nodes.is_empty() && !nodes.contains(event.node.as_str());
+        Some(Met { event, overlap_us, elsewhere })
     });
-    Ok(met.collect())
+    let mut met: Vec<_> = met.collect();
+    met.sort_by_key(|met| met.elsewhere);
+    Ok(met)
 }
 
 /// From the beginning to the end of a transaction, or of its spans where it is not known.

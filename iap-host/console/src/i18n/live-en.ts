@@ -101,7 +101,8 @@ export const liveEn = {
   detail: "Detail",
   overlap: "Overlap",
   eventsMet: "What happened meanwhile",
-  eventsMetHint: "Events of all nodes in the time of this transaction, each with its node, and how long both lasted together.",
+  eventsMetHint: "Events in the time of this transaction, those of its own nodes first, and how long both lasted together.",
+  anotherNode: "another node",
   eventKinds: {
     gc_pause: "GC pause",
     stall: "Event loop stalled",

@@ -27,7 +27,7 @@ export function Events({ events }: { events: TimelineEvent[] }) {
         </thead>
         <tbody>
           {events.map((event, at) => (
-            <tr key={`${event.time_us} ${at}`}>
+            <tr key={`${event.time_us} ${at}`} class={event.elsewhere ? "elsewhere" : undefined}>
               <td data-label={t.time}>{time(event.time_us)}</td>
               <td data-label={t.event}>
                 <span class={`badge badge-${/crashed|ejected|refused/.test(event.kind) ? "bad" : "warn"}`}>
@@ -45,7 +45,10 @@ export function Events({ events }: { events: TimelineEvent[] }) {
               <td data-label={t.detail} class="main-cell">
                 {event.text}
               </td>
-              <td data-label={t.node}>{event.node}</td>
+              <td data-label={t.node}>
+                {event.node}
+                {event.elsewhere && <span class="cell-note">{t.anotherNode}</span>}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -42,7 +42,11 @@ pub(super) fn show(answer: &Value, with_logs: bool, screen: Screen) -> String {
     }
     for event in items(answer, "events") {
         let text = plain(word(event, "text"));
-        let _ = writeln!(lines.text, "met: {} ({})", text, duration(number(event, "overlap_us")));
+        let elsewhere = match event["elsewhere"] == true {
+            true => format!(", on {}", plain(word(event, "node"))),
+            false => String::new(),
+        };
+        let _ = writeln!(lines.text, "met: {text} ({}{elsewhere})", duration(number(event, "overlap_us")));
     }
     lines.text
 }
