@@ -32,7 +32,7 @@ pub struct Awaited {
 /// What the tasks of a running transaction do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AwaitView {
-    /// What they wait for: one for each branch of a `select!` or a `join!`.
+    /// What they wait for, what is told most of first: one for each branch of a `select!` or a `join!`.
     pub awaited: Vec<Awaited>,
     /// Tasks that were woken and did not come: something keeps their threads busy, or blocks them.
     pub busy: usize,
@@ -204,5 +204,8 @@ fn view(looked: &Looked) -> AwaitView {
         }),
         frames: point.frames.iter().map(ToString::to_string).collect(),
     });
-    AwaitView { awaited: awaited.collect(), busy: looked.busy, ready: looked.ready }
+    let mut awaited: Vec<_> = awaited.collect();
+    // A task that waits for another one has less to tell than that one.
+    awaited.sort_by_key(|awaited| std::cmp::Reverse(awaited.frames.len()));
+    AwaitView { awaited, busy: looked.busy, ready: looked.ready }
 }

@@ -28,7 +28,7 @@ export async function live({ page, go, shot, address }) {
   await row.first().getByRole("button", { name: "Where?" }).click();
   const waits = page.getByRole("region", { name: "Where POST /cart waits" });
   await waits.locator("summary").first().waitFor();
-  const lines = await waits.locator("li").allInnerTexts();
+  const lines = await waits.locator("li").allTextContents();
   assert.ok(lines.some((line) => line.includes("iap_host::demo::shop")), lines.join("\n"));
   await shot("live-where-1280");
   await page.getByRole("button", { name: "한국어" }).click();
