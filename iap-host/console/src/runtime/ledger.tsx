@@ -5,6 +5,7 @@ import { useText } from "../i18n";
 import { Panel } from "../ui/parts";
 
 const POLL_MS = 5000;
+const ORDER: Accounted[] = ["transactions", "spans", "logs", "received_spans", "received_logs", "received_points"];
 const waiting = (account: Account) => Math.max(0, account.made - account.kept - account.sampled_out - account.dropped);
 
 /** What became of each record of telemetry since the start. */
@@ -12,9 +13,9 @@ export function LedgerPanel() {
   const t = useText();
   const ledger = usePolled<Status>("/api/status", POLL_MS).data?.ledger;
   if (!ledger) return null;
-  const rows = Object.entries(ledger).filter(([, account]) => account.made > 0) as [Accounted, Account][];
+  const rows = ORDER.map((name) => [name, ledger[name]] as const).filter(([, account]) => account.made > 0);
   return (
-    <Panel title={t.ledger} side={t.sinceStart}>
+    <Panel class="ledger" title={t.ledger} side={t.sinceStart}>
       {rows.length === 0 ? (
         <p class="note">{t.ledgerEmpty}</p>
       ) : (
