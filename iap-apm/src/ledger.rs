@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What became of the records of one kind. [`made`](Self::made) is the sum of the others and of what still
-/// [waits](Self::waiting).
+/// What became of the records of one kind. [`made`](Self::made) is the sum of the others and of what still waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Account {
     /// Recorded by this process, or received and decoded. A batch that comes twice counts twice.

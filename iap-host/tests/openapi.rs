@@ -5,10 +5,12 @@ mod common;
 mod description;
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpStream;
 
-use common::Host;
 use common::accounts::{self, Person};
 use common::http::{Browser, get, send};
+use common::{Host, eventually};
 use description::Description;
 use serde_json::{Value, json};
 
@@ -45,6 +47,19 @@ fn busy_host() -> Host {
     host
 }
 
+/// A request whose body does not come; the shop waits for it as long as the tests run. Its trace and its span.
+fn waiting(host: &Host) -> [String; 2] {
+    let mut client = TcpStream::connect(host.http).unwrap();
+    let form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 9";
+    write!(client, "POST /cart HTTP/1.1\r\nhost: shop\r\n{form}\r\n\r\n").unwrap();
+    std::mem::forget(client);
+    eventually("its task waits", || {
+        let active = host.admin("/api/requests/active");
+        let request = active["requests"].as_array()?.iter().find(|request| request["tasks"] != 0)?;
+        Some(["trace_id", "span_id"].map(|id| request[id].as_str().unwrap().to_owned()))
+    })
+}
+
 /// The path of an operation on this host, and what has to be asked along; `None` for what it has nothing of.
 fn address(host: &Host, path: &str) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
@@ -52,6 +67,10 @@ fn address(host: &Host, path: &str) -> Option<String> {
         "/api/transactions/{trace_id}" => {
             let page = host.admin("/api/transactions?route=shop");
             path.replace("{trace_id}", &text(&page["items"][0]["trace_id"])?)
+        }
+        "/api/requests/active/{trace_id}/{span_id}/await" => {
+            let [trace_id, span_id] = waiting(host);
+            path.replace("{trace_id}", &trace_id).replace("{span_id}", &span_id)
         }
         "/api/sessions/{key}" => {
             path.replace("{key}", &text(&host.admin("/api/sessions")["sessions"][0]["key"])?)
