@@ -47,7 +47,7 @@ impl IntoIterator for Stages {
     }
 }
 
-const STAGES: [&str; 11] = [
+const STAGES: [&str; 12] = [
     "session.load",
     "session.commit",
     "upstream",
@@ -59,6 +59,7 @@ const STAGES: [&str; 11] = [
     "upstream.queue",
     "command",
     "custom",
+    "upstream.tls",
 ];
 
 /// Of a place: the ticks when the stage began, which wrap around after months; the stage is above them.
@@ -88,6 +89,7 @@ fn code(stage: &Stage) -> u8 {
         Stage::Split => 8,
         Stage::UpstreamQueue => 9,
         Stage::Command { .. } => 10,
+        Stage::UpstreamTls => 12,
         _ => 11,
     }
 }

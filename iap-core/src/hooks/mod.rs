@@ -46,6 +46,8 @@ pub enum Stage {
     UpstreamQueue,
     /// A new connection to an upstream is made (a reused one has no such span).
     UpstreamConnect,
+    /// TLS is agreed on with an upstream, a part of connecting; the detail says which.
+    UpstreamTls,
     /// An embedded service runs, up to its response head.
     Handler,
     /// A static file is opened.
@@ -74,6 +76,7 @@ impl Stage {
             Self::Upstream => "upstream",
             Self::UpstreamQueue => "upstream.queue",
             Self::UpstreamConnect => "upstream.connect",
+            Self::UpstreamTls => "upstream.tls",
             Self::Handler => "handler",
             Self::Files => "files",
             Self::Split => "split",

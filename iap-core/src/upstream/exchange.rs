@@ -10,7 +10,7 @@ use http_body::Body as _;
 use super::Upstream;
 use super::balance::ServerSet;
 use super::choose::Affinity;
-use super::connect::connect;
+use super::connect::{TlsSpan, connect};
 use super::forward::{Terms, copy_head, finish, invalid, send};
 use super::hedge::Chosen;
 use super::informational::Listener;
@@ -331,7 +331,9 @@ impl<'a, H: Hooks> Exchange<'a, H> {
         let span = self.hooks.start(self.transaction, Stage::UpstreamConnect, self.span);
         // Boxed, since it is rare and large: what is not awaited would still be moved with each request.
         let alone = self.needs_own(server);
-        let result = Box::pin(connect(self.upstream, server, alone)).await;
+        let tls =
+            TlsSpan { hooks: self.hooks, transaction: self.transaction, below: self.hooks.span_id(&span) };
+        let result = Box::pin(connect(self.upstream, server, alone, &tls)).await;
         let attempt = result.as_ref().map(drop);
         server.note(&self.upstream.name, attempt, self.upstream.settings.fail_pause);
         if H::ENABLED {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::common::h2::{Identity, ModernOrigin, answer};
+use crate::common::recording::{Recording, soon};
 use crate::common::{ANY, Client, Next, Origin, gateway_to, read_message, respond, single, status, until};
 use http::HeaderValue;
 use iap_core::server::TlsError;
@@ -102,6 +103,45 @@ fn bad_files_and_names_are_refused_at_once() {
     let pair = (identity.certificate.path().into(), other.key.path().into());
     let mixed = UpstreamTlsSettings { client: Some(pair), ..trusting(&identity) };
     assert!(matches!(load(mixed), TlsError::Unusable(_)));
+}
+
+/// What an observer is told of one request.
+fn observed(hooks: &Recording, client: &mut Client) -> Vec<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    client.request("GET / HTTP/1.1\r\nhost: t\r\n\r\n");
+    runtime.block_on(soon(async {
+        while !hooks.0.lock().iter().any(|told| told.starts_with("finish")) {
+            hooks.1.notified().await;
+        }
+    }));
+    let told = std::mem::take(&mut *hooks.0.lock());
+    told.into_iter().filter(|told| told.starts_with("upstream")).collect()
+}
+
+#[test]
+fn the_handshake_is_told_as_a_part_of_connecting() {
+    let identity = Identity::new(&["localhost"]);
+    let origin = secure(&identity, None);
+    let tls = Some(UpstreamTls::load(&trusting(&identity)).unwrap());
+    let settings = UpstreamSettings { tls, ..UpstreamSettings::default() };
+    let server = format!("https://localhost:{}", origin.address.port());
+    let upstream = Arc::new(Upstream::new("o", [server], settings).unwrap());
+    let (hooks, target) = (Recording::default(), Target::Upstream(upstream));
+    let gateway = hooks.watch(single(target));
+    let mut client = Client::connect(gateway.addresses()[0]);
+    assert_eq!(observed(&hooks, &mut client), ["upstream.tls TLS 1.3, h2", "upstream.connect", "upstream"]);
+    assert_eq!(observed(&hooks, &mut client), ["upstream"], "the connection was there");
+
+    // One that never answers: the time that connecting may take ends in the handshake.
+    let silent = std::net::TcpListener::bind(ANY).unwrap();
+    let tls = Some(UpstreamTls::load(&trusting(&identity)).unwrap());
+    let connect_timeout = Duration::from_millis(200);
+    let settings = UpstreamSettings { tls, connect_timeout, ..UpstreamSettings::default() };
+    let server = format!("https://localhost:{}", silent.local_addr().unwrap().port());
+    let upstream = Arc::new(Upstream::new("o", [server], settings).unwrap());
+    let gateway = hooks.watch(single(Target::Upstream(upstream)));
+    let told = observed(&hooks, &mut Client::connect(gateway.addresses()[0]));
+    assert_eq!(told[..2], ["upstream.tls failed", "upstream.connect failed"], "{told:?}");
 }
 
 #[test]

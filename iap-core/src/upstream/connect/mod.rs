@@ -2,6 +2,7 @@
 
 mod tcp;
 mod tls;
+mod watch;
 
 use rustls_pki_types::ServerName;
 use tokio::net::UnixStream;
@@ -18,6 +19,7 @@ use crate::error::{BoxError, Error, Kind, Origin};
 
 pub(super) use tls::Connector;
 pub use tls::{UpstreamTls, UpstreamTlsSettings};
+pub(super) use watch::{TlsSpan, WatchTls};
 
 /// A connection that nobody uses yet.
 pub(super) enum Fresh {
@@ -28,9 +30,14 @@ pub(super) enum Fresh {
 /// Makes a connection to one server, or takes a stream of one that another request has made
 /// meanwhile. `alone` asks for one that is not shared, as far as the server has such ones. Errors
 /// are retryable: nothing was sent.
-pub(super) async fn connect(upstream: &Upstream, server: &Server, alone: bool) -> Result<Box<Pooled>, Error> {
+pub(super) async fn connect(
+    upstream: &Upstream,
+    server: &Server,
+    alone: bool,
+    watch: &impl WatchTls,
+) -> Result<Box<Pooled>, Error> {
     if alone || !server.may_speak_http2() {
-        return establish(upstream, server, alone).await;
+        return establish(upstream, server, alone, watch).await;
     }
     let connecting = match server.pool.multiplexer.turn().await {
         Turn::Connect(connecting) => connecting,
@@ -41,17 +48,22 @@ pub(super) async fn connect(upstream: &Upstream, server: &Server, alone: bool) -
     }
     // What the server speaks may be known by now: HTTP/1.1 needs no turns.
     let connecting = server.may_speak_http2().then_some(connecting);
-    let result = establish(upstream, server, false).await;
+    let result = establish(upstream, server, false, watch).await;
     if let (Err(_), Some(connecting)) = (&result, &connecting) {
         connecting.failed();
     }
     result
 }
 
-async fn establish(upstream: &Upstream, server: &Server, alone: bool) -> Result<Box<Pooled>, Error> {
+async fn establish(
+    upstream: &Upstream,
+    server: &Server,
+    alone: bool,
+    watch: &impl WatchTls,
+) -> Result<Box<Pooled>, Error> {
     let describe =
         |cause: &dyn std::fmt::Display| format!("{} at {}: {cause}", upstream.name, server.address.shown);
-    let attempt = open_connection(upstream, server, alone);
+    let attempt = open_connection(upstream, server, alone, watch);
     match tokio::time::timeout(upstream.settings.connect_timeout, attempt).await {
         Ok(Ok(fresh)) => Ok(adopt(upstream, server, fresh, alone)),
         Ok(Err(error)) => Err(unreachable(Kind::Unavailable, describe(&error))),
@@ -84,6 +96,7 @@ pub(super) async fn open_connection(
     upstream: &Upstream,
     server: &Server,
     alone: bool,
+    watch: &impl WatchTls,
 ) -> Result<Fresh, BoxError> {
     let http2 = server.is_http2_only(upstream.settings.protocol);
     let open = server.open_connection();
@@ -95,7 +108,7 @@ pub(super) async fn open_connection(
     let Some(tls) = &server.tls else {
         return handshake(Stream::Tcp(stream), http2, open).await;
     };
-    let stream = tls.connect(stream, alone && !http2).await?;
+    let stream = watch::watched(watch, tls.connect(stream, alone && !http2)).await?;
     let chosen = stream.get_ref().1.alpn_protocol().is_some_and(|chosen| chosen == b"h2");
     if http2 && !chosen {
         return Err("the server does not speak HTTP/2".into());

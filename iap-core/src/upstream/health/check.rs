@@ -90,7 +90,7 @@ fn say(upstream: &Upstream, server: &Server, result: Result<(), BoxError>) {
 async fn probe(upstream: &Arc<Upstream>, index: usize, check: &HealthCheck) -> Result<(), BoxError> {
     let server = &upstream.servers[index];
     let attempt = async {
-        let fresh = open_connection(upstream, server, false).await?;
+        let fresh = open_connection(upstream, server, false, &()).await?;
         let Some(path) = &check.path else { return Ok(()) };
         let host = match &check.host {
             Some(host) => host.clone(),

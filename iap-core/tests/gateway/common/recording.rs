@@ -49,7 +49,9 @@ impl Hooks for Recording {
     }
     fn end(&self, _: &TraceContext, span: (Stage, SpanId), end: SpanEnd) {
         let failed = if end.error.is_some() { " failed" } else { "" };
-        self.0.lock().push(format!("{}{failed}", span.0.name()));
+        let detail = end.detail.filter(|_| span.0 == Stage::UpstreamTls);
+        let detail = detail.map_or(String::new(), |detail| format!(" {detail}"));
+        self.0.lock().push(format!("{}{failed}{detail}", span.0.name()));
     }
     fn finish(&self, _: TraceContext, finish: Finish) {
         let error = finish.error.map_or("ok", Kind::as_str);
