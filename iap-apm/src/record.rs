@@ -19,7 +19,8 @@ use crate::model::{LogLine, Span};
 
 /// Threads that may have a ring at the same time.
 const MAX_RINGS: usize = 512;
-/// The part of a ring that is kept free of spans, so that transactions are counted under overload.
+/// The part of a ring that is kept free of spans, so that transactions are counted under overload; twice of it is kept free of
+/// log lines, so that those who say much cost no spans.
 const RESERVE: usize = 8;
 
 /// A finished stage. Everything in it is moved or copied: pushing one allocates nothing.
@@ -173,8 +174,13 @@ impl Rings {
             };
             let producer = &mut producers[at].1;
             let taken = record.take().expect("only taken here");
-            if !matches!(taken, Record::Finished { .. }) {
-                let reserve = self.capacity / RESERVE;
+            let part = self.capacity / RESERVE;
+            let reserve = match taken {
+                Record::Finished { .. } => 0,
+                Record::Stage { .. } | Record::Span { .. } => part,
+                Record::Log(_) => 2 * part,
+            };
+            if reserve > 0 {
                 // The cached number costs nothing, but is behind: looked up anew only when it is low.
                 if producer.cached_slots() <= reserve && producer.slots() <= reserve {
                     record = Some(taken);

@@ -12,6 +12,7 @@ use common::answering::{answering, status};
 use http::Response;
 use iap_apm::{Apm, ExportSettings, Exporter};
 use iap_core::Body;
+use iap_core::hooks::Hooks;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };
@@ -120,4 +121,26 @@ async fn endpoints_that_cannot_be_are_refused() {
         let cause = std::error::Error::source(&error).expect("a cause").to_string();
         assert!(!cause.contains("word") && !cause.is_empty(), "{cause}");
     }
+}
+
+/// Ending waits for tasks of the runtime that it is called on, and that has only one thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn everything_ends_on_one_worker_while_a_collector_is_silent() {
+    iap_apm::metrics::install().expect("installed");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let apm = Apm::builder().build().expect("an APM");
+    let mut settings = ExportSettings::new(format!("http://{}", silent.local_addr().expect("an address")));
+    (settings.traces, settings.logs) = (true, true);
+    let exporter = apm.export(settings, &Handle::current()).expect("an export");
+    let hooks = apm.hooks();
+    let transaction = common::begin(&hooks, "/", None);
+    hooks.finish(transaction, common::finish(200, None));
+    let end = async {
+        apm.flush().await.expect("flushed");
+        exporter.stop(Duration::from_millis(300)).await;
+        apm.shutdown().await.expect("ended");
+    };
+    tokio::time::timeout(Duration::from_secs(60), end).await.expect("it ends");
+    let metrics = exporter.metrics();
+    assert!(metrics.made > 0 && metrics.sent == 0 && metrics.dropped == metrics.made, "{metrics:?}");
 }

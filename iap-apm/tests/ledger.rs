@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::{begin, finish, trace};
 use http::{Request, StatusCode};
-use iap_apm::history::MAX_LIMIT;
+use iap_apm::history::{MAX_LIMIT, MAX_TRACE_LINES};
 use iap_apm::{Account, Apm, ApmHooks, Keeping, LogQuery, OtlpQuota, TransactionQuery, Window};
 use iap_core::hooks::{Hooks, SpanEnd, Stage};
 use iap_core::{Body, Transaction};
@@ -108,6 +108,33 @@ async fn every_record_of_a_flood_is_accounted_for() {
             assert_eq!(found[1], spans.kept - unlisted);
         }
     }
+}
+
+/// However much is said inside of one span: it is counted, what is read of it is bounded, and it costs no span.
+#[tokio::test]
+async fn a_span_with_very_many_events_is_bounded() {
+    const EVENTS: u64 = 200_000;
+    let apm = Apm::builder().keeping(Keeping::all()).build().expect("an APM");
+    let hooks = apm.hooks();
+    let transaction = begin(&hooks, "/", None);
+    let trace_id = hooks.context(&transaction).expect("recorded").trace_id;
+    let handle: Transaction = hooks.handle(&transaction).expect("recorded");
+    let subscriber = tracing_subscriber::registry().with(apm.tracing_layer());
+    tracing::subscriber::with_default(subscriber, || {
+        handle.enter(|| {
+            let _span = tracing::info_span!("import").entered();
+            (0..EVENTS).for_each(|n| tracing::info!(n, "a row"));
+        });
+    });
+    drop(handle);
+    hooks.finish(transaction, finish(200, None));
+    apm.flush().await.expect("flushed");
+    let ledger = apm.ledger();
+    assert_eq!((made(ledger.logs), made(ledger.spans)), (EVENTS, 1), "{ledger:?}");
+    assert_eq!((ledger.spans.kept, ledger.transactions.kept), (1, 1), "{ledger:?}");
+    let found = trace(&apm, trace_id).await;
+    assert!(found.logs.len() <= MAX_TRACE_LINES && found.logs.len() > 100, "{}", found.logs.len());
+    assert!(found.spans.iter().any(|span| span.name == "import"));
 }
 
 async fn send(apm: &Apm, path: &str, body: Value) -> StatusCode {

@@ -8,7 +8,7 @@ use iap_core::{Kind, TraceId};
 
 use super::held::{HELD_FOR, Part};
 use super::keeper::Ended;
-use super::{Collector, ROLL_EVERY, assemble, count};
+use super::{Collector, MAX_PENDING, MAX_PENDING_LINES, ROLL_EVERY, assemble, count};
 use crate::exemplars::Exemplar;
 use crate::hooks::ApmTransaction;
 use crate::ledger::add;
@@ -45,7 +45,7 @@ impl Collector {
     /// A line that is written whatever becomes of its transaction.
     fn wanted(&mut self, line: LogLine) {
         add(&self.shared.books.logs.made, 1);
-        match self.has_room() {
+        match self.has_room(MAX_PENDING_LINES) {
             true => self.pending.add_log(line),
             false => add(&self.shared.books.logs.dropped, 1),
         }
@@ -91,7 +91,7 @@ impl Collector {
         let time_us = row.start_us + row.duration_us;
         let exemplar = Exemplar { trace_id, seconds: row.duration_us as f64 / 1e6, time_us };
         self.shared.exemplars.note(self.metrics.labels(&self.keeper, id), exemplar);
-        if self.has_room() {
+        if self.has_room(MAX_PENDING) {
             self.pending.add_transaction(row, &self.shared.node);
         } else {
             add(&self.shared.books.transactions.dropped, 1);
@@ -137,7 +137,7 @@ impl Collector {
     /// Takes the events that wait.
     pub(super) fn events(&mut self) {
         for event in self.shared.timeline.take() {
-            if self.has_room() {
+            if self.has_room(MAX_PENDING) {
                 self.pending.add_event(event);
             }
         }
@@ -192,7 +192,8 @@ impl Collector {
     }
 
     fn add(&mut self, trace_id: TraceId, part: Part) {
-        if !self.has_room() {
+        let most = if matches!(part, Part::Log(_)) { MAX_PENDING_LINES } else { MAX_PENDING };
+        if !self.has_room(most) {
             return add(&part.book(&self.shared.books).dropped, 1);
         }
         match part {
@@ -202,8 +203,8 @@ impl Collector {
         }
     }
 
-    fn has_room(&self) -> bool {
-        let room = self.pending.len() < super::MAX_PENDING;
+    fn has_room(&self, most: usize) -> bool {
+        let room = self.pending.len() < most;
         if !room {
             count(&self.shared.rings.dropped.history, 1);
         }

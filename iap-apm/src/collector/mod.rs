@@ -38,6 +38,8 @@ const ROLL_EVERY: Duration = Duration::from_secs(1);
 const LARGE_BATCH: usize = 1_000;
 /// Records that wait for the history before newer ones are dropped.
 const MAX_PENDING: usize = 50_000;
+/// The same for log lines, so that those who say much leave room for transactions and spans.
+const MAX_PENDING_LINES: usize = 40_000;
 
 /// What the collector can be told.
 pub(crate) enum Command {
