@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::active::ActiveTable;
 use crate::apm::Apm;
+use crate::bursts::Bursts;
 use crate::collector::{Collector, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::exemplars::Exemplars;
@@ -186,7 +187,7 @@ impl ApmBuilder {
         };
         let found = found.unwrap_or_default();
         let interrupted = found.iter().flat_map(|found: &Found| found.requests.clone()).collect();
-        let marks = Arc::new(Marks::new());
+        let (marks, bursts) = (Arc::new(Marks::new()), Arc::<Bursts>::default());
         let shared = Arc::new(Shared {
             service: self.service,
             node: self.node,
@@ -199,6 +200,7 @@ impl ApmBuilder {
             books: Books::default(),
             exemplars: Exemplars::default(),
             outlet: Outlet::default(),
+            bursts: bursts.clone(),
             noted_us: AtomicU64::new(0),
             timeline: Timeline::default(),
             runtime: Board::default(),
@@ -221,7 +223,7 @@ impl ApmBuilder {
             .name("iap-apm".into())
             .spawn(move || runtime.block_on(collector.run(inbox)))
             .map_err(|error| Error::with_source(ErrorKind::Thread, error))?;
-        let otlp = OtlpService::new(history.clone()).following(marks, self.keeping.slow);
+        let otlp = OtlpService::new(history.clone()).following(marks, self.keeping.slow).counting(bursts);
         let mut otlp = otlp.tokens(self.tokens).quota(self.quota);
         if let Some((of_one_service, of_all)) = self.max_series {
             otlp = otlp.max_series(of_one_service, of_all);

@@ -74,6 +74,7 @@ mod apm;
 mod await_point;
 pub mod bridge;
 mod builder;
+mod bursts;
 mod collector;
 mod error;
 mod exemplars;

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use parking_lot::Mutex;
 
 use crate::active::ActiveTable;
+use crate::bursts::Bursts;
 use crate::exemplars::Exemplars;
 use crate::export::Outlet;
 use crate::follow::Follows;
@@ -36,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) outlet: Outlet,
     /// When the requests in flight were last written down; 0 for never.
     pub(crate) noted_us: AtomicU64,
+    /// Warnings and errors among the log lines, also of received ones.
+    pub(crate) bursts: Arc<Bursts>,
     /// Events on their way to the history.
     pub(crate) timeline: Timeline,
     /// What the runtime was doing when it was last sampled.

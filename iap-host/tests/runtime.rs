@@ -4,8 +4,9 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::http::Browser;
 use common::{Host, eventually, http};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A server that collects garbage in the middle of a request when it is asked to.
 const JAVA: &str = r#"
@@ -211,6 +212,36 @@ fn the_process_its_event_loops_and_listeners_are_sampled() {
     let time_us = stall["time_us"].as_u64().unwrap();
     let now_us = host.admin("/api/live")["live"]["now_us"].as_u64().unwrap();
     assert!(time_us < now_us && time_us > now_us - 60_000_000);
+}
+
+#[test]
+fn deployments_bursts_of_errors_and_lost_sessions_are_on_the_time_line() {
+    let shop = "routes:\n  - {name: shop, path: /, service: demo-shop}\n";
+    let sessions = "sessions: {node: node-1, store: memory, max_count: 5}";
+    let host = Host::start_with(&(FAST.replace("sessions: {enabled: false, node: node-1}", sessions) + shop));
+    let told = br#"{"what": "shop 7.2"}"#;
+    let typed = [("content-type", "application/json")];
+    assert_eq!(http::send(host.admin, "POST", "/api/changes", &typed, told).unwrap().status, 200);
+    let deployed = eventually("the deployment is told", || events(&host, "deployed").pop());
+    assert_eq!((&deployed["text"], &deployed["node"]), (&"shop 7.2".into(), &"node-1".into()));
+
+    for user in 0..12 {
+        Browser::default().post(host.http, "/login", &format!("user=u{user}"));
+    }
+    let evicted = eventually("lost sessions are told", || events(&host, "sessions_evicted").pop());
+    assert!(evicted["text"].as_str().unwrap().ends_with("sessions of the memory store"), "{evicted}");
+
+    // Of an application: many errors, and an ordinary line.
+    let now_ns = host.admin("/api/live")["live"]["now_us"].as_u64().unwrap() * 1_000;
+    let line = |n: u64| json!({ "timeUnixNano": (now_ns + n).to_string(), "severityNumber": 17, "body": { "stringValue": format!("no price {n}") } });
+    let lines: Vec<_> = (0..60).map(|n| line(n * 1_000)).collect();
+    let service = json!({ "attributes": [{ "key": "service.name", "value": { "stringValue": "prices" } }] });
+    let body = json!({ "resourceLogs": [{ "resource": service, "scopeLogs": [{ "logRecords": lines }] }] });
+    let sent = http::send(host.otlp.unwrap(), "POST", "/v1/logs", &typed, body.to_string().as_bytes());
+    assert_eq!(sent.unwrap().status, 200);
+    let burst = eventually("the burst is told", || events(&host, "log_burst").pop());
+    assert!(burst["text"].as_str().unwrap().ends_with("warnings and errors, 60 of prices"), "{burst}");
+    assert!(burst["duration_us"].as_u64() >= Some(1_000_000), "{burst}");
 }
 
 #[test]

@@ -9,12 +9,15 @@ use iap_core::{Kind, TraceId};
 use super::held::{HELD_FOR, Part};
 use super::keeper::Ended;
 use super::{Collector, MAX_PENDING, MAX_PENDING_LINES, ROLL_EVERY, assemble, count};
+use crate::bursts::Burst;
 use crate::exemplars::Exemplar;
 use crate::hooks::ApmTransaction;
 use crate::ledger::add;
 use crate::marks::{Mark, spread};
-use crate::model::{Level, LogLine};
+use crate::model::{EventKind, Level, LogLine, TimelineEvent};
 use crate::record::Record;
+
+const SECOND_US: u64 = 1_000_000;
 
 /// A finished transaction as it came: nothing is made of it before it is kept.
 pub(super) struct Done {
@@ -29,16 +32,21 @@ impl Collector {
             Record::Finished { transaction, end, finish } => self.finished(Done { transaction, end, finish }),
             Record::Stage { trace_id, stage } => self.made(trace_id, Part::Stage(stage)),
             Record::Span { trace_id, span } => self.made(trace_id, Part::Span(span)),
-            Record::Log(line) => match line.trace_id {
-                Some(trace_id) if line.level < Level::Error => self.made(trace_id, Part::Log(line)),
-                trace_id => {
-                    // A failure that somebody wrote down: its transaction is wanted, too.
-                    if let Some(trace_id) = trace_id {
-                        self.shared.marks.begin(trace_id);
-                    }
-                    self.wanted(*line);
+            Record::Log(line) => self.log(line),
+        }
+    }
+
+    fn log(&mut self, line: Box<LogLine>) {
+        self.shared.bursts.count(&line.service, line.level);
+        match line.trace_id {
+            Some(trace_id) if line.level < Level::Error => self.made(trace_id, Part::Log(line)),
+            trace_id => {
+                // A failure that somebody wrote down: its transaction is wanted, too.
+                if let Some(trace_id) = trace_id {
+                    self.shared.marks.begin(trace_id);
                 }
-            },
+                self.wanted(*line);
+            }
         }
     }
 
@@ -132,6 +140,11 @@ impl Collector {
         self.keeper.roll(self.last_roll.elapsed().as_millis() as u64 / ROLL_EVERY.as_millis() as u64);
         self.last_roll = std::time::Instant::now();
         self.write_older(HELD_FOR);
+        if let Some(Burst { seconds, ago, text }) = self.shared.bursts.tick() {
+            let time_us = self.shared.now_us().saturating_sub((seconds + ago) * SECOND_US);
+            let (kind, node) = (EventKind::LogBurst, self.shared.node.clone());
+            self.shared.event(TimelineEvent { time_us, duration_us: seconds * SECOND_US, kind, node, text });
+        }
     }
 
     /// Takes the events that wait.

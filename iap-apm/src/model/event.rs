@@ -31,11 +31,17 @@ pub enum EventKind {
     Started,
     /// The platform ended without notice.
     Crashed,
+    /// A deployment, or another change that was made elsewhere.
+    Deployed,
+    /// Sessions were dropped for want of memory.
+    SessionsEvicted,
+    /// Many times as many warnings and errors as usual were logged.
+    LogBurst,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::GcPause,
         Self::Stall,
         Self::ConfigReloaded,
@@ -45,6 +51,9 @@ impl EventKind {
         Self::ProcessRestarted,
         Self::Started,
         Self::Crashed,
+        Self::Deployed,
+        Self::SessionsEvicted,
+        Self::LogBurst,
     ];
 
     /// As it is written in the API and in the history.
@@ -59,6 +68,9 @@ impl EventKind {
             Self::ProcessRestarted => "process_restarted",
             Self::Started => "started",
             Self::Crashed => "crashed",
+            Self::Deployed => "deployed",
+            Self::SessionsEvicted => "sessions_evicted",
+            Self::LogBurst => "log_burst",
         }
     }
 

@@ -77,6 +77,7 @@ use self::series::SeriesLimits;
 use self::signal::Signal;
 use self::status::{Encoding, Refusal};
 use self::timeline::Events;
+use crate::bursts::Bursts;
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{BoxFuture, History};
 use crate::ledger::{Account, ReceivedBooks};
@@ -115,6 +116,7 @@ pub struct OtlpService {
     quotas: Arc<Quotas>,
     events: Arc<Events>,
     books: Arc<ReceivedBooks>,
+    bursts: Option<Arc<Bursts>>,
 }
 
 impl OtlpService {
@@ -132,12 +134,19 @@ impl OtlpService {
             quotas: Arc::default(),
             events: Arc::default(),
             books: Arc::default(),
+            bursts: None,
         }
     }
 
     /// Heeds what was decided about transactions of this process.
     pub(crate) fn following(mut self, marks: Arc<Marks>, slow: Duration) -> Self {
         self.follow = Some(Follow::new(marks, slow));
+        self
+    }
+
+    /// Counts warnings and errors among the lines.
+    pub(crate) fn counting(mut self, bursts: Arc<Bursts>) -> Self {
+        self.bursts = Some(bursts);
         self
     }
 
@@ -271,6 +280,9 @@ impl OtlpService {
             return Err(refused(error));
         }
         count(&book.kept, kept);
+        if let Some(bursts) = &self.bursts {
+            batch.logs.iter().for_each(|line| bursts.count(&line.service, line.level));
+        }
         decoded.gate.kept();
         if decoded.rejected > 0 {
             let what = signal.record();

@@ -1,8 +1,11 @@
 //! Incidents: what was found out of order, why, and who knows of it; and changes that others tell of.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::Json;
+use iap_apm::EventKind;
 use iap_core::{Error, Kind, Origin};
 use iap_ops::detect::{AckError, Incident, Story, story};
 use iap_ops::{Language, Zone};
@@ -144,6 +147,9 @@ pub(super) async fn changed(
         return Err(ApiError::bad_request("what has 1 to 300 bytes"));
     }
     let at_ms = state.0.reloads.journal().deployed(what);
+    if let Some(apm) = &state.0.apm {
+        apm.event(EventKind::Deployed, Duration::ZERO, what);
+    }
     Ok(Json(json!({ "at_ms": at_ms, "what": what })))
 }
 

@@ -10,10 +10,10 @@ use iap_core::{Error, Kind, Origin, Process, Upstream};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::AdminState;
 use super::certificates;
 use super::error::{ApiError, ApiResult};
 use super::telemetry::apm;
+use super::{AdminState, Facts};
 
 impl AdminState {
     /// Changes the event loops that are sampled.
@@ -27,6 +27,18 @@ impl AdminState {
 
     pub(crate) fn upstreams(&self) -> Arc<Vec<Arc<Upstream>>> {
         self.0.upstreams.load_full()
+    }
+
+    /// Sessions that the memory store has dropped for want of memory. Another store is asked over the network, and drops
+    /// none by itself.
+    pub(crate) async fn evicted(&self) -> Option<u64> {
+        let is_memory =
+            |facts: &Facts| facts.sessions.as_ref().is_some_and(|facts| facts["store"] == "memory");
+        if !self.0.facts.load().as_deref().is_some_and(is_memory) {
+            return None;
+        }
+        let stats = self.0.sessions.as_ref()?.stats().await.ok()?;
+        Some(stats.evicted)
     }
 
     /// What there is to be sampled.

@@ -16,6 +16,8 @@ use crate::config::RuntimeConfig;
 
 /// How often upstreams and processes are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Looks after which it is asked how many sessions were dropped.
+const EVICTED_EVERY: u32 = 20;
 /// Servers and instances that are remembered.
 const MAX_KNOWN: usize = 10_000;
 
@@ -64,15 +66,26 @@ pub(super) fn event_loops(gateway: &Gateway, runtime: &Handle) -> Vec<(String, H
     all
 }
 
-/// Tells of servers that are ejected and let in again, and of instances that are started again.
+/// Tells of servers that are ejected and let in again, of instances that are started again, and of sessions that are dropped.
 async fn look(apm: Apm, state: AdminState) {
     let mut known = Known::default();
+    let (mut evicted, mut looks) = (0, 0_u32);
     let mut tick = interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         for (kind, text) in known.look(&state) {
             apm.event(kind, Duration::ZERO, &text);
+        }
+        looks = looks.wrapping_add(1);
+        if looks.is_multiple_of(EVICTED_EVERY)
+            && let Some(all) = state.evicted().await
+        {
+            let more = all.saturating_sub(std::mem::replace(&mut evicted, all));
+            if more > 0 {
+                let text = format!("{more} sessions of the memory store");
+                apm.event(EventKind::SessionsEvicted, LOOK_EVERY * EVICTED_EVERY, &text);
+            }
         }
     }
 }

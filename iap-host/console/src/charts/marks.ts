@@ -14,7 +14,7 @@ export interface Mark {
 const EVERY_MS = 15_000;
 const LAST_S = 31 * 86_400;
 const MOST = 50;
-const KINDS = ["config_reloaded", "started", "crashed"];
+const KINDS = ["config_reloaded", "started", "crashed", "deployed"];
 
 const listeners = new Set<(marks: Mark[]) => void>();
 let known: Mark[] = [];

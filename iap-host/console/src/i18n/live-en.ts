@@ -113,5 +113,8 @@ export const liveEn = {
     process_restarted: "Process restarted",
     started: "Platform started",
     crashed: "Platform ended without notice",
+    deployed: "Deployed",
+    sessions_evicted: "Sessions dropped for want of memory",
+    log_burst: "Burst of warnings and errors",
   } as Record<string, string>,
 };

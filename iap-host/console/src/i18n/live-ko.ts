@@ -114,5 +114,8 @@ export const liveKo: typeof liveEn = {
     process_restarted: "프로세스 재시작",
     started: "플랫폼 시작",
     crashed: "플랫폼 비정상 종료",
+    deployed: "배포",
+    sessions_evicted: "메모리 부족으로 세션 삭제",
+    log_burst: "경고·오류 로그 급증",
   },
 };

@@ -30,7 +30,7 @@ export function Events({ events }: { events: TimelineEvent[] }) {
             <tr key={`${event.time_us} ${at}`} class={event.elsewhere ? "elsewhere" : undefined}>
               <td data-label={t.time}>{time(event.time_us)}</td>
               <td data-label={t.event}>
-                <span class={`badge badge-${/crashed|ejected|refused/.test(event.kind) ? "bad" : "warn"}`}>
+                <span class={`badge badge-${/crashed|ejected|refused|evicted|burst/.test(event.kind) ? "bad" : "warn"}`}>
                   {t.eventKinds[event.kind] ?? event.kind}
                 </span>
               </td>
