@@ -158,8 +158,12 @@ impl Tasks {
 
     /// The transaction has ended: nobody waits any more.
     pub(crate) fn close(&self) {
-        let known = std::mem::take(&mut *self.known.lock());
+        let mut known = self.known.lock();
+        // A task that works on is not looked at any more.
+        self.asked.store(false, Ordering::Relaxed);
+        let gone = std::mem::take(&mut *known);
         drop(known);
+        drop(gone);
     }
 
     /// Looks where the tasks wait. To be called where tokio runs.

@@ -14,11 +14,10 @@ use super::span_groups;
 use super::texts::Names;
 use super::writer::{ZSTD_LEVEL, clamp};
 use crate::error::HistoryError;
+use crate::history::span_groups::MINUTE_US;
 use crate::history::{MAX_ROUTES, OTHER_ROUTES, SeriesQuery};
 use crate::model::{RouteStats, SeriesPoint, Window};
 use crate::sketch::Sketch;
-
-pub(super) const MINUTE_US: u64 = 60_000_000;
 
 /// What aggregates need of an entry.
 pub(super) struct Counted<'a> {

@@ -28,11 +28,7 @@ pub(super) fn read(
 ) -> Result<Basis, HistoryError> {
     let (mut sampler, deadline) = (Sampler::new(window), Deadline::begin());
     choose(files, window, route, &mut sampler)?;
-    // Most spans come with their transactions, or shortly after.
-    let mut places = files.in_window(window);
-    places.extend(files.near(window));
-    places.sort_unstable();
-    places.dedup();
+    let places = places(files, window);
     let chosen = sampler.take();
     for batch in chosen.chunks(BATCH) {
         if sampler.is_over(&deadline) {
@@ -45,6 +41,15 @@ pub(super) fn read(
         }
     }
     Ok(sampler.finish())
+}
+
+/// The files that may have spans of a window: most come with their transactions, or shortly after.
+pub(super) fn places(files: &Files, window: Window) -> Vec<FileId> {
+    let mut places = files.in_window(window);
+    places.extend(files.near(window));
+    places.sort_unstable();
+    places.dedup();
+    places
 }
 
 /// Chooses from the latest transactions.

@@ -21,6 +21,7 @@ use zstd::bulk::Compressor;
 
 use super::files::Files;
 use super::read::damaged_part;
+use super::sample;
 use super::texts::{self, Texts};
 use super::writer::{clamp, conversion};
 use crate::error::HistoryError;
@@ -209,13 +210,8 @@ pub(super) fn roll(file: &Connection, compressor: &mut Compressor<'_>) -> rusqli
 pub(super) fn groups(files: &Files, query: &SpanGroupsQuery) -> Result<SpanGroups, HistoryError> {
     query.check()?;
     let window = query.minutes();
-    // Most spans come with their transactions, or shortly after.
-    let mut places = files.in_window(window);
-    places.extend(files.near(window));
-    places.sort_unstable();
-    places.dedup();
     let mut gather = SpanGather::new(query);
-    for id in places {
+    for id in sample::places(files, window) {
         files.query(id, |file| of_file(file, window, &mut gather))?;
     }
     Ok(gather.finish())
