@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::record::count;
+
 /// What became of the records of one kind. [`made`](Self::made) is the sum of the others and of what still waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Account {
@@ -116,6 +118,29 @@ impl Books {
         add(&self.transactions.dropped, counts.transactions);
         add(&self.spans.dropped, counts.spans);
         add(&self.logs.dropped, counts.logs);
+    }
+}
+
+/// Received records on their way into the history. Dropped unless it is said that they are there, also where the sender has
+/// gone before it was told: it may send them again.
+pub(crate) struct OnTheWay<'a> {
+    book: &'a Book,
+    records: u64,
+}
+
+impl<'a> OnTheWay<'a> {
+    pub(crate) fn new(book: &'a Book, records: u64) -> Self {
+        Self { book, records }
+    }
+
+    pub(crate) fn kept(mut self) {
+        count(&self.book.kept, std::mem::take(&mut self.records));
+    }
+}
+
+impl Drop for OnTheWay<'_> {
+    fn drop(&mut self) {
+        count(&self.book.dropped, self.records);
     }
 }
 

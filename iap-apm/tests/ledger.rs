@@ -150,6 +150,28 @@ fn traces(spans: Vec<Value>) -> Value {
     }] })
 }
 
+/// A sender that goes before it is told leaves nothing on the way for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sender_has_left_behind_is_accounted_for() {
+    let apm = Apm::builder().build().expect("an APM");
+    let now_ns = apm.live().now_us * 1_000;
+    for n in 1..=20_u64 {
+        let span = |at: u64| {
+            json!({ "traceId": format!("{n:032x}"), "spanId": format!("{:016x}", at + 1), "name": "work",
+                    "startTimeUnixNano": now_ns.to_string(), "endTimeUnixNano": (now_ns + 1_000).to_string() })
+        };
+        let (own, body) = (apm.clone(), traces((0..50).map(span).collect()));
+        let sending = tokio::spawn(async move { send(&own, "/v1/traces", body).await });
+        while apm.ledger().received_spans.made < n * 50 {
+            tokio::task::yield_now().await;
+        }
+        sending.abort();
+        let _ = sending.await;
+        let spans = apm.ledger().received_spans;
+        assert_eq!((made(spans), spans.kept + spans.dropped), (n * 50, n * 50), "{spans:?}");
+    }
+}
+
 #[tokio::test]
 async fn every_received_record_is_accounted_for() {
     let quota = OtlpQuota { logs: Some(1), ..OtlpQuota::default() };

@@ -80,7 +80,7 @@ use self::timeline::Events;
 use crate::bursts::Bursts;
 use crate::error::{HistoryError, HistoryErrorKind};
 use crate::history::{BoxFuture, History};
-use crate::ledger::{Account, ReceivedBooks};
+use crate::ledger::{Account, OnTheWay, ReceivedBooks};
 use crate::marks::Marks;
 use crate::record::count;
 
@@ -272,14 +272,14 @@ impl OtlpService {
         }
         let kept = signal.records(&decoded.batch);
         count(&book.sampled_out, taken - kept);
+        let on_the_way = OnTheWay::new(book, kept);
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         // What was refused may come again.
         if let Err(error) = self.history.append(batch.clone()).await {
-            count(&book.dropped, kept);
             self.events.give_back(&batch.events);
             return Err(refused(error));
         }
-        count(&book.kept, kept);
+        on_the_way.kept();
         if let Some(bursts) = &self.bursts {
             batch.logs.iter().for_each(|line| bursts.count(&line.service, line.level));
         }
