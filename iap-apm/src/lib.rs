@@ -131,5 +131,5 @@ pub use model::{
 };
 pub use otlp::{OtlpQuota, OtlpService, OtlpToken};
 pub use record::Dropped;
-pub use runtime::{RuntimeSampler, RuntimeSettings, RuntimeView, Watched, WatchedProcess};
+pub use runtime::{RuntimeSampler, RuntimeSettings, RuntimeView, Watched, WatchedProcess, WatchedServer};
 pub use tower_layer::ApmTowerLayer;

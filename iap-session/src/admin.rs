@@ -16,7 +16,7 @@ use crate::events::Events;
 use crate::id::SessionKey;
 use crate::limits::attribute_bytes;
 use crate::record::{Loaded, Record, Summary};
-use crate::store::{ScanPage, ScanQuery, SessionStore, StoreStats};
+use crate::store::{Pressure, ScanPage, ScanQuery, SessionStore, StoreStats};
 
 pub use revoke::{Note, Revocation, Revoked};
 pub use search::{Budget, Filter, Search, SearchPage, Sort, SortBy};
@@ -138,6 +138,15 @@ impl Sessions {
     /// As [`SessionStore::stats`].
     pub async fn stats(&self) -> Result<StoreStats, StoreError> {
         self.store.stats().await
+    }
+
+    /// How hard the store is pressed.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::pressure`].
+    pub async fn pressure(&self) -> Result<Pressure, StoreError> {
+        self.store.pressure().await
     }
 }
 

@@ -16,7 +16,9 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
 use crate::record::{Created, Loaded};
-use crate::store::{BoxFuture, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
+use crate::store::{
+    BoxFuture, ChangeListener, Pressure, ScanPage, ScanQuery, SessionStore, StoreStats, Watched,
+};
 use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 /// When a [`Breaker`] opens, and for how long.
@@ -213,6 +215,9 @@ impl<S: SessionStore> SessionStore for Breaker<S> {
     /// Not held up: whoever asks for this wants to know whether the store is there.
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         self.store.stats()
+    }
+    fn pressure(&self) -> BoxFuture<'_, Result<Pressure, StoreError>> {
+        self.store.pressure()
     }
     fn listen(&self, listener: Arc<dyn ChangeListener>) {
         self.store.listen(listener);

@@ -111,5 +111,7 @@ pub use provenance::{ClientAddress, Provenance, ProvenanceConfig, RecordAddress}
 pub use record::{Attributes, Created, Loaded, Op, Record, Summary, Taken};
 #[cfg(feature = "redis")]
 pub use redis::{Consistency, Credentials, RedisConfig, RedisStore, RedisTls, ReplicaReads};
-pub use store::{BoxFuture, Change, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
+pub use store::{
+    BoxFuture, Change, ChangeListener, Pressure, ScanPage, ScanQuery, SessionStore, StoreStats, Watched,
+};
 pub use write::{Commit, Expiry, Imported, Login, LoginPolicy, NewSession, Reason, Rotation, WhenFull};

@@ -121,6 +121,8 @@
 //! which also asks for what the example leaves out: login limits, the grace after a rotation,
 //! revocation with a reason.
 
+mod stats;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -130,6 +132,8 @@ use crate::error::{StoreError, StoreErrorKind};
 use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
 use crate::record::{Created, Loaded, Record, Summary};
+pub use stats::{Pressure, StoreStats};
+
 use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 /// A future that can be stored and sent, so that stores are usable as `dyn SessionStore`.
@@ -211,6 +215,16 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// `Unavailable`.
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>>;
+
+    /// How hard it is pressed. Asked every few seconds, so one that counts what [`stats`](Self::stats) says needs its own.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    fn pressure(&self) -> BoxFuture<'_, Result<Pressure, StoreError>> {
+        let stats = self.stats();
+        Box::pin(async move { Ok(Pressure { in_flight: None, dropped: stats.await?.evicted }) })
+    }
 
     /// Takes a session over from another system, under a key of [`SessionIds::foreign`]. Of all attempts with one
     /// key the first one takes it, in one step; `false` says that it was taken before, whatever has become of it
@@ -295,6 +309,9 @@ impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         (**self).stats()
     }
+    fn pressure(&self) -> BoxFuture<'_, Result<Pressure, StoreError>> {
+        (**self).pressure()
+    }
     fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
         (**self).import(key, imported)
     }
@@ -372,21 +389,4 @@ pub struct ScanPage {
     pub sessions: Vec<Summary>,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<String>,
-}
-
-/// What a store holds.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, schemars::JsonSchema)]
-pub struct StoreStats {
-    /// The kind of store: `memory`, `redis`.
-    pub backend: &'static str,
-    /// Sessions that live.
-    pub live: u64,
-    /// Whether `live` was counted, not estimated from a sample.
-    pub exact: bool,
-    /// Bytes in use, as far as the store knows.
-    pub bytes: Option<u64>,
-    /// Sessions this process saw expire. A store that expires by itself reports 0.
-    pub expired: u64,
-    /// Sessions dropped by this process for want of room.
-    pub evicted: u64,
 }

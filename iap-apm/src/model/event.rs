@@ -96,6 +96,18 @@ pub struct TimelineEvent {
 }
 
 impl TimelineEvent {
+    /// Whether it happened to a server, which is `host:port`: one word of the text.
+    pub(super) fn tells_of_server(&self, server: &str) -> bool {
+        server.contains(':') && self.text.split(' ').any(|word| word.trim_end_matches(':') == server)
+    }
+
+    /// Whether it happened to an instance of a process: the text begins with its name and the number of the instance.
+    pub(super) fn tells_of_process(&self, process: &str) -> bool {
+        let instance = || self.text.strip_prefix(process)?.strip_prefix(' ')?.split_once(": ");
+        matches!(self.kind, EventKind::GcPause | EventKind::ProcessRestarted)
+            && instance().is_some_and(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
+    }
+
     /// How long it lasted within a window; `None` when it lies outside. A moment within lasts 0.
     pub fn overlap_us(&self, window: Window) -> Option<u64> {
         let end_us = self.time_us.saturating_add(self.duration_us);

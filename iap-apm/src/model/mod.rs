@@ -338,6 +338,14 @@ impl Trace {
         self.spans.iter().filter_map(|span| span.text(NODE)).collect()
     }
 
+    /// Whether an event happened to something that has served a part of it: a server that it went to, by address, or an instance
+    /// of the managed process that its route goes to.
+    pub fn was_served_by(&self, event: &TimelineEvent) -> bool {
+        let calls = self.spans.iter().filter(|span| span.kind == SpanKind::Client);
+        calls.filter_map(|span| span.text("server.address")).any(|server| event.tells_of_server(server))
+            || self.summary.as_ref().is_some_and(|summary| event.tells_of_process(&summary.route))
+    }
+
     /// The spans as a tree with self times, each log line at its span.
     pub fn tree(&self) -> TraceTree {
         tree::build(self)

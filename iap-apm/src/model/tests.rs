@@ -158,3 +158,39 @@ fn ids_are_hexadecimal_text() {
     assert_eq!(json["parent_id"], "0000000000000002");
     assert_eq!(json["kind"], "internal");
 }
+
+#[test]
+fn what_has_served_a_transaction_is_told_from_what_has_not() {
+    let mut call = span(2, 1, 10, 30);
+    call.kind = SpanKind::Client;
+    call.attributes.insert("server.address".into(), "127.0.0.1:8080".into());
+    let mut query = call.clone();
+    // Clients of OpenTelemetry tell the host alone: which of its servers is not known.
+    query.attributes.insert("server.address".into(), "127.0.0.1".into());
+    let mut trace = trace(vec![span(1, 0, 0, 100), call, query]);
+    trace.summary = Some(TransactionSummary { route: "shop".into(), ..crate::testing::summary(1, 0, 100) });
+    let served = |kind, text: &str| {
+        let text = text.to_owned();
+        trace.was_served_by(&TimelineEvent { time_us: 1, duration_us: 1, kind, node: "n".into(), text })
+    };
+    for (kind, text) in [
+        (EventKind::GcPause, "app 127.0.0.1:8080: G1 young, Allocation Failure"),
+        (EventKind::GcPause, "shop 2: G1 young, Allocation Failure"),
+        (EventKind::ProcessRestarted, "shop 1: signal 9"),
+        (EventKind::ServerEjected, "127.0.0.1:8080 of app"),
+    ] {
+        assert!(served(kind, text), "{text}");
+    }
+    for (kind, text) in [
+        (EventKind::GcPause, "app 127.0.0.1:80: G1 young"),
+        (EventKind::GcPause, "app 127.0.0.1:80801: G1 young"),
+        (EventKind::GcPause, "Bootstrap 17672: G1 young"),
+        (EventKind::GcPause, "shop-2 1: G1 young"),
+        (EventKind::GcPause, "shop batch 1: G1 young"),
+        (EventKind::Deployed, "shop 2: a new one"),
+        (EventKind::ServerReturned, "127.0.0.1:8081 of app"),
+        (EventKind::Stall, "worker-0"),
+    ] {
+        assert!(!served(kind, text), "{text}");
+    }
+}

@@ -33,7 +33,7 @@ pub(super) const MAX_PARTS: usize = 8;
 pub struct Jvm {
     /// Its number in the system.
     pub pid: u32,
-    /// What runs in it: the name of the managed process, or the main class.
+    /// What runs in it: the name of the managed process, that of the upstream whose server it is, or the main class.
     pub name: String,
     /// The version of the JVM.
     pub version: String,
@@ -113,8 +113,8 @@ impl Place {
     }
 }
 
-/// Who a JVM is.
-pub(crate) fn describe(place: &Place, counters: &Counters<'_>, managed: Option<&str>) -> Jvm {
+/// Who a JVM is; `name`: that of the process or the upstream that it is known to be.
+pub(crate) fn describe(place: &Place, counters: &Counters<'_>, name: Option<&str>) -> Jvm {
     // The arguments may hold secrets, the first word is what runs.
     let command = counters.text("sun.rt.javaCommand").unwrap_or_default();
     let main = command.split_ascii_whitespace().next().unwrap_or("java");
@@ -122,7 +122,7 @@ pub(crate) fn describe(place: &Place, counters: &Counters<'_>, managed: Option<&
     let version = counters.text("java.property.java.vm.version").unwrap_or_default();
     Jvm {
         pid: place.pid,
-        name: cut(managed.unwrap_or(main), MAX_NAME).to_owned(),
+        name: cut(name.unwrap_or(main), MAX_NAME).to_owned(),
         version: cut(&version, MAX_NAME).to_owned(),
         uid: place.identity.uid,
     }

@@ -14,6 +14,7 @@ mod probe;
 mod procfs;
 mod reading;
 mod sample;
+mod serving;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use self::jvm::Place;
 pub(crate) use self::reading::prometheus;
 pub use self::reading::{Reading, instance_name};
 use self::sample::Sampler;
+pub use self::serving::WatchedServer;
 use crate::history::{Batch, History};
 use crate::shared::Shared;
 
@@ -71,6 +73,8 @@ pub struct Watched {
     pub listeners: Vec<SocketAddr>,
     /// Processes that are managed.
     pub processes: Vec<WatchedProcess>,
+    /// Servers of upstreams: a JVM that listens where one of them is goes by the name of its upstream.
+    pub servers: Vec<WatchedServer>,
     /// Numbers of whoever asks for the sample, which become a part of it.
     pub readings: Vec<Reading>,
 }

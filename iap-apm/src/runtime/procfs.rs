@@ -2,6 +2,7 @@
 //!
 //! Source: proc(5), and `Documentation/networking/proc_net_tcp.rst` of Linux.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,6 +13,8 @@ use crate::model::MetricKind;
 
 /// Bytes that are read of a file; listings of sockets may be longer than that is worth.
 const MAX_FILE: u64 = 1 << 20;
+/// Descriptors of a process that are looked at.
+const MAX_DESCRIPTORS: usize = 1 << 16;
 /// Ticks a second in `/proc/PID/stat`: fixed in the interface of Linux.
 const TICKS: f64 = 100.0;
 
@@ -42,7 +45,7 @@ pub(crate) fn process(readings: &mut Readings, pid: Option<u32>) {
 /// The length of the directory is their number since Linux 6.2; before that they have to be counted.
 fn descriptors(place: &Path) -> Option<f64> {
     match fs::metadata(place).ok()?.len() {
-        0 => Some(fs::read_dir(place).ok()?.take(1 << 16).count() as f64),
+        0 => Some(fs::read_dir(place).ok()?.take(MAX_DESCRIPTORS).count() as f64),
         count => Some(count as f64),
     }
 }
@@ -107,20 +110,41 @@ pub(crate) fn pids() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).take(1 << 15)
 }
 
+/// A socket that listens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Listening {
+    pub(super) address: SocketAddr,
+    /// Connections that wait there.
+    queue: u64,
+    /// What names it among the descriptors of its process.
+    pub(super) inode: u64,
+}
+
+/// The sockets that listen for TCP, in our namespace.
+pub(super) fn listening_sockets() -> Vec<Listening> {
+    let tables = ["tcp", "tcp6"].map(|table| read(format!("/proc/self/net/{table}")).unwrap_or_default());
+    tables.iter().flat_map(|text| text.lines()).filter_map(listening).collect()
+}
+
+/// What names the sockets of a process; none where we may not look.
+pub(super) fn sockets_of(pid: u32) -> HashSet<u64> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let socket = |entry: fs::DirEntry| {
+        let target = fs::read_link(entry.path()).ok()?;
+        target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+    };
+    descriptors.take(MAX_DESCRIPTORS).filter_map(socket).collect()
+}
+
 /// Connections that wait to be accepted, by listener; and how often there was no room for one.
-pub(crate) fn listeners(readings: &mut Readings, ours: &[SocketAddr]) {
+pub(super) fn listeners(readings: &mut Readings, ours: &[SocketAddr], sockets: &[Listening]) {
     let mut waiting: Vec<(SocketAddr, u64)> = ours.iter().map(|address| (*address, 0)).collect();
     let mut found = false;
-    let tables =
-        [("tcp", ours.iter().any(SocketAddr::is_ipv4)), ("tcp6", ours.iter().any(SocketAddr::is_ipv6))];
-    for (table, _) in tables.into_iter().filter(|(_, is_ours)| *is_ours) {
-        let text = read(format!("/proc/self/net/{table}")).unwrap_or_default();
-        for (address, queue) in text.lines().filter_map(listening) {
-            // A listener has a socket for each worker.
-            if let Some((_, sum)) = waiting.iter_mut().find(|(known, _)| *known == address) {
-                *sum += queue;
-                found = true;
-            }
+    for socket in sockets {
+        // A listener has a socket for each worker.
+        if let Some((_, sum)) = waiting.iter_mut().find(|(known, _)| *known == socket.address) {
+            *sum += socket.queue;
+            found = true;
         }
     }
     for (address, queue) in waiting.into_iter().filter(|_| found) {
@@ -137,10 +161,11 @@ pub(crate) fn listeners(readings: &mut Readings, ours: &[SocketAddr]) {
     readings.counter("tcp.listen.drops", "{connection}", count("ListenDrops"));
 }
 
-/// A line of a listening socket: its address, and how many connections wait there.
-fn listening(line: &str) -> Option<(SocketAddr, u64)> {
+/// A line of a listening socket.
+fn listening(line: &str) -> Option<Listening> {
     let mut fields = line.split_ascii_whitespace();
     let (address, state, queues) = (fields.nth(1)?, fields.nth(1)?, fields.next()?);
+    let inode = fields.nth(4)?.parse().ok()?;
     (state == "0A").then_some(())?;
     let (ip, port) = address.split_once(':')?;
     // Words of four bytes, each in the machine's order.
@@ -153,7 +178,8 @@ fn listening(line: &str) -> Option<(SocketAddr, u64)> {
         _ => return None,
     };
     let queue = u64::from_str_radix(queues.split_once(':')?.1, 16).ok()?;
-    Some((SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?), queue))
+    let address = SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?);
+    Some(Listening { address, queue, inode })
 }
 
 /// A number of the group `TcpExt`: a line of names, and one of numbers.

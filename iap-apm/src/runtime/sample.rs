@@ -12,7 +12,10 @@ use super::live_set::LiveSet;
 use super::pauses::Pauses;
 use super::probe::{Probe, Stalls};
 use super::reading::{Folded, MAX_READINGS, Reading, Readings};
-use super::{RuntimeSettings, RuntimeView, Sampled, Watched, WatchedProcess, cgroup, hsperf, procfs};
+use super::serving::serving;
+use super::{
+    RuntimeSettings, RuntimeView, Sampled, Watched, WatchedProcess, WatchedServer, cgroup, hsperf, procfs,
+};
 use crate::history::SeriesPoints;
 use crate::shared::Shared;
 
@@ -36,6 +39,8 @@ pub(super) struct Sampler {
     live: BTreeMap<u32, LiveSet>,
     /// The name of each JVM.
     names: BTreeMap<u32, String>,
+    /// The server of an upstream that one is.
+    serving: BTreeMap<u32, WatchedServer>,
     found: Option<Instant>,
     /// What listeners last said, and when.
     queues: Vec<Reading>,
@@ -60,6 +65,7 @@ impl Sampler {
             pauses: BTreeMap::new(),
             live: BTreeMap::new(),
             names: BTreeMap::new(),
+            serving: BTreeMap::new(),
             found: None,
             queues: Vec::new(),
             listened: None,
@@ -87,11 +93,11 @@ impl Sampler {
         for probe in &self.probes {
             event_loop(&mut readings, probe);
         }
+        if self.settings.jvms && self.found.is_none_or(|found| found.elapsed() >= FIND_EVERY) {
+            self.find_jvms(&watched.processes);
+        }
         if self.listened.is_none_or(|at| at.elapsed() >= LISTEN_EVERY) {
-            self.listened = Some(Instant::now());
-            let mut queues = Readings::default();
-            procfs::listeners(&mut queues, &watched.listeners);
-            self.queues = queues.list;
+            self.listen(&watched);
         }
         readings.list.extend(self.queues.iter().cloned());
         if let Some(group) = &self.group {
@@ -140,21 +146,43 @@ impl Sampler {
         }
     }
 
-    fn jvms(&mut self, readings: &mut Readings, processes: &[WatchedProcess]) -> Vec<jvm::Jvm> {
-        if self.found.is_none_or(|found| found.elapsed() >= FIND_EVERY) {
-            self.found = Some(Instant::now());
-            self.places = jvm::find(|pid| processes.iter().any(|process| process.pid == pid));
-            self.pauses.retain(|pid, _| self.places.iter().any(|place| place.pid == *pid));
-            self.live.retain(|pid, _| self.places.iter().any(|place| place.pid == *pid));
-            self.names.retain(|pid, _| self.places.iter().any(|place| place.pid == *pid));
+    fn find_jvms(&mut self, processes: &[WatchedProcess]) {
+        self.found = Some(Instant::now());
+        let known: Vec<u32> = self.places.iter().map(|place| place.pid).collect();
+        self.places = jvm::find(|pid| processes.iter().any(|process| process.pid == pid));
+        let is_there = |pid: &u32| self.places.iter().any(|place| place.pid == *pid);
+        self.pauses.retain(|pid, _| is_there(pid));
+        self.live.retain(|pid, _| is_there(pid));
+        self.names.retain(|pid, _| is_there(pid));
+        self.serving.retain(|pid, _| is_there(pid));
+        if self.places.iter().any(|place| !known.contains(&place.pid)) {
+            // Which server a new one is shall be known before it is shown.
+            self.listened = None;
         }
+    }
+
+    /// Looks at the sockets that listen: ours, and those of JVMs.
+    fn listen(&mut self, watched: &Watched) {
+        self.listened = Some(Instant::now());
+        let sockets = procfs::listening_sockets();
+        let mut queues = Readings::default();
+        procfs::listeners(&mut queues, &watched.listeners, &sockets);
+        self.queues = queues.list;
+        self.serving = serving(self.places.iter().map(|place| place.pid), &watched.servers, &sockets);
+    }
+
+    fn jvms(&mut self, readings: &mut Readings, processes: &[WatchedProcess]) -> Vec<jvm::Jvm> {
         let mut jvms = Vec::new();
         for place in self.places.clone() {
             let Some(bytes) = place.read() else { continue };
             let Some(counters) = hsperf::parse(&bytes) else { continue };
             let managed = processes.iter().find(|process| process.pid == place.pid);
-            let jvm = jvm::describe(&place, &counters, managed.map(|process| &*process.name));
-            let instance = managed.map_or(place.pid as usize, |process| process.instance).to_string();
+            let (name, instance) = match (managed, self.serving.get(&place.pid)) {
+                (Some(process), _) => (Some(&*process.name), process.instance.to_string()),
+                (None, Some(server)) => (Some(&*server.upstream), server.address.to_string()),
+                (None, None) => (None, place.pid.to_string()),
+            };
+            let jvm = jvm::describe(&place, &counters, name);
             self.names.insert(place.pid, format!("{} {instance}", jvm.name));
             self.follow_jvm(place.pid, &counters);
             let live = self.live.get(&place.pid).and_then(LiveSet::bytes);

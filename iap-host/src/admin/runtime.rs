@@ -5,15 +5,17 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::response::Json;
 use iap_apm::runtime::{AttachError, JvmCommand};
-use iap_apm::{RuntimeView, Watched, WatchedProcess};
+use iap_apm::{RuntimeView, Watched, WatchedProcess, WatchedServer};
+use iap_core::upstream::ServerStatus;
 use iap_core::{Error, Kind, Origin, Process, Upstream};
+use iap_session::Sessions;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
+use super::AdminState;
 use super::certificates;
 use super::error::{ApiError, ApiResult};
 use super::telemetry::apm;
-use super::{AdminState, Facts};
 
 impl AdminState {
     /// Changes the event loops that are sampled.
@@ -29,16 +31,8 @@ impl AdminState {
         self.0.upstreams.load_full()
     }
 
-    /// Sessions that the memory store has dropped for want of memory. Another store is asked over the network, and drops
-    /// none by itself.
-    pub(crate) async fn evicted(&self) -> Option<u64> {
-        let is_memory =
-            |facts: &Facts| facts.sessions.as_ref().is_some_and(|facts| facts["store"] == "memory");
-        if !self.0.facts.load().as_deref().is_some_and(is_memory) {
-            return None;
-        }
-        let stats = self.0.sessions.as_ref()?.stats().await.ok()?;
-        Some(stats.evicted)
+    pub(crate) fn sessions(&self) -> Option<&Sessions> {
+        self.0.sessions.as_ref()
     }
 
     /// What there is to be sampled.
@@ -54,7 +48,16 @@ impl AdminState {
         let listeners = addresses.into_iter().flat_map(|all| {
             [Some(all.http), all.https, Some(all.admin), all.session_api, all.otlp].into_iter().flatten()
         });
+        let servers = self.upstreams();
+        let servers = servers.iter().flat_map(|upstream| {
+            let named = |server: ServerStatus| WatchedServer {
+                upstream: upstream.name().clone(),
+                address: server.address,
+            };
+            upstream.status().servers.into_iter().map(named)
+        });
         Watched {
+            servers: servers.collect(),
             runtimes: self.0.runtimes.load().to_vec(),
             listeners: listeners.collect(),
             processes: processes.collect(),

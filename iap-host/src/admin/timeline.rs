@@ -48,13 +48,16 @@ pub(super) struct Met {
     event: TimelineEvent,
     /// How long both lasted together.
     overlap_us: u64,
+    /// Whether it happened to something that has served a part of the transaction: a server that it went to, an instance of
+    /// the process that its route goes to.
+    served: bool,
     /// Whether it was on a node that no part of the transaction is known to have run on. An application may have run there
     /// still: it says nothing of nodes.
     elsewhere: bool,
 }
 
-/// The events that a transaction of some [`extent`] met, each with how long both lasted together. Of all nodes, those on
-/// its own ones first.
+/// The events that a transaction of some [`extent`] met, each with how long both lasted together. Those of what has
+/// served it come first, then the others on its own nodes, then those of other nodes.
 pub(super) async fn met(apm: &Apm, trace: &Trace, extent: Option<Window>) -> Result<Vec<Met>, HistoryError> {
     let Some(window) = extent else { return Ok(Vec::new()) };
     let nodes = trace.nodes();
@@ -63,10 +66,12 @@ pub(super) async fn met(apm: &Apm, trace: &Trace, extent: Option<Window>) -> Res
     let met = events.into_iter().filter_map(|event| {
         let overlap_us = event.overlap_us(window)?;
         let elsewhere = !nodes.is_empty() && !nodes.contains(event.node.as_str());
-        Some(Met { event, overlap_us, elsewhere })
+        // An address of the machine itself is another server on another node.
+        let served = !elsewhere && trace.was_served_by(&event);
+        Some(Met { event, overlap_us, served, elsewhere })
     });
     let mut met: Vec<_> = met.collect();
-    met.sort_by_key(|met| met.elsewhere);
+    met.sort_by_key(|met| (met.elsewhere, !met.served));
     Ok(met)
 }
 

@@ -14,6 +14,7 @@ mod help;
 mod history;
 mod import;
 mod mcp;
+mod pressure;
 mod processes;
 mod reload;
 mod routes;

@@ -11,13 +11,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::gateway::Gateway;
+use super::pressure::{self, LastPressure};
 use crate::admin::AdminState;
 use crate::config::RuntimeConfig;
 
 /// How often upstreams and processes are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// Looks after which it is asked how many sessions were dropped.
-const EVICTED_EVERY: u32 = 20;
 /// Servers and instances that are remembered.
 const MAX_KNOWN: usize = 10_000;
 
@@ -25,12 +24,12 @@ const MAX_KNOWN: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Watch {
     _sampler: RuntimeSampler,
-    looks: JoinHandle<()>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.looks.abort();
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -51,10 +50,19 @@ pub(super) fn start_watch(
         jvms: config.jvms,
     };
     apm.event(EventKind::Started, Duration::ZERO, env!("CARGO_PKG_VERSION"));
-    let watched = state.clone();
-    let sampler = apm.sample_runtime(settings, move || watched.watched(), runtime);
-    let looks = runtime.spawn(look(apm.clone(), state.clone()));
-    Some(Watch { _sampler: sampler, looks })
+    let (watched, last) = (state.clone(), LastPressure::default());
+    let mut tasks = vec![runtime.spawn(look(apm.clone(), state.clone()))];
+    if let Some(sessions) = state.sessions() {
+        let follow = pressure::follow(apm.clone(), sessions.clone(), last.clone(), settings.interval);
+        tasks.push(runtime.spawn(follow));
+    }
+    let watched = move || {
+        let mut watched = watched.watched();
+        watched.readings.extend(pressure::readings(&last));
+        watched
+    };
+    let sampler = apm.sample_runtime(settings, watched, runtime);
+    Some(Watch { _sampler: sampler, tasks })
 }
 
 /// The workers of the gateway, and the runtime of everything else.
@@ -66,26 +74,15 @@ pub(super) fn event_loops(gateway: &Gateway, runtime: &Handle) -> Vec<(String, H
     all
 }
 
-/// Tells of servers that are ejected and let in again, of instances that are started again, and of sessions that are dropped.
+/// Tells of servers that are ejected and let in again, and of instances that are started again.
 async fn look(apm: Apm, state: AdminState) {
     let mut known = Known::default();
-    let (mut evicted, mut looks) = (0, 0_u32);
     let mut tick = interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         for (kind, text) in known.look(&state) {
             apm.event(kind, Duration::ZERO, &text);
-        }
-        looks = looks.wrapping_add(1);
-        if looks.is_multiple_of(EVICTED_EVERY)
-            && let Some(all) = state.evicted().await
-        {
-            let more = all.saturating_sub(std::mem::replace(&mut evicted, all));
-            if more > 0 {
-                let text = format!("{more} sessions of the memory store");
-                apm.event(EventKind::SessionsEvicted, LOOK_EVERY * EVICTED_EVERY, &text);
-            }
         }
     }
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use iap_session::{
-    BoxFuture, ChangeListener, Commit, Created, Imported, Limits, Loaded, NewSession, Reason, Record,
-    Rotation, ScanPage, ScanQuery, SessionIds, SessionKey, SessionStore, StoreError, StoreStats, Watched,
+    BoxFuture, ChangeListener, Commit, Created, Imported, Limits, Loaded, NewSession, Pressure, Reason,
+    Record, Rotation, ScanPage, ScanQuery, SessionIds, SessionKey, SessionStore, StoreError, StoreStats,
+    Watched,
 };
 
 use super::faults::{Fault, LATE, is};
@@ -57,6 +58,9 @@ impl SessionStore for LateStore {
     }
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         self.0.stats()
+    }
+    fn pressure(&self) -> BoxFuture<'_, Result<Pressure, StoreError>> {
+        self.0.pressure()
     }
     fn import(&self, key: SessionKey, imported: Imported) -> BoxFuture<'_, Result<bool, StoreError>> {
         self.late(move |store| store.import(key, imported))

@@ -25,7 +25,7 @@ use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
 use crate::record::{Created, Loaded, Record, millis};
 use crate::store::{
-    BoxFuture, Change, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched,
+    BoxFuture, Change, ChangeListener, Pressure, ScanPage, ScanQuery, SessionStore, StoreStats, Watched,
 };
 use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
@@ -355,6 +355,10 @@ impl<S: SessionStore> SessionStore for NearCache<S> {
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         self.cache.measure();
         self.store.stats()
+    }
+
+    fn pressure(&self) -> BoxFuture<'_, Result<Pressure, StoreError>> {
+        self.store.pressure()
     }
 
     fn listen(&self, listener: Arc<dyn ChangeListener>) {

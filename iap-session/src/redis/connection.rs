@@ -314,6 +314,11 @@ impl Connection {
         Ok(nodes)
     }
 
+    /// The most commands that were under way at once since this was asked last.
+    pub(super) fn most_in_flight(&self) -> u64 {
+        self.traffic.most_under_way()
+    }
+
     /// Says good-bye to the server.
     pub(super) async fn close(&self) {
         self.pool.close().await;

@@ -1,5 +1,6 @@
 //! What the store counts: how long its operations take, and what goes over the wire for them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use fred::error::Error;
@@ -58,13 +59,44 @@ impl RedisMetrics {
 pub(super) struct Traffic {
     read: Counter,
     written: Counter,
+    under_way: UnderWay,
+}
+
+/// Requests whose replies have not come.
+#[derive(Default)]
+struct UnderWay {
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl UnderWay {
+    fn enter(&self) -> OneUnderWay<'_> {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        OneUnderWay(self)
+    }
+}
+
+/// One of them, until the reply comes or nobody waits for it any more.
+struct OneUnderWay<'a>(&'a UnderWay);
+
+impl Drop for OneUnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Traffic {
     pub(super) fn new() -> Self {
         let bytes =
             |direction: &'static str| counter!("iap_session_store_bytes_total", "direction" => direction);
-        Self { read: bytes("read"), written: bytes("written") }
+        Self { read: bytes("read"), written: bytes("written"), under_way: UnderWay::default() }
+    }
+
+    /// The most requests that were under way at once since the last time this was asked.
+    pub(super) fn most_under_way(&self) -> u64 {
+        let now = self.under_way.now.load(Ordering::Relaxed);
+        self.under_way.most.swap(now, Ordering::Relaxed).max(now)
     }
 
     /// A request goes to the server, or to the other one that is meant by `whom`. To be told its reply.
@@ -73,7 +105,7 @@ impl Traffic {
         self.written.increment(written);
         let stage = Stage::Command { system: "redis", operation: request.name };
         let span = Transaction::current().map(|transaction| transaction.span(stage));
-        Sent { read: &self.read, span, written, whom }
+        Sent { read: &self.read, span, written, whom, _under_way: self.under_way.enter() }
     }
 }
 
@@ -92,6 +124,7 @@ pub(super) struct Sent<'a> {
     span: Option<SpanGuard>,
     written: u64,
     whom: Whom,
+    _under_way: OneUnderWay<'a>,
 }
 
 impl Sent<'_> {

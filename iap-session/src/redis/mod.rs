@@ -32,6 +32,7 @@ mod durable;
 mod events;
 mod failure;
 mod import;
+mod info;
 mod load;
 mod login;
 mod measure;
@@ -56,7 +57,9 @@ use crate::id::{SessionIds, SessionKey};
 use crate::limits::Limits;
 use crate::metrics::describe_metrics;
 use crate::record::{Created, Loaded, Op, Record};
-use crate::store::{BoxFuture, ChangeListener, ScanPage, ScanQuery, SessionStore, StoreStats, Watched};
+use crate::store::{
+    BoxFuture, ChangeListener, Pressure, ScanPage, ScanQuery, SessionStore, StoreStats, Watched,
+};
 use crate::write::{Commit, Imported, NewSession, Reason, Rotation};
 
 use args::Args;
@@ -351,6 +354,10 @@ impl SessionStore for RedisStore {
 
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>> {
         Box::pin(self.stats_now())
+    }
+
+    fn pressure(&self) -> BoxFuture<'_, Result<Pressure, StoreError>> {
+        Box::pin(self.pressure_now())
     }
 }
 

@@ -6,9 +6,10 @@ use futures_util::future::join_all;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::id::SessionKey;
 use crate::record::Summary;
-use crate::store::{ScanPage, ScanQuery, StoreStats};
+use crate::store::{Pressure, ScanPage, ScanQuery, StoreStats};
 
 use super::failure::Effect;
+use super::info::Info;
 use super::{RedisStore, codec};
 
 /// How many replies of SCAN a count reads on one node before it estimates the rest.
@@ -69,6 +70,17 @@ impl RedisStore {
         crate::metrics::counted(live);
         let exact = complete && seen == sampled;
         Ok(StoreStats { backend: "redis", live, exact, ..StoreStats::default() })
+    }
+
+    /// What the primaries say of what they had to drop.
+    pub(super) async fn pressure_now(&self) -> Result<Pressure, StoreError> {
+        let in_flight = Some(self.connection.most_in_flight());
+        let mut dropped = 0;
+        for node in self.connection.nodes()? {
+            let text: String = self.connection.command_at(&node, "INFO", vec!["stats".into()]).await?;
+            dropped += Info::parse(&text).number("evicted_keys").unwrap_or_default();
+        }
+        Ok(Pressure { in_flight, dropped })
     }
 
     async fn of_user(&self, user: &str) -> Result<Vec<Summary>, StoreError> {

@@ -112,6 +112,8 @@ export interface TimelineEvent {
   text: string;
   /** How long it and the transaction lasted together. */
   overlap_us?: number;
+  /** Whether it happened to what has served a part of the transaction. */
+  served?: boolean;
   /** Whether its node is none that the transaction is known to have run on. */
   elsewhere?: boolean;
 }

@@ -103,6 +103,7 @@ export const liveEn = {
   eventsMet: "What happened meanwhile",
   eventsMetHint: "Events in the time of this transaction, those of its own nodes first, and how long both lasted together.",
   anotherNode: "another node",
+  servedIt: "served this transaction",
   eventKinds: {
     gc_pause: "GC pause",
     stall: "Event loop stalled",

@@ -104,6 +104,7 @@ export const liveKo: typeof liveEn = {
   eventsMet: "이 트랜잭션과 겹친 이벤트",
   eventsMetHint: "트랜잭션이 실행되는 동안 일어난 이벤트와 겹친 시간입니다. 이 트랜잭션이 거친 노드의 이벤트가 먼저 나옵니다.",
   anotherNode: "다른 노드",
+  servedIt: "이 트랜잭션을 처리함",
   eventKinds: {
     gc_pause: "GC 일시 정지",
     stall: "이벤트 루프 정체",

@@ -44,6 +44,8 @@ export const reportsEn = {
   heapOf: (name: string) => `Heap of ${name}`,
   heapTold: (used: string, limit: string) => `${used} of ${limit} heap`,
   usersThisHour: (now: string, then: string) => `this hour ${now}, a week ago ${then}`,
+  storeInFlight: "Commands under way, most at once",
+  storeDropped: "Dropped for want of memory a second",
   storeBytes: (read: string, written: string) => `${read} read, ${written} written since the start`,
   storeOperation: "Operation",
   storeRate: "A second",

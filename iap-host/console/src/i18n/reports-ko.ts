@@ -46,6 +46,8 @@ export const reportsKo: typeof reportsEn = {
   heapOf: (name: string) => `${name}의 힙`,
   heapTold: (used: string, limit: string) => `힙 ${limit} 중 ${used}`,
   usersThisHour: (now: string, then: string) => `이번 시간 ${now}, 지난주 ${then}`,
+  storeInFlight: "진행 중인 명령(최대)",
+  storeDropped: "메모리가 부족해 버린 것(초당)",
   storeBytes: (read: string, written: string) => `시작 이후 ${read} 읽음, ${written} 씀`,
   storeOperation: "동작",
   storeRate: "초당",

@@ -44,6 +44,7 @@ export function Events({ events }: { events: TimelineEvent[] }) {
               )}
               <td data-label={t.detail} class="main-cell">
                 {event.text}
+                {event.served && <span class="cell-note">{t.servedIt}</span>}
               </td>
               <td data-label={t.node}>
                 {event.node}

@@ -59,7 +59,7 @@ export function Runtime() {
         </div>
       </Panel>
       <Processes runtime={data} />
-      {sessions && <SessionStore />}
+      {sessions && <SessionStore last_s={last_s} has={has} />}
       <Panel class="jvms" title={t.jvms} side={number(data.jvms.length)}>
         {data.jvms.length === 0 ? (
           <p class="note">{t.noJvms}</p>

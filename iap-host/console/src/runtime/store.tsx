@@ -3,6 +3,7 @@ import { bytes, duration, number } from "../format";
 import { useText } from "../i18n";
 import { Link } from "../router";
 import { Heads, Panel } from "../ui/parts";
+import { Lines } from "./lines";
 
 /** As `/api/session-store` has it. */
 export interface Store {
@@ -39,7 +40,7 @@ export function StoreBadge({ store }: { store: Store }) {
 }
 
 /** The store of the sessions, by kind of operation. Nothing where there are no sessions. */
-export function SessionStore() {
+export function SessionStore({ last_s, has }: { last_s: number; has: (name: string) => boolean }) {
   const t = useText();
   const store = usePolled<Store>("/api/session-store", 5000).data;
   const operations = useOperations(store);
@@ -70,6 +71,12 @@ export function SessionStore() {
           </tbody>
         </table>
       )}
+      <div class="small-charts">
+        {has("session.store.in_flight") && (
+          <Lines title={t.storeInFlight} name="session.store.in_flight" fn="max" by={null} last_s={last_s} value={(value) => number(value)} />
+        )}
+        <Lines title={t.storeDropped} name="session.store.dropped" fn="rate" by={null} last_s={last_s} value={(value) => number(value, 1)} />
+      </div>
     </Panel>
   );
 }

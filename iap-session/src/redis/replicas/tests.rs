@@ -1,5 +1,5 @@
+use super::super::info::Info;
 use super::floors::Floors;
-use super::watch::Info;
 use crate::id::SessionKey;
 
 fn key(n: u64) -> SessionKey {

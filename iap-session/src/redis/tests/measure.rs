@@ -44,3 +44,27 @@ async fn operations_and_bytes_are_counted() {
         assert!(described.iter().any(|described| described == name), "{name} has no description");
     }
 }
+
+#[tokio::test]
+async fn what_the_server_drops_and_what_waits_for_it_is_told() {
+    let server = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]);
+    let store = connect(&server).await;
+    assert_eq!(store.pressure().await.unwrap().dropped, 0);
+    let create = |_| store.create(NewSession::new(Expiry::default()));
+    futures_util::future::try_join_all((0..20).map(create)).await.unwrap();
+    let busy = store.pressure().await.unwrap();
+    assert!((2..=40).contains(&busy.in_flight.unwrap()), "{busy:?}");
+    // What nobody waits for any more is not under way, and what was asked for this is not counted.
+    drop(create(0));
+    drop(futures_util::poll!(Box::pin(create(0))));
+    store.pressure().await.unwrap();
+    assert!(store.pressure().await.unwrap().in_flight.unwrap() <= 1);
+    server.ask(&["CONFIG", "SET", "maxmemory", "1"]).unwrap();
+    // It drops what it has with the next write, which it refuses if that is not enough.
+    let _ = create(0).await;
+    let pressed = store.pressure().await.unwrap();
+    let told = server.ask(&["INFO", "stats"]).unwrap();
+    let told = told.lines().find_map(|line| line.trim_end().strip_prefix("evicted_keys:"));
+    assert!(pressed.dropped >= 20, "{pressed:?}");
+    assert_eq!(told.unwrap().parse(), Ok(pressed.dropped));
+}
