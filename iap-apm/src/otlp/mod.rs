@@ -259,7 +259,7 @@ impl OtlpService {
         let worked = tokio::task::spawn_blocking(work).await;
         let mut decoded = worked.map_err(|_| Refusal::overloaded(broke_off))??;
         self.quotas.count(signal, decoded.gate.over());
-        self.events.settle(&mut decoded, trusted, now_us);
+        let admitted = self.events.settle(&mut decoded, trusted, now_us);
         let book = signal.book(&self.books);
         let taken = signal.records(&decoded.batch);
         count(&book.made, taken + decoded.rejected);
@@ -275,11 +275,9 @@ impl OtlpService {
         let on_the_way = OnTheWay::new(book, kept);
         let batch = Arc::new(std::mem::take(&mut decoded.batch));
         // What was refused may come again.
-        if let Err(error) = self.history.append(batch.clone()).await {
-            self.events.give_back(&batch.events);
-            return Err(refused(error));
-        }
+        self.history.append(batch.clone()).await.map_err(refused)?;
         on_the_way.kept();
+        admitted.kept();
         if let Some(bursts) = &self.bursts {
             batch.logs.iter().for_each(|line| bursts.count(&line.service, line.level));
         }

@@ -71,17 +71,23 @@ struct Taken {
 impl Events {
     /// Decides about the records of a request that tell of events. From a sender who is not `trusted` they are log lines as
     /// any others.
-    pub(super) fn settle(&self, decoded: &mut Decoded, trusted: bool, now_us: u64) {
+    #[must_use]
+    pub(super) fn settle(&self, decoded: &mut Decoded, trusted: bool, now_us: u64) -> Admitted<'_> {
+        let mut admitted = Admitted { events: self, nodes: Vec::new() };
         for (event, line) in std::mem::take(&mut decoded.told) {
             if !trusted {
                 decoded.batch.logs.push(line);
                 continue;
             }
             match self.admit(&event.node, now_us) {
-                Ok(()) => decoded.batch.events.push(event),
+                Ok(()) => {
+                    admitted.nodes.push(event.node.clone());
+                    decoded.batch.events.push(event);
+                }
                 Err(reason) => decoded.reject(reason),
             }
         }
+        admitted
     }
 
     /// By our clock, whatever the event says of its time.
@@ -103,12 +109,31 @@ impl Events {
         }
         Ok(())
     }
+}
 
-    /// Takes back what was admitted of events that were not kept after all: they may come again.
-    pub(super) fn give_back(&self, events: &[TimelineEvent]) {
-        let mut taken = self.0.lock();
-        for event in events {
-            if let Some(number) = taken.nodes.get_mut(&event.node) {
+/// The events of one request. They are given back when it goes, unless they were [kept](Self::kept): the history had no room, say, or
+/// the sender has left. So they may come again.
+pub(super) struct Admitted<'a> {
+    events: &'a Events,
+    /// The node of each.
+    nodes: Vec<String>,
+}
+
+impl Admitted<'_> {
+    /// They are in the history.
+    pub(super) fn kept(mut self) {
+        self.nodes.clear();
+    }
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if self.nodes.is_empty() {
+            return;
+        }
+        let mut taken = self.events.0.lock();
+        for node in &self.nodes {
+            if let Some(number) = taken.nodes.get_mut(node) {
                 *number = number.saturating_sub(1);
             }
         }

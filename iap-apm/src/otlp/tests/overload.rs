@@ -8,12 +8,15 @@ use crate::history::{
 };
 use crate::model::{LogLine, RouteStats, SeriesPoint};
 
-/// A history that refuses everything.
-pub(super) struct Refusing(pub(super) HistoryErrorKind);
+/// A history that refuses everything, or never answers.
+pub(super) struct Refusing(pub(super) Option<HistoryErrorKind>);
 
 impl History for Refusing {
     fn append(&self, _: Arc<Batch>) -> HistoryResult<'_, ()> {
-        Box::pin(std::future::ready(Err(HistoryError::new(self.0, "refused"))))
+        match self.0 {
+            Some(kind) => Box::pin(std::future::ready(Err(HistoryError::new(kind, "refused")))),
+            None => Box::pin(std::future::pending()),
+        }
     }
     fn transactions<'a>(&'a self, _: &'a TransactionQuery) -> HistoryResult<'a, TransactionPage> {
         unreachable!("not asked")
@@ -77,7 +80,7 @@ impl http_body::Body for StreamBody {
 async fn what_was_not_kept_is_never_acknowledged() {
     let body = proto_request(vec![proto_span(1, 1, None)]).encode_to_vec();
     for kind in [HistoryErrorKind::Overloaded, HistoryErrorKind::Full, HistoryErrorKind::Closed] {
-        let service = OtlpService::new(Arc::new(Refusing(kind)));
+        let service = OtlpService::new(Arc::new(Refusing(Some(kind))));
         let (status, headers, answer) = send(&service, request("/v1/traces", PROTOBUF, body.clone())).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{kind:?}");
         assert_eq!(headers[header::RETRY_AFTER], "1");

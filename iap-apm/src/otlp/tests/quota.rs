@@ -82,7 +82,7 @@ async fn names_made_up_for_each_request_share_one_quota() {
 async fn what_the_history_did_not_take_is_given_back() {
     let (service, history, _) = limited(1);
     let failing = OtlpService {
-        history: Arc::new(super::overload::Refusing(HistoryErrorKind::Full)),
+        history: Arc::new(super::overload::Refusing(Some(HistoryErrorKind::Full))),
         ..service.clone()
     };
     for _ in 0..20 {

@@ -1,5 +1,7 @@
 //! Events of the time line of other nodes: who may tell of them, and how many.
 
+use std::sync::atomic::Ordering;
+
 use iap_core::ManualClock;
 
 use super::overload::Refusing;
@@ -114,10 +116,20 @@ async fn events_are_bounded_in_number_by_node_and_nodes_by_hour() {
     let full = |refused| (StatusCode::OK, refused, "the node has too many events in this hour".to_owned());
 
     // What the history did not take may come again, as often as it must.
-    let refusing: Arc<dyn History> = Arc::new(Refusing(HistoryErrorKind::Unavailable));
+    let refusing: Arc<dyn History> = Arc::new(Refusing(Some(HistoryErrorKind::Unavailable)));
     let working = std::mem::replace(&mut service.history, refusing);
     for _ in 0..2 {
         assert_eq!(sent(&service, many(10_000)).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // Nor does it count what somebody has sent who left before it was taken.
+    service.history = Arc::new(Refusing(None));
+    for times in 3..5 {
+        let mut left = Box::pin(sent(&service, many(10_000)));
+        let noop = &mut Context::from_waker(std::task::Waker::noop());
+        while service.books.logs.made.load(Ordering::Relaxed) < times * 10_000 {
+            assert!(left.as_mut().poll(noop).is_pending());
+            tokio::task::yield_now().await;
+        }
     }
     service.history = working;
 
