@@ -25,7 +25,7 @@ use tower::Service;
 
 /// That of `iap-host`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const TRACES: u64 = 100;
 const SPANS: u64 = 10;

@@ -14,7 +14,7 @@ use iap_core::Connection;
 use iap_core::hooks::{Begin, Finish, Hooks, SpanEnd, Stage};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const BURST: u64 = 100;
 

@@ -4,6 +4,7 @@ mod access;
 mod actions;
 mod admin;
 mod alerts;
+mod allocator;
 mod ask;
 mod boot;
 mod cli;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 #[allow(clippy::print_stderr)] // Errors of the command line.
 fn main() -> ExitCode {

@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::gateway::Gateway;
 use super::pressure::{self, LastPressure};
 use crate::admin::AdminState;
+use crate::allocator;
 use crate::config::RuntimeConfig;
 
 /// How often upstreams and processes are looked at.
@@ -59,6 +60,7 @@ pub(super) fn start_watch(
     let watched = move || {
         let mut watched = watched.watched();
         watched.readings.extend(pressure::readings(&last));
+        watched.readings.extend(allocator::readings());
         watched
     };
     let sampler = apm.sample_runtime(settings, watched, runtime);

@@ -52,6 +52,7 @@ export const reportsEn = {
   storeMean: "Mean",
   storeCount: "Since the start",
   memoryAnonymous: "Allocated memory that is resident",
+  allocatorMemory: "Allocated memory",
   managedProcesses: "Managed processes",
   processName: "Process",
   processPid: "PID",

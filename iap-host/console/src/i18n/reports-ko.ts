@@ -54,6 +54,7 @@ export const reportsKo: typeof reportsEn = {
   storeMean: "평균",
   storeCount: "시작 이후",
   memoryAnonymous: "할당되어 상주하는 메모리",
+  allocatorMemory: "할당된 메모리",
   managedProcesses: "관리 프로세스",
   processName: "프로세스",
   processPid: "PID",

@@ -48,6 +48,7 @@ export function Runtime() {
           <Lines title={t.cpuUsed} name="process.cpu.time" fn="rate" by="process" last_s={last_s} value={count} />
           <Lines title={t.memoryUsed} name="process.memory.usage" fn="sum" by="process" last_s={last_s} value={bytes} />
           <Lines title={t.memoryAnonymous} name="process.memory.anonymous" fn="sum" by="process" last_s={last_s} value={bytes} />
+          <Lines title={t.allocatorMemory} name="allocator.memory.allocated" fn="max" by={null} last_s={last_s} value={bytes} />
           <Lines title={t.descriptors} name="process.unix.file_descriptor.count" fn="sum" by="process" last_s={last_s} value={count} />
           <Lines title={t.acceptQueue} name="listener.accept_queue.length" fn="max" by="address" last_s={last_s} value={count} />
           {has("pressure.share") && (
