@@ -122,9 +122,7 @@ impl Collector {
         let books = &self.shared.books;
         add(&books.transactions.sampled_out, 1);
         books.spans.leave_out(done.transaction.close().count() as u64);
-        for part in self.held.take(trace_id) {
-            add(&part.book(books).sampled_out, 1);
-        }
+        self.held.forget(trace_id, |part| add(&part.book(books).sampled_out, 1));
     }
 
     /// Keeps those that stand for what was let go until now.
@@ -160,6 +158,8 @@ impl Collector {
     fn made(&mut self, trace_id: TraceId, part: Part) {
         let book = part.book(&self.shared.books);
         add(&book.made, 1);
+        // What is held follows the decision together.
+        let Some(part) = self.held.hold_with_last(trace_id, part) else { return };
         match self.shared.marks.get(trace_id) {
             Some(Mark::LetGo) => add(&book.sampled_out, 1),
             Some(Mark::Begun) => self.add(trace_id, part),
