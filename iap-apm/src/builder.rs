@@ -23,7 +23,7 @@ use crate::keeping::Keeping;
 use crate::ledger::Books;
 use crate::live::LiveState;
 use crate::marks::Marks;
-use crate::otlp::{OtlpQuota, OtlpService, OtlpToken};
+use crate::otlp::{OtlpQuota, OtlpService, OtlpToken, SqlParameters};
 use crate::record::Rings;
 use crate::runtime::Board;
 use crate::shared::Shared;
@@ -47,6 +47,7 @@ pub struct ApmBuilder {
     max_series: Option<(usize, usize)>,
     tokens: Vec<OtlpToken>,
     quota: OtlpQuota,
+    parameters: SqlParameters,
     in_flight: Option<PathBuf>,
     node: String,
 }
@@ -65,6 +66,7 @@ impl ApmBuilder {
             max_series: None,
             tokens: Vec::new(),
             quota: OtlpQuota::default(),
+            parameters: SqlParameters::default(),
             in_flight: None,
             node: "node".into(),
         }
@@ -157,6 +159,13 @@ impl ApmBuilder {
         self
     }
 
+    /// What is kept of the values that statements were given; see [`OtlpService::sql_parameters`].
+    #[must_use]
+    pub fn sql_parameters(mut self, parameters: SqlParameters) -> Self {
+        self.parameters = parameters;
+        self
+    }
+
     /// Writes requests in flight down in this directory, which must be there, and brings those into the history
     /// that a process has left which ended without notice: see [`Apm::interrupted`]. By default they are lost.
     #[must_use]
@@ -224,7 +233,7 @@ impl ApmBuilder {
             .spawn(move || runtime.block_on(collector.run(inbox)))
             .map_err(|error| Error::with_source(ErrorKind::Thread, error))?;
         let otlp = OtlpService::new(history.clone()).following(marks, self.keeping.slow).counting(bursts);
-        let mut otlp = otlp.tokens(self.tokens).quota(self.quota);
+        let mut otlp = otlp.tokens(self.tokens).quota(self.quota).sql_parameters(self.parameters);
         if let Some((of_one_service, of_all)) = self.max_series {
             otlp = otlp.max_series(of_one_service, of_all);
         }

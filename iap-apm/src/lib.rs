@@ -127,9 +127,9 @@ pub use live::{
 pub use model::{
     EventKind, LinkedFrom, LogLine, MetricExemplar, MetricKind, MetricPoint, MetricSeries, MetricValue,
     RouteCounts, RouteStats, SeriesPoint, Source, Span, SpanKind, SpanLink, SpanNode, SpanStatus,
-    Temporality, TimelineEvent, Trace, TraceTree, TransactionSummary, UNROUTED, Window,
+    Temporality, TimelineEvent, Trace, TraceTree, TransactionSummary, UNROUTED, Window, value_class,
 };
-pub use otlp::{OtlpQuota, OtlpService, OtlpToken};
+pub use otlp::{OtlpQuota, OtlpService, OtlpToken, SqlParameters};
 pub use record::Dropped;
 pub use runtime::{RuntimeSampler, RuntimeSettings, RuntimeView, Watched, WatchedProcess, WatchedServer};
 pub use tower_layer::ApmTowerLayer;

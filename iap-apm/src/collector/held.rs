@@ -58,7 +58,7 @@ pub(super) struct Held {
 impl Held {
     /// Gives the part back when too much is held.
     pub(super) fn hold(&mut self, trace_id: TraceId, part: Part) -> Option<Part> {
-        let Some(part) = self.hold_with_last(trace_id, part) else { return None };
+        let part = self.hold_with_last(trace_id, part)?;
         if self.count >= MAX_PARTS {
             return Some(part);
         }

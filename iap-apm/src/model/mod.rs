@@ -8,6 +8,7 @@ mod root;
 mod stats;
 mod timing;
 mod tree;
+mod value_class;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ pub(crate) use root::root_span;
 pub use stats::{RouteCounts, RouteStats, SeriesPoint, Window};
 pub use timing::{Awaited, waited_for};
 pub use tree::{MAX_DEPTH, SpanNode, TraceTree};
+pub(crate) use value_class::masked;
+pub use value_class::value_class;
 
 /// The route name of requests that matched none.
 pub const UNROUTED: &str = "unrouted";

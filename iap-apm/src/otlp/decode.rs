@@ -131,7 +131,10 @@ impl Decoded {
         self.batch.trace(&mut self.traces, trace_id)
     }
 
-    pub(super) fn take_span(&mut self, origin: &Origin, span: trace::Span, now_us: u64) {
+    pub(super) fn take_span(&mut self, origin: &Origin, mut span: trace::Span, now_us: u64) {
+        let parameters = self.gate.parameters;
+        parameters.apply(&mut span.attributes);
+        span.events.iter_mut().for_each(|event| parameters.apply(&mut event.attributes));
         match self.gate.admit(&origin.service).and_then(|()| convert::span(origin, span, now_us)) {
             Ok((trace_id, span)) => {
                 let entry = convert::entry(trace_id, &span.service, Head::of(&span), &span);
@@ -142,7 +145,8 @@ impl Decoded {
         }
     }
 
-    fn take_log(&mut self, origin: &Origin, target: &str, record: logs::LogRecord, now_us: u64) {
+    fn take_log(&mut self, origin: &Origin, target: &str, mut record: logs::LogRecord, now_us: u64) {
+        self.gate.parameters.apply(&mut record.attributes);
         if let Err(reason) = self.gate.admit(&origin.service) {
             return self.reject(reason);
         }

@@ -44,6 +44,7 @@ mod convert;
 mod decode;
 mod follow;
 mod grpc;
+mod parameters;
 mod points;
 mod quota;
 mod series;
@@ -85,6 +86,7 @@ use crate::marks::Marks;
 use crate::record::count;
 
 pub use self::access::OtlpToken;
+pub use self::parameters::SqlParameters;
 pub use self::quota::OtlpQuota;
 
 /// Bytes of a body, before and after inflating.
@@ -117,6 +119,7 @@ pub struct OtlpService {
     events: Arc<Events>,
     books: Arc<ReceivedBooks>,
     bursts: Option<Arc<Bursts>>,
+    parameters: SqlParameters,
 }
 
 impl OtlpService {
@@ -135,6 +138,7 @@ impl OtlpService {
             events: Arc::default(),
             books: Arc::default(),
             bursts: None,
+            parameters: SqlParameters::default(),
         }
     }
 
@@ -185,6 +189,13 @@ impl OtlpService {
     #[must_use]
     pub fn quota(mut self, quota: OtlpQuota) -> Self {
         self.quotas = Arc::new(Quotas::new(quota));
+        self
+    }
+
+    /// Changes what is kept of the values that statements were given; by default nothing.
+    #[must_use]
+    pub fn sql_parameters(mut self, parameters: SqlParameters) -> Self {
+        self.parameters = parameters;
         self
     }
 
@@ -250,7 +261,7 @@ impl OtlpService {
         // Decoding megabytes would hold up the other tasks of this thread.
         let series = self.series.clone();
         let trusted = sender.may_report_all();
-        let gate = Gate::new(signal, sender, self.quotas.clone(), now_us);
+        let gate = Gate::new(signal, sender, self.quotas.clone(), self.parameters, now_us);
         let work = move || {
             let _decoder = decoder;
             let bytes = decode::inflated(gzip, &body, max_bytes)?;

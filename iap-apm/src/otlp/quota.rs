@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::Signal;
 use super::access::Sender;
+use super::parameters::SqlParameters;
 
 /// Seconds for which an unused quota is saved up.
 const SAVED_S: u64 = 10;
@@ -157,14 +158,23 @@ pub(super) struct Gate {
     signal: Signal,
     sender: Sender,
     quotas: Arc<Quotas>,
+    /// What is kept of the values that statements were given.
+    pub(super) parameters: SqlParameters,
     now_us: u64,
     taken: HashMap<String, u64>,
     over: HashMap<String, u64>,
 }
 
 impl Gate {
-    pub(super) fn new(signal: Signal, sender: Sender, quotas: Arc<Quotas>, now_us: u64) -> Self {
-        Self { kept: false, signal, sender, quotas, now_us, taken: HashMap::new(), over: HashMap::new() }
+    pub(super) fn new(
+        signal: Signal,
+        sender: Sender,
+        quotas: Arc<Quotas>,
+        parameters: SqlParameters,
+        now_us: u64,
+    ) -> Self {
+        let (taken, over) = (HashMap::new(), HashMap::new());
+        Self { kept: false, signal, sender, quotas, parameters, now_us, taken, over }
     }
 
     /// Whether a record of a service may come in, and why not.

@@ -28,6 +28,7 @@ mod grpc;
 mod links;
 mod metrics;
 mod overload;
+mod parameters;
 mod quota;
 mod raw;
 mod size;

@@ -39,7 +39,7 @@ pub(super) fn take(bytes: &[u8], decoded: &mut Decoded, now_us: u64) -> Result<(
             }
             for span in messages(scope, SPANS) {
                 let span = span?;
-                if view.read(span)? {
+                if view.read(span, decoded.gate.parameters)? {
                     take_plain(&origin, &packed, &view, decoded, now_us);
                 } else {
                     decoded.take_span(&origin, trace::Span::decode(span).map_err(|_| Malformed)?, now_us);

@@ -1,11 +1,12 @@
 //! A span as it stands in a request: read where it lies, without a copy.
 //!
 //! Most spans say nothing but plain attributes within all bounds. These are kept as the bytes that came. Those with events,
-//! links, lists, or anything beyond a bound are taken apart by [`convert`].
+//! links, lists, what is not kept as it came, or anything beyond a bound are taken apart by [`convert`].
 
 use iap_core::TraceId;
 
 use super::convert::{self, Facts};
+use super::parameters::SqlParameters;
 use super::values::{MAX_ATTRIBUTES, MAX_NAME, MAX_RECORD, MAX_VALUE};
 use super::wire::{Fields, Malformed, Wire};
 use crate::history::Head;
@@ -50,7 +51,7 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// The bytes are no span.
-    pub(super) fn read(&mut self, span: &'a [u8]) -> Result<bool, Malformed> {
+    pub(super) fn read(&mut self, span: &'a [u8], parameters: SqlParameters) -> Result<bool, Malformed> {
         let mut attributes = std::mem::take(&mut self.attributes);
         attributes.clear();
         *self = Self { attributes, ..Self::default() };
@@ -66,6 +67,7 @@ impl<'a> View<'a> {
                 7 => self.start_ns = field.wire.fixed()?,
                 8 => self.end_ns = field.wire.fixed()?,
                 9 => match attribute(field.wire.bytes()?, field.raw)? {
+                    Some(attribute) if parameters.concerns(attribute.key) => return Ok(false),
                     Some(attribute) if self.attributes.len() < MAX_ATTRIBUTES => {
                         self.bytes += field.raw.len() + size_of::<u64>();
                         self.attributes.push(attribute);

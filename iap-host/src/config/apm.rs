@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::clickhouse::ClickHouseConfig;
 pub(crate) use self::export::{ExportConfig, RemoteWriteConfig};
 pub(crate) use self::receiver::OtlpTokenConfig;
-use self::receiver::{FollowConfig, OtlpQuotaConfig, RollupsConfig};
+use self::receiver::{FollowConfig, OtlpQuotaConfig, RollupsConfig, SqlParametersConfig};
 use super::{ByteSize, DetectionConfig, Rate, RuntimeConfig, Span};
 
 /// Application performance monitoring.
@@ -41,6 +41,8 @@ pub(crate) struct ApmConfig {
     pub(crate) otlp_tokens: Vec<OtlpTokenConfig>,
     /// Records a second that are taken of each service.
     pub(crate) otlp_quota: OtlpQuotaConfig,
+    /// What is kept of the values that statements were given: `omit`, `mask` or `keep`.
+    pub(crate) sql_parameters: SqlParametersConfig,
     /// How long figures of routes are kept once their details are gone.
     pub(crate) rollups: RollupsConfig,
     /// Series of metrics that are taken of all services together.
@@ -70,6 +72,7 @@ impl Default for ApmConfig {
             otlp: ([127, 0, 0, 1], 4318).into(),
             otlp_tokens: Vec::new(),
             otlp_quota: OtlpQuotaConfig::default(),
+            sql_parameters: SqlParametersConfig::default(),
             rollups: RollupsConfig::default(),
             max_series: 100_000,
             max_series_per_service: 10_000,

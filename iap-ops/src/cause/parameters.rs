@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use iap_apm::Span;
+use iap_apm::{Span, value_class};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// What OpenTelemetry calls the values that a statement was given.
 const GIVEN: &str = "db.query.parameter.";
@@ -54,7 +53,7 @@ impl Calls {
                 Some(name) => super::traces::printable(name),
                 None => AMOUNTS.iter().find(|(amount, _)| *amount == name.as_str())?.1.to_owned(),
             };
-            Some((name, class(value)))
+            Some((name, value_class(value)))
         });
         for (name, class) in given.take(MAX_PARAMETERS) {
             let key = (statement.to_owned(), name, class);
@@ -86,69 +85,4 @@ pub(super) fn parameter(bad: &Calls, good: &Calls, statement: &str) -> Option<Pa
         percent: bad.share(key) * 100.0,
         usual_percent: good.share(key) * 100.0,
     })
-}
-
-/// The kind of a value.
-fn class(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(number) => magnitude(number.as_f64().unwrap_or(0.0)),
-        Value::String(text) => match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => magnitude(number),
-            _ => length(text.chars().count()),
-        },
-        Value::Array(items) => format!("list of {}", magnitude(items.len() as f64)),
-        Value::Object(_) => "object".to_owned(),
-    }
-}
-
-fn magnitude(number: f64) -> String {
-    match number {
-        number if number < 0.0 => "below 0",
-        number if number < 1.0 => "0",
-        number if number < 10.0 => "1 to 9",
-        number if number < 100.0 => "10 to 99",
-        number if number < 1e3 => "100 to 999",
-        number if number < 1e4 => "1,000 to 9,999",
-        number if number < 1e5 => "10,000 to 99,999",
-        number if number < 1e6 => "100,000 to 999,999",
-        _ => "1,000,000 or more",
-    }
-    .to_owned()
-}
-
-fn length(characters: usize) -> String {
-    match characters {
-        0 => "empty text",
-        1..=8 => "text of 1 to 8 characters",
-        9..=32 => "text of 9 to 32 characters",
-        33..=256 => "text of 33 to 256 characters",
-        _ => "text of more than 256 characters",
-    }
-    .to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::class;
-
-    #[test]
-    fn a_value_is_told_by_its_kind_alone() {
-        for (value, kind) in [
-            (json!(null), "null"),
-            (json!(0), "0"),
-            (json!(-4), "below 0"),
-            (json!(1234), "1,000 to 9,999"),
-            (json!("1234567"), "1,000,000 or more"),
-            (json!("kim@example.com"), "text of 9 to 32 characters"),
-            (json!(""), "empty text"),
-            (json!([1, 2, 3]), "list of 1 to 9"),
-            (json!(true), "true"),
-        ] {
-            assert_eq!(class(&value), kind, "{value}");
-        }
-    }
 }

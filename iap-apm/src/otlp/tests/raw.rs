@@ -19,6 +19,7 @@ fn gate() -> Gate {
         Signal::Traces,
         crate::otlp::access::sender(&[], &HeaderMap::new()).expect("anybody"),
         Arc::default(),
+        SqlParameters::Keep,
         NOW_US,
     )
 }

@@ -59,6 +59,7 @@ fn what_is_wrong_with_an_export_is_named() {
         ("apm: {otlp_tokens: [{secret: {env: T}, services: ['']}]}", "has no name"),
         ("apm: {otlp_quota: {spans: 0/s}}", "larger than zero"),
         ("apm: {otlp_quota: {spans: 100}}", "is not a rate"),
+        ("apm: {sql_parameters: yes}", "unknown variant `yes`, expected one of omit, mask, keep"),
         ("apm: {rollups: {minute: 20d}}", "apm.rollups: coarser figures"),
         ("apm: {rollups: {day: 20d}}", "unknown field"),
     ] {
@@ -72,6 +73,9 @@ fn senders_are_known_and_limited_as_it_says() {
     let read = |text: &str| parse("iap.yaml", text, &Environment::new()).unwrap().apm;
     let usual = read("apm: {}");
     assert!(usual.otlp_tokens.is_empty());
+    assert_eq!(iap_apm::SqlParameters::from(usual.sql_parameters), iap_apm::SqlParameters::Omit);
+    let masked = read("apm: {sql_parameters: mask}").sql_parameters;
+    assert_eq!(iap_apm::SqlParameters::from(masked), iap_apm::SqlParameters::Mask);
     assert_eq!(iap_apm::Rollups::from(&usual.rollups), iap_apm::Rollups::default());
     let apm = read(
         "apm:\n  otlp_tokens: [{secret: {env: SHOP}, services: [shop, cart]}, {secret: {file: all}}]\n  \
