@@ -1,4 +1,4 @@
-//! What the allocator says of itself: readings of a sample.
+//! The allocator, and what it says of itself: readings of a sample.
 //!
 //! It is jemalloc, which tells how much is allocated without that anybody counts. It is built for the pages of the machine that builds
 //! it, and larger ones stop it at the start; `JEMALLOC_SYS_WITH_LG_PAGE=16` makes a binary for pages of up to 64 KiB.
@@ -6,6 +6,9 @@
 use iap_apm::MetricKind;
 use iap_apm::runtime::Reading;
 use tikv_jemalloc_ctl::{Result, epoch, stats};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// How much memory is in use, and how much is taken for that. Takes some microseconds.
 pub(crate) fn readings() -> Vec<Reading> {

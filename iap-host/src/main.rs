@@ -29,9 +29,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 #[allow(clippy::print_stderr)] // Errors of the command line.
 fn main() -> ExitCode {
     // This very program stands guard over the processes that it starts.

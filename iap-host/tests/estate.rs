@@ -308,10 +308,10 @@ fn one_node_has_whole_trees_of_all_that_two_gateways_serve() {
     // A JVM is seen some seconds after its start, and only what it does then is told.
     for gateway in &gateways {
         eventually("the JVM is seen", || {
-            gateway.admin("/api/runtime")["jvms"]
-                .as_array()
-                .is_some_and(|jvms| !jvms.is_empty())
-                .then_some(())
+            let address = format!("127.0.0.1:{}", tomcat.port);
+            let jvms = gateway.admin("/api/runtime")["jvms"].clone();
+            let is_its = |jvm: &Value| jvm["name"] == "java" && jvm["instance"] == *address;
+            jvms.as_array()?.iter().any(is_its).then_some(())
         });
     }
 

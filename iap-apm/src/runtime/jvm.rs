@@ -35,6 +35,8 @@ pub struct Jvm {
     pub pid: u32,
     /// What runs in it: the name of the managed process, that of the upstream whose server it is, or the main class.
     pub name: String,
+    /// Which of several: the number of the managed process's instance, the address of the server, or its number in the system.
+    pub instance: String,
     /// The version of the JVM.
     pub version: String,
     /// The user that it runs as.
@@ -113,16 +115,18 @@ impl Place {
     }
 }
 
-/// Who a JVM is; `name`: that of the process or the upstream that it is known to be.
-pub(crate) fn describe(place: &Place, counters: &Counters<'_>, name: Option<&str>) -> Jvm {
+/// Who a JVM is; `known`: the process or the upstream that it is known to be a part of, and which part.
+pub(crate) fn describe(place: &Place, counters: &Counters<'_>, known: Option<(&str, String)>) -> Jvm {
     // The arguments may hold secrets, the first word is what runs.
     let command = counters.text("sun.rt.javaCommand").unwrap_or_default();
     let main = command.split_ascii_whitespace().next().unwrap_or("java");
     let main = main.rsplit('/').next().unwrap_or(main);
     let version = counters.text("java.property.java.vm.version").unwrap_or_default();
+    let (name, instance) = known.unwrap_or_else(|| (main, place.pid.to_string()));
     Jvm {
         pid: place.pid,
-        name: cut(name.unwrap_or(main), MAX_NAME).to_owned(),
+        name: cut(name, MAX_NAME).to_owned(),
+        instance,
         version: cut(&version, MAX_NAME).to_owned(),
         uid: place.identity.uid,
     }

@@ -177,16 +177,16 @@ impl Sampler {
             let Some(bytes) = place.read() else { continue };
             let Some(counters) = hsperf::parse(&bytes) else { continue };
             let managed = processes.iter().find(|process| process.pid == place.pid);
-            let (name, instance) = match (managed, self.serving.get(&place.pid)) {
-                (Some(process), _) => (Some(&*process.name), process.instance.to_string()),
-                (None, Some(server)) => (Some(&*server.upstream), server.address.to_string()),
-                (None, None) => (None, place.pid.to_string()),
+            let known = match (managed, self.serving.get(&place.pid)) {
+                (Some(process), _) => Some((&*process.name, process.instance.to_string())),
+                (None, Some(server)) => Some((&*server.upstream, server.address.to_string())),
+                (None, None) => None,
             };
-            let jvm = jvm::describe(&place, &counters, name);
-            self.names.insert(place.pid, format!("{} {instance}", jvm.name));
+            let jvm = jvm::describe(&place, &counters, known);
+            self.names.insert(place.pid, format!("{} {}", jvm.name, jvm.instance));
             self.follow_jvm(place.pid, &counters);
             let live = self.live.get(&place.pid).and_then(LiveSet::bytes);
-            jvm::take(readings.of(&[("process", &jvm.name), ("instance", &instance)]), &counters, live);
+            jvm::take(readings.of(&[("process", &jvm.name), ("instance", &jvm.instance)]), &counters, live);
             jvms.push(jvm);
         }
         jvms

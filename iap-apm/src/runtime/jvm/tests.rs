@@ -26,7 +26,8 @@ fn the_counters_of_a_jvm_become_readings() {
     let place = Place { pid: 7, identity, path: PathBuf::new() };
     let jvm = describe(&place, &counters, None);
     assert_eq!((jvm.name.as_str(), jvm.version.as_str()), ("shop.jar", "17.0.1+12"), "no arguments");
-    assert_eq!(describe(&place, &counters, Some("shop")).name, "shop");
+    let known = describe(&place, &counters, Some(("shop", "2".to_owned())));
+    assert_eq!((known.name.as_str(), known.instance.as_str()), ("shop", "2"));
     let mut readings = Readings::default();
     take(&mut readings, &counters, Some(300));
     let value = |name: &str, pool: &str| {

@@ -126,6 +126,8 @@ export interface Timeline {
 export interface Jvm {
   pid: number;
   name: string;
+  /** Which of several: a number, an address, or the process id. */
+  instance: string;
   version: string;
   uid: number;
 }

@@ -101,9 +101,9 @@ export const liveEn = {
   detail: "Detail",
   overlap: "Overlap",
   eventsMet: "What happened meanwhile",
-  eventsMetHint: "Events in the time of this transaction, those of its own nodes first, and how long both lasted together.",
+  eventsMetHint: "Events in the time of this transaction, those of what served it first, then those of its own nodes, and how long both lasted together.",
   anotherNode: "another node",
-  servedIt: "served this transaction",
+  servedIt: "served it",
   eventKinds: {
     gc_pause: "GC pause",
     stall: "Event loop stalled",

@@ -102,9 +102,9 @@ export const liveKo: typeof liveEn = {
   detail: "내용",
   overlap: "겹친 시간",
   eventsMet: "이 트랜잭션과 겹친 이벤트",
-  eventsMetHint: "트랜잭션이 실행되는 동안 일어난 이벤트와 겹친 시간입니다. 이 트랜잭션이 거친 노드의 이벤트가 먼저 나옵니다.",
+  eventsMetHint: "트랜잭션이 실행되는 동안 일어난 이벤트와 겹친 시간입니다. 이 트랜잭션을 처리한 서버의 이벤트, 거친 노드의 이벤트 순으로 나옵니다.",
   anotherNode: "다른 노드",
-  servedIt: "이 트랜잭션을 처리함",
+  servedIt: "처리한 서버",
   eventKinds: {
     gc_pause: "GC 일시 정지",
     stall: "이벤트 루프 정체",

@@ -44,10 +44,10 @@ export function Events({ events }: { events: TimelineEvent[] }) {
               )}
               <td data-label={t.detail} class="main-cell">
                 {event.text}
-                {event.served && <span class="cell-note">{t.servedIt}</span>}
               </td>
               <td data-label={t.node}>
                 {event.node}
+                {event.served && <span class="cell-note">{t.servedIt}</span>}
                 {event.elsewhere && <span class="cell-note">{t.anotherNode}</span>}
               </td>
             </tr>

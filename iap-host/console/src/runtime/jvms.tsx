@@ -46,6 +46,7 @@ export function Jvms({ jvms }: { jvms: Jvm[] }) {
               <tr key={jvm.pid}>
                 <td data-label={t.entryName} class="main-cell">
                   {jvm.name}
+                  {jvm.instance !== String(jvm.pid) && <span class="cell-note">{jvm.instance}</span>}
                 </td>
                 <td data-label={t.pid}>{jvm.pid}</td>
                 <td data-label={t.jvmVersion}>{jvm.version}</td>
