@@ -216,7 +216,7 @@ pub trait SessionStore: Send + Sync + 'static {
     /// `Unavailable`.
     fn stats(&self) -> BoxFuture<'_, Result<StoreStats, StoreError>>;
 
-    /// How hard it is pressed. Asked every few seconds, so one that counts what [`stats`](Self::stats) says needs its own.
+    /// How hard it is pressed. Asked every few seconds: a store whose [`stats`](Self::stats) cost a scan has to have another way.
     ///
     /// # Errors
     ///
