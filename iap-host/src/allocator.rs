@@ -2,6 +2,8 @@
 //!
 //! It is jemalloc, which tells how much is allocated without that anybody counts. It is built for the pages of the machine that builds
 //! it, and larger ones stop it at the start; `JEMALLOC_SYS_WITH_LG_PAGE=16` makes a binary for pages of up to 64 KiB.
+//! Libraries in C keep the system's: in the place of `malloc` it would be called before it can begin by what is preloaded to show other
+//! clocks (libfaketime).
 
 use iap_apm::MetricKind;
 use iap_apm::runtime::Reading;
