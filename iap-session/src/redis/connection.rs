@@ -35,8 +35,8 @@ pub(super) struct Connection {
     address: Arc<str>,
     /// From here on time is counted: by a clock that nobody sets, whatever the system's shows.
     began: Instant,
-    /// What the server's clock showed then, in Unix milliseconds.
-    began_ms: AtomicU64,
+    /// What the server's clock showed then, in Unix microseconds.
+    began_us: AtomicU64,
 }
 
 /// The reads of one load: whom they ask, and whether the server tells of changes to all they have seen.
@@ -113,7 +113,7 @@ impl Connection {
             traffic: Traffic::new(),
             address,
             began: Instant::now(),
-            began_ms: AtomicU64::new(0),
+            began_us: AtomicU64::new(0),
         };
         let time: Vec<u64> = connection.command("TIME", ClusterHash::Random, vec![], Effect::Read).await?;
         if let [seconds, micros] = time[..] {
@@ -122,18 +122,20 @@ impl Connection {
         Ok(connection)
     }
 
-    /// The server's time, by the last reply that told it.
+    /// The server's time, by the last reply that told it. Never ahead of it: what has ended by this has ended for the server.
     pub(super) fn now_ms(&self) -> u64 {
-        self.began_ms.load(Ordering::Relaxed).saturating_add(self.elapsed_ms())
+        self.began_us.load(Ordering::Relaxed).saturating_add(self.elapsed_us()) / 1_000
     }
 
     /// Notes what the server's clock showed just now.
     pub(super) fn observe(&self, server_ms: u64) {
-        self.began_ms.store(server_ms.saturating_sub(self.elapsed_ms()), Ordering::Relaxed);
+        // Ours is rounded up: what is left over of the two clocks would add up to one, of milliseconds more than of these.
+        let began_us = server_ms.saturating_mul(1_000).saturating_sub(self.elapsed_us() + 1);
+        self.began_us.store(began_us, Ordering::Relaxed);
     }
 
-    fn elapsed_ms(&self) -> u64 {
-        millis(self.began.elapsed())
+    fn elapsed_us(&self) -> u64 {
+        self.began.elapsed().as_micros().try_into().unwrap_or(u64::MAX - 1)
     }
 
     /// Runs a script on one key. The reply is a list of texts and never empty. With strong consistency,

@@ -329,10 +329,28 @@ async fn the_servers_clock_counts() {
     let local = iap_core::Clock::now_ms(&iap_core::SystemClock);
     store.connection.observe(local + 3_600_000);
     let skewed = store.connection.now_ms();
-    assert!(skewed >= local + 3_600_000);
+    assert!(skewed + 1 >= local + 3_600_000);
     let created = store.create(NewSession::new(Expiry::default())).await.unwrap().record;
     assert!(store.connection.now_ms() < skewed, "every reply that tells the time corrects ours");
     assert!(store.load(created.key, None).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn our_notion_of_the_servers_clock_is_never_ahead_of_it() {
+    let server = RedisServer::start();
+    let store = connect(&server).await;
+    let local = || iap_core::Clock::now_ms(&iap_core::SystemClock);
+    for n in 0..50 {
+        let observed = local();
+        store.connection.observe(observed);
+        while local() < observed + 3 {
+            let ours = store.connection.now_ms();
+            let now = local();
+            assert!(observed <= ours + 1 && ours <= now, "{observed} {ours} {now}");
+        }
+        // At another part of a millisecond each time.
+        std::thread::sleep(Duration::from_micros(n * 20));
+    }
 }
 
 #[tokio::test]
