@@ -126,7 +126,7 @@ pub use live::{
 };
 pub use model::{
     EventKind, LinkedFrom, LogLine, MetricExemplar, MetricKind, MetricPoint, MetricSeries, MetricValue,
-    RouteCounts, RouteStats, SeriesPoint, Source, Span, SpanKind, SpanLink, SpanNode, SpanStatus,
+    RouteCounts, RouteStats, SeriesPoint, Servers, Source, Span, SpanKind, SpanLink, SpanNode, SpanStatus,
     Temporality, TimelineEvent, Trace, TraceTree, TransactionSummary, UNROUTED, Window, value_class,
 };
 pub use otlp::{OtlpQuota, OtlpService, OtlpToken, SqlParameters};

@@ -20,13 +20,7 @@ pub(crate) fn readings() -> Vec<Reading> {
 fn read() -> Result<Vec<Reading>> {
     // The numbers are those of the last time that they were brought up to date.
     epoch::advance()?;
-    let reading = |name, bytes: usize| Reading {
-        name,
-        kind: MetricKind::Gauge,
-        unit: "By",
-        labels: [].into(),
-        value: bytes as f64,
-    };
+    let reading = |name, bytes: usize| Reading::new(name, MetricKind::Gauge, "By", bytes as f64);
     Ok(vec![
         reading("allocator.memory.allocated", stats::allocated::read()?),
         reading("allocator.memory.active", stats::active::read()?),

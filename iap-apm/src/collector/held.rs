@@ -58,23 +58,17 @@ pub(super) struct Held {
 impl Held {
     /// Gives the part back when too much is held.
     pub(super) fn hold(&mut self, trace_id: TraceId, part: Part) -> Option<Part> {
-        let part = self.hold_with_last(trace_id, part)?;
         if self.count >= MAX_PARTS {
             return Some(part);
         }
         let Self { places, slots, free, .. } = self;
         let at = *places.entry(trace_id).or_insert_with(|| {
-            let since = Instant::now();
-            match free.pop() {
-                Some(at) => {
-                    (slots[at].trace_id, slots[at].since) = (trace_id, since);
-                    at
-                }
-                None => {
-                    slots.push(Waiting { trace_id, since, parts: Vec::with_capacity(USUAL) });
-                    slots.len() - 1
-                }
-            }
+            let at = free.pop().unwrap_or_else(|| {
+                slots.push(Waiting { trace_id, since: Instant::now(), parts: Vec::with_capacity(USUAL) });
+                slots.len() - 1
+            });
+            (slots[at].trace_id, slots[at].since) = (trace_id, Instant::now());
+            at
         });
         slots[at].parts.push(part);
         (self.last, self.count) = (at, self.count + 1);

@@ -96,16 +96,10 @@ pub struct TimelineEvent {
 }
 
 impl TimelineEvent {
-    /// Whether it happened to a server, which is `host:port`: one word of the text.
-    pub(super) fn tells_of_server(&self, server: &str) -> bool {
-        server.contains(':') && self.text.split(' ').any(|word| word.trim_end_matches(':') == server)
-    }
-
-    /// Whether it happened to an instance of a process: the text begins with its name and the number of the instance.
-    pub(super) fn tells_of_process(&self, process: &str) -> bool {
-        let instance = || self.text.strip_prefix(process)?.strip_prefix(' ')?.split_once(": ");
+    /// The process that it happened to, with its instance, where it is one of these events: `shop 1`.
+    pub fn process(&self) -> Option<&str> {
         matches!(self.kind, EventKind::GcPause | EventKind::ProcessRestarted)
-            && instance().is_some_and(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| self.text.split_once(": ").map_or(&*self.text, |(process, _)| process))
     }
 
     /// How long it lasted within a window; `None` when it lies outside. A moment within lasts 0.

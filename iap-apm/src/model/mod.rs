@@ -5,6 +5,7 @@ mod event;
 pub(crate) mod hex;
 mod metric;
 mod root;
+mod servers;
 mod stats;
 mod timing;
 mod tree;
@@ -24,6 +25,7 @@ pub use metric::{
     MetricValue, Quantiles, Temporality,
 };
 pub(crate) use root::root_span;
+pub use servers::Servers;
 pub use stats::{RouteCounts, RouteStats, SeriesPoint, Window};
 pub use timing::{Awaited, waited_for};
 pub use tree::{MAX_DEPTH, SpanNode, TraceTree};
@@ -341,12 +343,15 @@ impl Trace {
         self.spans.iter().filter_map(|span| span.text(NODE)).collect()
     }
 
-    /// Whether an event happened to something that has served a part of it: a server that it went to, by address, or an instance
-    /// of the managed process that its route goes to.
-    pub fn was_served_by(&self, event: &TimelineEvent) -> bool {
+    /// What has served a part of it, as far as its spans tell.
+    pub fn servers(&self) -> Servers<'_> {
         let calls = self.spans.iter().filter(|span| span.kind == SpanKind::Client);
-        calls.filter_map(|span| span.text("server.address")).any(|server| event.tells_of_server(server))
-            || self.summary.as_ref().is_some_and(|summary| event.tells_of_process(&summary.route))
+        let addresses = calls.filter_map(|span| span.text("server.address"));
+        Servers {
+            // A host alone does not tell which of its servers it was.
+            addresses: addresses.filter(|address| address.contains(':')).collect(),
+            route: self.summary.as_ref().map(|summary| summary.route.as_str()),
+        }
     }
 
     /// The spans as a tree with self times, each log line at its span.

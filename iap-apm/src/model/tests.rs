@@ -171,7 +171,7 @@ fn what_has_served_a_transaction_is_told_from_what_has_not() {
     trace.summary = Some(TransactionSummary { route: "shop".into(), ..crate::testing::summary(1, 0, 100) });
     let served = |kind, text: &str| {
         let text = text.to_owned();
-        trace.was_served_by(&TimelineEvent { time_us: 1, duration_us: 1, kind, node: "n".into(), text })
+        trace.servers().met(&TimelineEvent { time_us: 1, duration_us: 1, kind, node: "n".into(), text })
     };
     for (kind, text) in [
         (EventKind::GcPause, "app 127.0.0.1:8080: G1 young, Allocation Failure"),

@@ -5,6 +5,8 @@
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::values::RECEIVED;
 use crate::model::masked;
@@ -12,7 +14,8 @@ use crate::model::masked;
 /// What is kept of the values that statements were given: the attributes `db.query.parameter.*` and
 /// `db.operation.parameter.*` of OpenTelemetry, `db.statement.parameters` of its libraries for Python, `db.postgresql.values` and
 /// `db.mysql.values` of those for Node.js.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum SqlParameters {
     /// Nothing.
     #[default]

@@ -120,10 +120,11 @@ pub(super) struct Listening {
     pub(super) inode: u64,
 }
 
-/// The sockets that listen for TCP, in our namespace.
-pub(super) fn listening_sockets() -> Vec<Listening> {
-    let tables = ["tcp", "tcp6"].map(|table| read(format!("/proc/self/net/{table}")).unwrap_or_default());
-    tables.iter().flat_map(|text| text.lines()).filter_map(listening).collect()
+/// The sockets that listen for TCP in our namespace, by their tables, `tcp` and `tcp6`: each costs the kernel a walk over all
+/// connections.
+pub(super) fn listening_sockets(tables: impl IntoIterator<Item = &'static str>) -> Vec<Listening> {
+    let texts = tables.into_iter().filter_map(|table| read(format!("/proc/self/net/{table}")));
+    texts.flat_map(|text| text.lines().filter_map(listening).collect::<Vec<_>>()).collect()
 }
 
 /// What names the sockets of a process; none where we may not look.

@@ -35,6 +35,13 @@ pub struct Reading {
     pub value: f64,
 }
 
+impl Reading {
+    /// One without labels.
+    pub fn new(name: &'static str, kind: MetricKind, unit: &'static str, value: f64) -> Self {
+        Self { name, kind, unit, labels: Labels::new(), value }
+    }
+}
+
 /// The readings of one sample while they are taken.
 #[derive(Debug, Default)]
 pub(crate) struct Readings {

@@ -1,6 +1,7 @@
 //! Taking a sample.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -164,11 +165,19 @@ impl Sampler {
     /// Looks at the sockets that listen: ours, and those of JVMs.
     fn listen(&mut self, watched: &Watched) {
         self.listened = Some(Instant::now());
-        let sockets = procfs::listening_sockets();
+        // One that is managed has its name already.
+        let is_managed = |pid: &u32| watched.processes.iter().any(|process| process.pid == *pid);
+        let unnamed: Vec<u32> =
+            self.places.iter().map(|place| place.pid).filter(|pid| !is_managed(pid)).collect();
+        let wants =
+            |is_own: fn(&SocketAddr) -> bool| !unnamed.is_empty() || watched.listeners.iter().any(is_own);
+        let tables = [("tcp", wants(SocketAddr::is_ipv4)), ("tcp6", wants(SocketAddr::is_ipv6))];
+        let tables = tables.into_iter().filter(|(_, is_wanted)| *is_wanted).map(|(table, _)| table);
+        let sockets = procfs::listening_sockets(tables);
         let mut queues = Readings::default();
         procfs::listeners(&mut queues, &watched.listeners, &sockets);
         self.queues = queues.list;
-        self.serving = serving(self.places.iter().map(|place| place.pid), &watched.servers, &sockets);
+        self.serving = serving(&unnamed, &watched.servers, &sockets);
     }
 
     fn jvms(&mut self, readings: &mut Readings, processes: &[WatchedProcess]) -> Vec<jvm::Jvm> {

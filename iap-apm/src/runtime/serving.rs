@@ -19,23 +19,26 @@ pub struct WatchedServer {
 impl WatchedServer {
     /// Where it listens, if that is here. No name is looked up but `localhost`.
     fn here(&self) -> Option<(Vec<IpAddr>, u16)> {
-        let (host, port) = self.address.rsplit_once(':')?;
-        let port = port.parse().ok()?;
-        if host == "localhost" {
-            return Some((vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()], port));
+        if let Some(port) = self.address.strip_prefix("localhost:") {
+            return Some((vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()], port.parse().ok()?));
         }
-        let ip: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
+        let address: SocketAddr = self.address.parse().ok()?;
+        let ip = address.ip();
         // An address can be bound on the machine that has it.
-        (ip.is_loopback() || UdpSocket::bind(SocketAddr::new(ip, 0)).is_ok()).then(|| (vec![ip], port))
+        (ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()).then(|| (vec![ip], address.port()))
     }
 }
 
 /// The server that each of some processes is, where it is one.
 pub(super) fn serving(
-    pids: impl Iterator<Item = u32>,
+    pids: &[u32],
     servers: &[WatchedServer],
     sockets: &[Listening],
 ) -> BTreeMap<u32, WatchedServer> {
+    let mut found = BTreeMap::new();
+    if pids.is_empty() {
+        return found;
+    }
     let sockets_of = |server: &WatchedServer| -> Vec<u64> {
         let Some((ips, port)) = server.here() else { return Vec::new() };
         let is_its = |at: &SocketAddr| {
@@ -44,11 +47,10 @@ pub(super) fn serving(
         sockets.iter().filter(|socket| is_its(&socket.address)).map(|socket| socket.inode).collect()
     };
     let known: Vec<_> = servers.iter().map(|server| (server, sockets_of(server))).collect();
-    let mut found = BTreeMap::new();
     if known.iter().all(|(_, inodes)| inodes.is_empty()) {
         return found;
     }
-    for pid in pids {
+    for &pid in pids {
         let own = procfs::sockets_of(pid);
         let server = known.iter().find(|(_, inodes)| inodes.iter().any(|inode| own.contains(inode)));
         if let Some((server, _)) = server {
@@ -75,7 +77,7 @@ mod tests {
         let [one, all] = [&one, &all].map(|listener| listener.local_addr().unwrap().port());
         let me = std::process::id();
         let of = |address: String| {
-            serving([me, 4_000_000_000].into_iter(), &[server(&address)], &procfs::listening_sockets())
+            serving(&[me, 4_000_000_000], &[server(&address)], &procfs::listening_sockets(["tcp", "tcp6"]))
         };
         for address in [
             format!("127.0.0.1:{one}"),
@@ -101,11 +103,11 @@ mod tests {
     fn of_two_servers_each_process_is_its_own() {
         let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let [first, second] = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
-        let mut sockets = procfs::listening_sockets();
+        let mut sockets = procfs::listening_sockets(["tcp"]);
         // The first one is somebody else's.
         sockets.iter_mut().filter(|socket| socket.address == first).for_each(|socket| socket.inode = 1);
         let me = std::process::id();
-        let found = serving([me].into_iter(), &[server(first), server(second)], &sockets);
+        let found = serving(&[me], &[server(first), server(second)], &sockets);
         assert_eq!(found, BTreeMap::from([(me, server(second))]));
     }
 }

@@ -60,14 +60,14 @@ pub(super) struct Met {
 /// served it come first, then the others on its own nodes, then those of other nodes.
 pub(super) async fn met(apm: &Apm, trace: &Trace, extent: Option<Window>) -> Result<Vec<Met>, HistoryError> {
     let Some(window) = extent else { return Ok(Vec::new()) };
-    let nodes = trace.nodes();
+    let (nodes, servers) = (trace.nodes(), trace.servers());
     let query = EventQuery { limit: MAX_MET, ..EventQuery::new(window) };
     let events = apm.history().events(&query).await?;
     let met = events.into_iter().filter_map(|event| {
         let overlap_us = event.overlap_us(window)?;
         let elsewhere = !nodes.is_empty() && !nodes.contains(event.node.as_str());
         // An address of the machine itself is another server on another node.
-        let served = !elsewhere && trace.was_served_by(&event);
+        let served = !elsewhere && servers.met(&event);
         Some(Met { event, overlap_us, served, elsewhere })
     });
     let mut met: Vec<_> = met.collect();

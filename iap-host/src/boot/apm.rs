@@ -37,7 +37,7 @@ pub(crate) fn open_apm(
     let builder = Apm::builder().history(history).service_name("gateway").node(&*node);
     let mut builder = builder.max_series(config.max_series_per_service, config.max_series);
     builder = builder.otlp_tokens(tokens).otlp_quota((&config.otlp_quota).into());
-    builder = builder.sql_parameters(config.sql_parameters.into());
+    builder = builder.sql_parameters(config.sql_parameters);
     if let Some(directory) = &config.history {
         builder = builder.in_flight(directory);
     }

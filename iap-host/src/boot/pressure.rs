@@ -61,12 +61,11 @@ impl Told {
 /// As readings of a sample.
 pub(super) fn readings(last: &LastPressure) -> Vec<Reading> {
     let Some(pressure) = *last.lock() else { return Vec::new() };
-    let reading =
-        |name, kind, unit, value: u64| Reading { name, kind, unit, labels: [].into(), value: value as f64 };
-    let in_flight = pressure
-        .in_flight
-        .map(|commands| reading("session.store.in_flight", MetricKind::Gauge, "{command}", commands));
-    let dropped = reading("session.store.dropped", MetricKind::Counter, "{key}", pressure.dropped);
+    let in_flight = pressure.in_flight.map(|commands| {
+        Reading::new("session.store.in_flight", MetricKind::Gauge, "{command}", commands as f64)
+    });
+    let dropped =
+        Reading::new("session.store.dropped", MetricKind::Counter, "{key}", pressure.dropped as f64);
     in_flight.into_iter().chain([dropped]).collect()
 }
 

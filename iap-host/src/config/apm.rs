@@ -7,13 +7,14 @@ mod receiver;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use iap_apm::SqlParameters;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::clickhouse::ClickHouseConfig;
 pub(crate) use self::export::{ExportConfig, RemoteWriteConfig};
 pub(crate) use self::receiver::OtlpTokenConfig;
-use self::receiver::{FollowConfig, OtlpQuotaConfig, RollupsConfig, SqlParametersConfig};
+use self::receiver::{FollowConfig, OtlpQuotaConfig, RollupsConfig};
 use super::{ByteSize, DetectionConfig, Rate, RuntimeConfig, Span};
 
 /// Application performance monitoring.
@@ -42,7 +43,7 @@ pub(crate) struct ApmConfig {
     /// Records a second that are taken of each service.
     pub(crate) otlp_quota: OtlpQuotaConfig,
     /// What is kept of the values that statements were given: `omit`, `mask` or `keep`.
-    pub(crate) sql_parameters: SqlParametersConfig,
+    pub(crate) sql_parameters: SqlParameters,
     /// How long figures of routes are kept once their details are gone.
     pub(crate) rollups: RollupsConfig,
     /// Series of metrics that are taken of all services together.
@@ -72,7 +73,7 @@ impl Default for ApmConfig {
             otlp: ([127, 0, 0, 1], 4318).into(),
             otlp_tokens: Vec::new(),
             otlp_quota: OtlpQuotaConfig::default(),
-            sql_parameters: SqlParametersConfig::default(),
+            sql_parameters: SqlParameters::default(),
             rollups: RollupsConfig::default(),
             max_series: 100_000,
             max_series_per_service: 10_000,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use iap_apm::history::MetricFunction;
 use iap_apm::model::Labels;
 use iap_apm::runtime::instance_name;
-use iap_apm::{EventKind, EventQuery, MetricQuery, TransactionSummary, Window};
+use iap_apm::{EventKind, EventQuery, MetricQuery, TimelineEvent, TransactionSummary, Window};
 
 use super::explain::Asked;
 use super::found::{CauseKind, RootCause};
@@ -172,12 +172,12 @@ impl Asked<'_> {
         let mut query = EventQuery::new(Window::new(self.usual.from_us, self.window.to_us));
         query.kind = Some(EventKind::GcPause);
         let events = self.telemetry.events(&query).await?;
-        let mut names: Vec<&str> = events.iter().map(|event| process_of(&event.text)).collect();
+        let mut names: Vec<&str> = events.iter().filter_map(TimelineEvent::process).collect();
         names.sort_unstable();
         names.dedup();
         let share = |name: &str| {
             let overlap = |row: &TransactionSummary| {
-                let its = events.iter().filter(|event| process_of(&event.text) == name);
+                let its = events.iter().filter(|event| event.process() == Some(name));
                 let window = Window::new(row.start_us, row.start_us + row.duration_us);
                 its.filter_map(|event| event.overlap_us(window)).sum()
             };
@@ -198,9 +198,4 @@ impl Asked<'_> {
 /// The process without its instance.
 fn process_name(process: &str) -> &str {
     process.rsplit_once(' ').map_or(process, |(name, _)| name)
-}
-
-/// Events of JVMs begin with the process and the instance.
-fn process_of(text: &str) -> &str {
-    text.split_once(": ").map_or(text, |(process, _)| process)
 }

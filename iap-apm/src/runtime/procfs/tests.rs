@@ -36,7 +36,7 @@ fn connections_that_nobody_accepts_are_counted() {
         let address = listener.local_addr().unwrap();
         let clients: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
         let mut readings = Readings::default();
-        listeners(&mut readings, &[address], &listening_sockets());
+        listeners(&mut readings, &[address], &listening_sockets(["tcp", "tcp6"]));
         let queue =
             readings.list.iter().find(|reading| reading.name == "listener.accept_queue.length").unwrap();
         assert_eq!((queue.value, queue.labels["address"].as_str()), (3.0, address.to_string().as_str()));

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use iap_apm::{Follow, MAX_FOLLOWED, OtlpQuota, Rollups, SqlParameters};
+use iap_apm::{Follow, MAX_FOLLOWED, OtlpQuota, Rollups};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,29 +53,6 @@ impl From<&OtlpQuotaConfig> for OtlpQuota {
             Rate::All => None,
         };
         Self { spans: limit(config.spans), logs: limit(config.logs), points: limit(config.points) }
-    }
-}
-
-/// What is kept of the values that statements of received telemetry were given.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum SqlParametersConfig {
-    /// Nothing.
-    #[default]
-    Omit,
-    /// Of which kind each was: the order of magnitude of a number, the length of a text.
-    Mask,
-    /// All of them, as they came.
-    Keep,
-}
-
-impl From<SqlParametersConfig> for SqlParameters {
-    fn from(config: SqlParametersConfig) -> Self {
-        match config {
-            SqlParametersConfig::Omit => Self::Omit,
-            SqlParametersConfig::Mask => Self::Mask,
-            SqlParametersConfig::Keep => Self::Keep,
-        }
     }
 }
 

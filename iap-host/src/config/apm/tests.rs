@@ -73,9 +73,8 @@ fn senders_are_known_and_limited_as_it_says() {
     let read = |text: &str| parse("iap.yaml", text, &Environment::new()).unwrap().apm;
     let usual = read("apm: {}");
     assert!(usual.otlp_tokens.is_empty());
-    assert_eq!(iap_apm::SqlParameters::from(usual.sql_parameters), iap_apm::SqlParameters::Omit);
-    let masked = read("apm: {sql_parameters: mask}").sql_parameters;
-    assert_eq!(iap_apm::SqlParameters::from(masked), iap_apm::SqlParameters::Mask);
+    assert_eq!(usual.sql_parameters, iap_apm::SqlParameters::Omit);
+    assert_eq!(read("apm: {sql_parameters: mask}").sql_parameters, iap_apm::SqlParameters::Mask);
     assert_eq!(iap_apm::Rollups::from(&usual.rollups), iap_apm::Rollups::default());
     let apm = read(
         "apm:\n  otlp_tokens: [{secret: {env: SHOP}, services: [shop, cart]}, {secret: {file: all}}]\n  \
